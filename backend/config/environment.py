@@ -1,0 +1,103 @@
+"""The shop's environment variables, read once, typed and checked together."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.functional_validators import BeforeValidator
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
+
+
+class Environment(BaseSettings):
+    """Every variable the shop reads. Names are the variables' own, in lower case.
+
+    With ``debug`` on, a service whose variables are unset is embedded (see ``backend.embedded``);
+    with ``debug`` off, everything secret must be given.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=os.environ.get("ENV_FILE", PROJECT_DIR / ".env"),
+        env_ignore_empty=True,
+        extra="ignore",
+    )
+
+    debug: bool = False
+    django_secret_key: str = ""
+    allowed_hosts: CommaSeparated = []
+    csrf_trusted_origins: CommaSeparated = []
+    cors_allowed_origins: CommaSeparated = []
+    behind_tls_proxy: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    data_dir: Path = PROJECT_DIR / "var"
+    port: int = Field(default=8000, ge=1, le=65535)
+    web_workers: int = Field(default=2, ge=1, le=64)
+
+    db_name: str = "lavka"
+    db_user: str = "lavka"
+    db_password: str = ""
+    db_host: str = ""
+    db_port: int = Field(default=5432, ge=1, le=65535)
+
+    redis_url: str = Field(default="", pattern=r"^$|^rediss?://")
+
+    object_storage_url: str = Field(default="", pattern=r"^$|^https?://")
+    object_storage_region: str = ""
+    object_storage_key_id: str = ""
+    object_storage_secret_key: str = ""
+    object_storage_bucket: str = "lavka"
+
+    smtp_server_addr: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_from_mail: str = "shop@localhost"
+    smtp_from_password: str = ""
+
+    swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] = "ALL"
+    graphiql: bool = True
+    graphql_introspection: bool = True
+
+    shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
+    shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")
+
+    @model_validator(mode="after")
+    def _require_what_production_needs(self) -> Self:
+        self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
+        if self.debug:
+            return self
+        needed = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
+        missing = [name.upper() for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: required unless DEBUG is on")
+        return self
+
+
+def read_environment() -> Environment:
+    """Read the variables, or stop the program with one message that lists everything wrong.
+
+    Raises:
+        SystemExit: a variable is missing or has a wrong value.
+    """
+    try:
+        return Environment()
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]).upper()
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"  {name}: {message}" if name else f"  {message}")
+        raise SystemExit(
+            "The environment is not complete (see .env.example; `make up` writes a .env for development):\n"
+            + "\n".join(lines)
+        ) from None

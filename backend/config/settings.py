@@ -1,0 +1,176 @@
+"""Django settings, all of them derived from the typed environment."""
+
+from urllib.parse import quote
+
+from backend.config.environment import PROJECT_DIR, read_environment
+from backend.embedded import addresses
+
+ENV = read_environment()
+
+DEBUG = ENV.debug
+SECRET_KEY = ENV.django_secret_key
+ALLOWED_HOSTS = ENV.allowed_hosts or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
+ROOT_URLCONF = "backend.config.urls"
+WSGI_APPLICATION = "backend.config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "backend.core",
+    "backend.accounts",
+    "backend.catalog",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "health_check",
+    "import_export",
+    "mptt",
+    "ninja",
+    "strawberry_django",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# People
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# PostgreSQL
+EMBED_POSTGRES = DEBUG and not ENV.db_host
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": ENV.db_name,
+        "USER": ENV.db_user,
+        "PASSWORD": ENV.db_password,
+        "HOST": str(addresses.socket_dir(ENV.data_dir)) if EMBED_POSTGRES else ENV.db_host,
+        "PORT": 5432 if EMBED_POSTGRES else ENV.db_port,
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        # A database that does not answer is reported within two seconds instead of hanging a request.
+        "OPTIONS": {"connect_timeout": 2},
+    }
+}
+
+# Redis: the cache and Celery's broker, told apart by their key prefixes
+EMBED_VALKEY = DEBUG and not ENV.redis_url
+if EMBED_VALKEY:
+    _socket = quote(str(addresses.valkey_socket(ENV.data_dir)))
+    REDIS_URL = f"unix://{_socket}?db=0"
+    CELERY_BROKER_URL = f"redis+socket://{_socket}?virtual_host=0"
+else:
+    REDIS_URL = CELERY_BROKER_URL = ENV.redis_url
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "lavka",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
+}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2}
+
+# Mail
+EMBED_MAIL = DEBUG and not ENV.smtp_server_addr
+EMAIL_HOST = "127.0.0.1" if EMBED_MAIL else ENV.smtp_server_addr
+EMAIL_PORT = addresses.mail_port(ENV.data_dir) if EMBED_MAIL else ENV.smtp_port
+EMAIL_HOST_USER = "" if EMBED_MAIL else ENV.smtp_from_mail
+EMAIL_HOST_PASSWORD = ENV.smtp_from_password
+EMAIL_USE_TLS = not EMBED_MAIL and ENV.smtp_security == "starttls"
+EMAIL_USE_SSL = not EMBED_MAIL and ENV.smtp_security == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENV.smtp_from_mail
+
+# Files
+MEDIA_ROOT = ENV.data_dir / "media"
+MEDIA_URL = "/media/"
+STATIC_URL = "/static/"
+STATIC_ROOT = PROJECT_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# The shop
+SHOP_CURRENCY = ENV.shop_currency
+SHOP_LANGUAGE = ENV.shop_language
+
+# The two APIs
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-cart-token"]
+CORS_URLS_REGEX = r"^/(?!admin/).*$"
+SWAGGER_PERMISSION = ENV.swagger_permission
+GRAPHIQL = ENV.graphiql
+GRAPHQL_INTROSPECTION = ENV.graphql_introspection
+GRAPHQL_MAX_DEPTH = 15
+GRAPHQL_MAX_ALIASES = 30
+GRAPHQL_MAX_TOKENS = 2000
+GRAPHQL_MAX_COST = 20_000
+GRAPHQL_MAX_MUTATIONS = 5
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Transport
+if ENV.behind_tls_proxy:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.behind_tls_proxy
+
+# Words and time
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": ENV.log_level},
+    "loggers": {"django": {"level": ENV.log_level}},
+}

@@ -1,0 +1,41 @@
+"""Where the embedded services listen, derived from the data directory alone.
+
+Everything that shares a data directory (the runner, ``manage.py`` beside it, the tests) finds the
+same services without asking anybody.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+# The kernel limits a Unix socket's path to 107 bytes; PostgreSQL's own name takes 16 of them.
+MAX_SOCKET_DIR_LENGTH = 90
+
+
+def socket_dir(data_dir: Path) -> Path:
+    """Return the directory of the services' Unix sockets: inside the data directory where its path
+    is short enough, otherwise in the system's temporary directory under a name derived from it."""
+    inside = data_dir / "run"
+    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH:
+        return inside
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"lavka-{os.geteuid()}-{digest}"
+
+
+def valkey_socket(data_dir: Path) -> Path:
+    """Return the path of Valkey's Unix socket."""
+    return socket_dir(data_dir) / "valkey.sock"
+
+
+def mail_port_file(data_dir: Path) -> Path:
+    """Return the file in which the mail sink writes the TCP port it listens on."""
+    return data_dir / "run" / "mail-port"
+
+
+def mail_port(data_dir: Path) -> int:
+    """Return the mail sink's TCP port, or 25 while no sink has ever run."""
+    try:
+        return int(mail_port_file(data_dir).read_text())
+    except (FileNotFoundError, ValueError):
+        return 25
