@@ -1,0 +1,215 @@
+"""Categories, products, their characteristics and pictures, and the index that lists them fast.
+
+Two things here are derived, and PostgreSQL keeps them (migration 0002): `Product.characteristics`
+from the rows of `CharacteristicValue`, and every row of `ListingEntry` from products and the tree.
+"""
+
+from decimal import Decimal
+from typing import ClassVar
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.validators import MinValueValidator
+from django.db import connection, models
+from django.db.models import F, Func, Value
+from django.db.models.functions import Cast
+from django.utils import timezone
+from mptt.models import MPTTModel, TreeForeignKey
+
+MAX_PRICE = Decimal("9999999999.99")
+
+# The text search configuration made by migration 0001 from SHOP_LANGUAGE.
+SEARCH_CONFIG = "shop"
+
+# `ListingEntry.ancestor_id` of the rows that list the whole shop.
+WHOLE_SHOP = 0
+
+# The key of the advisory lock under which the category tree changes. The database functions of
+# migration 0002 take the same lock: shared to list a product, exclusive to move a category.
+TREE_LOCK_KEY = 7_203_001
+
+
+def lock_tree() -> None:
+    """Wait until no other transaction writes the category tree, and keep others out until commit.
+
+    To be called first in the transaction, before any category is read: mptt computes the new tree
+    from what it has read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TREE_LOCK_KEY])
+
+
+class Category(MPTTModel):
+    """A node of the category tree; siblings stand in the order that staff give them."""
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=200, unique=True)
+    parent = TreeForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    image = models.ImageField(upload_to="categories", blank=True)
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering: ClassVar = ["tree_id", "lft"]
+        indexes = [models.Index(fields=["tree_id", "lft"], name="category_tree")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["parent", "name"],
+                name="category_name_unique_among_siblings",
+                nulls_distinct=False,
+                violation_error_message="There is a category with this name beside it.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _searchable(text: str | Cast, weight: str) -> SearchVector:
+    """Index a text in the shop's language, with ё folded into е as people type it."""
+    folded = Func(
+        F(text) if isinstance(text, str) else text,
+        Value("ёЁ"),
+        Value("еЕ"),
+        function="translate",
+        output_field=models.TextField(),
+    )
+    return SearchVector(folded, weight=weight, config=SEARCH_CONFIG)
+
+
+_CHARACTERISTIC_VALUES = Cast(
+    Func(F("characteristics"), Value("$[*][1]"), function="jsonb_path_query_array"), models.TextField()
+)
+
+
+class Product(models.Model):
+    """Something the shop sells, in one currency (`SHOP_CURRENCY`)."""
+
+    sku = models.CharField("SKU", max_length=64, unique=True)
+    slug = models.SlugField(max_length=255, unique=True)
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True, max_length=20_000)
+    category = TreeForeignKey(Category, models.PROTECT, null=True, blank=True, related_name="products")
+    price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
+    stock = models.PositiveIntegerField(default=0)
+    is_published = models.BooleanField("published", default=True)
+    popularity = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Units sold lately; what the popular sort goes by."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    # [[name, value, unit], …] in the order shown; kept by the database from CharacteristicValue.
+    characteristics = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
+    search_vector = models.GeneratedField(
+        expression=_searchable("name", "A")
+        + SearchVector("sku", weight="A", config="simple")
+        + _searchable(_CHARACTERISTIC_VALUES, "B")
+        + _searchable("description", "C"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(price__gte=0), name="product_price_not_negative"),
+            models.CheckConstraint(condition=models.Q(stock__gte=0), name="product_stock_not_negative"),
+        ]
+        indexes = [
+            GinIndex(fields=["search_vector"], name="product_search"),
+            GinIndex(fields=["name"], name="product_name_trigrams", opclasses=["gin_trgm_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Characteristic(models.Model):
+    """A property that products have values of, such as "Volume" in ml."""
+
+    name = models.CharField(max_length=100)
+    unit = models.CharField(max_length=20, blank=True)
+    position = models.PositiveIntegerField(default=0, help_text="Where it stands among the filters.")
+    is_facet = models.BooleanField("offered as a filter", default=True)
+
+    class Meta:
+        ordering: ClassVar = ["position", "name", "unit"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "unit"], name="characteristic_name_unit_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
+
+class CharacteristicValue(models.Model):
+    """The value of one characteristic of one product."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="characteristic_values")
+    characteristic = models.ForeignKey(Characteristic, models.PROTECT, related_name="values")
+    value = models.CharField(max_length=255)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["position", "characteristic__position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["product", "characteristic"], name="characteristic_once_per_product"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["characteristic", "value", "product"], name="characteristic_value_product")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.characteristic}: {self.value}"
+
+
+class ProductImage(models.Model):
+    """A picture of a product; the one with the lowest position stands for it in lists."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="images")
+    file = models.ImageField(upload_to="products", width_field="width", height_field="height")
+    alt = models.CharField("alternative text", max_length=255, blank=True)
+    position = models.PositiveIntegerField(default=0)
+    width = models.PositiveIntegerField(editable=False)
+    height = models.PositiveIntegerField(editable=False)
+    sha256 = models.CharField(max_length=64, editable=False, help_text="Of the file, in hexadecimal.")
+
+    class Meta:
+        ordering: ClassVar = ["position", "id"]
+        indexes = [models.Index(fields=["product", "position", "id"], name="image_order")]
+
+    def __str__(self) -> str:
+        return self.alt or self.file.name
+
+
+class ListingEntry(models.Model):
+    """A published product under one category above it (or `WHOLE_SHOP`), with what lists sort by.
+
+    A page of any category at any depth is a range scan of one of its indexes. Written by the
+    database alone; without foreign key constraints, which would only repeat the trigger's work.
+    """
+
+    pk = models.CompositePrimaryKey("ancestor_id", "product_id")
+    ancestor_id = models.BigIntegerField()
+    product = models.ForeignKey(Product, models.DO_NOTHING, db_constraint=False, related_name="+")
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    name_key = models.CharField(max_length=255, db_collation="C")
+    created_at = models.DateTimeField()
+    popularity = models.IntegerField()
+    in_stock = models.BooleanField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["ancestor_id", key, "product"], name=f"listing_by_{name}")
+            for key, name in [
+                ("price", "price"),
+                ("name_key", "name"),
+                ("created_at", "date"),
+                ("popularity", "sales"),
+            ]
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id} under {self.ancestor_id}"
