@@ -5,7 +5,6 @@ from the rows of `CharacteristicValue`, and every row of `ListingEntry` from pro
 """
 
 from decimal import Decimal
-from typing import ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
@@ -49,7 +48,7 @@ class Category(MPTTModel):
 
     class Meta:
         verbose_name_plural = "categories"
-        ordering: ClassVar = ["tree_id", "lft"]
+        ordering = ["tree_id", "lft"]
         indexes = [models.Index(fields=["tree_id", "lft"], name="category_tree")]
         constraints = [
             models.UniqueConstraint(
@@ -64,16 +63,17 @@ class Category(MPTTModel):
         return self.name
 
 
-def _searchable(text: str | Cast, weight: str) -> SearchVector:
-    """Index a text in the shop's language, with ё folded into е as people type it."""
+def _searchable(text: str | Cast, weight: str, config: str = SEARCH_CONFIG) -> SearchVector:
+    """Index a text by its words as `selectors.search` cuts a query: ё is е, and hyphens, slashes and
+    underscores part words, where PostgreSQL would see numbers with a sign and file paths."""
     folded = Func(
         F(text) if isinstance(text, str) else text,
-        Value("ёЁ"),
-        Value("еЕ"),
+        Value("ёЁ-/_"),
+        Value("еЕ   "),
         function="translate",
         output_field=models.TextField(),
     )
-    return SearchVector(folded, weight=weight, config=SEARCH_CONFIG)
+    return SearchVector(folded, weight=weight, config=config)
 
 
 _CHARACTERISTIC_VALUES = Cast(
@@ -102,7 +102,7 @@ class Product(models.Model):
     characteristics = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
     search_vector = models.GeneratedField(
         expression=_searchable("name", "A")
-        + SearchVector("sku", weight="A", config="simple")
+        + _searchable("sku", "A", "simple")
         + _searchable(_CHARACTERISTIC_VALUES, "B")
         + _searchable("description", "C"),
         output_field=SearchVectorField(),
@@ -110,7 +110,7 @@ class Product(models.Model):
     )
 
     class Meta:
-        ordering: ClassVar = ["-created_at", "-id"]
+        ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(condition=models.Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(condition=models.Q(stock__gte=0), name="product_stock_not_negative"),
@@ -133,7 +133,7 @@ class Characteristic(models.Model):
     is_facet = models.BooleanField("offered as a filter", default=True)
 
     class Meta:
-        ordering: ClassVar = ["position", "name", "unit"]
+        ordering = ["position", "name", "unit"]
         constraints = [
             models.UniqueConstraint(fields=["name", "unit"], name="characteristic_name_unit_unique")
         ]
@@ -151,7 +151,7 @@ class CharacteristicValue(models.Model):
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
-        ordering: ClassVar = ["position", "characteristic__position", "id"]
+        ordering = ["position", "characteristic__position", "id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["product", "characteristic"], name="characteristic_once_per_product"
@@ -177,7 +177,7 @@ class ProductImage(models.Model):
     sha256 = models.CharField(max_length=64, editable=False, help_text="Of the file, in hexadecimal.")
 
     class Meta:
-        ordering: ClassVar = ["position", "id"]
+        ordering = ["position", "id"]
         indexes = [models.Index(fields=["product", "position", "id"], name="image_order")]
 
     def __str__(self) -> str:

@@ -83,8 +83,13 @@ DATABASES = {
         "PORT": 5432 if EMBED_POSTGRES else ENV.db_port,
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        # A database that does not answer is reported within two seconds instead of hanging a request.
-        "OPTIONS": {"connect_timeout": 2},
+        "OPTIONS": {
+            # A database that does not answer is reported within two seconds instead of hanging a request.
+            "connect_timeout": 2,
+            # How many of a word's three-letter pieces a name must share to be taken for a misspelling
+            # of it: low enough for one wrong letter in a word of five, high enough to keep others out.
+            "options": "-c pg_trgm.word_similarity_threshold=0.5",
+        },
     }
 }
 

@@ -1,0 +1,17 @@
+"""What the catalogue can be asked. Everything here sees published products only."""
+
+from backend.catalog.selectors.categories import CategoryTree, read_category_tree
+from backend.catalog.selectors.facets import Facets, read_facets
+from backend.catalog.selectors.listing import ProductList, ProductSort, list_products
+from backend.catalog.selectors.products import get_product
+
+__all__ = [
+    "CategoryTree",
+    "Facets",
+    "ProductList",
+    "ProductSort",
+    "get_product",
+    "list_products",
+    "read_category_tree",
+    "read_facets",
+]

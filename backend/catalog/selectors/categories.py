@@ -1,0 +1,63 @@
+"""The category tree, read whole: it is small, and every question about it needs its neighbours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Count, IntegerField, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
+from backend.catalog.models import Category, ListingEntry
+
+
+@dataclass(frozen=True)
+class CategoryTree:
+    """Every category with the number of published products in it and below, in the staff's order."""
+
+    categories: Sequence[Category]
+    product_counts: Mapping[int, int]
+
+    @cached_property
+    def by_id(self) -> Mapping[int, Category]:
+        return {category.pk: category for category in self.categories}
+
+    @cached_property
+    def by_slug(self) -> Mapping[str, Category]:
+        return {category.slug: category for category in self.categories}
+
+    @cached_property
+    def _children(self) -> Mapping[int | None, list[Category]]:
+        children: dict[int | None, list[Category]] = {}
+        for category in self.categories:
+            children.setdefault(category.parent_id, []).append(category)
+        return children
+
+    def children(self, category_id: int | None) -> list[Category]:
+        """Return the categories right below one, or the roots for None."""
+        return self._children.get(category_id, [])
+
+    def ancestors(self, category_id: int) -> list[Category]:
+        """Return the path from the root to the category's parent."""
+        path: list[Category] = []
+        parent_id = self.by_id[category_id].parent_id
+        while parent_id is not None:
+            parent = self.by_id[parent_id]
+            path.append(parent)
+            parent_id = parent.parent_id
+        return path[::-1]
+
+
+def read_category_tree() -> CategoryTree:
+    """Read the whole tree with its product counts in one query."""
+    counted = (
+        ListingEntry.objects.filter(ancestor_id=OuterRef("pk"))
+        .values("ancestor_id")
+        .annotate(products=Count("*"))
+        .values("products")
+    )
+    categories = list(
+        Category.objects.order_by("tree_id", "lft").annotate(
+            product_count=Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+        )
+    )
+    return CategoryTree(categories, {category.pk: category.product_count for category in categories})

@@ -1,0 +1,120 @@
+"""What a list of products could be narrowed by, with how many products each choice would leave."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import groupby
+
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from backend.catalog.models import Category, CharacteristicValue, ListingEntry
+from backend.catalog.selectors.listing import ProductList
+
+MAX_FACET_VALUES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a characteristic, and how many products choosing it would list."""
+
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CharacteristicFacet:
+    """The values of one characteristic, the most frequent first, at most `MAX_FACET_VALUES`."""
+
+    name: str
+    unit: str
+    values: Sequence[FacetValue]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryFacet:
+    """A category right below the listed one, and how many of the products are in it."""
+
+    category: Category
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Each facet honours every filter of the list but its own."""
+
+    characteristics: Sequence[CharacteristicFacet]
+    price_min: Decimal | None
+    price_max: Decimal | None
+    categories: Sequence[CategoryFacet]
+
+
+def read_facets(products: ProductList) -> Facets:
+    """Count the facets of a list in three queries, whatever it holds (more by one a search)."""
+    price = (
+        replace(products, price_min=None, price_max=None)
+        .entries()
+        .aggregate(lowest=Min("price"), highest=Max("price"))
+    )
+    return Facets(
+        characteristics=_characteristics(products),
+        price_min=price["lowest"],
+        price_max=price["highest"],
+        categories=_categories(products),
+    )
+
+
+def _characteristics(products: ProductList) -> list[CharacteristicFacet]:
+    """One branch of a union for the characteristics nobody filters by, and one for each filtered."""
+    chosen = products.characteristics
+    branches = [_count_values(products, ~Q(characteristic__name__in=list(chosen)))]
+    for name in chosen:
+        others = {other: values for other, values in chosen.items() if other != name}
+        branches.append(
+            _count_values(replace(products, characteristics=others), Q(characteristic__name=name))
+        )
+    rows = branches[0].union(*branches[1:], all=True) if chosen else branches[0]
+    ordered = sorted(rows, key=lambda row: (row[0], row[1], row[2], row[3], -row[5], row[4]))
+    return [
+        CharacteristicFacet(name, unit, [FacetValue(row[4], row[5]) for row in group])
+        for (_, name, unit, _), group in groupby(ordered, key=lambda row: row[:4])
+    ]
+
+
+def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicValue, tuple]":
+    return (
+        CharacteristicValue.objects.filter(
+            which, characteristic__is_facet=True, product_id__in=products.entries().values("product_id")
+        )
+        .order_by()
+        .values("characteristic_id", "value")
+        .annotate(
+            count=Count("*"),
+            place=Window(
+                RowNumber(), partition_by="characteristic_id", order_by=[F("count").desc(), F("value").asc()]
+            ),
+        )
+        .filter(place__lte=MAX_FACET_VALUES)
+        .values_list(
+            "characteristic__position",
+            "characteristic__name",
+            "characteristic__unit",
+            "characteristic_id",
+            "value",
+            "count",
+        )
+    )
+
+
+def _categories(products: ProductList) -> list[CategoryFacet]:
+    """Count over the listing entries of the subcategories themselves."""
+    category = products.category
+    siblings = Category.objects.filter(parent=category).order_by("tree_id", "lft")
+    matching = replace(products, category=None).entries().values("product_id")
+    counts = dict(
+        ListingEntry.objects.filter(ancestor_id__in=siblings.values("pk"), product_id__in=matching)
+        .order_by()
+        .values_list("ancestor_id")
+        .annotate(count=Count("*"))
+    )
+    return [CategoryFacet(child, counts[child.pk]) for child in siblings if child.pk in counts]

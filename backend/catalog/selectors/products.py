@@ -1,0 +1,26 @@
+"""Single products, and the loading that every list of products shares."""
+
+from django.db.models import QuerySet
+
+from backend.catalog.models import Product
+from backend.core.errors import Invalid
+from backend.core.pagination import MAX_ID
+
+
+def for_display(products: "QuerySet[Product]") -> "QuerySet[Product]":
+    """Load what both APIs show of a product: its category with it, its pictures in one more query."""
+    return products.select_related("category").prefetch_related("images").defer("search_vector")
+
+
+def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
+    """Return the published product that exactly one of the three names, or None.
+
+    Raises:
+        Invalid: none or several of them are given.
+    """
+    given = {name: value for name, value in [("id", id), ("slug", slug), ("sku", sku)] if value is not None}
+    if len(given) != 1:
+        raise Invalid("Name the product by exactly one of id, slug and sku.", field="id")
+    if (id is not None and not 0 < id <= MAX_ID) or "\0" in (slug or sku or ""):
+        return None
+    return for_display(Product.objects.filter(is_published=True, **given)).first()

@@ -1,0 +1,124 @@
+"""The shop's one vocabulary of refusals, the same in GraphQL and REST."""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a request was refused. Clients branch on these; messages are for people."""
+
+    MALFORMED = "MALFORMED"
+    INVALID = "INVALID"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    TOO_LONG = "TOO_LONG"
+    INVALID_CURSOR = "INVALID_CURSOR"
+    NOT_FOUND = "NOT_FOUND"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    TOO_LARGE = "TOO_LARGE"
+    TOO_COMPLEX = "TOO_COMPLEX"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that says the same."""
+        return _HTTP_STATUS.get(self, 422)
+
+
+# What is not listed is 422: understood, and refused for what it says.
+_HTTP_STATUS = {
+    ErrorCode.MALFORMED: 400,
+    ErrorCode.TOO_COMPLEX: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.INTERNAL: 500,
+}
+
+
+class ShopError(Exception):
+    """A refusal that the person asking can understand; nothing was written.
+
+    Subclasses fix the code. Raised inside `atomic`, rendered by `core.graphql` and `core.rest`.
+
+    Args:
+        message: what was wrong and what the rule is, for people.
+        field: the parameter it is about, by the name it has in the services.
+    """
+
+    code = ErrorCode.INVALID
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class Malformed(ShopError):
+    """The request could not be read at all."""
+
+    code = ErrorCode.MALFORMED
+
+
+class Invalid(ShopError):
+    """A value is not of the kind that is asked for."""
+
+
+class OutOfRange(ShopError):
+    """A number is below or above what is accepted."""
+
+    code = ErrorCode.OUT_OF_RANGE
+
+
+class TooLong(ShopError):
+    """A text or list is longer than what is accepted."""
+
+    code = ErrorCode.TOO_LONG
+
+
+class InvalidCursor(ShopError):
+    """A cursor is broken, or belongs to another sort order."""
+
+    code = ErrorCode.INVALID_CURSOR
+
+
+class NotFound(ShopError):
+    """What the request names does not exist, or is not for this viewer."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class Unauthenticated(ShopError):
+    """Only somebody who is logged in may do this."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Forbidden(ShopError):
+    """This viewer may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class UnsupportedMediaType(ShopError):
+    """The body is of a content type that is not read here."""
+
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
+
+
+class TooComplex(ShopError):
+    """The query asks for more than one request may."""
+
+    code = ErrorCode.TOO_COMPLEX
+
+
+class Unavailable(ShopError):
+    """A service that this needs does not answer; the same request may succeed later."""
+
+    code = ErrorCode.UNAVAILABLE
