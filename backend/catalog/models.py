@@ -6,6 +6,7 @@ from the rows of `CharacteristicValue`, and every row of `ListingEntry` from pro
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import MinValueValidator
@@ -16,6 +17,9 @@ from django.utils import timezone
 from mptt.models import MPTTModel, TreeForeignKey
 
 MAX_PRICE = Decimal("9999999999.99")
+
+# The largest stock that shoppers are told.
+MAX_SHOWN_STOCK = 50
 
 # The text search configuration made by migration 0001 from SHOP_LANGUAGE.
 SEARCH_CONFIG = "shop"
@@ -123,6 +127,26 @@ class Product(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def in_stock(self) -> bool:
+        """Whether it can be bought now."""
+        return self.stock > 0
+
+    @property
+    def available_quantity(self) -> int:
+        """How many can be bought at once, without telling competitors the whole stock."""
+        return min(self.stock, MAX_SHOWN_STOCK)
+
+    @property
+    def currency(self) -> str:
+        """The ISO 4217 code of the shop's one currency."""
+        return settings.SHOP_CURRENCY
+
+    @property
+    def image(self) -> "ProductImage | None":
+        """The picture that stands for the product in lists; reads loaded pictures."""
+        return next(iter(self.images.all()), None)
+
 
 class Characteristic(models.Model):
     """A property that products have values of, such as "Volume" in ml."""
@@ -182,6 +206,11 @@ class ProductImage(models.Model):
 
     def __str__(self) -> str:
         return self.alt or self.file.name
+
+    @property
+    def url(self) -> str:
+        """The address of the picture, whole if `PUBLIC_URL` is set."""
+        return self.file.url
 
 
 class ListingEntry(models.Model):

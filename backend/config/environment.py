@@ -42,6 +42,7 @@ class Environment(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str = Field(default="", pattern=r"^$|^https?://[^/]+$")
     web_workers: int = Field(default=2, ge=1, le=64)
 
     db_name: str = "lavka"

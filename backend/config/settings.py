@@ -39,6 +39,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "backend.core.rest.refuse_methods",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -128,7 +129,9 @@ DEFAULT_FROM_EMAIL = ENV.smtp_from_mail
 
 # Files
 MEDIA_ROOT = ENV.data_dir / "media"
-MEDIA_URL = "/media/"
+# Whole addresses, since the React application and mails stand on other hosts than the shop.
+PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEBUG else "")
+MEDIA_URL = f"{PUBLIC_URL}/media/"
 STATIC_URL = "/static/"
 STATIC_ROOT = PROJECT_DIR / "staticfiles"
 STORAGES = {
@@ -177,5 +180,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {"django": {"level": ENV.log_level}},
+    # A refused request is not worth a line; a failed one is an error.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }

@@ -1,6 +1,37 @@
 """Every address the shop answers."""
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.static import serve
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from backend.api.graphql import schema
+from backend.api.rest import api
+from backend.core.graphql import GraphQLView
+from backend.core.health import Health
+from backend.core.rest import bad_request, page_not_found, server_error
+
+handler400 = bad_request
+handler404 = page_not_found
+handler500 = server_error
+
+graphql = csrf_exempt(
+    GraphQLView.as_view(schema=schema, graphql_ide="graphiql" if settings.GRAPHIQL else None)
+)
+
+urlpatterns = [
+    path("graphql", graphql, name="graphql"),
+    path("admin/", admin.site.urls),
+    path("health/live", Health.as_view(checks=[]), name="health-live"),
+    path(
+        "health/ready",
+        Health.as_view(checks=["health_check.checks.Database", "health_check.checks.Cache"]),
+        name="health-ready",
+    ),
+    re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
+    path("", api.urls),
+    # Clients of the APIs get a problem document, even while Django's debug pages are on; the admin's
+    # addresses are left to Django, which adds their slash.
+    re_path(r"^(?!admin)", page_not_found),
+]

@@ -1,5 +1,7 @@
 """The shop's one vocabulary of refusals, the same in GraphQL and REST."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -50,6 +52,9 @@ class ShopError(Exception):
     Args:
         message: what was wrong and what the rule is, for people.
         field: the parameter it is about, by the name it has in the services.
+
+    Attributes:
+        path: where the client gave that parameter; the field itself unless `fields_named` says else.
     """
 
     code = ErrorCode.INVALID
@@ -58,6 +63,21 @@ class ShopError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.path: Sequence[str] = [field] if field else []
+
+
+@contextmanager
+def fields_named(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Make refusals name their field as the client calls it.
+
+    Args:
+        paths: for each parameter of a service that is called otherwise, the path of the argument.
+    """
+    try:
+        yield
+    except ShopError as error:
+        error.path = paths.get(error.field or "", error.path)
+        raise
 
 
 class Malformed(ShopError):
@@ -110,12 +130,6 @@ class UnsupportedMediaType(ShopError):
     """The body is of a content type that is not read here."""
 
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
-
-
-class TooComplex(ShopError):
-    """The query asks for more than one request may."""
-
-    code = ErrorCode.TOO_COMPLEX
 
 
 class Unavailable(ShopError):

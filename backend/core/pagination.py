@@ -11,9 +11,9 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
 from backend.core.errors import Invalid, InvalidCursor, OutOfRange
+from backend.core.identifiers import MAX_ID
 
 MAX_PAGE_SIZE = 100
-MAX_ID = 2**63 - 1
 
 Row = TypeVar("Row")
 ModelRow = TypeVar("ModelRow", bound=Model)

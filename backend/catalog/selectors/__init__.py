@@ -1,6 +1,6 @@
 """What the catalogue can be asked. Everything here sees published products only."""
 
-from backend.catalog.selectors.categories import CategoryTree, read_category_tree
+from backend.catalog.selectors.categories import CategoryTree, category_path, read_category_tree
 from backend.catalog.selectors.facets import Facets, read_facets
 from backend.catalog.selectors.listing import ProductList, ProductSort, list_products
 from backend.catalog.selectors.products import get_product
@@ -10,6 +10,7 @@ __all__ = [
     "Facets",
     "ProductList",
     "ProductSort",
+    "category_path",
     "get_product",
     "list_products",
     "read_category_tree",

@@ -61,3 +61,8 @@ def read_category_tree() -> CategoryTree:
         )
     )
     return CategoryTree(categories, {category.pk: category.product_count for category in categories})
+
+
+def category_path(category: Category | None) -> list[Category]:
+    """Return the categories from the root down to this one, in one query; nothing for None."""
+    return list(category.get_ancestors(include_self=True)) if category else []

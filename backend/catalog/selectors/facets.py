@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, islice
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from backend.catalog.models import Category, CharacteristicValue, ListingEntry
 from backend.catalog.selectors.listing import ProductList
 
 MAX_FACET_VALUES = 50
+# Over all characteristics; a shop whose values hardly repeat is not sent whole.
+MAX_FACET_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Facets:
 
 
 def read_facets(products: ProductList) -> Facets:
-    """Count the facets of a list in three queries, whatever it holds (more by one a search)."""
+    """Count the facets of a list in four queries, whatever it holds; a search adds its own."""
     price = (
         replace(products, price_min=None, price_max=None)
         .entries()
@@ -74,35 +75,29 @@ def _characteristics(products: ProductList) -> list[CharacteristicFacet]:
             _count_values(replace(products, characteristics=others), Q(characteristic__name=name))
         )
     rows = branches[0].union(*branches[1:], all=True) if chosen else branches[0]
-    ordered = sorted(rows, key=lambda row: (row[0], row[1], row[2], row[3], -row[5], row[4]))
-    return [
-        CharacteristicFacet(name, unit, [FacetValue(row[4], row[5]) for row in group])
-        for (_, name, unit, _), group in groupby(ordered, key=lambda row: row[:4])
-    ]
+    ordered = sorted(rows, key=lambda row: (*row[:4], -row[5], row[4]))
+    facets = []
+    for (_, name, unit, _), group in groupby(ordered, key=lambda row: row[:4]):
+        values = [FacetValue(value, count) for *_, value, count in islice(group, MAX_FACET_VALUES)]
+        facets.append(CharacteristicFacet(name, unit, values))
+    return facets
 
 
 def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicValue, tuple]":
+    """Count the most frequent values in rows of position, name, unit, identifier, value and count."""
     return (
         CharacteristicValue.objects.filter(
             which, characteristic__is_facet=True, product_id__in=products.entries().values("product_id")
         )
-        .order_by()
-        .values("characteristic_id", "value")
-        .annotate(
-            count=Count("*"),
-            place=Window(
-                RowNumber(), partition_by="characteristic_id", order_by=[F("count").desc(), F("value").asc()]
-            ),
-        )
-        .filter(place__lte=MAX_FACET_VALUES)
         .values_list(
             "characteristic__position",
             "characteristic__name",
             "characteristic__unit",
             "characteristic_id",
             "value",
-            "count",
         )
+        .annotate(count=Count("*"))
+        .order_by("-count", "characteristic_id", "value")[:MAX_FACET_ROWS]
     )
 
 
@@ -110,7 +105,7 @@ def _categories(products: ProductList) -> list[CategoryFacet]:
     """Count over the listing entries of the subcategories themselves."""
     category = products.category
     siblings = Category.objects.filter(parent=category).order_by("tree_id", "lft")
-    matching = replace(products, category=None).entries().values("product_id")
+    matching = replace(products, include_subcategories=True).entries().values("product_id")
     counts = dict(
         ListingEntry.objects.filter(ancestor_id__in=siblings.values("pk"), product_id__in=matching)
         .order_by()

@@ -20,7 +20,7 @@ from backend.catalog.models import (
 )
 from backend.catalog.selectors.search import parse_search, search_entries
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
-from backend.core.pagination import MAX_ID, Page, SortOrder, Window, read_page
+from backend.core.pagination import Page, SortOrder, Window, read_page
 
 MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
@@ -203,13 +203,8 @@ def list_products(
 
 
 def _find_category(key: int | str) -> Category:
-    """A text of digits is an identifier, as clients that have only texts send it."""
-    if isinstance(key, str) and key.isascii() and key.isdigit():
-        key = int(key[:20])
-    if isinstance(key, int):
-        category = Category.objects.filter(pk=key).first() if 0 < key <= MAX_ID else None
-    else:
-        category = Category.objects.filter(slug=key).first() if "\0" not in key else None
+    named = {"pk": key} if isinstance(key, int) else {"slug": key.replace("\0", "")}
+    category = Category.objects.filter(**named).first()
     if category is None:
         raise NotFound(f"There is no category {str(key)[:100]!r}.", field="category")
     return category

@@ -1,0 +1,288 @@
+"""The catalogue in GraphQL."""
+
+from copy import copy
+from decimal import Decimal
+from typing import Annotated, cast
+
+import strawberry
+import strawberry_django
+from strawberry import auto
+
+from backend.catalog import models, selectors
+from backend.core.errors import Invalid, OutOfRange, fields_named
+from backend.core.graphql import Column, Edge, Info, PageInfo, edges_of
+from backend.core.identifiers import parse_id
+from backend.core.pagination import Page, Window
+
+# What the parameters of `selectors.list_products` and of a page are called here.
+_PRODUCTS_ARGUMENTS = {
+    "category": ["category"],
+    "search": ["filter", "search"],
+    "price_min": ["filter", "price", "min"],
+    "price_max": ["filter", "price", "max"],
+    "characteristics": ["filter", "characteristics"],
+    "sort": ["sortBy"],
+}
+
+strawberry.enum(selectors.ProductSort, description="The orders that a list of products can have.")
+
+
+@strawberry_django.type(models.ProductImage, field_cls=Column)
+class Image:
+    """A picture."""
+
+    url: str
+    alt: auto
+    width: auto
+    height: auto
+
+
+@strawberry.type
+class Characteristic:
+    """A property of a product as it is shown: a name, a value and perhaps a unit."""
+
+    name: str
+    value: str
+    unit: str
+
+
+@strawberry_django.type(models.Category, field_cls=Column)
+class Category:
+    """A node of the category tree."""
+
+    id: strawberry.ID
+    name: auto
+    slug: auto
+
+    @strawberry_django.field(description="The category's own picture.")
+    def image_url(self) -> str | None:
+        image = cast(models.Category, self).image
+        return image.url if image else None
+
+    @strawberry_django.field(description="The category above; null for a root.")
+    def parent(self, info: Info) -> "Category | None":
+        category = cast(models.Category, self)
+        return cast("Category | None", _tree(info).by_id.get(category.parent_id or 0))
+
+    @strawberry_django.field(description="The categories right below.")
+    def children(self, info: Info) -> "list[Category]":
+        category = cast(models.Category, self)
+        return _pruned(_tree(info).children(category.pk), getattr(category, "_levels_below", None))
+
+    @strawberry_django.field(description="The path from the root to the parent: breadcrumbs.")
+    def ancestors(self, info: Info) -> "list[Category]":
+        return cast("list[Category]", _tree(info).ancestors(cast(models.Category, self).pk))
+
+    @strawberry_django.field(description="How many products are in it and below.")
+    def product_count(self, info: Info) -> int:
+        return _tree(info).product_counts[cast(models.Category, self).pk]
+
+
+def _tree(info: Info) -> selectors.CategoryTree:
+    return info.context.once(selectors.read_category_tree)
+
+
+def _pruned(categories: list[models.Category], levels: int | None) -> list[Category]:
+    """Return the categories, marked so that no more than so many levels of the tree are shown."""
+    if levels is not None:
+        categories = [copy(category) for category in categories] if levels > 0 else []
+        for category in categories:
+            category._levels_below = levels - 1  # type: ignore[attr-defined]
+    return cast("list[Category]", categories)
+
+
+@strawberry_django.type(models.Product, field_cls=Column)
+class Product:
+    """Something the shop sells."""
+
+    id: strawberry.ID
+    sku: auto
+    slug: auto
+    name: auto
+    description: auto
+    price: auto
+    currency: str
+    category: Category | None
+    image: Image | None
+    in_stock: bool
+    available_quantity: int
+    created_at: auto
+    updated_at: auto
+
+    @strawberry_django.field(description="Every picture, in order; `image` is the first.")
+    def images(self) -> list[Image]:
+        return cast("list[Image]", cast(models.Product, self).images.all())
+
+    @strawberry_django.field(description="In the order that they are shown.")
+    def characteristics(self) -> list[Characteristic]:
+        pairs = cast(models.Product, self).characteristics
+        return [Characteristic(name=name, value=value, unit=unit) for name, value, unit in pairs]
+
+
+@strawberry.type
+class FacetValue:
+    """A value to choose, and how many products would be listed with it."""
+
+    value: str
+    count: int
+
+
+@strawberry.type
+class CharacteristicFacet:
+    """The values of a characteristic, the most frequent first."""
+
+    name: str
+    unit: str
+    values: list[FacetValue]
+
+
+@strawberry.type
+class CategoryFacet:
+    """A category right below the listed one, and how many of the products are in it."""
+
+    category: Category
+    count: int
+
+
+@strawberry.type
+class Facets:
+    """What the list could be narrowed by; each facet honours every filter but its own."""
+
+    characteristics: list[CharacteristicFacet]
+    price_min: Decimal | None
+    price_max: Decimal | None
+    categories: list[CategoryFacet]
+
+
+@strawberry.input
+class PriceRange:
+    """Both bounds are inclusive, in the shop's currency."""
+
+    min: Decimal | None = None
+    max: Decimal | None = None
+
+
+@strawberry.input
+class CharacteristicFilter:
+    """Products that have one of these values of the characteristic."""
+
+    name: str
+    values: list[str]
+
+
+@strawberry.input
+class ProductFilter:
+    """Every condition must hold."""
+
+    search: str | None = None
+    price: PriceRange | None = None
+    in_stock: bool | None = None
+    characteristics: list[CharacteristicFilter] | None = None
+
+
+def _wanted_values(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
+    """Return the accepted values by name."""
+    wanted: dict[str, list[str]] = {}
+    for chosen in filters:
+        if chosen.name in wanted:
+            raise Invalid(f"{chosen.name!r} is filtered twice.", field="characteristics")
+        wanted[chosen.name] = chosen.values
+    return wanted
+
+
+@strawberry.type
+class ProductConnection:
+    """A page of products; the count and the facets are read only when selected."""
+
+    page: strawberry.Private[Page[models.Product]]
+    products: strawberry.Private[selectors.ProductList]
+
+    @strawberry.field
+    def edges(self) -> list[Edge[Product]]:
+        return cast("list[Edge[Product]]", edges_of(self.page))
+
+    @strawberry.field
+    def nodes(self) -> list[Product]:
+        return cast("list[Product]", self.page.items)
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        return PageInfo.of(self.page)
+
+    @strawberry.field(description="How many products there are on all pages.")
+    def total_count(self) -> int:
+        return self.products.total()
+
+    @strawberry.field
+    def facets(self) -> Facets:
+        return cast(Facets, selectors.read_facets(self.products))
+
+
+@strawberry.type
+class CatalogQuery:
+    """What a shopper can look at."""
+
+    @strawberry.field(description="Products of a category and below, or of the whole shop.")
+    def products(
+        self,
+        category: strawberry.ID | None = None,
+        category_slug: str | None = None,
+        filter: ProductFilter | None = None,
+        sort_by: Annotated[
+            selectors.ProductSort | None,
+            strawberry.argument(description="RELEVANCE when searching, else NEWEST, when not given."),
+        ] = None,
+        first: int | None = 20,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> ProductConnection:
+        if category is not None and category_slug is not None:
+            raise Invalid("Name the category by its id or its slug, not by both.", field="category")
+        filter = filter or ProductFilter()
+        price = filter.price or PriceRange()
+        backward = last is not None or before is not None
+        with fields_named(_PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug else {})):
+            products = selectors.list_products(
+                category=category_slug if category is None else parse_id(category),
+                search=filter.search,
+                price_min=price.min,
+                price_max=price.max,
+                in_stock=filter.in_stock,
+                characteristics=_wanted_values(filter.characteristics or []),
+            )
+            window = Window.of(first=None if backward else first, after=after, last=last, before=before)
+            return ProductConnection(page=products.page(sort_by, window), products=products)
+
+    @strawberry.field(description="The published product that exactly one of the arguments names.")
+    def product(
+        self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
+    ) -> Product | None:
+        return cast(
+            "Product | None",
+            selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku),
+        )
+
+    @strawberry.field(description="The roots of the category tree.")
+    def categories(
+        self,
+        info: Info,
+        depth: Annotated[
+            int | None,
+            strawberry.argument(description="How many levels to show; all of them when not given."),
+        ] = None,
+    ) -> list[Category]:
+        if depth is not None and depth < 1:
+            raise OutOfRange("The tree is shown at least one level deep.", field="depth")
+        return _pruned(_tree(info).children(None), depth)
+
+    @strawberry.field(description="The category that one of the arguments names.")
+    def category(
+        self, info: Info, id: strawberry.ID | None = None, slug: str | None = None
+    ) -> Category | None:
+        if (id is None) == (slug is None):
+            raise Invalid("Name the category by its id or its slug.", field="id")
+        tree = _tree(info)
+        return cast(
+            "Category | None", tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))
+        )

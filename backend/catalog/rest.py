@@ -1,0 +1,230 @@
+"""The catalogue in REST: the same selectors as GraphQL, under the names that legacy clients use."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page
+from ninja import Field, Query, Router, Schema
+from ninja.decorators import decorate_view
+from pydantic import BeforeValidator, ConfigDict
+
+from backend.catalog import models, selectors
+from backend.core.errors import Invalid, NotFound, fields_named
+from backend.core.identifiers import parse_id
+from backend.core.pagination import Window
+from backend.core.rest import Problem
+
+router = Router(tags=["catalogue"])
+
+# What the parameters of a page are called here.
+_PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
+
+
+class Sort(StrEnum):
+    """The orders of a list; without one it is by relevance when searching, else newest first."""
+
+    PRICE = "price"
+    PRICE_DESCENDING = "-price"
+    NAME = "name"
+    NEWEST = "newest"
+    POPULAR = "popular"
+    RELEVANCE = "relevance"
+
+
+_SORTS = {
+    Sort.PRICE: selectors.ProductSort.PRICE_ASC,
+    Sort.PRICE_DESCENDING: selectors.ProductSort.PRICE_DESC,
+    Sort.NAME: selectors.ProductSort.NAME,
+    Sort.NEWEST: selectors.ProductSort.NEWEST,
+    Sort.POPULAR: selectors.ProductSort.POPULAR,
+    Sort.RELEVANCE: selectors.ProductSort.RELEVANCE,
+}
+
+
+class Image(Schema):
+    url: str
+    alt: str
+    width: int
+    height: int
+
+
+class Characteristic(Schema):
+    name: str
+    value: str
+    unit: str
+
+
+class CategoryName(Schema):
+    id: int
+    name: str
+    slug: str
+
+
+class Product(Schema):
+    """A product as lists show it."""
+
+    id: int
+    sku: str
+    slug: str
+    name: str
+    description: str
+    price: Decimal = Field(examples=["28.99"])
+    currency: str = Field(examples=["RUB"])
+    category: CategoryName | None
+    image: Image | None
+    characteristics: list[Characteristic]
+    in_stock: bool
+    available_quantity: int = Field(description=f"At most {models.MAX_SHOWN_STOCK} are told.")
+
+    @staticmethod
+    def resolve_characteristics(product: models.Product) -> list[dict[str, str]]:
+        return [{"name": name, "value": value, "unit": unit} for name, value, unit in product.characteristics]
+
+
+class ProductCard(Product):
+    """Everything about one product."""
+
+    images: list[Image]
+    category_path: list[CategoryName] = Field(description="From the root to the product's own category.")
+    created_at: datetime
+    updated_at: datetime
+
+    @staticmethod
+    def resolve_images(product: models.Product) -> list[models.ProductImage]:
+        return list(product.images.all())
+
+
+class ProductPage(Schema):
+    items: list[Product]
+    total: int = Field(description="How many products match, on all pages.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+class CategoryNode(CategoryName):
+    """A category with everything below it."""
+
+    image_url: str | None
+    product_count: int = Field(description="How many products are in it and below.")
+    children: list["CategoryNode"]
+
+
+def _one_or_more(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
+    return value
+
+
+class _Filters(Schema):
+    category: int | str | None = Field(None, description="Identifier or slug.")
+    include_subcategories: bool = True
+    price_min: Decimal | None = Field(None, description="Inclusive.")
+    price_max: Decimal | None = Field(None, description="Inclusive.")
+    sort: Sort | None = None
+    search: str | None = None
+    in_stock: bool | None = None
+    limit: int = Field(20, description="1 to 100.")
+    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+
+
+class ProductsBody(_Filters):
+    model_config = ConfigDict(extra="forbid")
+
+    characteristics: Annotated[dict[str, list[str]], BeforeValidator(_one_or_more)] = Field(
+        {}, description="Accepted values by name.", examples=[{"Color": ["red", "blue"], "Material": "wool"}]
+    )
+
+
+class ProductsQuery(_Filters):
+    characteristics: list[str] = Field(
+        [], description="`Name:value`, repeated for more.", examples=[["Color:red", "Color:blue"]]
+    )
+
+
+def _page(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
+    category = filters.category
+    if isinstance(category, str):
+        category = parse_id(category) or category
+    with fields_named(_PAGE_ARGUMENTS):
+        products = selectors.list_products(
+            category=category,
+            include_subcategories=filters.include_subcategories,
+            search=filters.search,
+            price_min=filters.price_min,
+            price_max=filters.price_max,
+            in_stock=filters.in_stock,
+            characteristics=characteristics,
+        )
+        window = Window.of(first=filters.limit, after=filters.cursor)
+        page = products.page(_SORTS[filters.sort] if filters.sort else None, window)
+    return {
+        "items": page.items,
+        "total": products.total(),
+        "next_cursor": page.cursors[-1] if page.has_next else None,
+    }
+
+
+def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let clients and proxies keep the answer, and ask each time whether it is still current."""
+    return cache_control(public=True, max_age=0, must_revalidate=True)(conditional_page(view))
+
+
+_REFUSALS = {400: Problem, 404: Problem, 415: Problem, 422: Problem, 503: Problem}
+
+
+@router.post("/products", response={200: ProductPage, **_REFUSALS}, summary="List products")
+def search_products(request: HttpRequest, payload: ProductsBody) -> Any:
+    """Filter, sort and page through the products of a category or of the whole shop."""
+    return _page(payload, payload.characteristics)
+
+
+@router.get("/products", response={200: ProductPage, **_REFUSALS}, summary="List products, cacheable")
+@decorate_view(_revalidated)
+def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
+    """The same as `POST /products` with query parameters, and an `ETag` to revalidate by."""
+    characteristics: dict[str, list[str]] = {}
+    for pair in payload.characteristics:
+        name, colon, value = pair.partition(":")
+        if not colon:
+            raise Invalid("A characteristic is written Name:value.", field="characteristics")
+        characteristics.setdefault(name, []).append(value)
+    return _page(payload, characteristics)
+
+
+@router.get("/product", response={200: ProductCard, **_REFUSALS}, summary="Show a product")
+@decorate_view(_revalidated)
+def show_product(
+    request: HttpRequest, id: str | None = None, slug: str | None = None, sku: str | None = None
+) -> Any:
+    """The product card, by exactly one of `id`, `slug` and `sku`."""
+    product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
+    if product is None:
+        raise NotFound("There is no such product.", field="id" if id else "slug" if slug else "sku")
+    product.category_path = selectors.category_path(product.category)
+    return product
+
+
+@router.get("/categories", response={200: list[CategoryNode], **_REFUSALS}, summary="The category tree")
+@decorate_view(_revalidated)
+def show_categories(request: HttpRequest) -> Any:
+    """The whole tree, nested, with product counts."""
+    tree = selectors.read_category_tree()
+
+    def nodes(parent_id: int | None) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": category.pk,
+                "name": category.name,
+                "slug": category.slug,
+                "image_url": category.image.url if category.image else None,
+                "product_count": tree.product_counts[category.pk],
+                "children": nodes(category.pk),
+            }
+            for category in tree.children(parent_id)
+        ]
+
+    return nodes(None)

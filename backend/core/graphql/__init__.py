@@ -1,0 +1,20 @@
+"""The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
+
+from backend.core.graphql.context import Context, Info
+from backend.core.graphql.errors import UserError
+from backend.core.graphql.fields import Column
+from backend.core.graphql.pages import Edge, PageInfo, edges_of
+from backend.core.graphql.schema import make_schema
+from backend.core.graphql.view import GraphQLView
+
+__all__ = [
+    "Column",
+    "Context",
+    "Edge",
+    "GraphQLView",
+    "Info",
+    "PageInfo",
+    "UserError",
+    "edges_of",
+    "make_schema",
+]

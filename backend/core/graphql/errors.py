@@ -1,0 +1,100 @@
+"""How refusals and faults look in GraphQL."""
+
+import logging
+import re
+from typing import Any
+
+import strawberry
+from django.db import InterfaceError, OperationalError
+from graphql import (
+    ArgumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    Node,
+    ObjectFieldNode,
+    parse,
+)
+
+from backend.core.errors import ErrorCode, ShopError
+
+logger = logging.getLogger(__name__)
+
+strawberry.enum(ErrorCode, description="Why a request was refused.")
+
+_INVALID_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?:")
+
+
+@strawberry.type
+class UserError:
+    """Why a mutation did nothing."""
+
+    code: ErrorCode
+    message: str
+    field: list[str] | None = strawberry.field(description="The path of the argument that it is about.")
+
+
+def render_error(error: GraphQLError) -> dict[str, Any]:
+    """Return an error as the response carries it: with a code, and without anything internal."""
+    rendered: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        rendered["locations"] = [location.formatted for location in error.locations]
+    if error.path:
+        rendered["path"] = error.path
+    original = error.original_error
+    if isinstance(original, ShopError):
+        rendered["extensions"] = {"code": original.code, "field": list(original.path) or None}
+    elif isinstance(original, OperationalError | InterfaceError):
+        rendered["message"] = "A service that this needs does not answer. Try again in a moment."
+        rendered["extensions"] = {"code": ErrorCode.UNAVAILABLE, "field": None}
+    elif original is None or isinstance(original, GraphQLError):
+        rendered["extensions"] = {"code": _code_of(error), "field": _field_of(error)}
+    else:
+        rendered["message"] = "Something went wrong on our side."
+        rendered["extensions"] = {"code": ErrorCode.INTERNAL, "field": None}
+    return rendered
+
+
+def log_error(error: GraphQLError) -> None:
+    """Log what is the shop's own fault, with its traceback; a refusal is not worth a line."""
+    original = error.original_error
+    if original is None or isinstance(original, ShopError | GraphQLError):
+        return
+    if isinstance(original, OperationalError | InterfaceError):
+        logger.warning("The database does not answer: %s", original)
+    else:
+        logger.error("A resolver failed at %s", error.path, exc_info=original)
+
+
+def _code_of(error: GraphQLError) -> ErrorCode:
+    if isinstance(error, GraphQLSyntaxError):
+        return ErrorCode.TOO_COMPLEX if "tokens" in error.message else ErrorCode.MALFORMED
+    return (error.extensions or {}).get("code", ErrorCode.INVALID)
+
+
+def _field_of(error: GraphQLError) -> list[str] | None:
+    """Find the field or argument that an error of parsing, validation or coercion is about."""
+    if match := _INVALID_VARIABLE.match(error.message):
+        variable, path = match.groups()
+        return [variable, *re.findall(r"\w+", path or "")]
+    node = error.nodes[0] if error.nodes else None
+    if node is None or node.loc is None:
+        return None
+    # Nodes do not know their parents, so the document is read again up to this one.
+    path_to_node = _arguments_around(parse(node.loc.source), node.loc.start)
+    if not path_to_node and isinstance(node, FieldNode):
+        return [node.name.value]
+    return path_to_node or None
+
+
+def _arguments_around(node: Node, position: int) -> list[str]:
+    """Return the names of the arguments and input fields that enclose a position, outermost first."""
+    for key in node.keys:
+        value = getattr(node, key)
+        for child in value if isinstance(value, tuple | list) else [value]:
+            if isinstance(child, Node) and child.loc and child.loc.start <= position < child.loc.end:
+                inner = _arguments_around(child, position)
+                return (
+                    [child.name.value, *inner] if isinstance(child, ArgumentNode | ObjectFieldNode) else inner
+                )
+    return []

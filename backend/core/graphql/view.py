@@ -1,0 +1,75 @@
+"""The view at /graphql."""
+
+from typing import Any
+
+import orjson
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from strawberry.django.views import GraphQLView as StrawberryGraphQLView
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.http.base import HTTPException
+from strawberry.types import ExecutionResult
+
+from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
+from backend.core.graphql.context import Context
+from backend.core.graphql.errors import render_error
+
+_CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
+
+
+class GraphQLView(StrawberryGraphQLView):
+    """GraphQL over HTTP: one operation a request, GraphiQL for a browser, every error with a code."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            if request.method == "POST" and request.content_type != "application/json":
+                raise UnsupportedMediaType("Send the query as application/json.")
+            return self.run(request=request)
+        except ShopError as error:
+            return _refusal(error.code, error.message, error.code.http_status)
+        except RequestDataTooBig:
+            return _refusal(ErrorCode.TOO_LARGE, "The request is too large.", ErrorCode.TOO_LARGE.http_status)
+        except HTTPException as error:
+            return _refusal(
+                _CODES.get(error.status_code, ErrorCode.MALFORMED), error.reason, error.status_code
+            )
+
+    def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+        return Context(request)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        try:
+            parsed = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"The request is not valid JSON: {error}.") from None
+        if not isinstance(parsed, dict):
+            raise Malformed("A request is one JSON object with query, variables and operationName.")
+        return parsed
+
+    def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
+        response: GraphQLHTTPResponse = {"data": result.data}
+        if result.errors:
+            response["errors"] = [render_error(error) for error in result.errors]
+        if result.extensions:
+            response["extensions"] = result.extensions
+        return response
+
+    def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
+        response = super().create_response(response_data, sub_response)
+        errors = response_data.get("errors", ())
+        if any(error["extensions"]["code"] is ErrorCode.UNAVAILABLE for error in errors):
+            response.status_code = ErrorCode.UNAVAILABLE.http_status
+        return response
+
+    def encode_json(self, data: object) -> bytes:
+        return orjson.dumps(data)
+
+    def render_graphql_ide(self, request: HttpRequest) -> HttpResponse:
+        return render(request, "core/graphiql.html")
+
+
+def _refusal(code: ErrorCode, message: str, status: int) -> HttpResponse:
+    body = {"data": None, "errors": [{"message": message, "extensions": {"code": code, "field": None}}]}
+    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")

@@ -1,0 +1,200 @@
+"""The REST edge: errors as RFC 9457 problem documents, strict bodies, and who may see the Swagger UI."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from ninja import NinjaAPI, Schema
+from ninja.errors import HttpError, ValidationError
+from ninja.openapi.docs import Swagger
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from backend.core.errors import (
+    ErrorCode,
+    Forbidden,
+    Malformed,
+    NotFound,
+    ShopError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from backend.core.viewer import Viewer
+
+logger = logging.getLogger(__name__)
+
+
+class FieldProblem(Schema):
+    """One thing that was wrong with the request."""
+
+    code: ErrorCode
+    detail: str
+    field: str | None = None
+
+
+class Problem(FieldProblem):
+    """Why a request was refused (RFC 9457); the first of `errors` stands at the top."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    errors: list[FieldProblem]
+
+
+class _Parser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        if request.content_type != "application/json":
+            raise UnsupportedMediaType("Send the body as application/json.")
+        try:
+            return orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"The body is not valid JSON: {error}.") from None
+
+
+class _Renderer(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(data, default=str)
+
+
+def make_api(title: str, description: str) -> NinjaAPI:
+    """Return an API that reads strictly, answers problems, and documents itself at /docs."""
+    api = NinjaAPI(
+        title=title,
+        description=description,
+        version="1.0.0",
+        parser=_Parser(),
+        renderer=_Renderer(),
+        docs=Swagger(settings={"docExpansion": "list", "tryItOutEnabled": True}),
+        docs_decorator=_only_permitted,
+        urls_namespace="rest",
+    )
+    api.add_exception_handler(ShopError, _on_shop_error)
+    api.add_exception_handler(ValidationError, _on_validation_error)
+    api.add_exception_handler(HttpError, _on_http_error)
+    api.add_exception_handler(RequestDataTooBig, _on_too_big)
+    api.add_exception_handler(OperationalError, _on_database_down)
+    api.add_exception_handler(InterfaceError, _on_database_down)
+    api.add_exception_handler(Http404, _on_not_found)
+    api.add_exception_handler(Exception, _on_fault)
+    return api
+
+
+def problem_response(code: ErrorCode, problems: Sequence[FieldProblem]) -> HttpResponse:
+    """Return the problem document for what was wrong, at least one thing."""
+    status = HTTPStatus(code.http_status)
+    problem = Problem(
+        **problems[0].dict(), title=status.phrase, status=status.value, errors=[p.dict() for p in problems]
+    )
+    return HttpResponse(
+        orjson.dumps(problem.dict()), status=status.value, content_type="application/problem+json"
+    )
+
+
+def _refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpResponse:
+    return problem_response(code, [FieldProblem(code=code, detail=detail, field=field)])
+
+
+def _on_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
+    return _refuse(error.code, error.message, ".".join(error.path) or None)
+
+
+def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Pydantic's locations start with where the value was and the parameter that took it."""
+    return problem_response(
+        ErrorCode.INVALID,
+        [
+            FieldProblem(
+                code=ErrorCode.INVALID,
+                detail=problem["msg"],
+                field=".".join(str(part) for part in problem["loc"][1:] if part != "payload") or None,
+            )
+            for problem in error.errors
+        ],
+    )
+
+
+def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """What `_Parser` raises reaches us as the cause of Ninja's own error."""
+    if isinstance(error.__cause__, ShopError):
+        return _on_shop_error(request, error.__cause__)
+    if isinstance(error.__cause__, RequestDataTooBig):
+        return _on_too_big(request, error.__cause__)
+    return _refuse(ErrorCode.MALFORMED, error.message)
+
+
+def _on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return _refuse(ErrorCode.TOO_LARGE, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+
+
+def _on_database_down(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.warning("The database does not answer: %s", error)
+    return _refuse(ErrorCode.UNAVAILABLE, "A service that this needs does not answer. Try again in a moment.")
+
+
+def _on_not_found(request: HttpRequest, error: Exception) -> HttpResponse:
+    return page_not_found(request)
+
+
+def _on_fault(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _refuse(ErrorCode.INTERNAL, "Something went wrong on our side.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer an address that the shop does not have."""
+    return _refuse(ErrorCode.NOT_FOUND, "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer a request that Django itself refuses, such as one with a wrong Host header."""
+    return _refuse(ErrorCode.MALFORMED, "The request is malformed.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer when a view outside the APIs failed; Django has logged why."""
+    return _refuse(ErrorCode.INTERNAL, "Something went wrong on our side.")
+
+
+def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Middleware: a method that an address does not have is a problem like any other."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        problem = _refuse(ErrorCode.METHOD_NOT_ALLOWED, f"This address answers {response['Allow']}.")
+        problem["Allow"] = response["Allow"]
+        return problem
+
+    return middleware
+
+
+def _only_permitted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Show the documentation to those whom SWAGGER_PERMISSION names."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        permission = settings.SWAGGER_PERMISSION
+        try:
+            if permission == "NONE":
+                raise NotFound("There is nothing at this address.")
+            if permission != "ALL":
+                viewer = Viewer.of(request)
+                if viewer.user_id is None:
+                    raise Unauthenticated("Log in to read the documentation.")
+                if permission == "STAFF" and not viewer.is_staff:
+                    raise Forbidden("The documentation is for staff.")
+        except ShopError as error:
+            return _on_shop_error(request, error)
+        return view(request, *args, **kwargs)
+
+    return guarded
