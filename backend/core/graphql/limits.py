@@ -66,7 +66,7 @@ class QueryLimits(SchemaExtension):
     def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
         return {
             definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-            for definition in operation.variable_definitions
+            for definition in operation.variable_definitions or ()
             if definition.default_value is not None
         }
 
@@ -129,7 +129,7 @@ class _Walk:
     def _page_size(self, node: FieldNode, definition: GraphQLField) -> int:
         if "first" not in definition.args:
             return 1
-        given = {argument.name.value: self._number(argument.value) for argument in node.arguments}
+        given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
         return given.get("last") or given.get("first") or _DEFAULT_PAGE_SIZE
 
     def _number(self, value: ValueNode) -> int:
