@@ -15,8 +15,6 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the shop in this terminal")
     commands.add_parser("down", help="stop the shop, or what a killed one left behind")
-    watch = commands.add_parser("watch", help="used by `up`: print the addresses, then watch the services")
-    watch.add_argument("services", nargs="*", metavar="NAME=PID")
     arguments = parser.parse_args()
 
     _write_env_file()
@@ -25,15 +23,10 @@ def main() -> int:
     from backend.embedded import processes, runner
 
     try:
-        match arguments.command:
-            case "up":
-                return runner.up()
-            case "watch":
-                pairs = (pair.split("=") for pair in arguments.services)
-                return runner.watch({name: int(pid) for name, pid in pairs})
-            case _:
-                print(runner.down())
-                return 0
+        if arguments.command == "up":
+            return runner.up()
+        print(runner.down())
+        return 0
     except (processes.EmbeddedError, PermissionError) as error:
         print(error, file=sys.stderr)
         return 1

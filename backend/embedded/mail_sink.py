@@ -18,7 +18,7 @@ def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]
     """Start the mail sink of ``data_dir`` on a free TCP port of 127.0.0.1.
 
     Arguments:
-        log: a file for its lines; without it they are printed on the console.
+        log: a file for its lines; without it ``console.relay`` prints them.
 
     Raises:
         EmbeddedError: it cannot be started.
@@ -38,7 +38,7 @@ def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]
 
 def stop(server: subprocess.Popen[bytes]) -> None:
     """Stop the mail sink."""
-    processes.stop(server, signal.SIGTERM)
+    processes.stop([server], signal.SIGTERM)
 
 
 class _Mailbox:
@@ -53,8 +53,7 @@ class _Mailbox:
         path = self.directory / f"{time.time_ns()}.eml"
         path.write_bytes(content)
         subject = message_from_bytes(content, policy=email.policy.default).get("Subject", "")
-        moment = time.strftime("%H:%M:%S")
-        print(f"{moment} mail     | to {', '.join(envelope.rcpt_tos)}: {subject} -> {path}", flush=True)
+        print(f"to {', '.join(envelope.rcpt_tos)}: {subject} -> {path}", flush=True)
         return "250 Kept as a file"
 
 

@@ -67,7 +67,7 @@ def start(
 
 def stop(server: subprocess.Popen[bytes]) -> None:
     """Stop PostgreSQL without waiting for its clients (a "fast" shutdown)."""
-    processes.stop(server, signal.SIGINT)
+    processes.stop([server], signal.SIGINT, patience=60)
 
 
 def _create(directory: Path, data_dir: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> sub
     """Start ``command`` for ``data_dir`` in a session of its own, so that Ctrl-C does not reach it.
 
     Arguments:
-        log: a file that receives its output, emptied first; without it the output goes to ours.
+        log: a file that receives its output, emptied first; without it ``console.relay`` prints the output.
     """
     with log.open("wb") if log else nullcontext() as output:
         return subprocess.Popen(
@@ -38,8 +38,8 @@ def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> sub
             cwd=PROJECT_DIR,
             env=environment(data_dir),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
+            stdout=output or subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
@@ -68,14 +68,17 @@ def _last_lines(log: Path | None) -> str:
     return "\n".join([f" The end of {log}:", *(f"  {line}" for line in lines)])
 
 
-def stop(process: subprocess.Popen[bytes], sign: signal.Signals, *, patience: float = 20) -> None:
-    """Ask a service to stop and wait for it; kill it when it takes longer than ``patience`` seconds."""
-    process.send_signal(sign)
-    try:
-        process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def stop(running: Collection[subprocess.Popen[bytes]], sign: signal.Signals, *, patience: float = 10) -> None:
+    """Ask processes to stop, all at once, and kill those that take longer than ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    for process in running:
+        process.send_signal(sign)
+    for process in running:
+        try:
+            process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def leftovers(data_dir: Path) -> list[psutil.Process]:
@@ -107,7 +110,7 @@ def stop_leftovers(data_dir: Path) -> int:
     for group, sign in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
         for process in group:
             _send(process, sign)
-        for process in psutil.wait_procs(group, timeout=10)[1]:
+        for process in psutil.wait_procs(group, timeout=20)[1]:
             _send(process, signal.SIGKILL)
         psutil.wait_procs(group, timeout=5)
     return len(found)

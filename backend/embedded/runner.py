@@ -1,22 +1,22 @@
 """The shop in one terminal: the services, then web server, worker and beat under one log."""
 
 import os
-import shlex
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import django
-import psutil
 from django.conf import settings
-from honcho.manager import Manager
 
-from backend.embedded import first_run, processes, services
+from backend.embedded import console, first_run, processes, services
 
 
 def up() -> int:
@@ -31,23 +31,16 @@ def up() -> int:
     data_dir: Path = settings.ENV.data_dir
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, _interrupt)
-    with services.claim(data_dir, _url()):
-        _check_port()
-        try:
-            with services.running(
-                data_dir,
-                database=settings.ENV.db_name if settings.EMBED_POSTGRES else None,
-                database_user=settings.ENV.db_user,
-                valkey_too=settings.EMBED_VALKEY,
-                mail_too=settings.EMBED_MAIL,
-            ) as pids:
-                django.setup()
-                first_run.prepare(data_dir)
-                return _run_programs(data_dir, pids)
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            processes.stop_leftovers(data_dir)
+    try:
+        with services.claim(data_dir, _url()):
+            _check_port()
+            try:
+                _run(data_dir)
+            finally:
+                processes.stop_leftovers(data_dir)
+    except KeyboardInterrupt:
+        return 0
+    return 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -73,74 +66,77 @@ def _check_port() -> None:
             ) from None
 
 
-def _run_programs(data_dir: Path, pids: dict[str, int]) -> int:
-    python = sys.executable
-    celery = [python, "-m", "celery", "--quiet", "--app", "backend.config.celery"]
-    programs = {
+def _run(data_dir: Path) -> None:
+    embedded = {
+        "PostgreSQL": settings.EMBED_POSTGRES,
+        "Valkey": settings.EMBED_VALKEY,
+        "a mail sink": settings.EMBED_MAIL,
+    }
+    names = [name for name, wanted in embedded.items() if wanted]
+    if names:
+        console.say("shop", f"Starting {', '.join(names)} in {data_dir}")
+    with services.running(
+        data_dir,
+        database=settings.ENV.db_name if settings.EMBED_POSTGRES else None,
+        database_user=settings.ENV.db_user,
+        valkey_too=settings.EMBED_VALKEY,
+        mail_too=settings.EMBED_MAIL,
+    ) as service_processes:
+        django.setup()
+        console.say("shop", "Preparing the database")
+        first_run.prepare(data_dir)
+        with _programs(data_dir) as program_processes:
+            _watch(service_processes | program_processes)
+
+
+@contextmanager
+def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    celery = ["celery", "--quiet", "--app", "backend.config.celery"]
+    commands = {
         "web": [
-            *(python, "-m", "gunicorn", "backend.config.wsgi"),
-            *("--bind", f"127.0.0.1:{settings.ENV.port}"),
-            *("--workers", str(settings.ENV.web_workers), "--no-control-socket"),
+            *("gunicorn", "backend.config.wsgi", "--no-control-socket"),
+            *("--bind", f"127.0.0.1:{settings.ENV.port}", "--workers", str(settings.ENV.web_workers)),
             *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(s)s %(M)sms"),
         ],
-        # Threads: a stop then reaches one process, which ends its task, not the processes of a pool as well.
-        "worker": [
-            *celery,
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "2",
-            "--loglevel",
-            "INFO",
-            "--without-mingle",
-        ],
+        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-mingle"],
         "beat": [*celery, "beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile="],
-        "shop": [python, "-m", "backend.embedded", "watch", *(f"{name}={pid}" for name, pid in pids.items())],
     }
-    manager = Manager()
-    for name, command in programs.items():
-        manager.add_process(
-            name,
-            f"exec {shlex.join(command)}",
-            env=processes.environment(data_dir) | {"PYTHONUNBUFFERED": "1"},
-            cwd=str(processes.PROJECT_DIR),
-        )
-    # The manager stops on SIGINT and SIGTERM; a closed terminal is no different.
-    signal.signal(signal.SIGHUP, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
-    manager.loop()
-    asked_to_stop = manager.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
-    return 0 if asked_to_stop else 1
+    # Celery does not want to run as root; on a developer's machine it may.
+    python = [sys.executable, "-u", "-W", "ignore:You're running the worker with superuser", "-m"]
+    started = {}
+    relays = []
+    try:
+        for name, command in commands.items():
+            started[name] = processes.spawn([*python, *command], data_dir)
+            relays.append(console.relay(name, started[name]))
+        yield started
+    finally:
+        console.say("shop", "Stopping")
+        processes.stop(list(started.values()), signal.SIGTERM)
+        for thread in relays:
+            thread.join(timeout=1)
 
 
-def watch(pids: dict[str, int]) -> int:
-    """Print the shop's addresses once it is ready, then wait until one of the services ends.
-
-    Arguments:
-        pids: process ids by service name.
-
-    Returns:
-        The exit status, always 1: the runner stops the shop with it.
-    """
-    started = time.monotonic()
+def _watch(everything: dict[str, subprocess.Popen[bytes]]) -> None:
+    # Says where the shop is once it is ready; returns when one of the processes has ended.
+    said_not_ready = time.monotonic()
     ready = False
     while True:
+        for name, process in everything.items():
+            if process.poll() is not None:
+                console.say(
+                    "shop", f"{name} has ended (status {process.returncode}), so everything is stopped."
+                )
+                return
         if not ready:
             problem = _not_ready()
             if problem is None:
                 ready = True
-                print(_welcome(), flush=True)
-            elif time.monotonic() > started + 30:
-                started = time.monotonic()
-                print(f"Not ready after 30 seconds: {problem}", flush=True)
-        for name, pid in pids.items():
-            if not _is_alive(pid):
-                print(
-                    f"{name} has ended, so the shop stops. Its log lies in {settings.ENV.data_dir}.",
-                    flush=True,
-                )
-                return 1
-        time.sleep(2 if ready else 0.2)
+                console.say("shop", _welcome())
+            elif time.monotonic() > said_not_ready + 30:
+                said_not_ready = time.monotonic()
+                console.say("shop", f"Not ready yet: {problem}")
+        time.sleep(0.2)
 
 
 def _not_ready() -> str | None:
@@ -155,18 +151,11 @@ def _not_ready() -> str | None:
         return str(error)
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _welcome() -> str:
     url = _url()
     login = first_run.staff_login_file(settings.ENV.data_dir)
     lines = [
-        "The shop is ready. Ctrl-C stops it.",
+        "The shop is ready; Ctrl-C stops it.",
         f"  GraphiQL   {url}/graphql",
         f"  Swagger    {url}/docs",
         f"  REST       curl '{url}/products?limit=3'",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from backend.embedded import mail_sink, postgres, processes, valkey
+from backend.embedded import console, mail_sink, postgres, processes, valkey
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def claim(data_dir: Path, about: str) -> Iterator[None]:
         file.flush()
         count = processes.stop_leftovers(data_dir)
         if count:
-            print(f"Stopped {count} processes that a killed run left behind.", flush=True)
+            console.say("shop", f"Stopped {count} processes that a killed run left behind")
         yield
 
 
@@ -71,7 +71,7 @@ def running(
     valkey_too: bool,
     mail_too: bool,
     for_tests: bool = False,
-) -> Iterator[dict[str, int]]:
+) -> Iterator[dict[str, Popen[bytes]]]:
     """Run the services of a claimed ``data_dir`` and stop them in order at the end.
 
     Arguments:
@@ -79,7 +79,7 @@ def running(
         for_tests: trade durability for speed and keep the console quiet.
 
     Returns:
-        The process ids by service name.
+        The processes by service name.
 
     Raises:
         EmbeddedError: one of them cannot be started.
@@ -96,6 +96,8 @@ def running(
             stack.callback(valkey.stop, started["Valkey"])
         if mail_too:
             log = data_dir / "mail.log" if for_tests else None
-            started["Mail"] = mail_sink.start(data_dir, log=log)
-            stack.callback(mail_sink.stop, started["Mail"])
-        yield {name: process.pid for name, process in started.items()}
+            started["The mail sink"] = mail_sink.start(data_dir, log=log)
+            stack.callback(mail_sink.stop, started["The mail sink"])
+            if log is None:
+                console.relay("mail", started["The mail sink"])
+        yield started

@@ -49,7 +49,7 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
 
 def stop(server: subprocess.Popen[bytes]) -> None:
     """Stop Valkey after it has written everything down."""
-    processes.stop(server, signal.SIGTERM)
+    processes.stop([server], signal.SIGTERM, patience=30)
 
 
 def _answers(socket: Path) -> bool:
