@@ -29,7 +29,7 @@ def valkey_socket(data_dir: Path) -> Path:
 
 def mail_port_file(data_dir: Path) -> Path:
     """Return the file in which the mail sink writes the TCP port it listens on."""
-    return data_dir / "run" / "mail-port"
+    return socket_dir(data_dir) / "mail-port"
 
 
 def mail_port(data_dir: Path) -> int:

@@ -24,7 +24,6 @@ def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]
         EmbeddedError: it cannot be started.
     """
     port_file = addresses.mail_port_file(data_dir)
-    port_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir)]
     server = processes.spawn(command, data_dir, log=log)

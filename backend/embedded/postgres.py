@@ -50,7 +50,10 @@ def start(
     # A recorded process id can belong to a stranger after a reboot, and would keep the server from starting.
     (directory / "postmaster.pid").unlink(missing_ok=True)
     socket_dir = addresses.socket_dir(data_dir)
-    _make_private(socket_dir, directory.stat().st_uid)
+    if os.geteuid() == 0:
+        os.chown(socket_dir, directory.stat().st_uid, -1)
+    for left_behind in socket_dir.glob(".s.PGSQL.*"):
+        left_behind.unlink()
     settings = _SETTINGS | ({} if durable else _SETTINGS_WITHOUT_DURABILITY)
     settings["unix_socket_directories"] = '"{}"'.format(str(socket_dir).replace('"', '""'))
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -145,18 +148,6 @@ def _as_owner(command: list[str], directory: Path) -> list[str]:
         "--ambient-caps=+dac_override",
         *command,
     ]
-
-
-def _make_private(socket_dir: Path, owner: int) -> None:
-    # It may lie in a directory that everybody can write to: take no directory that somebody else put there.
-    socket_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if socket_dir.is_symlink() or socket_dir.stat().st_uid not in (os.geteuid(), owner):
-        raise processes.EmbeddedError(f"{socket_dir} belongs to somebody else; remove it.")
-    socket_dir.chmod(0o700)
-    if os.geteuid() == 0:
-        os.chown(socket_dir, owner, -1)
-    for left_behind in socket_dir.glob(".s.PGSQL.*"):
-        left_behind.unlink()
 
 
 def _answers(socket_dir: Path) -> bool:

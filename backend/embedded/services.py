@@ -3,13 +3,14 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from backend.embedded import console, mail_sink, postgres, processes, valkey
+from backend.embedded import addresses, console, mail_sink, postgres, processes, valkey
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def running(
     """
     started: dict[str, Popen[bytes]] = {}
     with ExitStack() as stack:
+        stack.enter_context(_sockets(data_dir))
         if database is not None:
             started["PostgreSQL"] = postgres.start(
                 data_dir, database=database, user=database_user, durable=not for_tests
@@ -101,3 +103,17 @@ def running(
             if log is None:
                 console.relay("mail", started["The mail sink"])
         yield started
+
+
+@contextmanager
+def _sockets(data_dir: Path) -> Iterator[None]:
+    # Only we may enter the directory. It can lie in /tmp: take none that somebody else put there.
+    directory = addresses.socket_dir(data_dir)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.is_symlink() or directory.stat().st_uid not in (os.geteuid(), postgres.NOBODY):
+        raise processes.EmbeddedError(f"{directory} belongs to somebody else; remove it.")
+    directory.chmod(0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(directory)
