@@ -7,9 +7,16 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
+    from django.conf import settings
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError:
+        if settings.EMBED_POSTGRES and not os.path.exists(settings.DATABASES["default"]["HOST"]):
+            sys.exit("The database does not answer: `make up` starts it.")
+        raise
 
 
 if __name__ == "__main__":

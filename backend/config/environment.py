@@ -51,6 +51,8 @@ class Environment(BaseSettings):
     db_host: str = ""
     db_port: int = Field(default=5432, ge=1, le=65535)
 
+    # Embedded Valkey's database; parallel tests take one each.
+    valkey_database: int = Field(default=0, ge=0)
     redis_url: str = Field(default="", pattern=r"^$|^rediss?://")
 
     object_storage_url: str = Field(default="", pattern=r"^$|^https?://")

@@ -98,8 +98,8 @@ DATABASES = {
 EMBED_VALKEY = DEBUG and not ENV.redis_url
 if EMBED_VALKEY:
     _socket = quote(str(addresses.valkey_socket(ENV.data_dir)))
-    REDIS_URL = f"unix://{_socket}?db=0"
-    CELERY_BROKER_URL = f"redis+socket://{_socket}?virtual_host=0"
+    REDIS_URL = f"unix://{_socket}?db={ENV.valkey_database}"
+    CELERY_BROKER_URL = f"redis+socket://{_socket}?virtual_host={ENV.valkey_database}"
 else:
     REDIS_URL = CELERY_BROKER_URL = ENV.redis_url
 CACHES = {

@@ -6,7 +6,6 @@ same services without asking anybody.
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 # The kernel limits a Unix socket's path to 107 bytes; PostgreSQL's own name takes 16 of them.
@@ -15,12 +14,12 @@ MAX_SOCKET_DIR_LENGTH = 90
 
 def socket_dir(data_dir: Path) -> Path:
     """Return the directory of the services' Unix sockets: inside the data directory where its path
-    is short enough, otherwise in the system's temporary directory under a name derived from it."""
+    is short enough, otherwise in /tmp under a name derived from it."""
     inside = data_dir / "run"
     if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"lavka-{os.geteuid()}-{digest}"
+    return Path("/tmp") / f"lavka-{os.geteuid()}-{digest}"  # noqa: S108 (checked to be ours before use)
 
 
 def valkey_socket(data_dir: Path) -> Path:
@@ -30,7 +29,7 @@ def valkey_socket(data_dir: Path) -> Path:
 
 def mail_port_file(data_dir: Path) -> Path:
     """Return the file in which the mail sink writes the TCP port it listens on."""
-    return data_dir / "run" / "mail-port"
+    return socket_dir(data_dir) / "mail-port"
 
 
 def mail_port(data_dir: Path) -> int:

@@ -1,0 +1,70 @@
+# The whole of it: `make up` runs the shop, `make test` runs every check and every test.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# The checks and tests never see a developer's .env.
+CHECK_ENV := env ENV_FILE=/dev/null DEBUG=true DJANGO_SECRET_KEY=of-the-checks DATA_DIR=var/test
+MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
+
+.PHONY: up down test lint types imports migrations generated format generate chromium
+
+up: .venv/runtime
+	@exec $(BIN)/python -m backend.embedded up
+
+down: .venv/runtime
+	@$(BIN)/python -m backend.embedded down
+
+# Every check is run, then the tests, whose summary is printed last.
+test: .venv/dev chromium
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
+		lint types imports migrations generated; checks=$$?; \
+	$(BIN)/python -m pytest -n auto; tests=$$?; \
+	exit $$((checks || tests))
+
+lint: .venv/dev
+	@$(BIN)/ruff format --check --quiet --diff
+	@$(BIN)/ruff check --quiet
+
+types: .venv/dev
+	@$(CHECK_ENV) $(BIN)/mypy
+
+imports: .venv/dev
+	@$(BIN)/lint-imports --no-logo
+
+migrations: .venv/dev
+	@$(MANAGE) check
+	@$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+generated: .venv/dev
+	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cp -R requirements "$$copy" && \
+	$(CHECK_ENV) scripts/generate.sh "$$copy" && \
+	for file in schema.graphql openapi.json requirements; do \
+		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not what \`make generate\` writes."; exit 1; }; \
+	done
+
+format: .venv/dev
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+generate: .venv/dev
+	@$(CHECK_ENV) scripts/generate.sh .
+
+# The browser tests drive Debian's Chromium.
+chromium:
+	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "The browser tests need Chromium: install the package chromium."; \
+	fi
+
+.venv/runtime: requirements/base.txt requirements/embedded.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv
+	@echo "Installing the requirements into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(foreach file,$^,-r $(file))
+	@touch $@
+
+.venv/dev: .venv/runtime requirements/dev.txt
+	@echo "Installing the requirements of the checks and tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

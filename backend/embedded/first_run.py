@@ -1,0 +1,50 @@
+"""What the shop needs before its first request: tables, a staff login and something to sell."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command, get_commands
+from django.db import connections
+
+STAFF_EMAIL = "admin@example.com"
+
+
+def staff_login_file(data_dir: Path) -> Path:
+    """Return the file that keeps the staff login made by the first run."""
+    return data_dir / "admin.txt"
+
+
+def prepare(data_dir: Path) -> None:
+    """Bring the database up to date; in development also make a staff login and load the samples, once."""
+    call_command("migrate", interactive=False, verbosity=0)
+    if settings.DEBUG:
+        _create_staff_login(data_dir)
+        _load_sample_catalogue()
+    else:
+        call_command("collectstatic", interactive=False, verbosity=0)
+    connections.close_all()
+
+
+def _create_staff_login(data_dir: Path) -> None:
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return
+    password = secrets.token_urlsafe(12)
+    # Kept before it is used: a run killed in between makes another one instead of losing this one.
+    file = staff_login_file(data_dir)
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+        output.write(f"{STAFF_EMAIL} {password}\n")
+    users.create_superuser(STAFF_EMAIL, password)
+
+
+def _load_sample_catalogue() -> None:
+    if (
+        "load_sample_catalogue" in get_commands()
+        and not apps.get_model("catalog", "Product").objects.exists()
+    ):
+        call_command("load_sample_catalogue")

@@ -1,0 +1,81 @@
+"""A mail server that delivers nothing: every mail becomes a file that a mail program opens."""
+
+import asyncio
+import email.policy
+import signal
+import subprocess
+import sys
+import time
+from email import message_from_bytes
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from backend.embedded import addresses, processes
+
+
+def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the mail sink of ``data_dir`` on a free TCP port of 127.0.0.1.
+
+    Arguments:
+        log: a file for its lines; without it ``console.relay`` prints them.
+
+    Raises:
+        EmbeddedError: it cannot be started.
+    """
+    port_file = addresses.mail_port_file(data_dir)
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir)]
+    server = processes.spawn(command, data_dir, log=log)
+    try:
+        processes.wait_until(port_file.exists, server, "The mail sink", log=log)
+    except BaseException:
+        stop(server)
+        raise
+    return server
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """Stop the mail sink."""
+    processes.stop([server], signal.SIGTERM)
+
+
+class _Mailbox:
+    """Takes the mails of one SMTP server; aiosmtpd calls ``handle_DATA``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        content = envelope.content
+        assert isinstance(content, bytes)
+        path = self.directory / f"{time.time_ns()}.eml"
+        path.write_bytes(content)
+        subject = message_from_bytes(content, policy=email.policy.default).get("Subject", "")
+        print(f"to {', '.join(envelope.rcpt_tos)}: {subject} -> {path}", flush=True)
+        return "250 Kept as a file"
+
+
+async def serve(data_dir: Path) -> None:
+    """Take mails until SIGTERM and write each to ``data_dir/mail``."""
+    mailbox = data_dir / "mail"
+    mailbox.mkdir(mode=0o700, exist_ok=True)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(_Mailbox(mailbox), enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
+    )
+    stopped = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    port_file = addresses.mail_port_file(data_dir)
+    unfinished = port_file.with_suffix(".new")
+    unfinished.write_text(str(server.sockets[0].getsockname()[1]))
+    unfinished.rename(port_file)
+    try:
+        await stopped.wait()
+    finally:
+        port_file.unlink(missing_ok=True)
+        server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1])))

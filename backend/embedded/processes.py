@@ -1,0 +1,121 @@
+"""Starting, finding and stopping the processes that belong to one data directory."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import psutil
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+# Every process is started with this variable, so that a later run finds what a killed one left behind
+# without trusting a recorded process id.
+MARKER = "LAVKA_RUNS_IN"
+
+
+class EmbeddedError(Exception):
+    """Something the person at the terminal has to know; printed as one message, without a stack trace."""
+
+
+def environment(data_dir: Path) -> dict[str, str]:
+    """Return the environment for a process that belongs to ``data_dir``."""
+    return os.environ | {MARKER: str(data_dir)}
+
+
+def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start ``command`` for ``data_dir`` in a session of its own, so that Ctrl-C does not reach it.
+
+    Arguments:
+        log: a file that receives its output, emptied first; without it ``console.relay`` prints the output.
+    """
+    with log.open("wb") if log else nullcontext() as output:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT_DIR,
+            env=environment(data_dir),
+            stdin=subprocess.DEVNULL,
+            stdout=output or subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until(
+    answers: Callable[[], bool], process: subprocess.Popen[bytes], name: str, *, log: Path | None = None
+) -> None:
+    """Wait until a service answers.
+
+    Raises:
+        EmbeddedError: it ended, or does not answer within a minute; with the last lines of its log.
+    """
+    deadline = time.monotonic() + 60
+    while not answers():
+        if process.poll() is not None:
+            raise EmbeddedError(f"{name} ended while starting.{_last_lines(log)}")
+        if time.monotonic() > deadline:
+            raise EmbeddedError(f"{name} does not answer after a minute.{_last_lines(log)}")
+        time.sleep(0.05)
+
+
+def _last_lines(log: Path | None) -> str:
+    if log is None:
+        return ""
+    lines = log.read_text(errors="replace").splitlines()[-10:]
+    return "\n".join([f" The end of {log}:", *(f"  {line}" for line in lines)])
+
+
+def stop(running: Collection[subprocess.Popen[bytes]], sign: signal.Signals, *, patience: float = 10) -> None:
+    """Ask processes to stop, all at once, and kill those that take longer than ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    for process in running:
+        process.send_signal(sign)
+    for process in running:
+        try:
+            process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def leftovers(data_dir: Path) -> list[psutil.Process]:
+    """Return the processes of ``data_dir`` that no longer have a runner, PostgreSQL's last."""
+    ours = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
+    marked = [process for process in _marked(str(data_dir)) if process.pid not in ours]
+    return sorted(marked, key=lambda process: process.name() == "postgres")
+
+
+def _marked(data_dir: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            # PostgreSQL writes its title over its environment, but it works inside its data directory.
+            if process.name() == "postgres":
+                found = process.cwd() == os.path.join(data_dir, "postgres")
+            else:
+                found = process.environ().get(MARKER) == data_dir
+        except psutil.Error:
+            continue
+        if found:
+            yield process
+
+
+def stop_leftovers(data_dir: Path) -> int:
+    """Stop what a killed run left behind in ``data_dir`` and return how many processes that were."""
+    found = leftovers(data_dir)
+    servers = [process for process in found if process.name() == "postgres"]
+    others = [process for process in found if process not in servers]
+    for group, sign in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
+        for process in group:
+            _send(process, sign)
+        for process in psutil.wait_procs(group, timeout=20)[1]:
+            _send(process, signal.SIGKILL)
+        psutil.wait_procs(group, timeout=5)
+    return len(found)
+
+
+def _send(process: psutil.Process, sign: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(sign)

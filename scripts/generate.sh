@@ -1,0 +1,15 @@
+#!/bin/sh
+# Write every generated file into the directory $1: the two API documents and the compiled requirements.
+# Pins that stand in $1 are kept, so a newer release of a library changes nothing.
+set -eu
+bin=$PWD/.venv/bin
+target=$(cd "$1" && pwd)
+
+"$bin/python" manage.py export_schema backend.api.graphql:schema --path "$target/schema.graphql"
+"$bin/python" manage.py export_openapi_schema --api backend.api.rest.api --indent 2 --output "$target/openapi.json"
+
+cd "$target/requirements"
+for name in base embedded dev; do
+    "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-emit-index-url --no-emit-find-links --output-file "$name.txt" "$name.in"
+done
