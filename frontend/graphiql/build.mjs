@@ -18,6 +18,8 @@ const COMMON = {
   target: "es2022",
   legalComments: "none",
   metafile: true,
+  // The same plugin again as CommonJS, whose names a dynamic import would not see.
+  alias: { "prettier/parser-graphql": "prettier/plugins/graphql" },
   define: { "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
 };

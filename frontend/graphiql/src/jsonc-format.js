@@ -5,7 +5,5 @@ import { applyEdits, format as edits } from "jsonc-parser";
 export const printers = {};
 export const parsers = {};
 
-const format = (text) =>
+export const format = (text) =>
   applyEdits(text, edits(text, undefined, { insertSpaces: true, tabSize: 2, insertFinalNewline: true }));
-
-export default { format };

@@ -1,12 +1,14 @@
 // The page's one module: GraphiQL with its explorer, ready to mount. What is Lavka's own (example tabs, the
 // endpoint) is passed in by lavka.js, which Django serves as it is: changing an example needs no build.
 import { explorerPlugin } from "@graphiql/plugin-explorer";
+import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
 import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
 
 import "graphiql/style.css";
 import "@graphiql/plugin-explorer/style.css";
 
+const PLUGINS = [explorerPlugin(), HISTORY_PLUGIN];
 const WORKERS = { json: "json.worker.js", graphql: "graphql.worker.js" };
 
 globalThis.MonacoEnvironment = {
@@ -20,7 +22,7 @@ globalThis.MonacoEnvironment = {
  */
 export function mount(element, { name, ...props }) {
   createRoot(element).render(
-    <GraphiQL plugins={[explorerPlugin()]} {...props}>
+    <GraphiQL plugins={PLUGINS} {...props}>
       <GraphiQL.Logo>{name}</GraphiQL.Logo>
     </GraphiQL>,
   );

@@ -1,1 +1,0 @@
-import{c as t,d as r}from"./chunk-STSEUAPQ.js";import"./chunk-4L5RI3VG.js";var n={},o={},s=e=>r(e,t(e,void 0,{insertSpaces:!0,tabSize:2,insertFinalNewline:!0})),a={format:s};export{a as default,o as parsers,n as printers};
