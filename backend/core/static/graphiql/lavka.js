@@ -10,10 +10,16 @@ const HEADERS = `{
 }
 `;
 
-const BROWSE = `# A page of a category and of everything below it, cheapest first, and what it can be narrowed by.
-# totalCount and facets cost nothing unless they are asked for.
-query Browse($category: String!, $price: PriceRange) {
-  products(categorySlug: $category, filter: { price: $price }, sortBy: PRICE_ASC, first: 5) {
+const BROWSE = `# A category and everything below it: the cheapest products
+# within a price range, and what the list can be narrowed by.
+# totalCount and facets cost nothing unless asked for.
+query Browse {
+  products(
+    categorySlug: "kitchen"
+    filter: { price: { min: "500", max: "5000" }, inStock: true }
+    sortBy: PRICE_ASC
+    first: 5
+  ) {
     totalCount
     nodes {
       name
@@ -21,6 +27,26 @@ query Browse($category: String!, $price: PriceRange) {
       price
       currency
     }
+    facets {
+      priceMin
+      priceMax
+      categories {
+        category {
+          name
+          slug
+        }
+        count
+      }
+      characteristics {
+        name
+        unit
+        values {
+          value
+          count
+        }
+      }
+    }
+    # The next page: after: "<endCursor>"
     pageInfo {
       hasNextPage
       endCursor
@@ -29,7 +55,73 @@ query Browse($category: String!, $price: PriceRange) {
 }
 `;
 
-const EXAMPLES = [{ query: BROWSE, variables: { category: "kuhnya", price: { min: "10", max: "5000" } } }];
+const SEARCH = `# A typing error is forgiven; the best matches come first.
+query Search {
+  products(filter: { search: "чайнек" }, first: 5) {
+    totalCount
+    nodes {
+      name
+      slug
+      price
+    }
+  }
+}
+`;
+
+const PRODUCT_CARD = `# Everything a product page shows, in one request.
+query ProductCard($slug: String!) {
+  product(slug: $slug) {
+    sku
+    name
+    description
+    price
+    currency
+    inStock
+    availableQuantity
+    characteristics {
+      name
+      value
+      unit
+    }
+    images {
+      url
+      alt
+      width
+      height
+    }
+    category {
+      name
+      slug
+      ancestors {
+        name
+        slug
+      }
+    }
+  }
+}
+`;
+
+const CATEGORY_TREE = `# The menu: two levels of the tree. Without depth, all of it.
+query CategoryTree {
+  categories(depth: 2) {
+    name
+    slug
+    productCount
+    children {
+      name
+      slug
+      productCount
+    }
+  }
+}
+`;
+
+const EXAMPLES = [
+  { query: BROWSE },
+  { query: SEARCH },
+  { query: PRODUCT_CARD, variables: { slug: "kettle" } },
+  { query: CATEGORY_TREE },
+];
 
 /** Send one operation to the address of this very page. */
 async function fetcher(operation, { headers } = {}) {
