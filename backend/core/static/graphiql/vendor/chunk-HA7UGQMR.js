@@ -1,0 +1,1 @@
+import{c as r,d as t}from"./chunk-STSEUAPQ.js";import"./chunk-4L5RI3VG.js";var i={},n={},o=e=>t(e,r(e,void 0,{insertSpaces:!0,tabSize:2,insertFinalNewline:!0}));export{o as format,n as parsers,i as printers};
