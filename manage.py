@@ -14,7 +14,7 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except OperationalError:
-        if settings.EMBED_POSTGRES and not os.path.exists(settings.DATABASES["default"]["HOST"]):
+        if settings.EMBED_POSTGRES and not os.path.exists(str(settings.DATABASES["default"]["HOST"])):
             sys.exit("The database does not answer: `make up` starts it.")
         raise
 

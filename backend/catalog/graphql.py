@@ -87,7 +87,7 @@ def _pruned(categories: list[models.Category], levels: int | None) -> list[Categ
     if levels is not None:
         categories = [copy(category) for category in categories] if levels > 0 else []
         for category in categories:
-            category._levels_below = levels - 1  # type: ignore[attr-defined]
+            category._levels_below = levels - 1
     return cast("list[Category]", categories)
 
 

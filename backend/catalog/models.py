@@ -210,7 +210,8 @@ class ProductImage(models.Model):
     @property
     def url(self) -> str:
         """The address of the picture, whole if `PUBLIC_URL` is set."""
-        return self.file.url
+        url: str = self.file.url or ""
+        return url
 
 
 class ListingEntry(models.Model):

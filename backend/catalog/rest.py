@@ -98,6 +98,10 @@ class ProductCard(Product):
     def resolve_images(product: models.Product) -> list[models.ProductImage]:
         return list(product.images.all())
 
+    @staticmethod
+    def resolve_category_path(product: models.Product) -> list[models.Category]:
+        return selectors.category_path(product.category)
+
 
 class ProductPage(Schema):
     items: list[Product]
@@ -204,7 +208,6 @@ def show_product(
     product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
     if product is None:
         raise NotFound("There is no such product.", field="id" if id else "slug" if slug else "sku")
-    product.category_path = selectors.category_path(product.category)
     return product
 
 

@@ -13,4 +13,5 @@ class Health(HealthCheckView):
         return self.render_to_response_json(status)
 
     def render_to_response_json(self, status: int) -> HttpResponse:
-        return super().render_to_response_json(503 if status == 500 else status)
+        response: HttpResponse = super().render_to_response_json(503 if status == 500 else status)
+        return response

@@ -77,23 +77,25 @@ def make_api(title: str, description: str) -> NinjaAPI:
         docs_decorator=_only_permitted,
         urls_namespace="rest",
     )
-    api.add_exception_handler(ShopError, _on_shop_error)
-    api.add_exception_handler(ValidationError, _on_validation_error)
-    api.add_exception_handler(HttpError, _on_http_error)
-    api.add_exception_handler(RequestDataTooBig, _on_too_big)
-    api.add_exception_handler(OperationalError, _on_database_down)
-    api.add_exception_handler(InterfaceError, _on_database_down)
-    api.add_exception_handler(Http404, _on_not_found)
-    api.add_exception_handler(Exception, _on_fault)
+    handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+        ShopError: _on_shop_error,
+        ValidationError: _on_validation_error,
+        HttpError: _on_http_error,
+        RequestDataTooBig: _on_too_big,
+        OperationalError: _on_database_down,
+        InterfaceError: _on_database_down,
+        Http404: page_not_found,
+        Exception: _on_fault,
+    }
+    for kind, handler in handlers.items():
+        api.add_exception_handler(kind, handler)
     return api
 
 
 def problem_response(code: ErrorCode, problems: Sequence[FieldProblem]) -> HttpResponse:
     """Return the problem document for what was wrong, at least one thing."""
     status = HTTPStatus(code.http_status)
-    problem = Problem(
-        **problems[0].dict(), title=status.phrase, status=status.value, errors=[p.dict() for p in problems]
-    )
+    problem = Problem(**problems[0].dict(), title=status.phrase, status=status.value, errors=list(problems))
     return HttpResponse(
         orjson.dumps(problem.dict()), status=status.value, content_type="application/problem+json"
     )
@@ -138,10 +140,6 @@ def _on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 def _on_database_down(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("The database does not answer: %s", error)
     return _refuse(ErrorCode.UNAVAILABLE, "A service that this needs does not answer. Try again in a moment.")
-
-
-def _on_not_found(request: HttpRequest, error: Exception) -> HttpResponse:
-    return page_not_found(request)
 
 
 def _on_fault(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -31,7 +31,9 @@ def test_first_example_shows_its_data(open_page: OpenPage, screenshot: Callable[
         expect(page).to_have_title("Lavka GraphQL")
         data = run(page)["data"]
         name = data["products"]["nodes"][0]["name"]
-        expect(page.locator(".result-window")).to_contain_text(re.compile(r"\s".join(map(re.escape, name.split()))))
+        expect(page.locator(".result-window")).to_contain_text(
+            re.compile(r"\s".join(map(re.escape, name.split())))
+        )
         screenshot(page, "graphiql")
 
 

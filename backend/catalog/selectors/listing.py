@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from backend.catalog.models import (
@@ -203,8 +203,8 @@ def list_products(
 
 
 def _find_category(key: int | str) -> Category:
-    named = {"pk": key} if isinstance(key, int) else {"slug": key.replace("\0", "")}
-    category = Category.objects.filter(**named).first()
+    named = Q(pk=key) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
+    category: Category | None = Category.objects.filter(named).first()
     if category is None:
         raise NotFound(f"There is no category {str(key)[:100]!r}.", field="category")
     return category

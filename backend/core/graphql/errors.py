@@ -69,7 +69,7 @@ def log_error(error: GraphQLError) -> None:
 def _code_of(error: GraphQLError) -> ErrorCode:
     if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.TOO_COMPLEX if "tokens" in error.message else ErrorCode.MALFORMED
-    return (error.extensions or {}).get("code", ErrorCode.INVALID)
+    return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))
 
 
 def _field_of(error: GraphQLError) -> list[str] | None:

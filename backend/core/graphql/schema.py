@@ -1,11 +1,18 @@
 """The schema that the shop's types are put together in."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import strawberry
 from django.conf import settings
 from graphql import GraphQLError
-from strawberry.extensions import DisableIntrospection, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import (
+    DisableIntrospection,
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -24,7 +31,7 @@ class _Schema(strawberry.Schema):
 
 def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
     """Return the schema with the shop's scalars, limits, caches and error handling."""
-    extensions = [
+    extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(settings.GRAPHQL_MAX_TOKENS),
         QueryLimits,
         ParserCache,

@@ -3,13 +3,13 @@
 from typing import Any
 
 import orjson
+from cross_web import HTTPException
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from strawberry.django.views import GraphQLView as StrawberryGraphQLView
 from strawberry.http import GraphQLHTTPResponse
-from strawberry.http.base import HTTPException
 from strawberry.types import ExecutionResult
 
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
@@ -36,7 +36,7 @@ class GraphQLView(StrawberryGraphQLView):
                 _CODES.get(error.status_code, ErrorCode.MALFORMED), error.reason, error.status_code
             )
 
-    def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+    def get_context(self, request: HttpRequest, response: HttpResponse) -> Any:
         return Context(request)
 
     def parse_json(self, data: str | bytes) -> Any:
