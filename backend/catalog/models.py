@@ -205,7 +205,7 @@ class ProductImage(models.Model):
         indexes = [models.Index(fields=["product", "position", "id"], name="image_order")]
 
     def __str__(self) -> str:
-        return self.alt or self.file.name
+        return self.alt or str(self.file)
 
     @property
     def url(self) -> str:
