@@ -3,7 +3,7 @@
 from backend.catalog.sample import paths
 from backend.catalog.sample.canvas import Canvas
 from backend.catalog.sample.drawings.patterns import decorate
-from backend.catalog.sample.palette import BLACK, BRASS, STEEL, WHITE, WOOD, Look, dark, is_dark, light, mix
+from backend.catalog.sample.palette import BLACK, BRASS, STEEL, WOOD, Look, dark, is_dark, light, mix
 
 TEA = (150, 84, 40)
 COFFEE = (84, 54, 40)
@@ -297,16 +297,3 @@ def folded_stack(canvas: Canvas, look: Look) -> None:
     for index in range(17):
         x = 31 + index * 1.9
         canvas.line([(x, 63), (x + look.chance.uniform(-0.4, 0.4), 68)], light(look.main, 0.12), 0.8)
-
-
-def jar(canvas: Canvas, look: Look) -> None:
-    """A storage jar with a bamboo lid and a label."""
-    canvas.shadow(50, 79, 23, look.background)
-    body = paths.turned(50, [(19, 36), (21, 40), (21, 72), (19, 78), (17, 79), (17, 79), (0, 79)])
-    canvas.solid(body, look.main)
-    decorate(canvas, body, look)
-    canvas.solid(paths.box(30, 27, 70, 37, 2.4), WOOD)
-    canvas.box(41, 50, 59, 64, WHITE, 1.4)
-    canvas.box(44, 54, 56, 55.6, BLACK, 0.6)
-    canvas.box(46, 58.4, 54, 59.6, BLACK, 0.6)
-    canvas.shine([(33.4, 44), (33.4, 66)], look.main, 1.8)
