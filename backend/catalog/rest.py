@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
-from ninja import Field, Query, Router, Schema
+from ninja import Body, Field, Query, Router, Schema
 from ninja.decorators import decorate_view
 from pydantic import BeforeValidator, ConfigDict
 
@@ -143,6 +143,9 @@ class ProductsBody(_Filters):
     )
 
 
+_EVERYTHING = ProductsBody()
+
+
 class ProductsQuery(_Filters):
     characteristics: list[str] = Field(
         [], description="`Name:value`, repeated for more.", examples=[["Color:red", "Color:blue"]]
@@ -181,7 +184,7 @@ _REFUSALS = {400: Problem, 404: Problem, 415: Problem, 422: Problem, 503: Proble
 
 
 @router.post("/products", response={200: ProductPage, **_REFUSALS}, summary="List products")
-def search_products(request: HttpRequest, payload: ProductsBody) -> Any:
+def search_products(request: HttpRequest, payload: Body[ProductsBody] = _EVERYTHING) -> Any:
     """Filter, sort and page through the products of a category or of the whole shop."""
     return _page(payload, payload.characteristics)
 

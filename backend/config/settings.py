@@ -133,7 +133,8 @@ MEDIA_ROOT = ENV.data_dir / "media"
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEBUG else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
 STATIC_URL = "/static/"
-STATIC_ROOT = PROJECT_DIR / "staticfiles"
+# With DEBUG, static files are served from where they are written.
+STATIC_ROOT = None if DEBUG else PROJECT_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

@@ -23,7 +23,9 @@ def characteristics(row: dict[str, str]) -> list[tuple[str, str | None, str]]:
     for part in row["product_detail"].split(","):
         section, label, value = part.split(":")
         match = NAME.fullmatch(label)
-        assert section.strip() and match and value.strip(), part
+        assert match, part
+        assert section.strip(), part
+        assert value.strip(), part
         triples.append((match["name"], match["unit"], value))
     return triples
 

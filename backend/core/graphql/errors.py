@@ -15,6 +15,7 @@ from graphql import (
     ObjectFieldNode,
     parse,
 )
+from graphql.validation.validate import ValidationAbortedError
 
 from backend.core.errors import ErrorCode, ShopError
 
@@ -67,6 +68,8 @@ def log_error(error: GraphQLError) -> None:
 
 
 def _code_of(error: GraphQLError) -> ErrorCode:
+    if isinstance(error, ValidationAbortedError):
+        return ErrorCode.TOO_COMPLEX
     if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.TOO_COMPLEX if "tokens" in error.message else ErrorCode.MALFORMED
     return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))

@@ -29,6 +29,8 @@ class GraphQLView(StrawberryGraphQLView):
             return self.run(request=request)
         except ShopError as error:
             return _refusal(error.code, error.message, error.code.http_status)
+        except UnicodeDecodeError:
+            return _refusal(ErrorCode.MALFORMED, "The request is not UTF-8.", ErrorCode.MALFORMED.http_status)
         except RequestDataTooBig:
             return _refusal(ErrorCode.TOO_LARGE, "The request is too large.", ErrorCode.TOO_LARGE.http_status)
         except HTTPException as error:

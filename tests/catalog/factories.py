@@ -1,0 +1,55 @@
+"""Rows for tests: the least that makes a category or a product, and what a test says of it."""
+
+import io
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from django.core.files.base import ContentFile
+from PIL import Image
+
+from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
+from backend.catalog.services import create_category
+
+_numbers = count(1)
+
+
+def make_category(name: str, parent: Category | None = None, **fields: Any) -> Category:
+    return create_category(name=name, parent_id=parent.pk if parent else None, **fields)
+
+
+def make_product(
+    name: str = "",
+    category: Category | None = None,
+    characteristics: dict[str, str] | None = None,
+    **fields: Any,
+) -> Product:
+    """Save a product in stock; a characteristic is "Name" or "Name (unit)"."""
+    number = next(_numbers)
+    product = Product.objects.create(
+        **{
+            "name": name or f"Product {number}",
+            "sku": f"SKU-{number}",
+            "slug": f"product-{number}",
+            "price": Decimal("10.00"),
+            "stock": 5,
+            "category": category,
+            **fields,
+        }
+    )
+    for position, (key, value) in enumerate((characteristics or {}).items()):
+        title, _, unit = key.partition(" (")
+        characteristic, _ = Characteristic.objects.get_or_create(name=title, unit=unit.rstrip(")"))
+        CharacteristicValue.objects.create(
+            product=product, characteristic=characteristic, value=value, position=position
+        )
+    return product
+
+
+def make_image(product: Product, alt: str = "", position: int = 0) -> ProductImage:
+    """Save a tiny real picture of the product."""
+    content = io.BytesIO()
+    Image.new("RGB", (4, 3), "teal").save(content, "PNG")
+    return ProductImage.objects.create(
+        product=product, file=ContentFile(content.getvalue(), "tiny.png"), alt=alt, position=position
+    )

@@ -1,0 +1,113 @@
+"""The category tree as both APIs show it."""
+
+from django.test import TestCase
+
+from backend.catalog.selectors import category_path, read_category_tree
+from tests.catalog.factories import make_category, make_product
+from tests.clients import GraphQLClient, RestClient
+
+
+class Tree(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.home = make_category("Дом")
+        cls.kitchen = make_category("Кухня", cls.home)
+        cls.mugs = make_category("Кружки", cls.kitchen)
+        cls.books = make_category("Books")
+        make_product(category=cls.mugs)
+        make_product(category=cls.mugs)
+        make_product(category=cls.home)
+        make_product(category=cls.books, is_published=False)
+
+    def test_counts_include_what_is_below(self) -> None:
+        counts = read_category_tree().product_counts
+        self.assertEqual(
+            [counts[node.pk] for node in (self.home, self.kitchen, self.mugs, self.books)], [3, 2, 2, 0]
+        )
+
+    def test_paths(self) -> None:
+        tree = read_category_tree()
+        self.assertEqual([node.name for node in tree.ancestors(self.mugs.pk)], ["Дом", "Кухня"])
+        self.assertEqual([node.name for node in category_path(self.mugs)], ["Дом", "Кухня", "Кружки"])
+        self.assertEqual(category_path(None), [])
+
+    def test_the_tree_is_one_query_at_any_size(self) -> None:
+        query = """{
+            categories { name productCount children { name productCount children { name parent { name } } } }
+        }"""
+        for _ in range(2):
+            with self.assertNumQueries(1):
+                data = GraphQLClient().data(query)
+            with self.assertNumQueries(1):
+                rest = RestClient().get("/categories").json()
+            for number in range(15):
+                make_category(f"More {_} {number}", self.kitchen)
+        self.assertEqual([node["name"] for node in data["categories"]], ["Дом", "Books"])
+        self.assertEqual([node["product_count"] for node in rest], [3, 0])
+        self.assertEqual(len(rest[0]["children"][0]["children"]), 16)
+
+    def test_both_apis_show_the_same_tree(self) -> None:
+        data = GraphQLClient().data(
+            "{ categories { ...node children { ...node children { ...node children { ...node } } } } }"
+            "fragment node on Category { id name slug imageUrl productCount }"
+        )
+
+        def as_rest(node: dict) -> dict:
+            return {
+                "id": int(node["id"]),
+                "name": node["name"],
+                "slug": node["slug"],
+                "image_url": node["imageUrl"],
+                "product_count": node["productCount"],
+                "children": [as_rest(child) for child in node.get("children", [])],
+            }
+
+        self.assertEqual(
+            [as_rest(node) for node in data["categories"]], RestClient().get("/categories").json()
+        )
+
+    def test_depth(self) -> None:
+        query = (
+            "query($depth: Int) { categories(depth: $depth) { name children { name children { name } } } }"
+        )
+        graphql = GraphQLClient()
+        mugs = {"name": "Кружки"}
+        for depth, children in [
+            (1, []),
+            (2, [{"name": "Кухня", "children": []}]),
+            (3, [{"name": "Кухня", "children": [mugs]}]),
+            (None, [{"name": "Кухня", "children": [mugs]}]),
+        ]:
+            with self.subTest(depth):
+                self.assertEqual(graphql.data(query, {"depth": depth})["categories"][0]["children"], children)
+        error = graphql.error(query, {"depth": 0})
+        self.assertEqual(error["extensions"], {"code": "OUT_OF_RANGE", "field": ["depth"]})
+
+    def test_two_depths_in_one_query_do_not_mix(self) -> None:
+        data = GraphQLClient().data(
+            "{ one: categories(depth: 1) { children { name } } all: categories { children { name } } }"
+        )
+        self.assertEqual(data["one"][0]["children"], [])
+        self.assertEqual(data["all"][0]["children"], [{"name": "Кухня"}])
+
+    def test_one_category_with_breadcrumbs(self) -> None:
+        query = """query($id: ID, $slug: String) {
+            category(id: $id, slug: $slug) {
+                name productCount parent { name } ancestors { name slug } children { name }
+            }
+        }"""
+        expected = {
+            "name": "Кухня",
+            "productCount": 2,
+            "parent": {"name": "Дом"},
+            "ancestors": [{"name": "Дом", "slug": "dom"}],
+            "children": [{"name": "Кружки"}],
+        }
+        graphql = GraphQLClient()
+        with self.assertNumQueries(1):
+            self.assertEqual(graphql.data(query, {"id": str(self.kitchen.pk)})["category"], expected)
+        self.assertEqual(graphql.data(query, {"slug": "kukhnia"})["category"], expected)
+        for unknown in ({"slug": "nope"}, {"id": "999"}, {"id": "abc"}):
+            self.assertIsNone(graphql.data(query, unknown)["category"])
+        for arguments in ({}, {"id": "1", "slug": "dom"}):
+            self.assertEqual(graphql.error(query, arguments)["extensions"]["code"], "INVALID")

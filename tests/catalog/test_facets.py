@@ -1,0 +1,107 @@
+"""Facet counts: each honours every filter but its own."""
+
+from decimal import Decimal
+
+from django.test import TestCase
+
+from backend.catalog.models import Characteristic
+from backend.catalog.selectors import list_products, read_facets
+from backend.catalog.selectors.facets import MAX_FACET_VALUES
+from tests.catalog.factories import make_category, make_product
+
+
+class FacetsCase(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.clothes = make_category("Clothes")
+        dresses = make_category("Dresses", cls.clothes)
+        coats = make_category("Coats", cls.clothes)
+        make_category("Empty", cls.clothes)
+        make_product("a", dresses, {"Color": "red", "Size": "S"}, price=10)
+        make_product("b", dresses, {"Color": "red", "Size": "M"}, price=20)
+        make_product("c", coats, {"Color": "blue", "Size": "M"}, price=30, stock=0)
+        make_product("d", cls.clothes, {"Color": "blue"}, price=40)
+        make_product("e", make_category("Shoes"), {"Color": "green"}, price=50)
+        make_product("f", dresses, {"Color": "red"}, is_published=False)
+
+    def facets(self, **arguments: object) -> dict[str, dict[str, int]]:
+        facets = read_facets(list_products(**arguments))
+        return {
+            facet.name: {value.value: value.count for value in facet.values}
+            for facet in facets.characteristics
+        } | {
+            "category": {facet.category.name: facet.count for facet in facets.categories},
+            "price": {"min": facets.price_min, "max": facets.price_max},
+        }
+
+    def test_a_category(self) -> None:
+        self.assertEqual(
+            self.facets(category="clothes"),
+            {
+                "Color": {"blue": 2, "red": 2},
+                "Size": {"M": 2, "S": 1},
+                "category": {"Dresses": 2, "Coats": 1},
+                "price": {"min": 10, "max": 40},
+            },
+        )
+
+    def test_the_whole_shop(self) -> None:
+        facets = self.facets()
+        self.assertEqual(facets["Color"], {"blue": 2, "red": 2, "green": 1})
+        self.assertEqual(facets["category"], {"Clothes": 4, "Shoes": 1})
+
+    def test_each_facet_ignores_its_own_filter_only(self) -> None:
+        facets = self.facets(category="clothes", characteristics={"Color": ["red"]}, price_max=Decimal(15))
+        self.assertEqual(facets["Color"], {"red": 1})
+        self.assertEqual(facets["Size"], {"S": 1})
+        self.assertEqual(facets["price"], {"min": 10, "max": 20})
+        self.assertEqual(facets["category"], {"Dresses": 1})
+
+        facets = self.facets(category="clothes", characteristics={"Color": ["red"], "Size": ["M"]})
+        self.assertEqual(facets["Color"], {"blue": 1, "red": 1})
+        self.assertEqual(facets["Size"], {"M": 1, "S": 1})
+        self.assertEqual(facets["price"], {"min": 20, "max": 20})
+
+    def test_stock_and_search_narrow_every_facet(self) -> None:
+        self.assertEqual(self.facets(category="clothes", in_stock=True)["category"], {"Dresses": 2})
+        self.assertEqual(self.facets(search="red")["Size"], {"M": 1, "S": 1})
+
+    def test_counts_are_what_choosing_would_list(self) -> None:
+        """Every count equals the length of the list that the choice leads to."""
+        for chosen in ({}, {"Color": ["red"]}, {"Color": ["red"], "Size": ["M"]}):
+            for name, counts in self.facets(characteristics=chosen).items():
+                if name in {"category", "price"}:
+                    continue
+                for value, count in counts.items():
+                    with self.subTest(chosen=chosen, name=name, value=value):
+                        self.assertEqual(
+                            list_products(characteristics={**chosen, name: [value]}).total(), count
+                        )
+
+    def test_nothing_matches(self) -> None:
+        self.assertEqual(
+            self.facets(price_min=Decimal(1000)),
+            {"category": {}, "price": {"min": Decimal(10), "max": Decimal(50)}},
+        )
+
+    def test_staff_choose_what_is_a_facet_and_in_which_order(self) -> None:
+        Characteristic.objects.filter(name="Color").update(position=9)
+        self.assertEqual(list(self.facets())[:2], ["Size", "Color"])
+        Characteristic.objects.filter(name="Color").update(is_facet=False)
+        self.assertNotIn("Color", self.facets())
+
+    def test_at_most_so_many_values_the_most_frequent_first(self) -> None:
+        for number in range(MAX_FACET_VALUES):
+            make_product(characteristics={"Color": f"shade {number:02}"})
+        values = list(self.facets()["Color"])
+        self.assertEqual(len(values), MAX_FACET_VALUES)
+        self.assertEqual(values[:4], ["blue", "red", "green", "shade 00"])
+
+    def test_the_cost_does_not_grow_with_the_products(self) -> None:
+        products = list_products(category="clothes", characteristics={"Color": ["red"], "Size": ["M"]})
+        with self.assertNumQueries(4):
+            read_facets(products)
+        for number in range(20):
+            make_product(category=self.clothes, characteristics={"Color": "red", "Cut": str(number)})
+        with self.assertNumQueries(4):
+            read_facets(products)

@@ -1,0 +1,140 @@
+"""The catalogue's GraphQL fields: shape, laziness and cost."""
+
+from django.test import TestCase
+
+from tests.catalog.factories import make_category, make_image, make_product
+from tests.clients import GraphQLClient
+
+LIST = """{ products(first: 100) { nodes {
+    id name price image { url } images { alt } characteristics { name value unit }
+    category { id name slug }
+} } }"""
+
+
+class Products(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.category = make_category("Clothes")
+        cls.product = make_product("dress", cls.category, {"Weight (g)": "250"}, price="28.90", stock=70)
+        make_image(cls.product, alt="back", position=1)
+        make_image(cls.product, alt="front", position=0)
+
+    def setUp(self) -> None:
+        self.graphql = GraphQLClient()
+
+    def test_a_product(self) -> None:
+        (node,) = self.graphql.data(
+            """{ products { nodes {
+                price currency availableQuantity inStock image { alt width height url } images { alt }
+                characteristics { name value unit }
+            } } }"""
+        )["products"]["nodes"]
+        self.assertRegex(node["image"].pop("url"), r"^http://localhost:8000/media/products/tiny\w*\.png$")
+        self.assertEqual(
+            node,
+            {
+                "price": "28.90",
+                "currency": "RUB",
+                "availableQuantity": 50,
+                "inStock": True,
+                "image": {"alt": "front", "width": 4, "height": 3},
+                "images": [{"alt": "front"}, {"alt": "back"}],
+                "characteristics": [{"name": "Weight", "value": "250", "unit": "g"}],
+            },
+        )
+
+    def test_a_product_without_anything(self) -> None:
+        make_product("bare")
+        (node,) = self.graphql.data(
+            """{ products(filter: { search: "bare" }) {
+                nodes { image { url } images { url } category { id } characteristics { name } }
+            } }"""
+        )["products"]["nodes"]
+        self.assertEqual(node, {"image": None, "images": [], "category": None, "characteristics": []})
+
+    def test_a_page_is_two_queries_at_any_size(self) -> None:
+        for _ in range(2):
+            with self.assertNumQueries(2):
+                self.graphql.data(LIST)
+            for number in range(20):
+                make_image(make_product("dress", self.category, {"Color": str(number)}))
+
+    def test_ancestors_and_counts_of_a_page_are_one_query_more(self) -> None:
+        query = """{
+            products { nodes { category {
+                ancestors { name } children { name } parent { name } productCount
+            } } }
+        }"""
+        for _ in range(2):
+            with self.assertNumQueries(3):
+                self.graphql.data(query)
+            for number in range(20):
+                make_product(category=make_category(f"Below {_} {number}", self.category))
+
+    def test_the_count_and_the_facets_cost_nothing_unless_selected(self) -> None:
+        with self.assertNumQueries(2):
+            self.graphql.data("{ products { nodes { id } } }")
+        with self.assertNumQueries(3):
+            self.graphql.data("{ products { nodes { id } totalCount } }")
+        with self.assertNumQueries(6):
+            self.graphql.data("{ products { nodes { id } facets { priceMin categories { count } } } }")
+
+    def test_edges_and_nodes_are_the_same(self) -> None:
+        connection = self.graphql.data(
+            """{ products {
+                nodes { id } edges { cursor node { id } }
+                pageInfo { startCursor endCursor hasNextPage hasPreviousPage }
+            } }"""
+        )["products"]
+        (edge,) = connection["edges"]
+        self.assertEqual(edge["node"], connection["nodes"][0])
+        self.assertEqual(
+            connection["pageInfo"],
+            {
+                "startCursor": edge["cursor"],
+                "endCursor": edge["cursor"],
+                "hasNextPage": False,
+                "hasPreviousPage": False,
+            },
+        )
+
+    def test_an_empty_list(self) -> None:
+        data = self.graphql.data(
+            """{ products(filter: { inStock: false }) {
+                nodes { id } totalCount pageInfo { startCursor hasNextPage }
+            } }"""
+        )
+        self.assertEqual(
+            data["products"],
+            {"nodes": [], "totalCount": 0, "pageInfo": {"startCursor": None, "hasNextPage": False}},
+        )
+
+    def test_backwards(self) -> None:
+        for number in range(3):
+            make_product(f"p{number}")
+        query = """query($before: String) {
+            products(sortBy: NEWEST, last: 2, before: $before) {
+                nodes { name } pageInfo { startCursor hasPreviousPage }
+            }
+        }"""
+        page = self.graphql.data(query)["products"]
+        self.assertEqual([node["name"] for node in page["nodes"]], ["p0", "dress"])
+        page = self.graphql.data(query, {"before": page["pageInfo"]["startCursor"]})["products"]
+        self.assertEqual([node["name"] for node in page["nodes"]], ["p2", "p1"])
+        self.assertFalse(page["pageInfo"]["hasPreviousPage"])
+
+    def test_two_names_for_one_thing_are_refused(self) -> None:
+        for arguments in (
+            'category: "1", categorySlug: "x"',
+            """filter: {
+                characteristics: [{ name: "Weight", values: ["1"] }, { name: "Weight", values: ["2"] }]
+            }""",
+        ):
+            error = self.graphql.error(f"{{ products({arguments}) {{ totalCount }} }}")
+            self.assertEqual(error["extensions"]["code"], "INVALID")
+        error = self.graphql.error('{ product(slug: "a", sku: "b") { id } }')
+        self.assertEqual(error["extensions"]["code"], "INVALID")
+
+    def test_a_query_by_get(self) -> None:
+        response = self.client.get("/graphql", {"query": "{ products { totalCount } }"})
+        self.assertEqual(response.json()["data"], {"products": {"totalCount": 1}})

@@ -1,0 +1,171 @@
+"""Lists of products: what is in them, in which order, at which cost."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.test import TestCase
+from django.utils import timezone
+
+from backend.catalog.models import Product
+from backend.catalog.selectors import ProductSort, list_products
+from backend.core.pagination import Window
+from tests.catalog.factories import make_category, make_image, make_product
+
+
+def names(products: object, sort: ProductSort | None = None, **window: object) -> list[str]:
+    return [product.name for product in products.page(sort, Window.of(**window)).items]
+
+
+class Filters(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.clothes = make_category("Clothes")
+        cls.dresses = make_category("Dresses", cls.clothes)
+        cls.maxi = make_category("Maxi", cls.dresses)
+        cls.shoes = make_category("Shoes")
+        make_product("coat", cls.clothes, {"Color": "red", "Size": "M"}, price=30, stock=0)
+        make_product("dress", cls.dresses, {"Color": "red", "Size": "S"}, price=20)
+        make_product("maxi", cls.maxi, {"Color": "blue", "Size": "S"}, price=Decimal("20.01"))
+        make_product("boot", cls.shoes, {"Color": "blue"}, price=10)
+        make_product("secret", cls.shoes, {"Color": "red"}, is_published=False)
+
+    def assert_listed(self, expected: set[str], **arguments: object) -> None:
+        products = list_products(**arguments)
+        self.assertEqual(set(names(products)), expected)
+        self.assertEqual(products.total(), len(expected))
+
+    def test_a_category_lists_what_is_below_it(self) -> None:
+        self.assert_listed({"coat", "dress", "maxi"}, category=self.clothes.pk)
+        self.assert_listed({"dress", "maxi"}, category="dresses")
+        self.assert_listed({"maxi"}, category="maxi")
+        self.assert_listed({"coat", "dress", "maxi", "boot"})
+
+    def test_without_subcategories(self) -> None:
+        self.assert_listed({"coat"}, category="clothes", include_subcategories=False)
+
+    def test_price_bounds_are_inclusive(self) -> None:
+        self.assert_listed({"dress", "maxi"}, price_min=Decimal(20), price_max=Decimal("20.01"))
+        self.assert_listed({"dress"}, price_min=Decimal("10.01"), price_max=Decimal("20.00"))
+        self.assert_listed({"coat"}, price_min=Decimal("20.02"))
+        self.assert_listed({"boot"}, price_max=Decimal("19.99"))
+
+    def test_stock(self) -> None:
+        self.assert_listed({"dress", "maxi", "boot"}, in_stock=True)
+        self.assert_listed({"coat"}, in_stock=False)
+
+    def test_characteristics_are_and_between_names_or_within_one(self) -> None:
+        self.assert_listed({"coat", "dress"}, characteristics={"Color": ["red"]})
+        self.assert_listed({"coat", "dress", "maxi", "boot"}, characteristics={"Color": ["red", "blue"]})
+        self.assert_listed({"dress"}, characteristics={"Color": ["red"], "Size": ["S", "XL"]})
+        self.assert_listed(set(), characteristics={"Color": ["green"]})
+
+    def test_everything_at_once(self) -> None:
+        self.assert_listed(
+            {"dress"},
+            category="clothes",
+            price_max=Decimal(25),
+            in_stock=True,
+            characteristics={"Color": ["red"]},
+            search="dress",
+        )
+
+
+class Orders(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        now = timezone.now()
+        for name, price, popularity, age in [
+            ("banana", 2, 5, 3),
+            ("Apple", 1, 5, 2),
+            ("ёлка", 3, 0, 1),
+            ("Ежевика", 1, 9, 0),
+            ("жёлудь", 1, 0, 0),
+        ]:
+            make_product(name, price=price, popularity=popularity, created_at=now - timedelta(days=age))
+
+    def test_each_order(self) -> None:
+        expected = {
+            ProductSort.PRICE_ASC: ["Apple", "Ежевика", "жёлудь", "banana", "ёлка"],
+            ProductSort.PRICE_DESC: ["ёлка", "banana", "жёлудь", "Ежевика", "Apple"],
+            ProductSort.NAME: ["Apple", "banana", "Ежевика", "ёлка", "жёлудь"],
+            ProductSort.NEWEST: ["жёлудь", "Ежевика", "ёлка", "Apple", "banana"],
+            # Equal ones go by the record, the latest first.
+            ProductSort.POPULAR: ["Ежевика", "Apple", "banana", "жёлудь", "ёлка"],
+        }
+        for sort, order in expected.items():
+            with self.subTest(sort):
+                self.assertEqual(names(list_products(), sort), order)
+
+    def test_pages_join_without_gap_or_repeat_in_both_directions(self) -> None:
+        for sort in ProductSort:
+            if sort is ProductSort.RELEVANCE:
+                continue
+            with self.subTest(sort):
+                whole = names(list_products(), sort)
+                forward: list[str] = []
+                page = list_products().page(sort, Window.of(first=2))
+                self.assertFalse(page.has_previous)
+                while True:
+                    forward += [product.name for product in page.items]
+                    if not page.has_next:
+                        break
+                    page = list_products().page(sort, Window.of(first=2, after=page.cursors[-1]))
+                    self.assertTrue(page.has_previous)
+                self.assertEqual(forward, whole)
+
+                backward: list[str] = []
+                page = list_products().page(sort, Window.of(last=2))
+                self.assertFalse(page.has_next)
+                while True:
+                    backward = [product.name for product in page.items] + backward
+                    if not page.has_previous:
+                        break
+                    page = list_products().page(sort, Window.of(last=2, before=page.cursors[0]))
+                    self.assertTrue(page.has_next)
+                self.assertEqual(backward, whole)
+
+    def test_a_cursor_outlives_its_row(self) -> None:
+        page = list_products().page(ProductSort.PRICE_ASC, Window.of(first=2))
+        Product.objects.filter(pk=page.items[-1].pk).delete()
+        self.assertEqual(
+            names(list_products(), ProductSort.PRICE_ASC, after=page.cursors[-1]),
+            ["жёлудь", "banana", "ёлка"],
+        )
+
+
+class Cost(TestCase):
+    """The number of queries does not depend on the number of products."""
+
+    def setUp(self) -> None:
+        self.category = make_category("Clothes")
+        self.add(1)
+
+    def add(self, count: int) -> None:
+        for number in range(count):
+            make_image(make_product("dress", self.category, {"Color": f"shade {number}"}))
+
+    def show(self, **arguments: object) -> None:
+        for product in list_products(**arguments).page(None, Window.of(first=100)).items:
+            assert product.category.name
+            assert product.characteristics
+            assert product.image.url
+            assert "search_vector" in product.get_deferred_fields()
+
+    def assert_same_cost(self, queries: int, **arguments: object) -> None:
+        with self.assertNumQueries(queries):
+            self.show(**arguments)
+        self.add(20)
+        with self.assertNumQueries(queries):
+            self.show(**arguments)
+
+    def test_the_whole_shop(self) -> None:
+        self.assert_same_cost(2)
+
+    def test_a_category(self) -> None:
+        self.assert_same_cost(3, category="clothes")
+
+    def test_a_search(self) -> None:
+        self.assert_same_cost(3, search="dress")
+
+    def test_a_misspelt_search(self) -> None:
+        self.assert_same_cost(3, search="dreess")

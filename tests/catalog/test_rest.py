@@ -1,0 +1,106 @@
+"""The catalogue's REST routes: shape, caching, documentation."""
+
+from django.contrib.auth import get_user_model
+from django.test import TestCase, override_settings
+
+from tests.catalog.factories import make_category, make_image, make_product
+from tests.clients import RestClient
+
+
+class Products(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.category = make_category("Dresses", make_category("Clothes"))
+        cls.product = make_product(
+            "dress", cls.category, {"Color": "red", "Weight (g)": "250"}, price="28.90"
+        )
+        make_image(cls.product, alt="front")
+
+    def setUp(self) -> None:
+        self.rest = RestClient()
+
+    def test_the_card(self) -> None:
+        with self.assertNumQueries(3):
+            card = self.rest.get("/product", {"slug": self.product.slug}).json()
+        self.assertEqual(card["price"], "28.90")
+        self.assertEqual([part["name"] for part in card["category_path"]], ["Clothes", "Dresses"])
+        self.assertEqual(card["image"], card["images"][0])
+        self.assertEqual(
+            card["characteristics"],
+            [{"name": "Color", "value": "red", "unit": ""}, {"name": "Weight", "value": "250", "unit": "g"}],
+        )
+
+    def test_a_list_is_three_queries_at_any_size(self) -> None:
+        for _ in range(2):
+            with self.assertNumQueries(3):
+                self.assertTrue(self.rest.post("/products", {"limit": 100}).json()["items"])
+            for number in range(20):
+                make_image(make_product("dress", self.category, {"Color": str(number)}))
+
+    def test_a_characteristic_is_one_value_or_many(self) -> None:
+        for values in ("red", ["red"], ["red", "blue"]):
+            body = self.rest.post("/products", {"characteristics": {"Color": values}}).json()
+            self.assertEqual(body["total"], 1)
+        problem = self.rest.get("/products", {"characteristics": "Color"}).json()
+        self.assertEqual((problem["code"], problem["field"]), ("INVALID", "characteristics"))
+
+    def test_every_problem_of_a_request_is_told_at_once(self) -> None:
+        problem = self.rest.post("/products", {"limit": "x", "price_min": "y"}).json()
+        self.assertEqual([error["field"] for error in problem["errors"]], ["price_min", "limit"])
+        self.assertEqual(problem["field"], "price_min")
+
+    def test_a_list_of_everything_needs_no_body(self) -> None:
+        response = self.client.generic("POST", "/products")
+        self.assertEqual(response.json()["total"], 1)
+
+    def test_an_answer_is_revalidated(self) -> None:
+        for path in ("/products", f"/product?id={self.product.pk}", "/categories"):
+            with self.subTest(path):
+                first = self.rest.get(path)
+                self.assertIn("must-revalidate", first["Cache-Control"])
+                again = self.rest.get(path, **{"If-None-Match": first["ETag"]})
+                self.assertEqual((again.status_code, again.content), (304, b""))
+        self.product.price = 1
+        self.product.save()
+        fresh = self.rest.get("/products", **{"If-None-Match": first["ETag"]})
+        self.assertEqual(fresh.json()["items"][0]["price"], "1.00")
+
+    def test_an_address_that_does_not_exist(self) -> None:
+        response = self.rest.get("/prodcuts")
+        self.assertEqual(response.status_code, 404)
+        self.assertEqual(response["Content-Type"], "application/problem+json")
+
+
+class Documentation(TestCase):
+    def setUp(self) -> None:
+        users = get_user_model().objects
+        self.customer = users.create_user("customer@example.com", "secret")
+        self.staff = users.create_user("staff@example.com", "secret", is_staff=True)
+
+    def statuses(self, permission: str) -> list[int]:
+        """Ask as a guest, a customer and a member of staff."""
+        found = []
+        for user in (None, self.customer, self.staff):
+            if user:
+                self.client.force_login(user)
+            with override_settings(SWAGGER_PERMISSION=permission):
+                docs, document = self.client.get("/docs"), self.client.get("/openapi.json")
+            self.assertEqual(docs.status_code, document.status_code)
+            found.append(docs.status_code)
+        self.client.logout()
+        return found
+
+    def test_who_may_read_it(self) -> None:
+        self.assertEqual(self.statuses("ALL"), [200, 200, 200])
+        self.assertEqual(self.statuses("AUTHENTICATED"), [401, 200, 200])
+        self.assertEqual(self.statuses("STAFF"), [401, 403, 200])
+        self.assertEqual(self.statuses("NONE"), [404, 404, 404])
+
+    def test_it_names_every_route_and_its_problems(self) -> None:
+        document = self.client.get("/openapi.json").json()
+        self.assertEqual(set(document["paths"]), {"/products", "/product", "/categories"})
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                with self.subTest(path=path, method=method):
+                    self.assertIn("422", operation["responses"])
+                    self.assertTrue(operation["summary"])

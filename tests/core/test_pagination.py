@@ -1,0 +1,80 @@
+"""Cursors and windows, without a database."""
+
+import base64
+import json
+import unittest
+from decimal import Decimal
+
+from backend.core.errors import Invalid, InvalidCursor, OutOfRange
+from backend.core.pagination import MAX_PAGE_SIZE, SortOrder, Window, decode_cursor, encode_cursor
+
+BY_PRICE = SortOrder("PRICE", "price", "id", False, Decimal)
+BY_NAME = SortOrder("NAME", "name", "id", False, str)
+
+
+def pack(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+class Cursors(unittest.TestCase):
+    def test_a_cursor_names_its_row(self) -> None:
+        for order, key in [(BY_PRICE, Decimal("28.99")), (BY_NAME, 'Ёлка "зелёная"\n')]:
+            cursor = encode_cursor(order, key, 2**63 - 1)
+            self.assertEqual(decode_cursor(order, cursor, field="after"), (key, 2**63 - 1))
+
+    def test_a_cursor_survives_a_url(self) -> None:
+        self.assertRegex(encode_cursor(BY_NAME, "ÿÿÿ???>>>", 1), r"^[\w-]+$")
+
+    def test_another_order_is_named(self) -> None:
+        with self.assertRaises(InvalidCursor) as raised:
+            decode_cursor(BY_NAME, encode_cursor(BY_PRICE, Decimal(1), 1), field="after")
+        self.assertIn("'PRICE'", raised.exception.message)
+        self.assertEqual(raised.exception.field, "after")
+
+    def test_what_is_no_cursor(self) -> None:
+        broken = [
+            "",
+            "?",
+            "é",
+            "a" * 100_000,
+            pack([]),
+            pack({}),
+            pack("PRICE"),
+            pack(["PRICE", "1"]),
+            pack(["PRICE", "1", 1, 1]),
+            pack(["PRICE", 1, 1]),
+            pack(["PRICE", "cheap", 1]),
+            pack(["PRICE", "1", "1"]),
+            pack(["PRICE", "1", True]),
+            pack(["PRICE", "1", -1]),
+            pack(["PRICE", "1", 2**63]),
+            pack([["PRICE"], "1", 1]),
+        ]
+        for cursor in broken:
+            with self.subTest(cursor[:40]), self.assertRaises(InvalidCursor):
+                decode_cursor(BY_PRICE, cursor, field="after")
+
+
+class Windows(unittest.TestCase):
+    def test_forward_is_the_default(self) -> None:
+        self.assertEqual(Window.of(), Window(20))
+        self.assertEqual(Window.of(first=3, after="x"), Window(3, "x"))
+
+    def test_backward(self) -> None:
+        self.assertEqual(Window.of(last=3, before="x"), Window(3, "x", backward=True))
+        self.assertEqual(Window.of(before="x"), Window(20, "x", backward=True))
+
+    def test_sizes(self) -> None:
+        for size in (1, MAX_PAGE_SIZE):
+            self.assertEqual(Window.of(first=size).size, size)
+            self.assertEqual(Window.of(last=size).size, size)
+        for size in (-1, 0, MAX_PAGE_SIZE + 1):
+            for name in ("first", "last"):
+                with self.subTest(size=size, name=name), self.assertRaises(OutOfRange) as raised:
+                    Window.of(**{name: size})
+                self.assertEqual(raised.exception.field, name)
+
+    def test_both_directions_are_refused(self) -> None:
+        for arguments in ({"first": 1, "last": 1}, {"after": "x", "last": 1}, {"after": "x", "before": "y"}):
+            with self.subTest(arguments), self.assertRaises(Invalid):
+                Window.of(**arguments)

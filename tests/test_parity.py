@@ -1,0 +1,347 @@
+"""The same cases through GraphQL and REST: equal products, equal refusals."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django.test import TestCase
+
+from backend.catalog.models import Product
+from tests.catalog.factories import make_category, make_image, make_product
+from tests.clients import GraphQLClient, RestClient
+
+PRODUCT = """
+    id sku slug name description price currency inStock availableQuantity
+    category { id name slug } image { url alt width height } characteristics { name value unit }
+"""
+PRODUCTS = f"""
+query Products(
+  $category: ID, $slug: String, $filter: ProductFilter, $sort: ProductSort, $first: Int, $after: String
+) {{
+  products(
+    category: $category, categorySlug: $slug, filter: $filter, sortBy: $sort, first: $first, after: $after
+  ) {{
+    nodes {{ {PRODUCT} }} totalCount pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+SORTS = {
+    "price": "PRICE_ASC",
+    "-price": "PRICE_DESC",
+    "name": "NAME",
+    "newest": "NEWEST",
+    "popular": "POPULAR",
+}
+
+
+def as_rest(product: dict[str, Any]) -> dict[str, Any]:
+    """Write a GraphQL product with REST's names."""
+    renamed = {"inStock": "in_stock", "availableQuantity": "available_quantity"}
+    product = {renamed.get(key, key): value for key, value in product.items()}
+    category = product["category"]
+    return product | {
+        "id": int(product["id"]),
+        "category": category and category | {"id": int(category["id"])},
+    }
+
+
+class ParityCase(TestCase):
+    def setUp(self) -> None:
+        self.graphql = GraphQLClient()
+        self.rest = RestClient()
+
+    def both(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Ask both APIs for the same list, given as REST names it; return both bodies."""
+        price = {"min": body.get("price_min"), "max": body.get("price_max")}
+        variables = {
+            "category": body["category"] if isinstance(body.get("category"), int) else None,
+            "slug": body["category"] if isinstance(body.get("category"), str) else None,
+            "filter": {
+                "search": body.get("search"),
+                "price": price if any(price.values()) else None,
+                "inStock": body.get("in_stock"),
+                "characteristics": [
+                    {"name": name, "values": values}
+                    for name, values in body.get("characteristics", {}).items()
+                ],
+            },
+            "sort": SORTS.get(body.get("sort", ""), body.get("sort")),
+            "first": body.get("limit", 20),
+            "after": body.get("cursor"),
+        }
+        return self.graphql.post(PRODUCTS, variables).json(), self.rest.post("/products", body).json()
+
+
+class EqualProducts(ParityCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        clothes = make_category("Clothes", slug="clothes")
+        cls.dresses = make_category("Dresses", clothes, slug="dresses")
+        make_category("Shoes", slug="shoes")
+        for number in range(7):
+            product = make_product(
+                f"Летнее платье {number}",
+                cls.dresses if number % 2 else clothes,
+                {"Цвет": ["красный", "синий"][number % 2], "Weight (g)": str(100 + number)},
+                price=Decimal(number % 3 + 1) * Decimal("9.99"),
+                stock=number,
+                description=f"Light & airy <b>dress</b> “{number}”",
+            )
+            make_image(product, alt=f"Платье {number}")
+        make_product("Hidden", clothes, is_published=False)
+        make_product("No category")
+
+    def test_lists_are_equal(self) -> None:
+        cases: list[dict[str, Any]] = [
+            {},
+            {"category": "clothes"},
+            {"category": self.dresses.pk},
+            {"category": "shoes"},
+            {"category": "clothes", "price_min": "9.99", "price_max": "19.98"},
+            {"in_stock": False},
+            {"in_stock": True, "sort": "price"},
+            {"characteristics": {"Цвет": ["красный"]}},
+            {"characteristics": {"Цвет": ["красный", "синий"], "Weight": ["101", "102"]}},
+            {"search": "платья"},
+            {"search": "dress", "sort": "-price"},
+            {"search": "плтаье"},
+            *({"sort": sort, "limit": 3} for sort in SORTS),
+        ]
+        for body in cases:
+            with self.subTest(body):
+                graphql, rest = self.both(body)
+                connection = graphql["data"]["products"]
+                self.assertEqual([as_rest(node) for node in connection["nodes"]], rest["items"])
+                self.assertEqual(connection["totalCount"], rest["total"])
+                page = connection["pageInfo"]
+                self.assertEqual(page["endCursor"] if page["hasNextPage"] else None, rest["next_cursor"])
+
+    def test_walks_by_cursor_are_equal_and_complete(self) -> None:
+        for sort in SORTS:
+            with self.subTest(sort):
+                walked: list[int] = []
+                cursor = None
+                while True:
+                    graphql, rest = self.both({"sort": sort, "limit": 3, "cursor": cursor})
+                    items = [as_rest(node) for node in graphql["data"]["products"]["nodes"]]
+                    self.assertEqual(items, rest["items"])
+                    walked += [item["id"] for item in items]
+                    cursor = rest["next_cursor"]
+                    if cursor is None:
+                        break
+                self.assertCountEqual(
+                    walked, Product.objects.filter(is_published=True).values_list("pk", flat=True)
+                )
+
+    def test_get_is_the_same_as_post(self) -> None:
+        body = {
+            "category": "clothes",
+            "price_min": "9.99",
+            "characteristics": {"Цвет": ["красный", "синий"], "Weight": ["101", "102"]},
+            "in_stock": True,
+            "sort": "price",
+        }
+        pairs = [f"{name}:{value}" for name, values in body["characteristics"].items() for value in values]
+        posted = self.rest.post("/products", body)
+        got = self.rest.get("/products", body | {"characteristics": pairs, "in_stock": "true"})
+        self.assertEqual(got.json(), posted.json())
+        self.assertEqual(posted.json()["total"], 2)
+
+    def test_cards_are_equal(self) -> None:
+        product = Product.objects.filter(category=self.dresses).first()
+        card = f"""query($id: ID, $slug: String, $sku: String) {{
+            product(id: $id, slug: $slug, sku: $sku) {{ {PRODUCT} }}
+        }}"""
+        for key in ("id", "slug", "sku"):
+            with self.subTest(key):
+                value = str(getattr(product, key))
+                rest = self.rest.get("/product", {key: value}).json()
+                graphql = as_rest(self.graphql.data(card, {key: value})["product"])
+                self.assertEqual(graphql, {name: rest[name] for name in graphql})
+
+    def test_an_unknown_product_is_null_and_404(self) -> None:
+        hidden = Product.objects.get(is_published=False)
+        cases = [
+            ("id", "0"),
+            ("id", "abc"),
+            ("id", "9" * 30),
+            ("slug", "nope"),
+            ("sku", "a\0b"),
+            ("id", hidden.pk),
+        ]
+        for key, value in cases:
+            with self.subTest(key=key, value=value):
+                query = (
+                    f"query($key: {'ID' if key == 'id' else 'String'}) {{ product({key}: $key) {{ id }} }}"
+                )
+                self.assertEqual(self.graphql.data(query, {"key": value}), {"product": None})
+                response = self.rest.get("/product", {key: value})
+                self.assertEqual(response.status_code, 404)
+                self.assertEqual(response.json()["code"], "NOT_FOUND")
+
+
+class EqualRefusals(ParityCase):
+    """What is wrong is said with the same code, and both name the field in their own spelling."""
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        make_category("Clothes", slug="clothes")
+        make_product(characteristics={"Color": "red"})
+
+    def assert_refused(
+        self, body: dict[str, Any], code: str, graphql_field: list[str], rest_field: str, status: int = 422
+    ) -> None:
+        graphql, rest = self.both(body)
+        (error,) = graphql["errors"]
+        self.assertIsNone(graphql.get("data"))
+        self.assertEqual((error["extensions"]["code"], error["extensions"]["field"]), (code, graphql_field))
+        self.assertEqual((rest["code"], rest["field"], rest["status"]), (code, rest_field, status))
+        self.assertTrue(error["message"])
+        self.assertTrue(rest["detail"])
+
+    def test_refusals(self) -> None:
+        cursor_by_price = self.both({"sort": "price", "limit": 1})[0]["data"]["products"]["pageInfo"][
+            "endCursor"
+        ]
+        cases: list[tuple[Any, ...]] = [
+            ({"category": "nope"}, "NOT_FOUND", ["categorySlug"], "category", 404),
+            ({"category": 77}, "NOT_FOUND", ["category"], "category", 404),
+            ({"sort": "cheapest"}, "INVALID", ["sort"], "sort"),
+            ({"sort": "name", "cursor": cursor_by_price}, "INVALID_CURSOR", ["after"], "cursor"),
+            ({"cursor": "not a cursor"}, "INVALID_CURSOR", ["after"], "cursor"),
+            ({"cursor": ""}, "INVALID_CURSOR", ["after"], "cursor"),
+            (
+                {"price_min": "5", "price_max": "4.99"},
+                "OUT_OF_RANGE",
+                ["filter", "price", "min"],
+                "price_min",
+            ),
+            ({"price_min": "-0.01"}, "OUT_OF_RANGE", ["filter", "price", "min"], "price_min"),
+            ({"price_max": "-1"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
+            ({"price_min": "9" * 30}, "OUT_OF_RANGE", ["filter", "price", "min"], "price_min"),
+            ({"price_max": "10000000000"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
+            ({"price_min": "cheap"}, "INVALID", ["filter", "price", "min"], "price_min"),
+            ({"price_min": "NaN"}, "INVALID", ["filter", "price", "min"], "price_min"),
+            ({"price_max": "Infinity"}, "INVALID", ["filter", "price", "max"], "price_max"),
+            ({"limit": 0}, "OUT_OF_RANGE", ["first"], "limit"),
+            ({"limit": -1}, "OUT_OF_RANGE", ["first"], "limit"),
+            ({"limit": 101}, "OUT_OF_RANGE", ["first"], "limit"),
+            ({"limit": 1000}, "OUT_OF_RANGE", ["first"], "limit"),
+            ({"limit": "many"}, "INVALID", ["first"], "limit"),
+            ({"search": ""}, "INVALID", ["filter", "search"], "search"),
+            ({"search": " !? "}, "INVALID", ["filter", "search"], "search"),
+            ({"search": "x" * 201}, "TOO_LONG", ["filter", "search"], "search"),
+            ({"search": "x" * 10_240}, "TOO_LONG", ["filter", "search"], "search"),
+            ({"search": "a " * 13}, "TOO_LONG", ["filter", "search"], "search"),
+            (
+                {"characteristics": {"Smell": ["rose"]}},
+                "NOT_FOUND",
+                ["filter", "characteristics"],
+                "characteristics",
+                404,
+            ),
+            ({"characteristics": {"Color": []}}, "INVALID", ["filter", "characteristics"], "characteristics"),
+            (
+                {"characteristics": {"Color": ["\0"]}},
+                "INVALID",
+                ["filter", "characteristics"],
+                "characteristics",
+            ),
+            (
+                {"characteristics": {"Color": ["red"] * 51}},
+                "TOO_LONG",
+                ["filter", "characteristics"],
+                "characteristics",
+            ),
+            (
+                {"characteristics": {str(name): ["red"] for name in range(21)}},
+                "TOO_LONG",
+                ["filter", "characteristics"],
+                "characteristics",
+            ),
+        ]
+        for body, *expected in cases:
+            with self.subTest(body):
+                self.assert_refused(body, *expected)
+
+    def test_the_other_side_of_each_limit(self) -> None:
+        for body in (
+            {"limit": 1},
+            {"limit": 100},
+            {"price_min": "0", "price_max": "9999999999.99"},
+            {"price_min": "5", "price_max": "5"},
+            {"search": "x" * 200},
+            {"search": "a " * 12},
+            {"characteristics": {"Color": ["red"] * 50}},
+        ):
+            with self.subTest(body):
+                graphql, rest = self.both(body)
+                self.assertNotIn("errors", graphql)
+                self.assertIn("items", rest)
+
+    def test_relevance_needs_a_search(self) -> None:
+        error = self.graphql.error("{ products(sortBy: RELEVANCE) { totalCount } }")
+        self.assertEqual(error["extensions"], {"code": "INVALID", "field": ["sortBy"]})
+        problem = self.rest.post("/products", {"sort": "relevance"}).json()
+        self.assertEqual((problem["code"], problem["field"]), ("INVALID", "sort"))
+
+    def test_a_literal_is_named_like_a_variable(self) -> None:
+        cases = {
+            'filter: { price: { min: "cheap" } }': ["filter", "price", "min"],
+            "filter: { price: { lowest: 1 } }": ["filter", "price", "lowest"],
+            "sortBy: CHEAPEST": ["sortBy"],
+            'first: "many"': ["first"],
+            "limit: 5": ["limit"],
+        }
+        for arguments, field in cases.items():
+            with self.subTest(arguments):
+                error = self.graphql.error(f"{{ products({arguments}) {{ totalCount }} }}")
+                self.assertEqual(error["extensions"], {"code": "INVALID", "field": field})
+
+    def test_what_neither_api_has(self) -> None:
+        error = self.graphql.error("{ produtcs { totalCount } }")
+        self.assertEqual(error["extensions"], {"code": "INVALID", "field": ["produtcs"]})
+        problem = self.rest.post("/products", {"prize_min": "1"}).json()
+        self.assertEqual((problem["code"], problem["field"]), ("INVALID", "prize_min"))
+
+    def test_unreadable_requests(self) -> None:
+        bodies = ["{", "nonsense", "\ud800".encode("utf-8", "surrogatepass"), b"\xff\xfe", "[" * 100_000]
+        for body in bodies:
+            for path in ("/graphql", "/products"):
+                with self.subTest(body=body[:20], path=path):
+                    response = self.client.post(path, body, content_type="application/json")
+                    self.assertEqual(response.status_code, 400)
+                    self.assertEqual(self.code_of(response.json()), "MALFORMED")
+
+    def test_wrong_content_type(self) -> None:
+        for path in ("/graphql", "/products"):
+            for content_type in (
+                "text/plain",
+                "application/x-www-form-urlencoded",
+                "multipart/form-data; boundary=x",
+            ):
+                with self.subTest(path=path, content_type=content_type):
+                    response = self.client.post(
+                        path, b'{"query": "{ categories { id } }"}', content_type=content_type
+                    )
+                    self.assertEqual(response.status_code, 415)
+                    self.assertEqual(self.code_of(response.json()), "UNSUPPORTED_MEDIA_TYPE")
+
+    def test_a_body_beyond_a_mebibyte(self) -> None:
+        body = json.dumps({"query": "{ categories { id } }", "search": "x" * 2**20})
+        for path in ("/graphql", "/products"):
+            with self.subTest(path):
+                response = self.client.post(path, body, content_type="application/json")
+                self.assertEqual(response.status_code, 413)
+                self.assertEqual(self.code_of(response.json()), "TOO_LARGE")
+
+    def test_a_method_that_an_address_does_not_have(self) -> None:
+        for path in ("/graphql", "/products", "/categories"):
+            with self.subTest(path):
+                response = self.client.delete(path)
+                self.assertEqual(response.status_code, 405)
+                self.assertEqual(self.code_of(response.json()), "METHOD_NOT_ALLOWED")
+
+    @staticmethod
+    def code_of(body: dict[str, Any]) -> str:
+        return body["code"] if "code" in body else body["errors"][0]["extensions"]["code"]
