@@ -20,7 +20,7 @@ def socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path("/tmp") / f"lavka-{os.geteuid()}-{digest}"  # noqa: S108 (checked to be ours before use)
+    return Path("/tmp") / f"lavka-{digest}"  # noqa: S108 (checked to be ours before use)
 
 
 def postgres_answers(data_dir: Path) -> bool:
