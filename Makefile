@@ -18,7 +18,7 @@ down: .venv/runtime
 test: .venv/dev chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports migrations generated; checks=$$?; \
-	$(BIN)/python -m pytest -n auto; tests=$$?; \
+	$(BIN)/python -m pytest -n auto --dist loadgroup; tests=$$?; \
 	exit $$((checks || tests))
 
 lint: .venv/dev

@@ -11,10 +11,12 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 
+    from backend.embedded import addresses
+
     try:
         execute_from_command_line(sys.argv)
     except OperationalError:
-        if settings.EMBED_POSTGRES and not os.path.exists(str(settings.DATABASES["default"]["HOST"])):
+        if settings.EMBED_POSTGRES and not addresses.postgres_answers(settings.ENV.data_dir):
             sys.exit("The database does not answer: `make up` starts it.")
         raise
 

@@ -6,6 +6,7 @@ same services without asking anybody.
 
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 # The kernel limits a Unix socket's path to 107 bytes; PostgreSQL's own name takes 16 of them.
@@ -19,7 +20,13 @@ def socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path("/tmp") / f"lavka-{os.geteuid()}-{digest}"  # noqa: S108 (checked to be ours before use)
+    return Path("/tmp") / f"lavka-{digest}"  # noqa: S108 (checked to be ours before use)
+
+
+def postgres_answers(data_dir: Path) -> bool:
+    """Return whether anybody listens on PostgreSQL's Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(socket_dir(data_dir) / ".s.PGSQL.5432")) == 0
 
 
 def valkey_socket(data_dir: Path) -> Path:

@@ -110,7 +110,11 @@ def _sockets(data_dir: Path) -> Iterator[None]:
     # Only we may enter the directory. It can lie in /tmp: take none that somebody else put there.
     directory = addresses.socket_dir(data_dir)
     directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid not in (os.geteuid(), postgres.NOBODY):
+    if directory.is_symlink() or directory.stat().st_uid not in (
+        os.geteuid(),
+        data_dir.stat().st_uid,
+        postgres.NOBODY,
+    ):
         raise processes.EmbeddedError(f"{directory} belongs to somebody else; remove it.")
     directory.chmod(0o700)
     try:

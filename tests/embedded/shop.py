@@ -1,0 +1,151 @@
+"""A real shop, run as somebody at a terminal runs it."""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg2
+import redis
+
+from backend.config.environment import Environment
+from backend.embedded import addresses, processes
+
+# Enough for a machine whose cores are busy with other tests.
+PATIENCE = 120
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def without_privileges(command: list[str]) -> list[str]:
+    """Return ``command`` as a plain user's, who may only read the checkout when that lies in root's home."""
+    if os.geteuid() != 0:
+        return command
+    user = pwd.getpwnam("daemon")
+    ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *ids, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", *command]
+
+
+class Shop:
+    """A data directory, and the shop that runs in it."""
+
+    def __init__(self, data_dir: Path, *, plain_user: bool = False) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.plain_user = plain_user
+        self.log = data_dir.with_suffix(".log")
+        self.runner: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a shop of its own sees."""
+        ours = {name.upper() for name in Environment.model_fields} | {"MAKEFLAGS", "MAKELEVEL"}
+        return {name: value for name, value in os.environ.items() if name not in ours} | {
+            "ENV_FILE": os.devnull,
+            "DEBUG": "true",
+            "DJANGO_SECRET_KEY": "of-the-test",
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            "WEB_WORKERS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, beside the shop."""
+        return subprocess.run(
+            command,
+            cwd=processes.PROJECT_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def embedded(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run ``up`` or ``down`` to its end."""
+        return self.run(sys.executable, "-m", "backend.embedded", command)
+
+    def start(self, *command: str) -> None:
+        """Start the shop (by ``command``, such as make) without waiting for it."""
+        default = [sys.executable, "-m", "backend.embedded", "up"]
+        line = list(command) or default
+        with self.log.open("wb") as output:
+            self.runner = subprocess.Popen(
+                without_privileges(line) if self.plain_user else line,
+                cwd=processes.PROJECT_DIR,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, text: str) -> None:
+        """Wait until ``text`` stands in the log."""
+        assert self.runner
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.log.read_text():
+            assert self.runner.poll() is None, f"it ended: {self.log.read_text()}"
+            assert time.monotonic() < deadline, f"no {text!r} in: {self.log.read_text()}"
+            time.sleep(0.02)
+
+    def wait_for_end(self) -> int:
+        """Wait until the runner has ended and return its exit status."""
+        assert self.runner
+        return self.runner.wait(PATIENCE)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every process that has to do with this shop."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                told = process.environ().get("DATA_DIR") == str(self.data_dir)
+                if told or process.cwd().startswith(f"{self.data_dir}/"):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def stop(self) -> None:
+        """Stop whatever is left of it."""
+        self.kill(self.processes())
+
+    def kill(self, processes: list[psutil.Process]) -> None:
+        """Kill processes without warning, all at once."""
+        for sign in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(sign)
+        psutil.wait_procs(processes, timeout=10)
+        if self.runner:
+            self.runner.wait(PATIENCE)
+
+    def sql(self, statement: str) -> list[tuple[object, ...]]:
+        """Run one statement in the shop's database and return its rows."""
+        session = psycopg2.connect(
+            host=str(addresses.socket_dir(self.data_dir)), user="lavka", dbname="lavka"
+        )
+        session.autocommit = True
+        try:
+            with session.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            session.close()
+
+    def valkey(self) -> "redis.Redis[str]":
+        """Return a connection to the shop's Valkey."""
+        return redis.Redis(
+            unix_socket_path=str(addresses.valkey_socket(self.data_dir)), decode_responses=True
+        )
