@@ -2,6 +2,10 @@
 
 from urllib.parse import quote
 
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
 from backend.config.environment import PROJECT_DIR, read_environment
 from backend.embedded import addresses
 
@@ -86,7 +90,7 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             # A database that does not answer is reported within two seconds instead of hanging a request.
-            "connect_timeout": 2,
+            "connect_timeout": 1,
             # How many of a word's three-letter pieces a name must share to be taken for a misspelling
             # of it: low enough for one wrong letter in a word of five, high enough to keep others out.
             "options": "-c pg_trgm.word_similarity_threshold=0.5",
@@ -107,7 +111,13 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "lavka",
-        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        "OPTIONS": {
+            "socket_connect_timeout": 1,
+            "socket_timeout": 1,
+            # A connection that Redis has closed is opened again, once; the client's own default waits
+            # through three retries, fifteen seconds in all.
+            "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        },
     }
 }
 CELERY_TASK_ACKS_LATE = True

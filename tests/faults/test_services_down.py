@@ -1,5 +1,111 @@
-"""A service that is down is said clearly and at once, or is done without.
+"""A service that does not answer is said clearly and soon, or is done without.
 
-Each test starts a PostgreSQL or a Valkey of its own kind of silence: nothing listening, or a socket
-that takes the connection and never answers.
+The shop runs as its own gunicorn process on a PostgreSQL or Redis address that is down in one of two
+ways: nothing listens there, or something accepts connections and stays silent.
 """
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from django.conf import settings
+from django.test import LiveServerTestCase
+
+# Two seconds for the answer, and what a busy machine adds to it.
+PATIENCE = 2.8
+
+
+@contextmanager
+def dead_address(*, silent: bool) -> Iterator[str]:
+    """Give a host:port where nothing listens, or where nobody answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if silent:
+            listener.listen(64)
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def shop(**environment: str) -> Iterator[str]:
+    """Run the web process with these variables and give its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "backend.config.wsgi", "-b", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            try:
+                urlopen(f"{address}/health/live", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def ask(url: str, body: Any = None) -> tuple[int, Any]:
+    """Return the status and the JSON of an answer that must come in time."""
+    request = Request(url, json.dumps(body).encode() if body is not None else None)
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urlopen(request, timeout=PATIENCE) as response:
+            return response.status, json.load(response)
+    except HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+
+
+class DatabaseDown(unittest.TestCase):
+    def test_every_read_is_a_clear_503(self) -> None:
+        for silent in (False, True):
+            with dead_address(silent=silent) as database:
+                host, port = database.split(":")
+                with shop(DB_HOST=host, DB_PORT=port) as address:
+                    for path in ("/products", "/product?id=1", "/categories"):
+                        with self.subTest(path=path, silent=silent):
+                            status, problem = ask(address + path)
+                            self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
+                            self.assertNotIn("127.0.0.1", problem["detail"])
+                    with self.subTest("/graphql", silent=silent):
+                        status, answer = ask(address + "/graphql", {"query": "{ categories { id } }"})
+                        (error,) = answer["errors"]
+                        self.assertEqual((status, error["extensions"]["code"]), (503, "UNAVAILABLE"))
+                        self.assertNotIn("127.0.0.1", error["message"])
+                    with self.subTest("/health", silent=silent):
+                        self.assertEqual(ask(address + "/health/ready")[0], 503)
+                        self.assertEqual(ask(address + "/health/live")[0], 200)
+
+
+class RedisDown(LiveServerTestCase):
+    def test_browsing_goes_on(self) -> None:
+        database = settings.DATABASES["default"]
+        for silent in (False, True):
+            with (
+                dead_address(silent=silent) as redis,
+                shop(REDIS_URL=f"redis://{redis}/0", DB_NAME=database["NAME"]) as address,
+            ):
+                for path in ("/products", "/categories"):
+                    with self.subTest(path=path, silent=silent):
+                        self.assertEqual(ask(address + path)[0], 200)
+                with self.subTest("/health", silent=silent):
+                    status, answer = ask(address + "/health/ready")
+                    self.assertEqual(status, 503)
+                    self.assertEqual([value for value in answer.values() if value == "OK"], ["OK"])
