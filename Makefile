@@ -6,7 +6,7 @@ BIN := .venv/bin
 CHECK_ENV := env ENV_FILE=/dev/null DEBUG=true DJANGO_SECRET_KEY=of-the-checks DATA_DIR=var/test
 MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 
-.PHONY: up down test lint types imports migrations generated format generate chromium
+.PHONY: up down test bench-listing lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -68,3 +68,6 @@ chromium:
 	@echo "Installing the requirements of the checks and tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
+
+bench-listing: .venv/runtime
+	@$(BIN)/python -m benchmarks.listing

@@ -1,0 +1,159 @@
+"""How the database's part of browsing grows with the catalogue.
+
+Run with `make bench-listing`. Every query that the selectors send is sent again under EXPLAIN ANALYZE,
+warm, several times; the median of planning and execution counts.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.embedded import services
+
+DATA_DIR = Path("var/bench").resolve()
+RUNS = 9
+MAX_GROWTH = 2.0
+MAX_QUERIES = 4
+# Below this, what differs between two sizes is the clock and not the catalogue.
+NOISE_MS = 0.05
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one read costs the database."""
+
+    queries: int
+    milliseconds: float
+
+
+def explained(read: Callable[[], Any]) -> Cost:
+    """Return how long the queries of a read take inside PostgreSQL, once they are warm."""
+    from django.db import connection
+
+    sent: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        sent.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        read()
+    milliseconds = 0.0
+    with connection.cursor() as cursor:
+        for sql, params in sent:
+            times = []
+            for _ in range(RUNS):
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", params)
+                ((plan,),) = cursor.fetchone()
+                times.append(plan["Planning Time"] + plan["Execution Time"])
+            milliseconds += statistics.median(times[2:])
+    return Cost(len(sent), milliseconds)
+
+
+def reads(size: int) -> dict[str, Callable[[], Any]]:
+    """Return what is measured by name; each read checks what it gets."""
+    from decimal import Decimal
+
+    from backend.catalog.selectors import ProductSort, list_products, read_category_tree, read_facets
+    from backend.core.pagination import Window
+
+    def page(sort: ProductSort, after: str | None = None, **arguments: Any) -> Callable[[], Any]:
+        products = list_products(**arguments)
+
+        def read() -> None:
+            found = products.page(sort, Window.of(first=20, after=after)).items
+            assert len(found) == 20, len(found)
+            assert all(product.category.name and product.characteristics for product in found)
+            [product.image for product in found]
+
+        return read
+
+    def deep_cursor(sort: ProductSort) -> str:
+        """The cursor in the middle of the root category, which a shopper pages to."""
+        root = list_products(category=1)
+        prices = root.entries().order_by("price", "product_id")
+        middle = prices[size // 2]
+        last = list_products(category=1, price_min=middle.price).page(sort, Window.of(first=1))
+        return last.cursors[0]
+
+    def tree() -> None:
+        assert sum(read_category_tree().product_counts.values()) == 4 * size
+
+    root = {"category": 1}
+    cheap = {"price_min": Decimal(100), "price_max": Decimal(200)}
+    facets_of = list_products(category=12, characteristics={"Color": ["red"]})
+
+    def facets() -> None:
+        assert len(read_facets(facets_of).characteristics) == 3
+
+    return {
+        "root by price, page 1": page(ProductSort.PRICE_ASC, **root),
+        "root by price, deep cursor": page(ProductSort.PRICE_ASC, deep_cursor(ProductSort.PRICE_ASC), **root),
+        "root by price, descending": page(ProductSort.PRICE_DESC, **root),
+        "root by name": page(ProductSort.NAME, **root),
+        "root, newest": page(ProductSort.NEWEST, **root),
+        "root, popular": page(ProductSort.POPULAR, **root),
+        "root, price range": page(ProductSort.PRICE_ASC, **root, **cheap),
+        "root, in stock, red": page(
+            ProductSort.PRICE_ASC, **root, in_stock=True, characteristics={"Color": ["red"]}
+        ),
+        "middle category by price": page(ProductSort.PRICE_ASC, category=12),
+        "whole shop, newest": page(ProductSort.NEWEST),
+        "told: search, by relevance": page(ProductSort.RELEVANCE, **root, search="summer dress"),
+        "told: total of the root": lambda: list_products(**root).total(),
+        "told: facets of a middle category": facets,
+        "told: category tree with counts": tree,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], metavar="PRODUCTS")
+    sizes = parser.parse_args().sizes
+
+    os.environ |= {"ENV_FILE": os.devnull, "DEBUG": "true", "DATA_DIR": str(DATA_DIR)}
+    os.environ.setdefault("DJANGO_SECRET_KEY", "of-the-benchmarks")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
+    with (
+        services.claim(DATA_DIR, "benchmarks"),
+        services.running(DATA_DIR, database="lavka", valkey_too=False, mail_too=False, for_tests=True),
+    ):
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        from benchmarks.catalogues import fill
+
+        call_command("migrate", verbosity=0)
+        costs: list[dict[str, Cost]] = []
+        for size in sizes:
+            print(f"Filling the catalogue with {size:,} products", flush=True)
+            fill(size)
+            costs.append({name: explained(read) for name, read in reads(size).items()})
+    return report(sizes, *costs)
+
+
+def report(sizes: list[int], small: dict[str, Cost], large: dict[str, Cost]) -> int:
+    """Print the table; return 1 when a bound is broken. Rows that are only told have no bound."""
+    print(f"\n{'':36}{'queries':>8}{sizes[0]:>12,}{sizes[1]:>12,}{'ratio':>8}")
+    broken = False
+    for name in small:
+        before, after = small[name], large[name]
+        ratio = max(after.milliseconds, NOISE_MS) / max(before.milliseconds, NOISE_MS)
+        fails = not name.startswith("told:") and (ratio > MAX_GROWTH or after.queries > MAX_QUERIES)
+        broken |= fails
+        print(
+            f"{name:36}{after.queries:>8}{before.milliseconds:>9.2f} ms{after.milliseconds:>9.2f} ms"
+            f"{ratio:>8.2f}{'  too slow' if fails else ''}"
+        )
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
