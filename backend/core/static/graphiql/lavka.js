@@ -76,6 +76,7 @@ query Search {
 `;
 
 const PRODUCT_CARD = `# Everything a product page shows.
+# The slug stands under Variables, below.
 query ProductCard($slug: String!) {
   product(slug: $slug) {
     sku
