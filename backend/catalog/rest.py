@@ -136,7 +136,11 @@ class _Filters(Schema):
 
 
 class ProductsBody(_Filters):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        # What Swagger UI fills in: without it, placeholders that are refused.
+        json_schema_extra={"examples": [{"category": "electronics", "price_max": "10000", "sort": "price"}]},
+    )
 
     characteristics: Annotated[dict[str, list[str]], BeforeValidator(_one_or_more)] = Field(
         {}, description="Accepted values by name.", examples=[{"Color": ["red", "blue"], "Material": "wool"}]

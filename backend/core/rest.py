@@ -73,7 +73,9 @@ def make_api(title: str, description: str) -> NinjaAPI:
         version="1.0.0",
         parser=_Parser(),
         renderer=_Renderer(),
-        docs=Swagger(settings={"docExpansion": "list", "tryItOutEnabled": True}),
+        docs=Swagger(
+            settings={"docExpansion": "list", "tryItOutEnabled": True, "defaultModelsExpandDepth": 0}
+        ),
         docs_decorator=_only_permitted,
         urls_namespace="rest",
     )

@@ -26,8 +26,8 @@ const COMMON = {
 
 const WEB_FONTS = /@font-face\s*\{[^}]*font-family:\s*"?(Roboto|Fira Code)[^}]*\}/g;
 
-const lean = {
-  name: "lean",
+const adapted = {
+  name: "adapted",
   setup({ onLoad, onResolve }) {
     // graphiql/style.css already holds Monaco's rules; its modules import them a second time.
     onLoad({ filter: /monaco-editor[\\/].*\.css$/ }, () => ({ loader: "empty", contents: "" }));
@@ -35,6 +35,13 @@ const lean = {
     onLoad({ filter: /graphiql[\\/]dist[\\/]style\.css$/ }, async ({ path: file }) => ({
       contents: (await readFile(file, "utf8")).replaceAll(WEB_FONTS, ""),
       loader: "css",
+    }));
+    // Icons are titled, for screen readers, by the names of their functions, which minifying would change.
+    onLoad({ filter: /graphiql[\\/]react[\\/]dist[\\/]icons[\\/]index\.js$/ }, async ({ path: file }) => ({
+      contents: (await readFile(file, "utf8"))
+        .replaceAll(/generateIcon\((Svg\w+)\)/g, 'generateIcon($1, "$1")')
+        .replace("generateIcon(RawComponent)", "generateIcon(RawComponent, name)")
+        .replaceAll("RawComponent.name", "name"),
     }));
     onResolve({ filter: /^prettier\// }, ({ importer }) =>
       /jsonc\.js$/.test(importer) ? { path: path.join(HERE, "src/jsonc-format.js") } : undefined,
@@ -73,7 +80,7 @@ const page = await build({
   splitting: true,
   jsx: "automatic",
   chunkNames: "chunk-[hash]",
-  plugins: [lean],
+  plugins: [adapted],
 });
 const workers = await build({
   ...COMMON,

@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import ConsoleMessage, Error, Page, Request, sync_playwright
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
+from slugify import slugify
+
+from backend.catalog.models import Characteristic, CharacteristicValue, Product
+from backend.catalog.services import create_category
 
 # Not localhost: browsers grant it features that a shop on a plain http:// address does without.
 HOST = "shop.test"
@@ -23,12 +28,14 @@ ARGUMENTS = [
     "--disable-sync",
     f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
 ]
+# Chromium says this of every page of a plain http:// address that sends the header; it is Django's default.
+ABOUT_PLAIN_HTTP = "The Cross-Origin-Opener-Policy header has been ignored"
 
 OpenPage = Callable[[str], AbstractContextManager[Page]]
 
 
 @pytest.fixture
-def open_page(live_server: LiveServer, settings) -> OpenPage:
+def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
     """Open a path of the shop in a browser of its own.
 
     The block fails at its end if the page asked another server for anything, or if the browser's
@@ -51,7 +58,7 @@ def open_page(live_server: LiveServer, settings) -> OpenPage:
                 outside.append(request.url)
 
         def note_message(message: ConsoleMessage) -> None:
-            if message.type in {"error", "warning"}:
+            if message.type in {"error", "warning"} and not message.text.startswith(ABOUT_PLAIN_HTTP):
                 complaints.append(message.text)
 
         def note_exception(error: Error) -> None:
@@ -82,3 +89,21 @@ def screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
         page.screenshot(path=folder / f"{name}.png")
 
     return take
+
+
+@pytest.fixture
+def sample_shop(transactional_db: None) -> None:
+    """The part of the sample catalogue that GraphiQL's examples ask about."""
+    electronics = create_category(name="Electronics")
+    audio = create_category(name="Audio", parent_id=electronics.pk)
+    headphones = create_category(name="Headphones", parent_id=audio.pk)
+    connection = Characteristic.objects.create(name="Connection")
+    for sku, name, price in [
+        ("HPH-001", "Fjordwave Quiet 3 Over-Ear Headphones", "18990.00"),
+        ("HPH-003", "Oakroom Studio One Wired Headphones", "9490.00"),
+        ("HPH-005", "Minnowby Drops Earbuds", "3990.00"),
+    ]:
+        product = Product.objects.create(
+            sku=sku, slug=slugify(name), name=name, price=price, stock=9, category=headphones
+        )
+        CharacteristicValue.objects.create(product=product, characteristic=connection, value="Bluetooth")

@@ -1,7 +1,8 @@
 """GraphiQL at /graphql: it works without any other server, and its examples are true."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,11 +15,31 @@ EXAMPLES = ["Browse", "Search", "ProductCard", "CategoryTree"]
 pytestmark = pytest.mark.usefixtures("sample_shop")
 
 
+@contextmanager
+def open_graphiql(open_page: OpenPage) -> Iterator[Page]:
+    """Open GraphiQL and wait until its editors are there."""
+    with open_page("/graphql") as page:
+        wait_for_editors(page)
+        yield page
+
+
+def wait_for_editors(page: Page) -> None:
+    """The query, its variables, the headers and the answer have an editor each."""
+    expect(page.locator(".monaco-editor[role=code]")).to_have_count(4)
+
+
+def choose_tab(page: Page, name: str) -> None:
+    """GraphiQL takes a moment to see which operation the tab has, and shows no sign of it."""
+    page.get_by_role("tab").nth(EXAMPLES.index(name)).click()
+    page.wait_for_timeout(500)
+
+
 def run(page: Page) -> dict[str, Any]:
     """Press the button and return the server's answer."""
 
     def is_answer(response: Response) -> bool:
-        return response.request.method == "POST" and response.url.endswith("/graphql")
+        sent = response.request.post_data
+        return sent is not None and "IntrospectionQuery" not in sent
 
     with page.expect_response(is_answer) as answer:
         page.get_by_role("button", name="Execute query").click()
@@ -27,7 +48,7 @@ def run(page: Page) -> dict[str, Any]:
 
 
 def test_first_example_shows_its_data(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
-    with open_page("/graphql") as page:
+    with open_graphiql(open_page) as page:
         expect(page).to_have_title("Lavka GraphQL")
         data = run(page)["data"]
         name = data["products"]["nodes"][0]["name"]
@@ -38,11 +59,11 @@ def test_first_example_shows_its_data(open_page: OpenPage, screenshot: Callable[
 
 
 def test_every_example_answers(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
-    with open_page("/graphql") as page:
+    with open_graphiql(open_page) as page:
         tabs = page.get_by_role("tab")
-        expect(tabs).to_have_text(EXAMPLES)
-        for index, name in enumerate(EXAMPLES):
-            tabs.nth(index).click()
+        expect(tabs).to_have_text(EXAMPLES, use_inner_text=True)
+        for name in EXAMPLES:
+            choose_tab(page, name)
             answer = run(page)
             assert "errors" not in answer, name
             assert all(answer["data"].values()), name
@@ -50,21 +71,24 @@ def test_every_example_answers(open_page: OpenPage, screenshot: Callable[[Page, 
 
 
 def test_tabs_survive_a_reload(open_page: OpenPage) -> None:
-    with open_page("/graphql") as page:
+    with open_graphiql(open_page) as page:
         tabs = page.get_by_role("tab")
-        tabs.nth(EXAMPLES.index("ProductCard")).click()
+        choose_tab(page, "ProductCard")
         assert "errors" not in run(page)
+        # GraphiQL stores what is edited half a second later.
+        page.wait_for_function("localStorage.getItem('graphiql:variables')?.includes('slug')")
         page.reload()
-        expect(tabs).to_have_text(EXAMPLES)
+        wait_for_editors(page)
+        expect(tabs).to_have_text(EXAMPLES, use_inner_text=True)
         assert "errors" not in run(page)
 
 
 def test_panels_open(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
-    with open_page("/graphql") as page:
+    with open_graphiql(open_page) as page:
         panel = page.locator(".graphiql-plugin")
         page.get_by_role("button", name="Show Documentation Explorer").click()
         panel.get_by_text("Query", exact=True).click()
-        expect(panel.get_by_text("recommendations")).to_be_visible()
+        expect(panel.get_by_text("categorySlug")).to_be_visible()
         screenshot(page, "graphiql-docs")
         page.get_by_role("button", name="Show GraphiQL Explorer").click()
         expect(panel.get_by_text("categorySlug")).to_be_visible()

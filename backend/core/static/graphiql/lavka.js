@@ -10,13 +10,16 @@ const HEADERS = `{
 }
 `;
 
-const BROWSE = `# A category and everything below it: the cheapest products
-# within a price range, and what the list can be narrowed by.
-# totalCount and facets cost nothing unless asked for.
+const BROWSE = `# A category and everything below it: the
+# cheapest products within a price range, and
+# what the list can be narrowed by.
 query Browse {
   products(
-    categorySlug: "kitchen"
-    filter: { price: { min: "500", max: "5000" }, inStock: true }
+    categorySlug: "electronics"
+    filter: {
+      price: { min: "3000", max: "10000" }
+      inStock: true
+    }
     sortBy: PRICE_ASC
     first: 5
   ) {
@@ -55,9 +58,13 @@ query Browse {
 }
 `;
 
-const SEARCH = `# A typing error is forgiven; the best matches come first.
+const SEARCH = `# Typing errors are forgiven; the best match
+# comes first.
 query Search {
-  products(filter: { search: "чайнек" }, first: 5) {
+  products(
+    filter: { search: "hedphones" }
+    first: 5
+  ) {
     totalCount
     nodes {
       name
@@ -68,7 +75,8 @@ query Search {
 }
 `;
 
-const PRODUCT_CARD = `# Everything a product page shows, in one request.
+const PRODUCT_CARD = `# Everything a product page shows.
+# The slug stands under Variables, below.
 query ProductCard($slug: String!) {
   product(slug: $slug) {
     sku
@@ -101,7 +109,8 @@ query ProductCard($slug: String!) {
 }
 `;
 
-const CATEGORY_TREE = `# The menu: two levels of the tree. Without depth, all of it.
+const CATEGORY_TREE = `# The menu: two levels of the tree.
+# Without depth, all of it.
 query CategoryTree {
   categories(depth: 2) {
     name
@@ -119,7 +128,7 @@ query CategoryTree {
 const EXAMPLES = [
   { query: BROWSE },
   { query: SEARCH },
-  { query: PRODUCT_CARD, variables: { slug: "kettle" } },
+  { query: PRODUCT_CARD, variables: { slug: "fjordwave-quiet-3-over-ear-headphones" } },
   { query: CATEGORY_TREE },
 ];
 

@@ -1,0 +1,63 @@
+"""Swagger UI at /docs: it works without any other server, and only those who may see it do."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Locator, Page, expect
+from pytest_django import Settings
+
+from backend.accounts.models import User
+from tests.browser.conftest import OpenPage
+
+CATALOGUE = {("POST", "/products"), ("GET", "/products"), ("GET", "/product"), ("GET", "/categories")}
+
+
+def find_route(page: Page, method: str, path: str) -> Locator:
+    return page.locator(f".opblock-{method.lower()}").filter(has=page.locator(f"[data-path='{path}']"))
+
+
+def test_routes_are_listed(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+    with open_page("/docs") as page:
+        expect(page).to_have_title("Lavka REST")
+        for method, path in CATALOGUE:
+            expect(find_route(page, method, path)).to_be_visible()
+        screenshot(page, "swagger")
+
+
+@pytest.mark.usefixtures("sample_shop")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_route_can_be_tried(
+    method: str, open_page: OpenPage, screenshot: Callable[[Page, str], None]
+) -> None:
+    with open_page("/docs") as page:
+        route = find_route(page, method, "/products")
+        route.locator(".opblock-summary-control").click()
+        route.get_by_role("button", name="Execute").click()
+        answer = route.locator(".live-responses-table")
+        expect(answer).to_contain_text("Oakroom Studio One")
+        expect(answer.locator(".response-col_status").last).to_contain_text("200")
+        answer.scroll_into_view_if_needed()
+        screenshot(page, f"swagger-{method}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    ("permission", "guest", "customer", "staff"),
+    [
+        ("ALL", 200, 200, 200),
+        ("AUTHENTICATED", 401, 200, 200),
+        ("STAFF", 401, 403, 200),
+        ("NONE", 404, 404, 404),
+    ],
+)
+def test_permission(
+    path: str, permission: str, guest: int, customer: int, staff: int, client: Client, settings: Settings
+) -> None:
+    settings.SWAGGER_PERMISSION = permission
+    assert client.get(path).status_code == guest
+    client.force_login(User.objects.create_user(email="customer@example.org"))
+    assert client.get(path).status_code == customer
+    client.force_login(User.objects.create_user(email="staff@example.org", is_staff=True))
+    assert client.get(path).status_code == staff
