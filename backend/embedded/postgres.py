@@ -130,6 +130,7 @@ def _binary(name: str) -> Path:
 def _as_owner(command: list[str], directory: Path) -> list[str]:
     # PostgreSQL refuses to run as root. It then runs as the owner of its files, and keeps one privilege of
     # root's: to pass through directories that only root may enter, such as those above a checkout in /root.
+    # It asks access(2) for its own binary, which heeds that privilege only without the "setuid fixup".
     if os.geteuid() != 0:
         return command
     setpriv = shutil.which("setpriv")
@@ -144,6 +145,7 @@ def _as_owner(command: list[str], directory: Path) -> list[str]:
         f"--reuid={owner.st_uid}",
         f"--regid={owner.st_gid}",
         "--clear-groups",
+        "--securebits=+no_setuid_fixup",
         "--inh-caps=+dac_override",
         "--ambient-caps=+dac_override",
         *command,

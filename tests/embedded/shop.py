@@ -34,7 +34,12 @@ def without_privileges(command: list[str]) -> list[str]:
         return command
     user = pwd.getpwnam("daemon")
     ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return ["setpriv", *ids, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", *command]
+    reads = [
+        "--securebits=+no_setuid_fixup",
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+    ]
+    return ["setpriv", *ids, *reads, *command]
 
 
 class Shop:
