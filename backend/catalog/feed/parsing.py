@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from django.core.validators import validate_slug
+from django.core.validators import slug_re
 
 from backend.catalog.feed.cells import ATTRIBUTES, Detail, clean, parse_details, parse_list, parse_path
 from backend.catalog.feed.reading import RawRow
@@ -152,10 +152,9 @@ def _slug(link: str) -> str | None:
     """The last step of a link's path, when it can be a slug."""
     try:
         slug = urlsplit(clean(link)).path.rstrip("/").rpartition("/")[2]
-        validate_slug(slug)
-    except ValueError:  # an impossible URL; also what the validator raises
+    except ValueError:
         return None
-    return slug if len(slug) <= _MAX_SLUG else None
+    return slug if len(slug) <= _MAX_SLUG and slug_re.fullmatch(slug) else None
 
 
 def _price(cells: dict[str, str], currency: str, accept_currency: str) -> Decimal | None:

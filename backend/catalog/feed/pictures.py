@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from slugify import slugify
 from backend.catalog.feed.cells import clean
 from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.models import ProductImage
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
@@ -52,6 +55,7 @@ class Arranged:
 
     images: list[ProductImage]
     removed: list[ProductImage]
+    added: int
     changed: bool
 
 
@@ -82,7 +86,8 @@ def prepare(
             if own:
                 result.pictures.append(Picture(own.sha256, image_id=own.pk))
             else:
-                result.problems.append(("additional_image_link" if number else "image_link", str(error)))
+                column = "additional_image_link" if number else "image_link"
+                result.problems.append((column, f"{link[:120]}: {error}"))
         else:
             result.pictures.append(Picture(sha256, None, name, width, height))
     return result
@@ -94,26 +99,23 @@ def read_picture(link: str, folder: Path | None) -> bytes:
     Raises:
         PictureRefused: the link leads out of the folder, there is no file, or it is too large.
     """
-    shown = link[:120]
     if _URL.match(link) or link.startswith("//"):
-        raise PictureRefused(
-            f"{shown}: pictures are not fetched from addresses; put the file beside the feed"
-        )
+        raise PictureRefused("pictures are not fetched from addresses; put the file beside the feed")
     if folder is None:
-        raise PictureRefused(f"{shown}: the feed came without a folder of pictures")
+        raise PictureRefused("the feed came without a folder of pictures")
     try:
         root = folder.resolve()
         path = (root / link).resolve()
         if not path.is_relative_to(root):
-            raise PictureRefused(f"{shown}: leads out of the feed's folder")
+            raise PictureRefused("leads out of the feed's folder")
         if not path.is_file():
-            raise PictureRefused(f"{shown}: there is no such file")
+            raise PictureRefused("there is no such file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise PictureRefused(f"{shown}: cannot be read: {error.strerror or error}") from error
+        raise PictureRefused(f"cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
-        raise PictureRefused(f"{shown}: is larger than {MAX_BYTES // 1024 // 1024} MB")
+        raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
     return data
 
 
@@ -159,7 +161,10 @@ def discard(names: Sequence[str]) -> None:
     storage = ProductImage._meta.get_field("file").storage
     for name in names:
         if name not in kept:
-            storage.delete(name)
+            try:
+                storage.delete(name)
+            except Exception:  # each storage has errors of its own; a file too many harms nobody
+                logger.warning("could not delete %s from the storage", name, exc_info=True)
 
 
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:
@@ -199,10 +204,11 @@ def arrange(row: ProductRow, prepared: RowPictures | None, existing: list[Produc
                 )
         if prepared.problems:
             images, remaining = images + remaining, []
+    added = sum(image.pk is None for image in images)
     changed = bool(remaining) or images != existing
     if row.alts is not None:
         for number, image in enumerate(images):
             alt = row.alts[number] if number < len(row.alts) else ""
             if clean(image.alt) != alt:
                 image.alt, changed = alt, True
-    return Arranged(images, remaining, changed)
+    return Arranged(images, remaining, added, changed)
