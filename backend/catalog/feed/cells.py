@@ -19,7 +19,9 @@ ATTRIBUTES = {
     "energy_efficiency_class": "Energy efficiency class",
 }
 MAX_UNIT = 20
-DETAIL_SPECIAL = '",:'
+# Google wants a section before every detail; the shop has none.
+SECTION = "General"
+_DETAIL_SPECIAL = '",:'
 
 # What XML 1.0 cannot carry. Removed from every text on both sides of a comparison, so that a product
 # which holds some (pasted from a word processor) is not taken for changed by its own export.
@@ -103,7 +105,7 @@ def parse_details(cell: str) -> list[Detail]:
 def format_details(details: list[Detail]) -> str:
     """Write entries as `parse_details` reads them."""
     return ",".join(
-        f"General:{_quoted(format_label(name, unit), DETAIL_SPECIAL)}:{_quoted(value, DETAIL_SPECIAL)}"
+        f"{SECTION}:{_quoted(format_label(name, unit), _DETAIL_SPECIAL)}:{_quoted(value, _DETAIL_SPECIAL)}"
         for name, unit, value in details
     )
 
@@ -138,6 +140,11 @@ def parse_path(cell: str) -> tuple[str, ...]:
     return tuple(step for step in steps if step)
 
 
+def path_text(names: list[str]) -> str:
+    """Return category names as one text, in which ">" is escaped where it belongs to a name."""
+    return " > ".join(re.sub(r"([\\>])", r"\\\1", name) for name in names)
+
+
 def format_path(names: list[str]) -> str:
     """Write category names as `parse_path` reads them."""
-    return _quoted(" > ".join(re.sub(r"([\\>])", r"\\\1", name) for name in names), '",')
+    return _quoted(path_text(names), '",')

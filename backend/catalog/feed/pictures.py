@@ -150,7 +150,7 @@ def _store(data: bytes, sku: str, sha256: str, suffix: str) -> str:
     file_field = ProductImage._meta.get_field("file")
     name = f"{slugify(sku, max_length=60) or 'product'}-{sha256[:12]}{suffix}"
     try:
-        return file_field.storage.save(file_field.generate_filename(None, name), ContentFile(data))
+        return file_field.storage.save(file_field.generate_filename(ProductImage(), name), ContentFile(data))
     except Exception as error:  # each storage has errors of its own
         raise PictureRefused(f"could not be stored: {error}") from error
 

@@ -125,9 +125,9 @@ def plan_row(
         "category_id": _category(row, product, categories),
         "is_published": row.is_published,
     }
-    for name, value in wanted.items():
-        if (value is not None or name == "category_id") and getattr(product, name) != value:
-            setattr(product, name, value)
+    for name, new in wanted.items():
+        if (new is not None or name == "category_id") and getattr(product, name) != new:
+            setattr(product, name, new)
             fields.append(name)
     characteristics = wanted_characteristics(row, shown_characteristics(product))
     if characteristics is not None:
