@@ -1,0 +1,214 @@
+"""The pictures of a feed: found beside it, checked, and put into the storage."""
+
+import hashlib
+import io
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.files.base import ContentFile
+from PIL import Image
+from slugify import slugify
+
+from backend.catalog.feed.cells import clean
+from backend.catalog.feed.parsing import ProductRow
+from backend.catalog.models import ProductImage
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+
+
+class PictureRefused(Exception):
+    """A picture cannot be brought in; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that a row asks for: one that the product has (`image_id`), or a file by its content,
+    with its name in the storage when it had to be stored."""
+
+    sha256: str
+    image_id: int | None = None
+    name: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(slots=True)
+class RowPictures:
+    """The pictures of a row, in order, and what was wrong with the links that are missing among them."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Arranged:
+    """A product's pictures as they are to be, and those to be removed."""
+
+    images: list[ProductImage]
+    removed: list[ProductImage]
+    added: int
+    changed: bool
+
+
+def prepare(
+    row: ProductRow, existing: Sequence[ProductImage], folder: Path | None, *, store: bool
+) -> RowPictures:
+    """Read the pictures of a row, and store those that the product does not have yet.
+
+    Args:
+        row: with `pictures` set.
+        existing: the product's pictures.
+        folder: of the feed; None when it came without one.
+        store: whether to write into the storage; a dry run only checks.
+    """
+    result = RowPictures()
+    have = {image.sha256 for image in existing if image.sha256}
+    for number, link in enumerate(row.pictures or ()):
+        try:
+            data = read_picture(link, folder)
+            sha256 = hashlib.sha256(data).hexdigest()
+            if sha256 in have:
+                result.pictures.append(Picture(sha256))
+                continue
+            suffix, width, height = check_picture(data)
+            name = _store(data, row.sku, sha256, suffix) if store else ""
+        except PictureRefused as error:
+            own = _own_picture(link, existing)
+            if own:
+                result.pictures.append(Picture(own.sha256, image_id=own.pk))
+            else:
+                column = "additional_image_link" if number else "image_link"
+                result.problems.append((column, f"{link[:120]}: {error}"))
+        else:
+            result.pictures.append(Picture(sha256, None, name, width, height))
+    return result
+
+
+def read_picture(link: str, folder: Path | None) -> bytes:
+    """Return the content of a file inside the feed's folder.
+
+    Raises:
+        PictureRefused: the link leads out of the folder, there is no file, or it is too large.
+    """
+    if _URL.match(link) or link.startswith("//"):
+        raise PictureRefused("pictures are not fetched from addresses; put the file beside the feed")
+    if folder is None:
+        raise PictureRefused("the feed came without a folder of pictures")
+    try:
+        root = folder.resolve()
+        path = (root / link).resolve()
+        if not path.is_relative_to(root):
+            raise PictureRefused("leads out of the feed's folder")
+        if not path.is_file():
+            raise PictureRefused("there is no such file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PictureRefused(f"cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
+    return data
+
+
+def check_picture(data: bytes) -> tuple[str, int, int]:
+    """Return the file suffix, width and height of a picture.
+
+    Raises:
+        PictureRefused: it is not a whole JPEG, PNG, WebP or GIF, or has too many pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=list(_SUFFIXES)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise PictureRefused(
+                    f"has {width} × {height} pixels; the limit is {MAX_PIXELS // 1_000_000} million"
+                )
+            # Decoding finds files that are cut short; a JPEG can be decoded at an eighth of its size.
+            image.draft("RGB", (max(width // 8, 1), max(height // 8, 1)))
+            image.load()
+            return _SUFFIXES[str(image.format)], width, height
+    except PictureRefused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureRefused(
+            f"has too many pixels; the limit is {MAX_PIXELS // 1_000_000} million"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+        raise PictureRefused("is not a whole JPEG, PNG, WebP or GIF picture") from error
+
+
+def _store(data: bytes, sku: str, sha256: str, suffix: str) -> str:
+    file_field = ProductImage._meta.get_field("file")
+    name = f"{slugify(sku, max_length=60) or 'product'}-{sha256[:12]}{suffix}"
+    try:
+        return file_field.storage.save(file_field.generate_filename(ProductImage(), name), ContentFile(data))
+    except Exception as error:  # each storage has errors of its own
+        raise PictureRefused(f"could not be stored: {error}") from error
+
+
+def discard(names: Sequence[str]) -> None:
+    """Delete files from the storage, except those that a picture still has."""
+    kept = set(ProductImage.objects.filter(file__in=names).values_list("file", flat=True))
+    storage = ProductImage._meta.get_field("file").storage
+    for name in names:
+        if name not in kept:
+            try:
+                storage.delete(name)
+            except Exception:  # each storage has errors of its own; a file too many harms nobody
+                logger.warning("could not delete %s from the storage", name, exc_info=True)
+
+
+def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:
+    """The picture of the product that a link from our own export names, with whatever address before it."""
+    path = "/" + unquote(urlsplit(link).path).lstrip("/") if _URL.match(link) else "/" + link.lstrip("/")
+    return next(
+        (image for image in existing if image.file.name and path.endswith("/" + image.file.name)), None
+    )
+
+
+def arrange(row: ProductRow, prepared: RowPictures | None, existing: list[ProductImage]) -> Arranged:
+    """Match what a row asks for with what the product has.
+
+    While a link of the row is broken, no picture of the product is removed: it may be the one.
+    """
+    remaining, images = list(existing), []
+    if prepared is None:
+        images, remaining = remaining, []
+    else:
+        for picture in prepared.pictures:
+            found = next(
+                (
+                    image
+                    for image in remaining
+                    if (image.pk == picture.image_id if picture.image_id else image.sha256 == picture.sha256)
+                ),
+                None,
+            )
+            if found:
+                remaining.remove(found)
+                images.append(found)
+            elif picture.width:
+                images.append(
+                    ProductImage(
+                        file=picture.name, sha256=picture.sha256, width=picture.width, height=picture.height
+                    )
+                )
+        if prepared.problems:
+            images, remaining = images + remaining, []
+    added = sum(image.pk is None for image in images)
+    changed = bool(remaining) or images != existing
+    if row.alts is not None:
+        for number, image in enumerate(images):
+            alt = row.alts[number] if number < len(row.alts) else ""
+            if clean(image.alt) != alt:
+                image.alt, changed = alt, True
+    return Arranged(images, remaining, added, changed)

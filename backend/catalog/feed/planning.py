@@ -1,0 +1,228 @@
+"""What a row changes about the product that the shop has, worked out before anything is written."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from slugify import slugify
+
+from backend.catalog.feed.categories import CategoryPaths
+from backend.catalog.feed.cells import ATTRIBUTES, clean
+from backend.catalog.feed.parsing import ProductRow
+from backend.catalog.feed.pictures import Arranged, RowPictures, arrange
+from backend.catalog.feed.report import Change, RowRefused
+from backend.catalog.models import Product, ProductImage
+
+# Stands for a category that a dry run would create.
+NEW_CATEGORY = -1
+
+_OWN_COLUMNS = set(ATTRIBUTES.values())
+
+
+@dataclass(slots=True)
+class Known:
+    """What the shop has of a batch of rows: products by SKU, and who has the slugs that they may want."""
+
+    products: dict[str, Product]
+    slugs: dict[str, str]
+    images: dict[int, list[ProductImage]]
+
+    def images_of(self, product: Product) -> list[ProductImage]:
+        return self.images.get(product.pk, [])
+
+
+@dataclass(slots=True)
+class Plan:
+    """A product as it is to be, which of its fields that changes, and what was wrong with the row."""
+
+    row: ProductRow
+    product: Product
+    created: bool
+    fields: list[str]
+    pictures: Arranged
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def changes_anything(self) -> bool:
+        return self.created or bool(self.fields)
+
+    def change(self) -> Change:
+        fields = () if self.created else tuple(self.fields)
+        return Change(self.row.line, self.row.sku, self.product.name, self.created, fields)
+
+
+def look_up(rows: Sequence[ProductRow], *, lock: bool = False) -> Known:
+    """Read what the shop has of some rows.
+
+    Args:
+        rows: with different SKUs.
+        lock: lock the products, in the order in which everybody does: by id.
+    """
+    # The search vector is what PostgreSQL makes of the rest: large, and of no use here.
+    query = Product.objects.filter(sku__in=[row.sku for row in rows]).order_by("pk").defer("search_vector")
+    if lock:
+        query = query.select_for_update(no_key=True)
+    products = {product.sku: product for product in query}
+    slugs = Product.objects.filter(slug__in={slug for row in rows for slug in _slugs(row)})
+    images: dict[int, list[ProductImage]] = {}
+    with_pictures = [products[row.sku] for row in rows if row.sku in products and _about_pictures(row)]
+    for image in ProductImage.objects.filter(product__in=with_pictures).order_by("position", "id"):
+        images.setdefault(image.product_id, []).append(image)
+    return Known(products, dict(slugs.values_list("slug", "sku")), images)
+
+
+def _about_pictures(row: ProductRow) -> bool:
+    return row.pictures is not None or row.alts is not None
+
+
+def _slugs(row: ProductRow) -> Iterable[str]:
+    if row.slug:
+        yield row.slug
+    if row.name:
+        yield from _made_slugs(row.name, row.sku)
+
+
+def _made_slugs(name: str, sku: str) -> tuple[str, str]:
+    base = slugify(name, max_length=180)
+    suffix = slugify(sku)
+    return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
+
+
+def plan_row(
+    row: ProductRow,
+    known: Known,
+    categories: CategoryPaths,
+    prepared: RowPictures | None,
+    *,
+    default_stock: int,
+) -> Plan:
+    """Work out what a row changes; the products of `known` are changed on the way.
+
+    Args:
+        row: the row.
+        known: as `look_up` found it; a new slug is entered there.
+        categories: has those of the row, or else this is a dry run.
+        prepared: the row's pictures; None when it does not say anything about them.
+        default_stock: what a product gets that is in stock, nobody says how many.
+
+    Raises:
+        RowRefused: the product is new and the row lacks a title or a price.
+    """
+    product = known.products.get(row.sku)
+    created = product is None
+    if product is None:
+        product = Product(sku=row.sku, stock=default_stock)
+        for column, value in (("title", row.name), ("price", row.price)):
+            if value is None:
+                raise RowRefused(column, "is missing, and there is no product of this id yet")
+    problems = list(prepared.problems) if prepared else []
+    problems += [("product_detail", f"{name} comes twice; the first counts") for name in row.repeated]
+    fields = _plan_texts(row, product)
+    if _plan_slug(row, product, known, problems):
+        fields.append("slug")
+    wanted = {
+        "price": row.price,
+        "stock": _stock(row, None if created else product.stock, default_stock),
+        "category_id": _category(row, product, categories),
+        "is_published": row.is_published,
+    }
+    for name, new in wanted.items():
+        if (new is not None or name == "category_id") and getattr(product, name) != new:
+            setattr(product, name, new)
+            fields.append(name)
+    characteristics = wanted_characteristics(row, shown_characteristics(product))
+    if characteristics is not None:
+        product.characteristics = characteristics
+        fields.append("characteristics")
+    pictures = arrange(row, prepared, [] if created else known.images_of(product))
+    if pictures.changed:
+        fields.append("pictures")
+    return Plan(row, product, created, fields, pictures, problems)
+
+
+def _plan_texts(row: ProductRow, product: Product) -> list[str]:
+    changed = []
+    for name, value in (("name", row.name), ("description", row.description)):
+        if value is not None and clean(getattr(product, name)) != value:
+            setattr(product, name, value)
+            changed.append(name)
+    return changed
+
+
+def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[tuple[str, str]]) -> bool:
+    """Set the slug that the link asks for, or make one for a new product; return whether it changed."""
+    if row.slug and row.slug != product.slug:
+        owner = known.slugs.get(row.slug)
+        if owner is None:
+            product.slug = row.slug
+            known.slugs[row.slug] = row.sku
+            return True
+        if owner != row.sku:
+            problems.append(("link", f"{row.slug[:80]} is the link of {owner} already"))
+    if product.slug:
+        return False
+    candidates = list(_made_slugs(product.name, row.sku))
+    slug = next((slug for slug in candidates if slug not in known.slugs), "")
+    number = 1
+    while not slug or slug in known.slugs:
+        number += 1
+        slug = f"{candidates[-1]}-{number}"
+        if Product.objects.filter(slug=slug).exists():
+            known.slugs[slug] = ""
+    product.slug = slug
+    known.slugs[slug] = row.sku
+    return True
+
+
+def _stock(row: ProductRow, current: int | None, default_stock: int) -> int | None:
+    if row.in_stock is False:
+        return 0
+    if row.quantity is not None:
+        return row.quantity
+    if row.in_stock is True and not current:
+        return default_stock
+    return None
+
+
+def _category(row: ProductRow, product: Product, categories: CategoryPaths) -> int | None:
+    if row.category is None:
+        return product.category_id
+    if not row.category:
+        return None
+    return categories.find(row.category) or NEW_CATEGORY
+
+
+def shown_characteristics(product: Product) -> list[list[str]]:
+    """Return the product's [name, value, unit] entries as a feed would bring them back."""
+    entries = [[clean(text) for text in entry] for entry in product.characteristics]
+    return [entry for entry in entries if entry[1]]
+
+
+def wanted_characteristics(row: ProductRow, current: list[list[str]]) -> list[list[str]] | None:
+    """Return the entries that a row asks for, None when the product has just these.
+
+    With details, the row has them all but for those whose column the feed lacks; without, its columns
+    replace or remove single entries where they stand.
+    """
+    columns = dict(row.attributes)
+    if row.details is None:
+        wanted = [
+            [name, columns.get(name, value) if not unit else value, unit] for name, value, unit in current
+        ]
+        have = {name for name, _, unit in current if not unit}
+        wanted += [[name, value, ""] for name, value in row.attributes if name not in have]
+    else:
+        named = {(name, unit) for name, unit, _ in row.details}
+        kept = {
+            name: value
+            for name, value, unit in current
+            if not unit and name in _OWN_COLUMNS and name not in columns
+        }
+        values = kept | {name: value for name, value in row.attributes if value}
+        wanted = [[name, values[name], ""] for name in ATTRIBUTES.values() if name in values]
+        wanted = [entry for entry in wanted if (entry[0], "") not in named]
+        wanted += [
+            [name, columns.get(name) or value if not unit else value, unit]
+            for name, unit, value in row.details
+        ]
+    wanted = [entry for entry in wanted if entry[1]]
+    return None if wanted == current else wanted

@@ -1,0 +1,99 @@
+"""A feed file as a stream of raw rows, whatever format it is in."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from backend.catalog.feed import tabular, xml
+from backend.catalog.feed.report import FeedUnreadable, RowRefused
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One row or item: the feed's column names, lower-case and without "g:", and their text.
+
+    `refused` says why it could not even be read so far.
+    """
+
+    line: int
+    cells: dict[str, str]
+    refused: RowRefused | None = None
+
+
+@dataclass(slots=True)
+class OpenFeed:
+    """A feed being read. `position` bytes of `size` have been taken from the file so far."""
+
+    rows: Iterator[RawRow]
+    raw: BinaryIO
+    size: int
+    # In a table the header says which columns there are; in XML every item says it for itself.
+    columns: list[str] = field(default_factory=list)
+
+    @property
+    def position(self) -> int:
+        return self.raw.tell()
+
+
+@contextmanager
+def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
+    """Open a feed: a table parted by tabs, commas or semicolons, RSS 2.0 or Atom, plain or gzipped.
+
+    The format is found from the content.
+
+    Args:
+        source: a path, or a seekable binary file that stays the caller's to close.
+
+    Raises:
+        FeedUnreadable: there is no such file, or it is no feed; also while rows are being read.
+    """
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as file:
+                yield _opened(file)
+        except OSError as error:
+            raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
+    else:
+        yield _opened(source)
+
+
+def _opened(raw: BinaryIO) -> OpenFeed:
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(0)
+    packed = raw.read(2) == _GZIP
+    raw.seek(0)
+    stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+    with _reading_errors():
+        head = stream.read(4096)
+    # Rewinding is cheap here: what gzip unpacks again is these first few kilobytes.
+    stream.seek(0)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not head[2:].lstrip(b"\0 \r\n").startswith(b"<"):
+        raise FeedUnreadable("the feed is in UTF-16; save it as UTF-8")
+    if not head.strip():
+        raise FeedUnreadable("the feed is empty")
+    if head.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").lstrip(b"\0 \t\r\n").startswith(b"<"):
+        return OpenFeed(_guarded(xml.read_items(stream)), raw, size)
+    with _reading_errors():
+        columns, rows = tabular.read_table(stream)
+    return OpenFeed(_guarded(rows), raw, size, columns)
+
+
+def _guarded(rows: Iterator[tuple[int, dict[str, str], RowRefused | None]]) -> Iterator[RawRow]:
+    with _reading_errors():
+        for line, cells, refused in rows:
+            yield RawRow(line, cells, refused)
+
+
+@contextmanager
+def _reading_errors() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FeedUnreadable(f"the gzip file is damaged or cut short: {error}") from error
