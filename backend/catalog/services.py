@@ -11,9 +11,8 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.models import Category, Product, lock_listing, lock_products, lock_tree
-from backend.catalog.selectors.integrity import EXPECTED_ENTRIES, WRONG_ENTRIES
+from backend.catalog.selectors.integrity import WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
-from backend.core.pagination import MAX_ID
 
 Position = Literal["first-child", "last-child", "left", "right"]
 
@@ -171,14 +170,14 @@ def rebuild_listing() -> None:
     lock_tree()
     lock_listing()
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMPORARY TABLE relisted ON COMMIT DROP AS {WRONG_ENTRIES}")
+        cursor.execute("CREATE TEMPORARY TABLE relisted ON COMMIT DROP AS " + WRONG_ENTRIES)
         cursor.execute(
             "DELETE FROM catalog_listingentry WHERE product_id IN (SELECT product_id FROM relisted)"
         )
         cursor.execute(
             "INSERT INTO catalog_listingentry"
             " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)"
-            f" {EXPECTED_ENTRIES} WHERE p.id IN (SELECT product_id FROM relisted)"
+            " SELECT * FROM catalog_expected_listing() WHERE product_id IN (SELECT product_id FROM relisted)"
         )
 
 
@@ -209,7 +208,7 @@ def _free_slug(rows: "QuerySet[Any]", base: str) -> str:
 
 
 def _get_category(category_id: int, *, field: str) -> Category:
-    category = Category.objects.filter(pk=category_id).first() if 0 < category_id <= MAX_ID else None
+    category: Category | None = Category.objects.filter(pk=category_id).first()
     if category is None:
         raise NotFound(f"There is no category {category_id}.", field=field)
     return category

@@ -125,6 +125,30 @@ $$;
 CREATE TRIGGER category_moved AFTER UPDATE ON catalog_category
 FOR EACH ROW WHEN (OLD.parent_id IS DISTINCT FROM NEW.parent_id)
 EXECUTE FUNCTION catalog_move_category();
+
+-- What the index must hold; what `manage.py check_categories` compares it with.
+CREATE FUNCTION catalog_expected_listing() RETURNS TABLE (
+    ancestor_id bigint, product_id bigint, price numeric, name_key text,
+    created_at timestamptz, popularity integer, in_stock boolean
+)
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE path(category_id, ancestor_id) AS (
+        SELECT id, id FROM catalog_category
+        UNION
+        SELECT path.category_id, c.parent_id
+        FROM path JOIN catalog_category c ON c.id = path.ancestor_id
+        WHERE c.parent_id IS NOT NULL
+    ), listed(ancestor_id, product_id) AS (
+        SELECT 0, id FROM catalog_product WHERE is_published
+        UNION ALL
+        SELECT path.ancestor_id, p.id
+        FROM catalog_product p JOIN path ON path.category_id = p.category_id
+        WHERE p.is_published
+    )
+    SELECT listed.ancestor_id, p.id, p.price, translate(lower(p.name), 'ё', 'е'),
+           p.created_at, p.popularity, p.stock > 0
+    FROM listed JOIN catalog_product p ON p.id = listed.product_id
+$$;
 """
 
 DROP_LISTING = """
@@ -132,6 +156,7 @@ DROP TRIGGER category_moved ON catalog_category;
 DROP TRIGGER category_about_to_move ON catalog_category;
 DROP TRIGGER product_relisted ON catalog_product;
 DROP TRIGGER product_listed ON catalog_product;
+DROP FUNCTION catalog_expected_listing();
 DROP FUNCTION catalog_move_category();
 DROP FUNCTION catalog_hold_listing();
 DROP FUNCTION catalog_list_product();

@@ -7,34 +7,15 @@ from django.db import connection
 
 from backend.catalog.models import Category
 
-# What the index must hold, by the parents of the categories alone.
-EXPECTED_ENTRIES = """
-WITH RECURSIVE path(category_id, ancestor_id) AS (
-    SELECT id, id FROM catalog_category
-    UNION
-    SELECT path.category_id, c.parent_id
-    FROM path JOIN catalog_category c ON c.id = path.ancestor_id
-    WHERE c.parent_id IS NOT NULL
-), listed(ancestor_id, product_id) AS (
-    SELECT 0, id FROM catalog_product WHERE is_published
-    UNION ALL
-    SELECT path.ancestor_id, p.id
-    FROM catalog_product p JOIN path ON path.category_id = p.category_id
-    WHERE p.is_published
-)
-SELECT listed.ancestor_id, p.id AS product_id, p.price,
-       translate(lower(p.name), 'ё', 'е')::varchar(255) COLLATE "C" AS name_key,
-       p.created_at, p.popularity, p.stock > 0 AS in_stock
-FROM listed JOIN catalog_product p ON p.id = listed.product_id
-"""
-
-WRONG_ENTRIES = f"""
+# One row for each entry that is not as it must be. Names are compared byte by byte, as they are sorted.
+WRONG_ENTRIES = """
 SELECT ancestor_id, product_id,
        CASE WHEN l.price IS NULL THEN 'missing' WHEN e.price IS NULL THEN 'surplus' ELSE 'outdated' END
        AS problem
-FROM ({EXPECTED_ENTRIES}) AS e FULL JOIN catalog_listingentry l USING (ancestor_id, product_id)
-WHERE (e.price, e.name_key, e.created_at, e.popularity, e.in_stock)
+FROM catalog_expected_listing() e FULL JOIN catalog_listingentry l USING (ancestor_id, product_id)
+WHERE (e.price, e.name_key COLLATE "C", e.created_at, e.popularity, e.in_stock)
       IS DISTINCT FROM (l.price, l.name_key, l.created_at, l.popularity, l.in_stock)
+ORDER BY product_id, ancestor_id
 """
 
 
@@ -90,7 +71,7 @@ def _check_subtree(
 def find_listing_problems() -> list[str]:
     """Compare the listing index with products and tree; one line for each wrong entry."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{WRONG_ENTRIES} ORDER BY product_id, ancestor_id")
+        cursor.execute(WRONG_ENTRIES)
         return [
             f"{problem} entry: product {product_id} under "
             + (f"category {ancestor_id}" if ancestor_id else "the whole shop")
