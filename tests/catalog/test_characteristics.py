@@ -23,12 +23,12 @@ class CharacteristicsTest(TestCase):
         values.bulk_create([
             CharacteristicValue(product=self.product, characteristic=self.origin, value="Japan")
         ])  # fmt: skip
-        self.assertEqual(self.shown(), [["Origin", "Japan", ""], ["Volume", "250", "ml"]])
+        assert self.shown() == [["Origin", "Japan", ""], ["Volume", "250", "ml"]]
         Characteristic.objects.filter(pk=self.volume.pk).update(position=0, unit="л")
         values.filter(pk=volume.pk).update(value="0,25")
-        self.assertEqual(self.shown(), [["Volume", "0,25", "л"], ["Origin", "Japan", ""]])
+        assert self.shown() == [["Volume", "0,25", "л"], ["Origin", "Japan", ""]]
         values.all().update(product=make_product())
-        self.assertEqual(self.shown(), [])
+        assert self.shown() == []
         values.all().delete()
         assert_characteristics_are_right()
 
@@ -36,14 +36,14 @@ class CharacteristicsTest(TestCase):
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.name = "Renamed"
         self.product.save()
-        self.assertEqual(self.shown(), [["Origin", "Japan", ""]])
+        assert self.shown() == [["Origin", "Japan", ""]]
 
     def test_cannot_be_made_up(self) -> None:
         product = make_product(characteristics=[["Origin", "Mars", ""]])
         Product.objects.update(characteristics=[["Origin", "Mars", ""]])
-        self.assertEqual(Product.objects.get(pk=product.pk).characteristics, [])
+        assert Product.objects.get(pk=product.pk).characteristics == []
 
     def test_deleting_the_product(self) -> None:
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.delete()
-        self.assertFalse(CharacteristicValue.objects.exists())
+        assert not CharacteristicValue.objects.exists()

@@ -130,7 +130,8 @@ class RandomEditsTest(HypothesisTestCase):
                 pass
             except IntegrityError as error:
                 # The database itself refuses what no service would have sent.
-                assert "below itself" in str(error), error
+                if "below itself" not in str(error):
+                    raise
             assert_listing_is_right()
         assert_tree_is_valid()
 
@@ -142,7 +143,7 @@ class SingleEditsTest(TestCase):
 
     def test_lists_the_product_at_every_depth(self) -> None:
         listed = set(ListingEntry.objects.values_list("ancestor_id", flat=True))
-        self.assertEqual(listed, {0} | {self.tree[name].pk for name in "ABC"})
+        assert listed == {0} | {self.tree[name].pk for name in "ABC"}
 
     def test_parent_and_child_change_places_in_one_statement(self) -> None:
         a, b = self.tree["A"].pk, self.tree["B"].pk
@@ -152,7 +153,7 @@ class SingleEditsTest(TestCase):
             "UPDATE catalog_category SET parent_id = CASE id WHEN %s THEN %s END WHERE id IN (%s, %s)",
             a, b, a, b,
         )  # fmt: skip
-        self.assertEqual(Category.objects.get(pk=a).parent_id, b)
+        assert Category.objects.get(pk=a).parent_id == b
         assert_listing_is_right()
 
     def test_database_refuses_a_cycle(self) -> None:
@@ -163,4 +164,4 @@ class SingleEditsTest(TestCase):
     def test_stock_across_zero(self) -> None:
         for stock, in_stock in [(1, True), (0, False), (0, False), (3, True)]:
             Product.objects.update(stock=stock)
-            self.assertEqual(ListingEntry.objects.filter(in_stock=in_stock).count(), 4)
+            assert ListingEntry.objects.filter(in_stock=in_stock).count() == 4
