@@ -4,6 +4,7 @@ Two things here are derived, and PostgreSQL keeps them (migration 0002): `Produc
 from the rows of `CharacteristicValue`, and every row of `ListingEntry` from products and the tree.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.conf import settings
@@ -27,19 +28,46 @@ SEARCH_CONFIG = "shop"
 # `ListingEntry.ancestor_id` of the rows that list the whole shop.
 WHOLE_SHOP = 0
 
-# The key of the advisory lock under which the category tree changes. The database functions of
-# migration 0002 take the same lock: shared to list a product, exclusive to move a category.
+# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart; the
+# others are taken by the database functions of migration 0002, which says what for and in which order.
 TREE_LOCK_KEY = 7_203_001
+LISTING_LOCK_KEY = 7_203_002
+CHARACTERISTICS_LOCK_KEY = 7_203_003
 
 
 def lock_tree() -> None:
     """Wait until no other transaction writes the category tree, and keep others out until commit.
 
     To be called first in the transaction, before any category is read: mptt computes the new tree
-    from what it has read.
+    from what it has read. A transaction that writes products too calls it before those.
     """
+    _lock("pg_advisory_xact_lock", TREE_LOCK_KEY)
+
+
+def lock_listing() -> None:
+    """Wait until every product that is being listed or put into a category is committed, and let
+    no other be until commit. The transaction must write no product after it: who holds the product
+    may be waiting for this lock."""
+    _lock("pg_advisory_xact_lock", LISTING_LOCK_KEY)
+
+
+def lock_products(product_ids: Iterable[int]) -> set[int]:
+    """Keep others from writing some products and their characteristics until commit.
+
+    To be called before anything of them is written, so that writers of the same product wait for
+    each other instead of deadlocking.
+
+    Returns:
+        The identifiers of those that exist.
+    """
+    _lock("pg_advisory_xact_lock_shared", CHARACTERISTICS_LOCK_KEY)
+    products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
+    return set(products.order_by("pk").values_list("pk", flat=True))
+
+
+def _lock(function: str, key: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TREE_LOCK_KEY])
+        cursor.execute(f"SELECT {function}(%s)", [key])
 
 
 class Category(MPTTModel):
@@ -167,7 +195,10 @@ class Characteristic(models.Model):
 
 
 class CharacteristicValue(models.Model):
-    """The value of one characteristic of one product."""
+    """The value of one characteristic of one product.
+
+    A transaction that writes the product as well writes it, or locks it (`lock_products`), first.
+    """
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="characteristic_values")
     characteristic = models.ForeignKey(Characteristic, models.PROTECT, related_name="values")

@@ -1,8 +1,19 @@
 """The database functions that keep what is derived: the characteristics shown with a product, and
 the listing index. They hold under concurrent writers, bulk updates and plain SQL alike.
 
-Listing a product takes the tree's advisory lock shared and moving a category takes it exclusively
-(`backend.catalog.models.TREE_LOCK_KEY`), so neither can miss what the other has not committed yet.
+Two advisory locks, both held until commit, keep a writer from missing what another has not committed
+yet (READ COMMITTED, which every connection of the shop uses):
+
+- the listing lock, 7203002: shared to list a product, exclusive to move or delete a category;
+- the characteristics lock, 7203003: shared to write products and values, exclusive to rename a
+  characteristic.
+
+What keeps them free of deadlocks is the order in which a transaction may wait: characteristics lock,
+product rows in the order of their keys, value rows, listing lock. So the characteristics lock is taken
+before the statement locks any row. Selling is spared it: an update of `stock` or `popularity` alone
+takes no lock but its rows, and the shared listing lock when the product runs out or comes back. Moving
+a category locks no product, and takes the listing lock before the category's row, which the foreign
+key check of a product that is just being added would wait for.
 """
 
 from django.db import migrations
@@ -21,7 +32,7 @@ $$;
 CREATE FUNCTION catalog_list_product() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(7203001);
+    PERFORM pg_advisory_xact_lock_shared(7203002);
     IF TG_OP = 'UPDATE' AND NEW.is_published AND OLD.is_published
             AND NEW.category_id IS NOT DISTINCT FROM OLD.category_id THEN
         UPDATE catalog_listingentry
@@ -47,38 +58,65 @@ $$;
 CREATE TRIGGER product_listed AFTER INSERT OR DELETE ON catalog_product
 FOR EACH ROW EXECUTE FUNCTION catalog_list_product();
 
+-- Putting an unpublished product into a category changes no list, but must hold the listing lock all
+-- the same: it is what tells `delete_category` that the category is about to have a product.
 CREATE TRIGGER product_relisted AFTER UPDATE ON catalog_product
 FOR EACH ROW WHEN (
-    (OLD.is_published OR NEW.is_published) AND (
-        (OLD.is_published, OLD.category_id, OLD.price, OLD.name, OLD.created_at, OLD.popularity, OLD.stock > 0)
+    OLD.category_id IS DISTINCT FROM NEW.category_id
+    OR (OLD.is_published OR NEW.is_published) AND (
+        (OLD.is_published, OLD.price, OLD.name, OLD.created_at, OLD.popularity, OLD.stock > 0)
         IS DISTINCT FROM
-        (NEW.is_published, NEW.category_id, NEW.price, NEW.name, NEW.created_at, NEW.popularity, NEW.stock > 0)
+        (NEW.is_published, NEW.price, NEW.name, NEW.created_at, NEW.popularity, NEW.stock > 0)
     )
 ) EXECUTE FUNCTION catalog_list_product();
 
+CREATE FUNCTION catalog_hold_listing() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7203002);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER category_about_to_move BEFORE UPDATE OF parent_id ON catalog_category
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_listing();
+
+-- Compares whole paths rather than trusting that only the part above NEW has changed: one statement
+-- may move several categories, even a parent below its child.
 CREATE FUNCTION catalog_move_category() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     moved bigint[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(7203001);
     WITH RECURSIVE subtree(id) AS (
         SELECT NEW.id
         UNION
         SELECT c.id FROM catalog_category c JOIN subtree ON c.parent_id = subtree.id
     )
     SELECT array_agg(id) INTO moved FROM subtree;
-    DELETE FROM catalog_listingentry l
-    USING catalog_product p
-    WHERE p.category_id = ANY(moved) AND l.product_id = p.id
-      AND l.ancestor_id <> 0 AND l.ancestor_id <> ALL(moved);
+    IF NEW.parent_id = ANY(moved) THEN
+        RAISE EXCEPTION 'category % would stand below itself', NEW.id USING ERRCODE = 'check_violation';
+    END IF;
+    WITH RECURSIVE path(category_id, ancestor_id) AS (
+        SELECT category.id, category.id FROM unnest(moved) AS category(id)
+        UNION
+        SELECT path.category_id, c.parent_id
+        FROM path JOIN catalog_category c ON c.id = path.ancestor_id
+        WHERE c.parent_id IS NOT NULL
+    ), left_behind AS (
+        DELETE FROM catalog_listingentry l
+        USING catalog_product p
+        WHERE p.category_id = ANY(moved) AND l.product_id = p.id AND l.ancestor_id <> 0
+          AND NOT EXISTS (
+              SELECT FROM path WHERE path.category_id = p.category_id AND path.ancestor_id = l.ancestor_id
+          )
+    )
     INSERT INTO catalog_listingentry
         (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)
-    SELECT ancestor, p.id, p.price, translate(lower(p.name), 'ё', 'е'),
+    SELECT path.ancestor_id, p.id, p.price, translate(lower(p.name), 'ё', 'е'),
            p.created_at, p.popularity, p.stock > 0
-    FROM catalog_product p
-    CROSS JOIN catalog_ancestors(NEW.parent_id) AS ancestor
-    WHERE p.category_id = ANY(moved) AND p.is_published
+    FROM catalog_product p JOIN path ON path.category_id = p.category_id
+    WHERE p.is_published
     ON CONFLICT (ancestor_id, product_id) DO NOTHING;
     RETURN NULL;
 END
@@ -87,13 +125,40 @@ $$;
 CREATE TRIGGER category_moved AFTER UPDATE ON catalog_category
 FOR EACH ROW WHEN (OLD.parent_id IS DISTINCT FROM NEW.parent_id)
 EXECUTE FUNCTION catalog_move_category();
+
+-- What the index must hold; what `manage.py check_categories` compares it with.
+CREATE FUNCTION catalog_expected_listing() RETURNS TABLE (
+    ancestor_id bigint, product_id bigint, price numeric, name_key text,
+    created_at timestamptz, popularity integer, in_stock boolean
+)
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE path(category_id, ancestor_id) AS (
+        SELECT id, id FROM catalog_category
+        UNION
+        SELECT path.category_id, c.parent_id
+        FROM path JOIN catalog_category c ON c.id = path.ancestor_id
+        WHERE c.parent_id IS NOT NULL
+    ), listed(ancestor_id, product_id) AS (
+        SELECT 0, id FROM catalog_product WHERE is_published
+        UNION ALL
+        SELECT path.ancestor_id, p.id
+        FROM catalog_product p JOIN path ON path.category_id = p.category_id
+        WHERE p.is_published
+    )
+    SELECT listed.ancestor_id, p.id, p.price, translate(lower(p.name), 'ё', 'е'),
+           p.created_at, p.popularity, p.stock > 0
+    FROM listed JOIN catalog_product p ON p.id = listed.product_id
+$$;
 """
 
 DROP_LISTING = """
 DROP TRIGGER category_moved ON catalog_category;
+DROP TRIGGER category_about_to_move ON catalog_category;
 DROP TRIGGER product_relisted ON catalog_product;
 DROP TRIGGER product_listed ON catalog_product;
+DROP FUNCTION catalog_expected_listing();
 DROP FUNCTION catalog_move_category();
+DROP FUNCTION catalog_hold_listing();
 DROP FUNCTION catalog_list_product();
 DROP FUNCTION catalog_ancestors(bigint);
 """
@@ -101,6 +166,48 @@ DROP FUNCTION catalog_ancestors(bigint);
 # The product rows are locked in their own statement first, so that the update after it sees what
 # a concurrent writer of the same products has committed meanwhile.
 CHARACTERISTICS = """
+CREATE FUNCTION catalog_hold_characteristics() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'catalog_characteristic' THEN
+        PERFORM pg_advisory_xact_lock(7203003);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(7203003);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER characteristic_about_to_change BEFORE UPDATE OF name, unit, position ON catalog_characteristic
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
+
+CREATE TRIGGER characteristic_values_about_to_change
+BEFORE INSERT OR UPDATE OR DELETE ON catalog_characteristicvalue
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
+
+CREATE TRIGGER product_about_to_change
+BEFORE INSERT OR DELETE
+    OR UPDATE OF sku, slug, name, description, category_id, price, is_published, created_at, updated_at
+ON catalog_product
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
+
+-- A writer that saves a whole product writes back the characteristics that it has read, which may
+-- be old by then. Only the triggers of this migration write them, at a depth above 0.
+CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.characteristics := '[]';
+    ELSE
+        NEW.characteristics := OLD.characteristics;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER characteristics_kept BEFORE INSERT OR UPDATE OF characteristics ON catalog_product
+FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION catalog_keep_characteristics();
+
 CREATE FUNCTION catalog_show_characteristics(products bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -170,9 +277,15 @@ DROP TRIGGER characteristic_renamed ON catalog_characteristic;
 DROP TRIGGER characteristic_values_deleted ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_updated ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_inserted ON catalog_characteristicvalue;
+DROP TRIGGER characteristics_kept ON catalog_product;
+DROP TRIGGER product_about_to_change ON catalog_product;
+DROP TRIGGER characteristic_values_about_to_change ON catalog_characteristicvalue;
+DROP TRIGGER characteristic_about_to_change ON catalog_characteristic;
 DROP FUNCTION catalog_characteristic_renamed();
 DROP FUNCTION catalog_characteristic_values_written();
 DROP FUNCTION catalog_show_characteristics(bigint[]);
+DROP FUNCTION catalog_keep_characteristics();
+DROP FUNCTION catalog_hold_characteristics();
 """
 
 

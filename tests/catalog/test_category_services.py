@@ -1,0 +1,197 @@
+"""The tree's writes: each does what it promises, or refuses clearly and writes nothing."""
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import TestCase
+
+from backend.catalog.models import Category, Product
+from backend.catalog.services import (
+    CategoryBelowItself,
+    CategoryNameTaken,
+    CategoryNotEmpty,
+    SlugTaken,
+    create_category,
+    delete_category,
+    free_product_slug,
+    move_category,
+    publish_products,
+    update_category,
+)
+from backend.core.errors import Invalid, NotFound, ShopError, TooLong
+from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from tests.catalog.samples import make_product, make_tree, outline
+
+SHOP = {"Tea": {"Green": {"Sencha": {}, "Matcha": {}}, "Black": {}}, "Coffee": {"Arabica": {}}}
+
+
+class TreeCase(TestCase):
+    def setUp(self) -> None:
+        self.tree = make_tree(SHOP)
+
+    def pk(self, name: str) -> int:
+        return self.tree[name].pk
+
+    def assert_refused(
+        self, error: type[ShopError], field: str, call: Any, /, mentions: str = "", **arguments: Any
+    ) -> None:
+        before = list(Category.objects.order_by("pk").values())
+        with pytest.raises(error) as refused:
+            call(**arguments)
+        assert refused.value.field == field
+        assert mentions in refused.value.message
+        assert list(Category.objects.order_by("pk").values()) == before
+
+
+class CreateCategoryTest(TreeCase):
+    def test_is_put_last(self) -> None:
+        created = create_category(name=" Oolong ", parent_id=self.pk("Tea"))
+        assert (created.name, created.slug) == ("Oolong", "oolong")
+        assert list(outline()["Tea"]) == ["Green", "Black", "Oolong"]
+        assert_tree_is_valid()
+
+    def test_slug_is_made_of_russian_names_and_is_free(self) -> None:
+        slugs = [create_category(name="Чёрный чай", parent_id=pk).slug for pk in (None, self.pk("Tea"))]
+        assert slugs == ["chernyi-chai", "chernyi-chai-2"]
+
+    def test_refusals(self) -> None:
+        for error, field, arguments in [
+            (NotFound, "parent_id", {"name": "x", "parent_id": 10**30}),
+            (CategoryNameTaken, "name", {"name": "Tea"}),
+            (CategoryNameTaken, "name", {"name": "Green", "parent_id": self.pk("Tea")}),
+            (Invalid, "name", {"name": "  "}),
+            (Invalid, "name", {"name": "a\0b"}),
+            (TooLong, "name", {"name": "x" * 201}),
+            (SlugTaken, "slug", {"name": "x", "slug": "tea"}),
+            (Invalid, "slug", {"name": "x", "slug": "чай"}),
+            (TooLong, "slug", {"name": "x", "slug": "x" * 201}),
+        ]:
+            with self.subTest(field=field, **arguments):
+                self.assert_refused(error, field, create_category, **arguments)
+
+
+class UpdateCategoryTest(TreeCase):
+    def test_changes_only_what_is_given(self) -> None:
+        update_category(category_id=self.pk("Green"), name="Зелёный")
+        green = Category.objects.get(pk=self.pk("Green"))
+        assert (green.name, green.slug) == ("Зелёный", "green")
+        update_category(category_id=green.pk, slug="")
+        green.refresh_from_db()
+        assert green.slug == "zelenyi"
+        assert_tree_is_valid()
+
+    def test_own_name_and_slug_are_free(self) -> None:
+        update_category(category_id=self.pk("Green"), name="Green", slug="green")
+        assert outline() == SHOP
+
+    def test_picture_comes_and_goes(self) -> None:
+        update_category(category_id=self.pk("Tea"), image=SimpleUploadedFile("tea.png", b"picture"))
+        image = Category.objects.get(pk=self.pk("Tea")).image
+        self.addCleanup(image.storage.delete, image.name)
+        assert image.name.startswith("categories/tea")
+        update_category(category_id=self.pk("Tea"), name="Чай")
+        assert Category.objects.get(pk=self.pk("Tea")).image
+        update_category(category_id=self.pk("Tea"), image="")
+        assert not Category.objects.get(pk=self.pk("Tea")).image
+
+    def test_refusals(self) -> None:
+        green = self.pk("Green")
+        for error, field, arguments in [
+            (NotFound, "category_id", {"category_id": 0, "name": "x"}),
+            (CategoryNameTaken, "name", {"category_id": green, "name": "Black"}),
+            (Invalid, "name", {"category_id": green, "name": ""}),
+            (SlugTaken, "slug", {"category_id": green, "name": "x", "slug": "black"}),
+            (Invalid, "slug", {"category_id": green, "slug": "a b"}),
+        ]:
+            with self.subTest(field=field, **arguments):
+                self.assert_refused(error, field, update_category, **arguments)
+
+
+class MoveCategoryTest(TreeCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.product = make_product(self.tree["Sencha"])
+
+    def test_every_position(self) -> None:
+        for target, position, expected in [
+            ("Coffee", "last-child", {"Coffee": {"Arabica": {}, "Green": SHOP["Tea"]["Green"]}}),
+            ("Coffee", "first-child", {"Coffee": {"Green": SHOP["Tea"]["Green"], "Arabica": {}}}),
+            ("Arabica", "left", {"Coffee": {"Green": SHOP["Tea"]["Green"], "Arabica": {}}}),
+            ("Arabica", "right", {"Coffee": {"Arabica": {}, "Green": SHOP["Tea"]["Green"]}}),
+            ("Coffee", "left", {"Green": SHOP["Tea"]["Green"], "Coffee": {"Arabica": {}}}),
+            (None, "last-child", {"Coffee": {"Arabica": {}}, "Green": SHOP["Tea"]["Green"]}),
+        ]:
+            with self.subTest(target=target, position=position):
+                target_id = self.pk(target) if target else None
+                move_category(category_id=self.pk("Green"), target_id=target_id, position=position)
+                wanted = {"Tea": {"Black": {}}} | expected
+                assert (outline(), list(outline())) == (wanted, list(wanted))
+                assert_tree_is_valid()
+                assert_listing_is_right()
+
+    def test_order_of_siblings(self) -> None:
+        move_category(category_id=self.pk("Black"), target_id=self.pk("Green"), position="left")
+        assert list(outline()["Tea"]) == ["Black", "Green"]
+        move_category(category_id=self.pk("Coffee"), target_id=self.pk("Tea"), position="left")
+        assert list(outline()) == ["Coffee", "Tea"]
+        move_category(category_id=self.pk("Coffee"), target_id=None)
+        assert list(outline()) == ["Tea", "Coffee"]
+        assert_tree_is_valid()
+
+    def test_only_root_stays(self) -> None:
+        Product.objects.all().delete()
+        for name in ("Arabica", "Coffee"):
+            delete_category(category_id=self.pk(name))
+        move_category(category_id=self.pk("Tea"), target_id=None)
+        assert outline() == {"Tea": SHOP["Tea"]}
+
+    def test_refusals(self) -> None:
+        create_category(name="Green", parent_id=self.pk("Coffee"))
+        tea, green, sencha = self.pk("Tea"), self.pk("Green"), self.pk("Sencha")
+        for error, field, arguments in [
+            (NotFound, "category_id", {"category_id": -1, "target_id": tea}),
+            (NotFound, "target_id", {"category_id": green, "target_id": 10**30}),
+            (CategoryBelowItself, "target_id", {"category_id": green, "target_id": green}),
+            (CategoryBelowItself, "target_id", {"category_id": tea, "target_id": sencha}),
+            (CategoryBelowItself, "target_id", {"category_id": tea, "target_id": sencha, "position": "left"}),
+            (CategoryBelowItself, "target_id", {"category_id": tea, "target_id": tea, "position": "right"}),
+            (CategoryNameTaken, "name", {"category_id": green, "target_id": self.pk("Coffee")}),
+        ]:
+            with self.subTest(field=field, **arguments):
+                self.assert_refused(error, field, move_category, **arguments)
+
+
+class DeleteCategoryTest(TreeCase):
+    def test_empty_category_goes(self) -> None:
+        delete_category(category_id=self.pk("Black"))
+        assert list(outline()["Tea"]) == ["Green"]
+        assert_tree_is_valid()
+
+    def test_refusals(self) -> None:
+        make_product(self.tree["Black"], is_published=False)
+        for error, name, mentions in [
+            (CategoryNotEmpty, "Black", "0 subcategories and 1 products"),
+            (CategoryNotEmpty, "Tea", "2 subcategories and 0 products"),
+        ]:
+            with self.subTest(name=name):
+                self.assert_refused(
+                    error, "category_id", delete_category, mentions, category_id=self.pk(name)
+                )
+        self.assert_refused(NotFound, "category_id", delete_category, category_id=0)
+
+
+class ProductServicesTest(TestCase):
+    def test_publish_and_hide(self) -> None:
+        products = [make_product(is_published=number % 2 == 0) for number in range(4)]
+        assert publish_products(products=Product.objects.all(), published=True) == 2
+        assert publish_products(products=Product.objects.exclude(pk=products[0].pk), published=False) == 3
+        assert list(Product.objects.filter(is_published=True)) == [products[0]]
+        assert_listing_is_right()
+
+    def test_free_slug(self) -> None:
+        make_product(slug="chai")
+        make_product(slug="chai-2")
+        assert free_product_slug("Чай") == "chai-3"
+        assert free_product_slug("***") == "product"
+        assert len(free_product_slug("щ" * 255)) <= 255

@@ -1,0 +1,49 @@
+"""`Product.characteristics` equals the product's values, and is nobody else's to write."""
+
+from django.test import TestCase
+
+from backend.catalog.models import Characteristic, CharacteristicValue, Product
+from tests.catalog.derived import assert_characteristics_are_right
+from tests.catalog.samples import make_product
+
+
+class CharacteristicsTest(TestCase):
+    def setUp(self) -> None:
+        self.product = make_product()
+        self.volume = Characteristic.objects.create(name="Volume", unit="ml", position=2)
+        self.origin = Characteristic.objects.create(name="Origin", position=1)
+
+    def shown(self) -> list[list[str]]:
+        assert_characteristics_are_right()
+        return Product.objects.get(pk=self.product.pk).characteristics
+
+    def test_follow_values_and_names(self) -> None:
+        values = CharacteristicValue.objects
+        volume = values.create(product=self.product, characteristic=self.volume, value="250")
+        values.bulk_create([
+            CharacteristicValue(product=self.product, characteristic=self.origin, value="Japan")
+        ])  # fmt: skip
+        assert self.shown() == [["Origin", "Japan", ""], ["Volume", "250", "ml"]]
+        Characteristic.objects.filter(pk=self.volume.pk).update(position=0, unit="л")
+        values.filter(pk=volume.pk).update(value="0,25")
+        assert self.shown() == [["Volume", "0,25", "л"], ["Origin", "Japan", ""]]
+        values.all().update(product=make_product())
+        assert self.shown() == []
+        values.all().delete()
+        assert_characteristics_are_right()
+
+    def test_saving_a_product_read_before_keeps_them(self) -> None:
+        CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
+        self.product.name = "Renamed"
+        self.product.save()
+        assert self.shown() == [["Origin", "Japan", ""]]
+
+    def test_cannot_be_made_up(self) -> None:
+        product = make_product(characteristics=[["Origin", "Mars", ""]])
+        Product.objects.update(characteristics=[["Origin", "Mars", ""]])
+        assert Product.objects.get(pk=product.pk).characteristics == []
+
+    def test_deleting_the_product(self) -> None:
+        CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
+        self.product.delete()
+        assert not CharacteristicValue.objects.exists()

@@ -1,0 +1,85 @@
+"""manage.py check_categories finds what was written past the rules, and mends it."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import TestCase
+
+from backend.catalog.models import Category, ListingEntry, Product
+from backend.catalog.selectors.integrity import find_listing_problems
+from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from tests.catalog.samples import make_product, make_tree, outline
+
+SHOP = {"A": {"B": {"C": {}}, "D": {}}, "E": {}}
+
+
+class CheckCategoriesTest(TestCase):
+    def setUp(self) -> None:
+        self.tree = make_tree(SHOP)
+        self.product = make_product(self.tree["C"])
+        make_product(self.tree["E"])
+        make_product(None)
+
+    def check(self, *arguments: str) -> str:
+        output = StringIO()
+        call_command("check_categories", *arguments, stdout=output)
+        return output.getvalue()
+
+    def assert_found_and_mended(self, problem: str, counts: str) -> None:
+        output = StringIO()
+        with self.assertRaisesMessage(CommandError, counts):
+            call_command("check_categories", stdout=output)
+        assert problem in output.getvalue()
+        assert "are right" in self.check("--fix")
+        assert "are right" in self.check()
+        assert outline() == SHOP
+        assert_tree_is_valid()
+        assert_listing_is_right()
+
+    def test_all_is_well(self) -> None:
+        assert self.check() == "The category tree and the listing index are right.\n"
+
+    def test_wrong_numbers(self) -> None:
+        Category.objects.filter(name="D").update(lft=4, level=3)
+        self.assert_found_and_mended("should be", "1 problems in the category tree, 0 in the listing index.")
+
+    def test_wrong_tree_id(self) -> None:
+        tree_id = Category.objects.get(name="A").tree_id
+        Category.objects.filter(name="E").update(tree_id=tree_id)
+        self.assert_found_and_mended("shares tree_id", "problems in the category tree")
+
+    def test_missing_surplus_and_outdated_entries(self) -> None:
+        a, e = self.tree["A"].pk, self.tree["E"].pk
+        ListingEntry.objects.filter(ancestor_id=a).delete()
+        ListingEntry.objects.filter(ancestor_id=0, product=self.product).update(price=1)
+        ListingEntry.objects.create(
+            ancestor_id=e, product=self.product, price=1, name_key="", created_at=self.product.created_at,
+            popularity=0, in_stock=False,
+        )  # fmt: skip
+        assert find_listing_problems() == [
+            f"outdated entry: product {self.product.pk} under the whole shop",
+            f"missing entry: product {self.product.pk} under category {a}",
+            f"surplus entry: product {self.product.pk} under category {e}",
+        ]
+        self.assert_found_and_mended("entry", "0 problems in the category tree, 3 in the listing index.")
+
+    def test_products_moved_while_triggers_were_off(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET session_replication_role = replica")
+            Product.objects.update(category=self.tree["D"], name="Ёлка", stock=0)
+            cursor.execute("SET session_replication_role = DEFAULT")
+        self.assert_found_and_mended("missing", "0 problems in the category tree")
+
+    def test_cycle_is_reported_and_left_alone(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET session_replication_role = replica")
+            Category.objects.filter(name="B").update(parent=self.tree["C"])
+            cursor.execute("SET session_replication_role = DEFAULT")
+        output = StringIO()
+        with pytest.raises(CommandError):
+            call_command("check_categories", "--fix", stdout=output)
+        assert f"category {self.tree['B'].pk} (B): stands below itself" in output.getvalue()

@@ -1,0 +1,121 @@
+"""Two or more connections whose steps a test puts in an order of its own."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import connection, transaction
+
+# What a step may take before the test fails instead of hanging.
+PATIENCE = 15
+
+
+class Actor:
+    """A database connection in a thread of its own, in one transaction from start to end."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._transaction = transaction.atomic()
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        self.do(self._transaction.__enter__)
+        self._process: int = self.do(_backend_process)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if not self._finished:
+                self._thread.submit(self._finish, RuntimeError if error else None).result(PATIENCE)
+        finally:
+            self._thread.submit(_close_connection).result(PATIENCE)
+            self._thread.shutdown()
+
+    def do(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Take a step that nothing may hold up, and return its result."""
+        return self._thread.submit(step, *arguments, **options).result(PATIENCE)
+
+    def start(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> "Future[Any]":
+        """Begin a step and return once it is over or waits for a lock of another connection."""
+        future = self._thread.submit(step, *arguments, **options)
+        deadline = time.monotonic() + PATIENCE
+        while not future.done() and not self.waits():
+            assert time.monotonic() < deadline, "the step neither ended nor waited for a lock"
+            time.sleep(0.005)
+        return future
+
+    def waits(self) -> bool:
+        """Whether the connection waits for a lock that another one holds."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [self._process])
+            waiting: bool = cursor.fetchone()[0]
+            return waiting
+
+    def commit(self) -> None:
+        """End the transaction."""
+        self.start_commit().result(PATIENCE)
+
+    def start_commit(self) -> "Future[Any]":
+        """Begin to end the transaction, which may wait for others in its deferred checks."""
+        self._finished = True
+        return self.start(self._finish, None)
+
+    def _finish(self, error: type[BaseException] | None) -> None:
+        self._transaction.__exit__(error, error() if error else None, None)
+
+
+def _backend_process() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        process: int = cursor.fetchone()[0]
+        return process
+
+
+def _close_connection() -> None:
+    connection.close()
+
+
+def execute(sql: str, *arguments: object) -> None:
+    """Run a statement on this thread's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments or None)
+
+
+@contextmanager
+def function_without(name: str, guard: str, instead: str = "") -> Iterator[None]:
+    """Take a guard out of a function of the test database, to see that it is the guard that helps.
+
+    Args:
+        name: the function.
+        guard: the text to take out, which must be in it.
+        instead: what to put there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [name])
+        (definition,) = cursor.fetchone()
+    assert guard in definition
+    execute(definition.replace(guard, instead))
+    try:
+        yield
+    finally:
+        execute(definition)
+
+
+@contextmanager
+def without_triggers(**tables: str) -> Iterator[None]:
+    """Switch triggers off: their names by the names of their tables."""
+    for table, trigger in tables.items():
+        execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    try:
+        yield
+    finally:
+        for table, trigger in tables.items():
+            execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")

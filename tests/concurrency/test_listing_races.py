@@ -1,0 +1,233 @@
+"""Products are written while categories move: the index misses nothing, and nobody deadlocks."""
+
+import random
+from unittest import mock
+
+import pytest
+from django.db import IntegrityError, OperationalError
+from django.test import TransactionTestCase
+
+from backend.catalog.models import Category, Product
+from backend.catalog.services import (
+    CategoryNotEmpty,
+    create_category,
+    delete_category,
+    move_category,
+    publish_products,
+)
+from backend.core.errors import ShopError
+from tests.catalog.derived import (
+    actual_listing,
+    assert_listing_is_right,
+    assert_tree_is_valid,
+    expected_listing,
+)
+from tests.catalog.samples import make_product, make_tree
+from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers
+from tests.concurrency.crowds import run_together
+
+SHARED_LOCK = "PERFORM pg_advisory_xact_lock_shared(7203002);"
+
+
+class RaceCase(TransactionTestCase):
+    def setUp(self) -> None:
+        self.tree = make_tree({"A": {"C": {}}, "B": {}})
+        self.product = make_product(self.tree["C"])
+
+    def move_to(self, name: str) -> Category:
+        return move_category(category_id=self.tree["C"].pk, target_id=self.tree[name].pk)
+
+
+class ProductBeforeMoveTest(RaceCase):
+    def add_then_move(self) -> bool:
+        """Move the category while a product is being added to it; tell whether the move waited."""
+        with Actor() as seller, Actor() as mover:
+            seller.do(make_product, self.tree["C"])
+            move = mover.start(self.move_to, "B")
+            waited = not move.done()
+            if waited:
+                seller.commit()
+                move.result(PATIENCE)
+            mover.commit()
+        return waited
+
+    def test_move_waits_and_takes_the_product_along(self) -> None:
+        assert self.add_then_move()
+        assert_listing_is_right()
+
+    def test_without_the_lock_the_product_stays_behind(self) -> None:
+        with function_without("catalog_list_product", SHARED_LOCK):
+            assert not self.add_then_move()
+        assert actual_listing() != expected_listing()
+
+
+class MoveBeforeProductTest(RaceCase):
+    def move_then_add(self) -> bool:
+        """Add a product to the category while it is being moved; tell whether the product waited."""
+        with Actor() as seller, Actor() as mover:
+            mover.do(self.move_to, "B")
+            added = seller.start(make_product, self.tree["C"])
+            waited = not added.done()
+            mover.commit()
+            added.result(PATIENCE)
+            seller.commit()
+        return waited
+
+    def test_product_waits_and_is_listed_in_the_new_place(self) -> None:
+        assert self.move_then_add()
+        assert_listing_is_right()
+
+    def test_without_the_lock_it_is_listed_in_the_old_place(self) -> None:
+        with function_without("catalog_list_product", SHARED_LOCK):
+            assert not self.move_then_add()
+        assert actual_listing() != expected_listing()
+
+
+class PriceDuringMoveTest(RaceCase):
+    def test_entries_made_by_the_move_get_the_new_price(self) -> None:
+        """The mover reads the price that is committed; the writer, who waits for it, writes the new one."""
+        with Actor() as seller, Actor() as mover:
+            mover.do(self.move_to, "B")
+            change = seller.start(Product.objects.update, price=7, stock=0)
+            assert not change.done()
+            mover.commit()
+            change.result(PATIENCE)
+            seller.commit()
+        assert_listing_is_right()
+
+
+class DeadlockTest(RaceCase):
+    def move_in_sql_while_a_product_is_added(self) -> None:
+        """The product's foreign key check wants the category's row, which the mover has locked."""
+        with Actor() as seller, Actor() as mover:
+            seller.do(make_product, self.tree["C"])
+            move = mover.start(
+                execute,
+                "UPDATE catalog_category SET parent_id = %s WHERE id = %s",
+                self.tree["B"].pk,
+                self.tree["C"].pk,
+            )
+            assert not move.done()
+            commit = seller.start_commit()
+            move.result(PATIENCE)
+            mover.commit()
+            commit.result(PATIENCE)
+
+    def test_the_lock_comes_before_the_row(self) -> None:
+        self.move_in_sql_while_a_product_is_added()
+        assert_listing_is_right()
+
+    def test_with_the_row_before_the_lock_they_deadlock(self) -> None:
+        late = "BEGIN\nPERFORM pg_advisory_xact_lock(7203002);\n"
+        with (
+            function_without("catalog_move_category", "BEGIN\n", late),
+            without_triggers(catalog_category="category_about_to_move"),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.move_in_sql_while_a_product_is_added()
+
+    def test_selling_out_while_a_category_moves(self) -> None:
+        with Actor() as seller, Actor() as mover:
+            seller.do(Product.objects.filter(pk=self.product.pk).update, stock=4)
+            mover.do(self.move_to, "B")
+            sold_out = seller.start(Product.objects.filter(pk=self.product.pk).update, stock=0)
+            assert not sold_out.done()
+            mover.commit()
+            sold_out.result(PATIENCE)
+            seller.commit()
+        assert_listing_is_right()
+
+    def test_adding_a_category_holds_up_no_product(self) -> None:
+        with Actor() as staff, Actor() as seller:
+            staff.do(create_category, name="New", parent_id=self.tree["C"].pk)
+            seller.do(make_product, self.tree["C"])
+            seller.commit()
+            staff.do(Product.objects.update, price=3)
+            staff.commit()
+        assert_listing_is_right()
+
+
+class DeleteCategoryTest(RaceCase):
+    def test_waits_for_a_product_that_is_being_put_in(self) -> None:
+        with Actor() as seller, Actor() as staff:
+            seller.do(make_product, self.tree["B"], is_published=False)
+            delete = staff.start(delete_category, category_id=self.tree["B"].pk)
+            assert not delete.done()
+            seller.commit()
+            with pytest.raises(CategoryNotEmpty):
+                delete.result(PATIENCE)
+
+    def test_waits_for_a_hidden_product_that_is_being_moved_in(self) -> None:
+        hidden = make_product(is_published=False)
+        with Actor() as seller, Actor() as staff:
+            seller.do(Product.objects.filter(pk=hidden.pk).update, category=self.tree["B"])
+            delete = staff.start(delete_category, category_id=self.tree["B"].pk)
+            assert not delete.done()
+            seller.commit()
+            with pytest.raises(CategoryNotEmpty):
+                delete.result(PATIENCE)
+
+    def test_without_the_lock_the_product_is_lost(self) -> None:
+        with mock.patch("backend.catalog.services.lock_listing"), Actor() as seller, Actor() as staff:
+            seller.do(make_product, self.tree["B"])
+            staff.do(delete_category, category_id=self.tree["B"].pk)
+            staff.commit()
+            with pytest.raises(IntegrityError):
+                seller.commit()
+
+
+class CrowdTest(TransactionTestCase):
+    def test_index_is_right_after_everybody_has_written_everything(self) -> None:
+        make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABC"})
+        for category in Category.objects.all():
+            make_product(category)
+        for turn in range(4):
+            run_together([sell, sell, manage_products, arrange], times=40, seed=turn)
+            assert_listing_is_right()
+            assert_tree_is_valid()
+        assert Product.objects.count() > 10
+
+
+def pick(rng: random.Random, model: type[Category] | type[Product]) -> int:
+    return rng.choice(list(model.objects.values_list("pk", flat=True)))
+
+
+def sell(rng: random.Random) -> None:
+    chosen = Product.objects.filter(pk=pick(rng, Product))
+    chosen.update(stock=rng.choice([0, 1, 2]), popularity=rng.randrange(100))
+
+
+def manage_products(rng: random.Random) -> None:
+    chosen = Product.objects.filter(pk=pick(rng, Product))
+    try:
+        match rng.randrange(6):
+            case 0 | 1:
+                make_product(category_id=pick(rng, Category))
+            case 2:
+                chosen.update(category=pick(rng, Category))
+            case 3:
+                chosen.update(name=f"Ё{rng.random()}", price=rng.randrange(1000))
+            case 4:
+                publish_products(
+                    products=Product.objects.filter(category=pick(rng, Category)),
+                    published=rng.random() < 0.7,
+                )
+            case 5 if Product.objects.count() > 12:
+                chosen.delete()
+    except IntegrityError as error:
+        # Its category may be deleted between the choice and the write.
+        if "foreign key" not in str(error):
+            raise
+
+
+def arrange(rng: random.Random) -> None:
+    try:
+        match rng.randrange(5):
+            case 0:
+                create_category(name=f"{rng.random()}", parent_id=pick(rng, Category))
+            case 1:
+                delete_category(category_id=pick(rng, Category))
+            case _:
+                move_category(category_id=pick(rng, Category), target_id=pick(rng, Category))
+    except ShopError:
+        pass

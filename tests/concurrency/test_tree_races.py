@@ -1,0 +1,106 @@
+"""Categories are written by several at once, and the tree stays a tree."""
+
+import random
+from unittest import mock
+
+import pytest
+from django.test import TransactionTestCase
+
+from backend.catalog.models import Category
+from backend.catalog.services import (
+    CategoryBelowItself,
+    CategoryNameTaken,
+    create_category,
+    delete_category,
+    move_category,
+)
+from backend.core.errors import ShopError
+from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from tests.catalog.samples import make_product, make_tree, outline
+from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.crowds import run_together
+
+no_lock = mock.patch("backend.catalog.services.lock_tree")
+
+
+class TwoWritersTest(TransactionTestCase):
+    def setUp(self) -> None:
+        self.tree = make_tree({"A": {"A1": {}, "A2": {}}, "B": {"B1": {}, "B2": {}}})
+
+    def move(self, name: str, target: str) -> Category:
+        return move_category(category_id=self.tree[name].pk, target_id=self.tree[target].pk)
+
+    def two_moves(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(self.move, "A1", "B")
+            move = second.start(self.move, "A2", "B1")
+            assert not move.done()
+            first.commit()
+            move.result(PATIENCE)
+            second.commit()
+
+    def test_second_move_computes_from_what_the_first_has_left(self) -> None:
+        self.two_moves()
+        assert_tree_is_valid()
+        assert outline() == {"A": {}, "B": {"B1": {"A2": {}}, "B2": {}, "A1": {}}}
+
+    def test_without_the_lock_the_numbers_go_wrong(self) -> None:
+        with no_lock:
+            self.two_moves()
+        with pytest.raises(AssertionError):
+            assert_tree_is_valid()
+
+    def test_two_moves_into_each_other(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(self.move, "A", "B")
+            move = second.start(self.move, "B", "A")
+            first.commit()
+            with pytest.raises(CategoryBelowItself):
+                move.result(PATIENCE)
+        assert_tree_is_valid()
+
+    def test_same_name_at_once(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(create_category, name="New", parent_id=self.tree["A"].pk)
+            creation = second.start(create_category, name="New", parent_id=self.tree["A"].pk)
+            first.commit()
+            with pytest.raises(CategoryNameTaken):
+                creation.result(PATIENCE)
+
+    def test_same_slug_at_once(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(create_category, name="New", parent_id=self.tree["A"].pk)
+            creation = second.start(create_category, name="New", parent_id=self.tree["B"].pk)
+            first.commit()
+            assert creation.result(PATIENCE).slug == "new-2"
+            second.commit()
+        assert_tree_is_valid()
+
+
+class CrowdTest(TransactionTestCase):
+    def test_tree_stays_a_tree(self) -> None:
+        tree = make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABCD"})
+        for category in tree.values():
+            make_product(category)
+        for turn in range(3):
+            run_together([rearrange] * 4, times=25, seed=turn)
+            assert_tree_is_valid()
+            assert_listing_is_right()
+
+
+def rearrange(rng: random.Random) -> None:
+    categories = list(Category.objects.values_list("pk", flat=True))
+    try:
+        match rng.randrange(6):
+            case 0:
+                create_category(name=f"{rng.random()}", parent_id=rng.choice([None, *categories]))
+            case 1:
+                delete_category(category_id=rng.choice(categories))
+            case _:
+                move_category(
+                    category_id=rng.choice(categories),
+                    target_id=rng.choice([None, *categories]),
+                    position=rng.choice(["first-child", "last-child", "left", "right"]),
+                )
+    except ShopError:
+        pass
