@@ -6,13 +6,16 @@ BIN := .venv/bin
 CHECK_ENV := env ENV_FILE=/dev/null DEBUG=true DJANGO_SECRET_KEY=of-the-checks DATA_DIR=var/test
 MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 
-.PHONY: up down test bench-listing lint types imports migrations generated format generate chromium
+.PHONY: up down tour test bench-listing lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
 
 down: .venv/runtime
 	@$(BIN)/python -m backend.embedded down
+
+tour: .venv/runtime
+	@$(BIN)/python scripts/tour.py
 
 # Every check is run, then the tests, whose summary is printed last.
 test: .venv/dev chromium

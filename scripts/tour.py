@@ -1,0 +1,122 @@
+"""A walk through the running shop: each request as one would type it, and its answer.
+
+`make tour` runs it against `http://localhost:$PORT` and fails where the shop does not answer as told.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+SHOP = os.environ.get("SHOP_URL", f"http://localhost:{os.environ.get('PORT', '8000')}")
+MAX_LINES = 40
+
+
+def say(text: str) -> None:
+    """Print a heading of the tour."""
+    print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
+
+
+def ask(method: str, path: str, body: Any = None) -> Any:
+    """Send a request, print it with its answer, and return what the answer holds."""
+    data = None if body is None else json.dumps(body, ensure_ascii=False)
+    request = Request(SHOP + path, data.encode() if data else None, method=method)
+    request.add_header("Content-Type", "application/json")
+    print(f"\n$ curl{'' if method == 'GET' else f' -X {method}'} '{SHOP}{path}'", end="")
+    print(f" \\\n    -H 'Content-Type: application/json' -d '{data}'" if data else "")
+    try:
+        with urlopen(request, timeout=10) as response:
+            answer = json.load(response)
+    except HTTPError as refusal:
+        print(f"HTTP {refusal.code} {refusal.reason}")
+        answer = json.load(refusal)
+    except URLError as error:
+        sys.exit(f"\nThe shop does not answer at {SHOP} ({error.reason}). Start it with `make up`.")
+    lines = json.dumps(answer, ensure_ascii=False, indent=2).splitlines()
+    print("\n".join(lines[:MAX_LINES]))
+    if len(lines) > MAX_LINES:
+        print(f"… {len(lines) - MAX_LINES} more lines")
+    return answer
+
+
+def query(text: str, **variables: Any) -> Any:
+    """Send a GraphQL query, print it with its answer, and return the answer's data."""
+    answer = ask("POST", "/graphql", {"query": " ".join(text.split()), "variables": variables})
+    return answer["data"]
+
+
+def expect(holds: bool, what: str) -> None:
+    """Stop the tour where the shop is not as it was told."""
+    if not holds:
+        sys.exit(f"\nThe tour ends here: {what}.")
+
+
+def main() -> None:
+    say("Is the shop up?")
+    ask("GET", "/health/ready")
+
+    say("The category tree, two levels of it")
+    tree = query("{ categories(depth: 2) { name slug productCount children { name productCount } } }")
+    expect(len(tree["categories"]) > 0, "there are no categories")
+    category = max(tree["categories"], key=lambda node: node["productCount"])
+
+    say(f"What is in “{category['name']}”, the cheapest first, and what it could be narrowed by")
+    listed = query(
+        """query Browse($category: String) {
+            products(categorySlug: $category, sortBy: PRICE_ASC, first: 3) {
+                totalCount
+                nodes { name price currency category { name } characteristics { name value unit } }
+                pageInfo { hasNextPage endCursor }
+                facets { priceMin priceMax characteristics { name unit values { value count } } }
+            }
+        }""",
+        category=category["slug"],
+    )["products"]
+    expect(listed["totalCount"] == category["productCount"], "the list and the tree count differently")
+
+    say("The next page, from where the last one ended")
+    query(
+        """query Next($category: String, $after: String) {
+            products(categorySlug: $category, sortBy: PRICE_ASC, first: 3, after: $after) {
+                nodes { name price } pageInfo { hasNextPage }
+            }
+        }""",
+        category=category["slug"],
+        after=listed["pageInfo"]["endCursor"],
+    )
+
+    say("The same over REST, up to a price")
+    limit = listed["nodes"][-1]["price"]
+    filters = {"category": category["slug"], "sort": "price", "price_max": limit, "limit": 3}
+    rest = ask("POST", "/products", filters)
+    expect(
+        [item["name"] for item in rest["items"]] == [node["name"] for node in listed["nodes"]],
+        "GraphQL and REST list different products",
+    )
+    ask("GET", f"/products?{urlencode({**filters, 'limit': 1})}")
+
+    say("Search, in either language, with typing errors")
+    for words in ("кружка", "кружкка", "headphones", "hedphones"):
+        query("query Search($words: String) { products(first: 2, filter: { search: $words }) "
+              "{ totalCount nodes { name price } } }", words=words)  # fmt: skip
+
+    say("A product card")
+    ask("GET", f"/product?id={rest['items'][0]['id']}")
+
+    say("What is wrong is said by field and rule, with the same code in both APIs")
+    problem = ask("POST", "/products", {"price_min": "20", "price_max": "10"})
+    answer = ask(
+        "POST",
+        "/graphql",
+        {"query": '{ products(filter: { price: { min: "20", max: "10" } }) { totalCount } }'},
+    )
+    expect(problem["code"] == answer["errors"][0]["extensions"]["code"], "the codes differ")
+
+    say(f"More to look at: {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
+
+
+if __name__ == "__main__":
+    main()
