@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
-from ninja import Body, Field, Query, Router, Schema
+from ninja import Body, Query, Router, Schema
 from ninja.decorators import decorate_view
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from backend.catalog import models, selectors
 from backend.core.errors import Invalid, NotFound, fields_named

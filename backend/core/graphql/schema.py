@@ -1,5 +1,6 @@
 """The schema that the shop's types are put together in."""
 
+import inspect
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -39,9 +40,20 @@ def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
     ]
     if not settings.GRAPHQL_INTROSPECTION:
         extensions.append(DisableIntrospection)
-    return _Schema(
+    schema = _Schema(
         query,
         mutation,
         extensions=extensions,
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
     )
+    _describe_by_docstrings(schema)
+    return schema
+
+
+def _describe_by_docstrings(schema: strawberry.Schema) -> None:
+    """Give every type of ours without a description the docstring of its class."""
+    for graphql_type in schema._schema.type_map.values():
+        definition = graphql_type.extensions.get("strawberry-definition")
+        origin = getattr(definition, "origin", None)
+        if graphql_type.description is None and origin and origin.__module__.startswith("backend."):
+            graphql_type.description = inspect.getdoc(origin)
