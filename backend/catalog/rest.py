@@ -147,7 +147,7 @@ class ProductsBody(_Filters):
     )
 
 
-_EVERYTHING = ProductsBody()
+_EVERYTHING = ProductsBody.model_validate({})
 
 
 class ProductsQuery(_Filters):

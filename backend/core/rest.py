@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.docs import Swagger
+from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
@@ -65,9 +66,23 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
+class _Api(NinjaAPI):
+    def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
+        """Document that problems have a media type of their own, which Ninja cannot be told."""
+        document = super().get_openapi_schema(**arguments)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for status, response in operation["responses"].items():
+                    if int(status) >= 400 and "application/json" in response.get("content", {}):
+                        response["content"]["application/problem+json"] = response["content"].pop(
+                            "application/json"
+                        )
+        return document
+
+
 def make_api(title: str, description: str) -> NinjaAPI:
     """Return an API that reads strictly, answers problems, and documents itself at /docs."""
-    api = NinjaAPI(
+    api = _Api(
         title=title,
         description=description,
         version="1.0.0",
