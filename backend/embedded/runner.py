@@ -91,23 +91,26 @@ def _run(data_dir: Path) -> None:
 
 @contextmanager
 def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    celery = ["celery", "--quiet", "--app", "backend.config.celery"]
+    celery = ["-m", "celery", "--quiet", "--app", "backend.config.celery"]
+    # Celery warns at length; on a developer's machine root is welcome.
+    may_be_root = ["-W", "ignore:You're running the worker with superuser"]
     commands = {
         "web": [
-            *("gunicorn", "backend.config.wsgi", "--no-control-socket"),
+            *("-m", "gunicorn", "backend.config.wsgi", "--no-control-socket"),
             *("--bind", f"127.0.0.1:{settings.ENV.port}", "--workers", str(settings.ENV.web_workers)),
             *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(s)s %(M)sms"),
         ],
-        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-mingle"],
+        "worker": [
+            *(*may_be_root, *celery, "worker"),
+            *("--concurrency", "2", "--loglevel", "INFO", "--without-mingle"),
+        ],
         "beat": [*celery, "beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile="],
     }
-    # Celery does not want to run as root; on a developer's machine it may.
-    python = [sys.executable, "-u", "-W", "ignore:You're running the worker with superuser", "-m"]
     started = {}
     relays = []
     try:
         for name, command in commands.items():
-            started[name] = processes.spawn([*python, *command], data_dir)
+            started[name] = processes.spawn([sys.executable, "-u", *command], data_dir)
             relays.append(console.relay(name, started[name]))
         yield started
     finally:
