@@ -8,7 +8,9 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
-from django.db import connections
+from django.db import OperationalError, connections
+
+from backend.embedded import processes
 
 STAFF_EMAIL = "admin@example.com"
 
@@ -19,8 +21,15 @@ def staff_login_file(data_dir: Path) -> Path:
 
 
 def prepare(data_dir: Path) -> None:
-    """Bring the database up to date; in development also make a staff login and load the samples, once."""
-    call_command("migrate", interactive=False, verbosity=0)
+    """Bring the database up to date; in development also make a staff login and load the samples, once.
+
+    Raises:
+        EmbeddedError: the database does not answer.
+    """
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as error:
+        raise processes.EmbeddedError(f"The database cannot be used: {error}") from None
     if settings.DEBUG:
         _create_staff_login(data_dir)
         _load_sample_catalogue()
