@@ -15,9 +15,10 @@ MAX_SOCKET_DIR_LENGTH = 90
 
 def socket_dir(data_dir: Path) -> Path:
     """Return the directory of the services' Unix sockets: inside the data directory where its path
-    is short enough, otherwise in /tmp under a name derived from it."""
+    is short and plain enough, otherwise in /tmp under a name derived from it."""
     inside = data_dir / "run"
-    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH:
+    # PostgreSQL's clients take a comma for the end of a host's name.
+    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH and "," not in str(inside):
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
     return Path("/tmp") / f"lavka-{digest}"  # noqa: S108 (checked to be ours before use)

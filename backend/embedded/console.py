@@ -17,9 +17,13 @@ def say(name: str, text: str) -> None:
     prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} | "
     if sys.stdout.isatty() and name in _COLOURS:
         prefix = f"\033[{_COLOURS[name]}m{prefix}\033[0m"
-    with _lock:
-        sys.stdout.write("".join(f"{prefix}{line}\n" for line in text.splitlines()))
-        sys.stdout.flush()
+    try:
+        with _lock:
+            sys.stdout.write("".join(f"{prefix}{line}\n" for line in text.splitlines()))
+            sys.stdout.flush()
+    except OSError:
+        # Nobody reads the log any more (`make up | head`): as if the terminal had been closed.
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def relay(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
@@ -32,9 +36,4 @@ def relay(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
 def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        try:
-            say(name, line.decode(errors="replace"))
-        except OSError:
-            # Nobody reads the log any more (`make up | head`): as if the terminal had been closed.
-            os.kill(os.getpid(), signal.SIGHUP)
-            return
+        say(name, line.decode(errors="replace"))

@@ -143,8 +143,12 @@ def _watch(everything: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 def _not_ready() -> str | None:
+    host = settings.ALLOWED_HOSTS[0].replace("*", "localhost").lstrip(".")
+    question = urllib.request.Request(
+        f"http://127.0.0.1:{settings.ENV.port}/health/ready", headers={"Host": host}
+    )
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{settings.ENV.port}/health/ready", timeout=10):
+        with urllib.request.urlopen(question, timeout=10):  # noqa: S310 (always http)
             return None
     except urllib.error.HTTPError as error:
         if error.code == 404:

@@ -194,7 +194,7 @@ def test_manage_py_without_a_shop_says_what_starts_it(shop: Shop) -> None:
 def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a directory with a long name"] * 4)
     deep.mkdir(parents=True)
-    plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "other")
+    plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "another, with a comma")
     # A run that was killed while it created the database's files.
     (other.data_dir / "postgres.new" / "base").mkdir(parents=True)
     if os.geteuid() == 0:
