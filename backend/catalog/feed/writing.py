@@ -10,7 +10,9 @@ from backend.catalog.feed.planning import Plan
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
 
 # Imports take turns at writing, so that two of them with the same new products do not collide.
-IMPORT_LOCK_KEY = 7_203_002
+IMPORT_LOCK_KEY = 7_203_010
+# Who writes products and their characteristics holds this one shared, and takes it before any row.
+CHARACTERISTICS_LOCK_KEY = 7_203_003
 
 # Numbers that name one product each are of no use as filters.
 _NO_FACETS = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
@@ -22,15 +24,18 @@ _UPDATED = [
     "price",
     "stock",
     "is_published",
-    "characteristics",
     "updated_at",
 ]
 
 
-def lock_imports() -> None:
-    """Wait until no other import writes products, and keep others out until commit."""
+def lock_for_import(skus: Sequence[str]) -> None:
+    """Keep other imports from writing, and everybody from these products, until commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK_KEY])
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [CHARACTERISTICS_LOCK_KEY])
+    # In the order of the keys, as everybody does who locks several.
+    products = Product.objects.select_for_update(no_key=True).filter(sku__in=skus).order_by("pk")
+    list(products.values_list("pk"))
 
 
 class Characteristics:
@@ -64,11 +69,8 @@ class Characteristics:
 
 
 def write_plans(plans: Sequence[Plan], characteristics: Characteristics) -> None:
-    """Write the products, characteristics and pictures of some plans, to be called in a transaction.
-
-    The characteristics column is written with the product, as the triggers will find it to be right
-    already: they would otherwise write every product a second time.
-    """
+    """Write the products, characteristics and pictures of some plans, to be called in a transaction
+    after `lock_for_import`."""
     new = [plan.product for plan in plans if plan.created]
     changed = [plan.product for plan in plans if not plan.created]
     if new:
@@ -78,7 +80,7 @@ def write_plans(plans: Sequence[Plan], characteristics: Characteristics) -> None
         Product.objects.bulk_create(
             changed, update_conflicts=True, unique_fields=["id"], update_fields=_UPDATED
         )
-    _write_values([plan for plan in plans if "characteristics" in plan.fields], characteristics)
+    _write_values([plan for plan in plans if plan.characteristics is not None], characteristics)
     _write_pictures([plan for plan in plans if "pictures" in plan.fields])
 
 
@@ -86,7 +88,7 @@ def _write_values(plans: list[Plan], characteristics: Characteristics) -> None:
     wanted = {
         (plan.product.pk, characteristics.id_of(name, unit)): (value, position)
         for plan in plans
-        for position, (name, value, unit) in enumerate(plan.product.characteristics)
+        for position, (name, value, unit) in enumerate(plan.characteristics or ())
     }
     existing = CharacteristicValue.objects.filter(
         product__in=[plan.product.pk for plan in plans if not plan.created]
