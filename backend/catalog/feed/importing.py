@@ -109,7 +109,7 @@ class _Import:
         self._dry_run = dry_run
         self._on_problem = on_problem
         self._seen: dict[str, int] = {}
-        self._categories = CategoryPaths()
+        self._categories = CategoryPaths(dry_run=dry_run)
         self._characteristics = Characteristics()
         self._new_categories: set[CategoryPath] = set()
 

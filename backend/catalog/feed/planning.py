@@ -13,9 +13,6 @@ from backend.catalog.feed.pictures import Arranged, RowPictures, arrange
 from backend.catalog.feed.report import Change, RowRefused
 from backend.catalog.models import Product, ProductImage
 
-# Stands for a category that a dry run would create.
-NEW_CATEGORY = -1
-
 _OWN_COLUMNS = set(ATTRIBUTES.values())
 
 
@@ -103,12 +100,12 @@ def plan_row(
     Args:
         row: the row.
         known: as `look_up` found it; a new slug is entered there.
-        categories: has those of the row, or else this is a dry run.
+        categories: where the row's category is found.
         prepared: the row's pictures; None when it does not say anything about them.
         default_stock: what a product gets that is in stock, nobody says how many.
 
     Raises:
-        RowRefused: the product is new and the row lacks a title or a price.
+        RowRefused: the product is new and the row lacks a title or a price, or there is no category.
     """
     product = known.products.get(row.sku)
     created = product is None
@@ -125,7 +122,7 @@ def plan_row(
     wanted = {
         "price": row.price,
         "stock": _stock(row, None if created else product.stock, default_stock),
-        "category_id": _category(row, product, categories),
+        "category_id": product.category_id if row.category is None else categories.id_of(row.category),
         "is_published": row.is_published,
     }
     for name, new in wanted.items():
@@ -183,14 +180,6 @@ def _stock(row: ProductRow, current: int | None, default_stock: int) -> int | No
     if row.in_stock is True and not current:
         return default_stock
     return None
-
-
-def _category(row: ProductRow, product: Product, categories: CategoryPaths) -> int | None:
-    if row.category is None:
-        return product.category_id
-    if not row.category:
-        return None
-    return categories.find(row.category) or NEW_CATEGORY
 
 
 def shown_characteristics(product: Product) -> list[list[str]]:

@@ -7,12 +7,10 @@ from django.db import connection, transaction
 from backend.catalog.feed.cells import ATTRIBUTES, clean
 from backend.catalog.feed.pictures import discard
 from backend.catalog.feed.planning import Plan
-from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
+from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage, lock_products
 
 # Imports take turns at writing, so that two of them with the same new products do not collide.
 IMPORT_LOCK_KEY = 7_203_010
-# Who writes products and their characteristics holds this one shared, and takes it before any row.
-CHARACTERISTICS_LOCK_KEY = 7_203_003
 
 # Numbers that name one product each are of no use as filters.
 _NO_FACETS = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
@@ -32,10 +30,7 @@ def lock_for_import(skus: Sequence[str]) -> None:
     """Keep other imports from writing, and everybody from these products, until commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK_KEY])
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [CHARACTERISTICS_LOCK_KEY])
-    # In the order of the keys, as everybody does who locks several.
-    products = Product.objects.select_for_update(no_key=True).filter(sku__in=skus).order_by("pk")
-    list(products.values_list("pk"))
+    lock_products(Product.objects.filter(sku__in=skus).values_list("pk", flat=True))
 
 
 class Characteristics:

@@ -1,3 +1,4 @@
+import pytest
 from django.test import SimpleTestCase
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,10 @@ class CellsTest(SimpleTestCase):
         assert parse_details(cell) == [("Material", "", "62% polyester, 32% cotton"), ("Ratio", "", "3:4")]
 
     def test_details_quoted_as_a_whole(self) -> None:
-        assert parse_details('"General:Fit:slim, long",:Cut:low') == [("Fit", "", "slim, long"), ("Cut", "", "low")]
+        assert parse_details('"General:Fit:slim, long",:Cut:low') == [
+            ("Fit", "", "slim, long"),
+            ("Cut", "", "low"),
+        ]
 
     def test_details_that_are_none(self) -> None:
         with pytest.raises(ValueError, match="'just words' is not Section:Name:Value"):

@@ -1,6 +1,5 @@
 import gzip
 import io
-from itertools import islice
 
 import pytest
 from django.test import SimpleTestCase
@@ -31,6 +30,17 @@ def read(data: bytes) -> list[RawRow]:
         return list(feed.rows)
 
 
+def read_until_broken(data: bytes) -> tuple[list[RawRow], str]:
+    """Return the rows before a feed breaks off, and how it says that it does."""
+    rows: list[RawRow] = []
+    with open_feed(io.BytesIO(data)) as feed:
+        try:
+            rows.extend(feed.rows)
+        except FeedUnreadable as error:
+            return rows, str(error)
+    raise AssertionError("the feed did not break off")
+
+
 class TableTest(SimpleTestCase):
     def test_tabs_commas_and_semicolons(self) -> None:
         for delimiter in "\t,;":
@@ -52,7 +62,10 @@ class TableTest(SimpleTestCase):
 
     def test_rows_of_another_width(self) -> None:
         rows = read(b"id\ttitle\tprice\n1\ta\n2\ta\t1\tx\n3\ta\t1\t\t\n")
-        assert [str(row.refused) for row in rows[:2]] == ["has 2 columns where the header has 3", "has 4 columns where the header has 3"]
+        assert [str(row.refused) for row in rows[:2]] == [
+            "has 2 columns where the header has 3",
+            "has 4 columns where the header has 3",
+        ]
         assert rows[2].cells == {"id": "3", "title": "a", "price": "1"}
 
     def test_a_line_without_end(self) -> None:
@@ -81,10 +94,9 @@ class TableTest(SimpleTestCase):
         packed = gzip.compress(
             b"id\ttitle\n" + b"".join(b"%d\tproduct %d\n" % (n, n * n) for n in range(50_000))
         )
-        rows = []
-        with open_feed(io.BytesIO(packed[: len(packed) // 2])) as feed, pytest.raises(FeedUnreadable):
-            rows.extend(islice(feed.rows, 1000))
-            rows.extend(feed.rows)
+        rows, message = read_until_broken(packed[: len(packed) // 2])
+        assert "cut short" in message
+        assert len(rows) > 1000
         assert rows[0].cells["id"] == "0"
 
 
@@ -92,11 +104,24 @@ class XmlTest(SimpleTestCase):
     def test_rss(self) -> None:
         first, second = read(RSS.encode())
         assert first.line == 3
-        assert first.cells == {"id": "1", "title": "Чашка & блюдце", "link": "https://shop/cup", "product_type": '"A, b > C"', "additional_image_link": '"a,b.jpg",c.jpg', "product_detail": '"S":"N":"x, y:z"', "brand": ""}
+        assert first.cells == {
+            "id": "1",
+            "title": "Чашка & блюдце",
+            "link": "https://shop/cup",
+            "product_type": '"A, b > C"',
+            "additional_image_link": '"a,b.jpg",c.jpg',
+            "product_detail": '"S":"N":"x, y:z"',
+            "brand": "",
+        }
         assert (second.line, second.cells) == (11, {"id": "2"})
 
     def test_atom(self) -> None:
-        assert read(ATOM.encode())[0].cells == {"id": "1", "title": "Cup", "link": "https://shop/cup", "description": "Nice"}
+        assert read(ATOM.encode())[0].cells == {
+            "id": "1",
+            "title": "Cup",
+            "link": "https://shop/cup",
+            "description": "Nice",
+        }
 
     def test_entities_are_refused(self) -> None:
         bomb = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss><item><id>&b;</id></item></rss>'
@@ -104,14 +129,9 @@ class XmlTest(SimpleTestCase):
             read(bomb)
 
     def test_broken_xml_gives_what_comes_before(self) -> None:
-        rows = []
-        with (
-            open_feed(io.BytesIO(RSS.encode()[:-40])) as feed,
-            self.assertRaisesMessage(FeedUnreadable, "broken"),
-        ):
-            rows.extend(feed.rows)
-        with open_feed(io.BytesIO(RSS.encode()[:-40])) as feed:
-            assert next(feed.rows).cells["id"] == "1"
+        rows, message = read_until_broken(RSS.encode()[:-40])
+        assert "broken" in message
+        assert [row.cells["id"] for row in rows][:1] == ["1"]
 
     def test_an_endless_item(self) -> None:
         text = "x" * (xml.MAX_ITEM + 1)
