@@ -4,17 +4,23 @@ from collections.abc import Iterable
 
 from django.db import IntegrityError
 
-from backend.catalog.feed.cells import clean
+from backend.catalog.feed.cells import clean, path_text
+from backend.catalog.feed.report import RowRefused
 from backend.catalog.models import Category
 from backend.catalog.services import create_category
+from backend.core.errors import ShopError
 
 CategoryPath = tuple[str, ...]
+
+# Stands for a category that a dry run would create.
+NEW_CATEGORY = -1
 
 
 class CategoryPaths:
     """The category tree by path, read once and kept up with what the import itself adds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dry_run: bool) -> None:
+        self._dry_run = dry_run
         self._ids: dict[CategoryPath, int] = {}
         self.reload()
 
@@ -28,9 +34,17 @@ class CategoryPaths:
             paths[category_id] = path
             self._ids.setdefault(path, category_id)
 
-    def find(self, path: CategoryPath) -> int | None:
-        """Return the id of the category at a path, None when there is none or the path is empty."""
-        return self._ids.get(path)
+    def id_of(self, path: CategoryPath) -> int | None:
+        """Return the id of the category at a path, None for the empty path.
+
+        Raises:
+            RowRefused: there is none, and this is no dry run, in which it would have been created.
+        """
+        if not path:
+            return None
+        if path not in self._ids and not self._dry_run:
+            raise RowRefused("product_type", f"the category {path_text(list(path))!r} could not be created")
+        return self._ids.get(path, NEW_CATEGORY)
 
     def missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
         """Return the paths, and those above them, that have no category yet; parents first."""
@@ -39,16 +53,18 @@ class CategoryPaths:
         return sorted((step for step in steps if step not in self._ids), key=lambda step: (len(step), step))
 
     def create(self, path: CategoryPath) -> bool:
-        """Create the category of a path whose parent exists; False when somebody else just has.
+        """Create the category of a path; return whether it was this import that did.
 
-        To be called outside any transaction that has written products: see `create_category`.
+        It may be refused, or somebody else may have created it or deleted its parent just now: which of
+        these, `id_of` tells. To be called outside any transaction that has written products.
         """
+        parent_id = self._ids.get(path[:-1])
+        if path[1:] and parent_id is None:
+            return False
         try:
-            category = create_category(name=path[-1], parent_id=self._ids[path[:-1]] if path[1:] else None)
-        except (IntegrityError, Category.DoesNotExist, KeyError):
+            category = create_category(name=path[-1], parent_id=parent_id)
+        except (ShopError, IntegrityError):
             self.reload()
-            if path not in self._ids:
-                raise
             return False
         self._ids[path] = category.pk
         return True

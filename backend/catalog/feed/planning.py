@@ -1,7 +1,8 @@
 """What a row changes about the product that the shop has, worked out before anything is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from slugify import slugify
 
@@ -11,9 +12,6 @@ from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.feed.pictures import Arranged, RowPictures, arrange
 from backend.catalog.feed.report import Change, RowRefused
 from backend.catalog.models import Product, ProductImage
-
-# Stands for a category that a dry run would create.
-NEW_CATEGORY = -1
 
 _OWN_COLUMNS = set(ATTRIBUTES.values())
 
@@ -32,12 +30,16 @@ class Known:
 
 @dataclass(slots=True)
 class Plan:
-    """A product as it is to be, which of its fields that changes, and what was wrong with the row."""
+    """A product as it is to be, which of its fields that changes, and what was wrong with the row.
+
+    `characteristics` has the [name, value, unit] entries that it is to have, in order, if they change.
+    """
 
     row: ProductRow
     product: Product
     created: bool
     fields: list[str]
+    characteristics: list[list[str]] | None
     pictures: Arranged
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -50,37 +52,35 @@ class Plan:
         return Change(self.row.line, self.row.sku, self.product.name, self.created, fields)
 
 
-def look_up(rows: Sequence[ProductRow], *, lock: bool = False) -> Known:
-    """Read what the shop has of some rows.
-
-    Args:
-        rows: with different SKUs.
-        lock: lock the products, in the order in which everybody does: by id.
-    """
+def look_up(rows: Sequence[ProductRow]) -> Known:
+    """Read what the shop has of some rows with different SKUs."""
     # The search vector is what PostgreSQL makes of the rest: large, and of no use here.
-    query = Product.objects.filter(sku__in=[row.sku for row in rows]).order_by("pk").defer("search_vector")
-    if lock:
-        query = query.select_for_update(no_key=True)
+    query = Product.objects.filter(sku__in=[row.sku for row in rows]).defer("search_vector")
     products = {product.sku: product for product in query}
-    slugs = Product.objects.filter(slug__in={slug for row in rows for slug in _slugs(row)})
+    slugs = _owners({row.slug for row in rows if row.slug})
+    # Slugs are made, which takes its time, only for new products that do not get the one of their link.
+    made = [
+        _made_slugs(row.name, row.sku)
+        for row in rows
+        if row.name and row.sku not in products and (not row.slug or row.slug in slugs)
+    ]
+    slugs |= _owners({slug for pair in made for slug in pair})
     images: dict[int, list[ProductImage]] = {}
     with_pictures = [products[row.sku] for row in rows if row.sku in products and _about_pictures(row)]
     for image in ProductImage.objects.filter(product__in=with_pictures).order_by("position", "id"):
         images.setdefault(image.product_id, []).append(image)
-    return Known(products, dict(slugs.values_list("slug", "sku")), images)
+    return Known(products, slugs, images)
 
 
 def _about_pictures(row: ProductRow) -> bool:
     return row.pictures is not None or row.alts is not None
 
 
-def _slugs(row: ProductRow) -> Iterable[str]:
-    if row.slug:
-        yield row.slug
-    if row.name:
-        yield from _made_slugs(row.name, row.sku)
+def _owners(slugs: set[str]) -> dict[str, str]:
+    return dict(Product.objects.filter(slug__in=slugs).values_list("slug", "sku")) if slugs else {}
 
 
+@lru_cache(maxsize=2 * 1024)
 def _made_slugs(name: str, sku: str) -> tuple[str, str]:
     base = slugify(name, max_length=180)
     suffix = slugify(sku)
@@ -100,12 +100,12 @@ def plan_row(
     Args:
         row: the row.
         known: as `look_up` found it; a new slug is entered there.
-        categories: has those of the row, or else this is a dry run.
+        categories: where the row's category is found.
         prepared: the row's pictures; None when it does not say anything about them.
         default_stock: what a product gets that is in stock, nobody says how many.
 
     Raises:
-        RowRefused: the product is new and the row lacks a title or a price.
+        RowRefused: the product is new and the row lacks a title or a price, or there is no category.
     """
     product = known.products.get(row.sku)
     created = product is None
@@ -122,7 +122,7 @@ def plan_row(
     wanted = {
         "price": row.price,
         "stock": _stock(row, None if created else product.stock, default_stock),
-        "category_id": _category(row, product, categories),
+        "category_id": product.category_id if row.category is None else categories.id_of(row.category),
         "is_published": row.is_published,
     }
     for name, new in wanted.items():
@@ -131,12 +131,11 @@ def plan_row(
             fields.append(name)
     characteristics = wanted_characteristics(row, shown_characteristics(product))
     if characteristics is not None:
-        product.characteristics = characteristics
         fields.append("characteristics")
     pictures = arrange(row, prepared, [] if created else known.images_of(product))
     if pictures.changed:
         fields.append("pictures")
-    return Plan(row, product, created, fields, pictures, problems)
+    return Plan(row, product, created, fields, characteristics, pictures, problems)
 
 
 def _plan_texts(row: ProductRow, product: Product) -> list[str]:
@@ -181,14 +180,6 @@ def _stock(row: ProductRow, current: int | None, default_stock: int) -> int | No
     if row.in_stock is True and not current:
         return default_stock
     return None
-
-
-def _category(row: ProductRow, product: Product, categories: CategoryPaths) -> int | None:
-    if row.category is None:
-        return product.category_id
-    if not row.category:
-        return None
-    return categories.find(row.category) or NEW_CATEGORY
 
 
 def shown_characteristics(product: Product) -> list[list[str]]:

@@ -33,16 +33,23 @@ class _Lines:
     def __next__(self) -> str:
         if len(self.taken) > _MAX_RECORD_LINES:
             raise csv.Error("a quotation mark is opened and not closed")
-        line = self._waiting.popleft() if self._waiting else self._file.readline(MAX_LINE)
+        line = self._waiting.popleft() if self._waiting else self._read_line()
         if not line:
             raise StopIteration
         self.number += 1
         self.taken.append(line)
+        if len(line) > MAX_LINE:
+            raise csv.Error("a line is too long")
         return line
 
-    def skip_rest_of_line(self) -> None:
-        while (piece := self._file.readline(MAX_LINE)) and not piece.endswith("\n"):
-            pass
+    def _read_line(self) -> str:
+        """The next line; of one that is too long, its beginning."""
+        line = self._file.readline(MAX_LINE)
+        if len(line) == MAX_LINE and not line.endswith("\n"):
+            while (rest := self._file.readline(MAX_LINE)) and not rest.endswith("\n"):
+                pass
+            line += "\n"
+        return line
 
     def put_back_all_but_first(self) -> None:
         self._waiting.extendleft(reversed(self.taken[1:]))
@@ -60,9 +67,10 @@ def read_table(file: BinaryIO) -> tuple[list[str], Iterator[Row]]:
         FeedUnreadable: the first line is no header with an "id" column.
     """
     lines = _Lines(file)
-    header = next(lines, "")
-    if len(header) >= MAX_LINE:
-        raise FeedUnreadable("this is no product feed: its first line does not end")
+    try:
+        header = next(lines, "")
+    except csv.Error as error:
+        raise FeedUnreadable("this is no product feed: its first line is too long") from error
     delimiter = max("\t,;", key=header.count)
     try:
         names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
@@ -126,8 +134,7 @@ def _recovered(
         reason = f"has {len(values)} columns where the header has {len(columns)}"
     lines.put_back_all_but_first()
     line = lines.taken[0]
-    if len(line) >= MAX_LINE and not line.endswith("\n"):
-        lines.skip_rest_of_line()
+    if len(line) > MAX_LINE:
         return None, f"is longer than {MAX_LINE:,} characters"
     if delimiter == "\t":
         plain = _fitted(line.rstrip("\r\n").split(delimiter), len(columns))

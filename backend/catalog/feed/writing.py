@@ -7,10 +7,10 @@ from django.db import connection, transaction
 from backend.catalog.feed.cells import ATTRIBUTES, clean
 from backend.catalog.feed.pictures import discard
 from backend.catalog.feed.planning import Plan
-from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
+from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage, lock_products
 
 # Imports take turns at writing, so that two of them with the same new products do not collide.
-IMPORT_LOCK_KEY = 7_203_002
+IMPORT_LOCK_KEY = 7_203_010
 
 # Numbers that name one product each are of no use as filters.
 _NO_FACETS = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
@@ -22,15 +22,15 @@ _UPDATED = [
     "price",
     "stock",
     "is_published",
-    "characteristics",
     "updated_at",
 ]
 
 
-def lock_imports() -> None:
-    """Wait until no other import writes products, and keep others out until commit."""
+def lock_for_import(skus: Sequence[str]) -> None:
+    """Keep other imports from writing, and everybody from these products, until commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK_KEY])
+    lock_products(Product.objects.filter(sku__in=skus).values_list("pk", flat=True))
 
 
 class Characteristics:
@@ -64,11 +64,8 @@ class Characteristics:
 
 
 def write_plans(plans: Sequence[Plan], characteristics: Characteristics) -> None:
-    """Write the products, characteristics and pictures of some plans, to be called in a transaction.
-
-    The characteristics column is written with the product, as the triggers will find it to be right
-    already: they would otherwise write every product a second time.
-    """
+    """Write the products, characteristics and pictures of some plans, to be called in a transaction
+    after `lock_for_import`."""
     new = [plan.product for plan in plans if plan.created]
     changed = [plan.product for plan in plans if not plan.created]
     if new:
@@ -78,7 +75,7 @@ def write_plans(plans: Sequence[Plan], characteristics: Characteristics) -> None
         Product.objects.bulk_create(
             changed, update_conflicts=True, unique_fields=["id"], update_fields=_UPDATED
         )
-    _write_values([plan for plan in plans if "characteristics" in plan.fields], characteristics)
+    _write_values([plan for plan in plans if plan.characteristics is not None], characteristics)
     _write_pictures([plan for plan in plans if "pictures" in plan.fields])
 
 
@@ -86,7 +83,7 @@ def _write_values(plans: list[Plan], characteristics: Characteristics) -> None:
     wanted = {
         (plan.product.pk, characteristics.id_of(name, unit)): (value, position)
         for plan in plans
-        for position, (name, value, unit) in enumerate(plan.product.characteristics)
+        for position, (name, value, unit) in enumerate(plan.characteristics or ())
     }
     existing = CharacteristicValue.objects.filter(
         product__in=[plan.product.pk for plan in plans if not plan.created]
