@@ -94,9 +94,8 @@ def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     celery = ["celery", "--quiet", "--app", "backend.config.celery"]
     commands = {
         "web": [
-            *("gunicorn", "backend.config.wsgi", "--no-control-socket"),
-            *("--bind", f"127.0.0.1:{settings.ENV.port}", "--workers", str(settings.ENV.web_workers)),
-            *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(s)s %(M)sms"),
+            *("gunicorn", "--config", "python:backend.config.gunicorn"),
+            *("--bind", f"127.0.0.1:{settings.ENV.port}"),
         ],
         "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO", "--without-mingle"],
         "beat": [*celery, "beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile="],
