@@ -9,6 +9,8 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
+# How the passwords and keys begin that .env.example and docker-compose.yml give out: everybody knows them.
+KNOWN_SECRET = "development-only"  # noqa: S105 (no secret)
 
 
 def _split_commas(value: object) -> object:
@@ -78,11 +80,21 @@ class Environment(BaseSettings):
     def _require_what_production_needs(self) -> Self:
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.debug:
+            # Mail catchers speak no TLS; nothing secret is lost without a password.
+            if "smtp_security" not in self.model_fields_set and not self.smtp_from_password:
+                self.smtp_security = "none"
             return self
         needed = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
+        secrets = ("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password")
         missing = [name.upper() for name in needed if not getattr(self, name)]
+        known = [name.upper() for name in secrets if getattr(self, name).startswith(KNOWN_SECRET)]
+        wrong = []
         if missing:
-            raise ValueError(f"{', '.join(missing)}: required unless DEBUG is on")
+            wrong.append(f"{', '.join(missing)}: required unless DEBUG is on")
+        if known:
+            wrong.append(f"{', '.join(known)}: known to everybody, choose your own unless DEBUG is on")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 

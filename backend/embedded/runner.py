@@ -96,9 +96,8 @@ def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     may_be_root = ["-W", "ignore:You're running the worker with superuser"]
     commands = {
         "web": [
-            *("-m", "gunicorn", "backend.config.wsgi", "--no-control-socket"),
-            *("--bind", f"127.0.0.1:{settings.ENV.port}", "--workers", str(settings.ENV.web_workers)),
-            *("--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(s)s %(M)sms"),
+            *("-m", "gunicorn", "--config", "python:backend.config.gunicorn"),
+            *("--bind", f"127.0.0.1:{settings.ENV.port}"),
         ],
         "worker": [
             *(*may_be_root, *celery, "worker"),

@@ -1,0 +1,12 @@
+"""How gunicorn serves the shop: ``gunicorn --config python:backend.config.gunicorn``."""
+
+from backend.config.environment import read_environment
+
+_env = read_environment()
+
+wsgi_app = "backend.config.wsgi"
+bind = f"0.0.0.0:{_env.port}"
+workers = _env.web_workers
+accesslog = "-"
+access_log_format = "%(m)s %(U)s %(s)s %(M)sms"
+control_socket_disable = True
