@@ -17,11 +17,12 @@ down: .venv/runtime
 tour: .venv/runtime
 	@$(BIN)/python scripts/tour.py
 
-# Every check is run, then the tests, whose summary is printed last.
+# Every check is run, then the tests, whose summary is printed last. The tests are not distributed by group
+# or scope: pytest-xdist then runs only one of the made-up requests' tests, which have the same name.
 test: .venv/dev chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports migrations generated; checks=$$?; \
-	$(BIN)/python -m pytest -n auto --dist loadgroup; tests=$$?; \
+	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
 	exit $$((checks || tests))
 
 lint: .venv/dev

@@ -49,7 +49,6 @@ def stopped(data: Shop) -> Shop:
     return data
 
 
-@pytest.mark.xdist_group("one data directory")
 class TestOneDataDirectory:
     def test_first_run_says_where_everything_is(self, running: Shop) -> None:
         log = running.log.read_text()
