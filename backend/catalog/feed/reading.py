@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from backend.catalog.feed import tabular, xml
-from backend.catalog.feed.report import FeedUnreadable, RowRefused
+from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
-Row = tabular.Row
 _GZIP = b"\x1f\x8b"
 
 
@@ -55,15 +54,16 @@ def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
     Raises:
         FeedUnreadable: there is no such file, or it is no feed; also while rows are being read.
     """
-    if isinstance(source, Path):
-        try:
-            with source.open("rb") as file, _closing_rows(_opened(file)) as feed:
-                yield feed
-        except OSError as error:
-            raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
-    else:
+    if not isinstance(source, Path):
         with _closing_rows(_opened(source)) as feed:
             yield feed
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
+    with file, _closing_rows(_opened(file)) as feed:
+        yield feed
 
 
 @contextmanager
@@ -108,3 +108,5 @@ def _reading_errors() -> Iterator[None]:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FeedUnreadable(f"the gzip file is damaged or cut short: {error}") from error
+    except OSError as error:
+        raise FeedUnreadable(f"the file cannot be read: {error.strerror or error}") from error
