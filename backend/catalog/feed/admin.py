@@ -17,7 +17,7 @@ from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
@@ -163,7 +163,10 @@ class FeedMixin(admin.ModelAdmin):
         """Send all products as a feed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return _download(Product.objects.all(), next((known for known in FORMATS if known == format), "tsv"))
+        known = next((known for known in FORMATS if known == format), None)
+        if known is None:
+            raise Http404
+        return _download(Product.objects.all(), known)
 
     def export_selected_feed(self, request: HttpRequest, queryset: QuerySet[Product]) -> HttpResponseBase:
         """Send the selected products as a feed."""

@@ -249,7 +249,8 @@ class _Import:
         """Delete the pictures that were stored for rows that were not written after all."""
         names = [picture.name for row in prepared.values() for picture in row.pictures if picture.name]
         if names:
-            connection.close_if_unusable_or_obsolete()
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
             # Without the database nobody knows which of them a last commit still took: they stay.
             with suppress(DatabaseError):
                 discard(names)

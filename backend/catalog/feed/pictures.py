@@ -71,26 +71,37 @@ def prepare(
         store: whether to write into the storage; a dry run only checks.
     """
     result = RowPictures()
-    have = {image.sha256 for image in existing if image.sha256}
+    remaining = list(existing)
     for number, link in enumerate(row.pictures or ()):
         try:
             data = read_picture(link, folder)
             sha256 = hashlib.sha256(data).hexdigest()
-            if sha256 in have:
-                result.pictures.append(Picture(sha256))
+            own = next((image for image in remaining if _sha256_of(image) == sha256), None)
+            if own is None:
+                suffix, width, height = check_picture(data)
+                name = _store(data, row.sku, sha256, suffix) if store else ""
+                result.pictures.append(Picture(sha256, None, name, width, height))
                 continue
-            suffix, width, height = check_picture(data)
-            name = _store(data, row.sku, sha256, suffix) if store else ""
         except PictureRefused as error:
-            own = _own_picture(link, existing)
-            if own:
-                result.pictures.append(Picture(own.sha256, image_id=own.pk))
-            else:
+            own = _own_picture(link, remaining)
+            if own is None:
                 column = "additional_image_link" if number else "image_link"
                 result.problems.append((column, f"{link[:120]}: {error}"))
-        else:
-            result.pictures.append(Picture(sha256, None, name, width, height))
+                continue
+        remaining.remove(own)
+        result.pictures.append(Picture(own.sha256, own.pk))
     return result
+
+
+def _sha256_of(image: ProductImage) -> str:
+    """The digest of a picture, computed where nobody has noted it."""
+    if not image.sha256:
+        try:
+            with image.file.storage.open(image.file.name or "") as file:
+                image.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        except Exception:  # each storage has errors of its own; what cannot be read is no match
+            logger.warning("could not read %s from the storage", image.file.name, exc_info=True)
+    return image.sha256
 
 
 def read_picture(link: str, folder: Path | None) -> bytes:
@@ -169,7 +180,13 @@ def discard(names: Sequence[str]) -> None:
 
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:
     """The picture of the product that a link from our own export names, with whatever address before it."""
-    path = "/" + unquote(urlsplit(link).path).lstrip("/") if _URL.match(link) else "/" + link.lstrip("/")
+    path = link
+    if _URL.match(link):
+        try:
+            path = unquote(urlsplit(link).path)
+        except ValueError:
+            return None
+    path = "/" + path.lstrip("/")
     return next(
         (image for image in existing if image.file.name and path.endswith("/" + image.file.name)), None
     )

@@ -3,14 +3,14 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from backend.catalog.feed import tabular, xml
-from backend.catalog.feed.report import FeedUnreadable, RowRefused
+from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
 _GZIP = b"\x1f\x8b"
 
@@ -31,7 +31,7 @@ class RawRow:
 class OpenFeed:
     """A feed being read. `position` bytes of `size` have been taken from the file so far."""
 
-    rows: Iterator[RawRow]
+    rows: Generator[RawRow, None, None]
     raw: BinaryIO
     size: int
     # In a table the header says which columns there are; in XML every item says it for itself.
@@ -54,14 +54,25 @@ def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
     Raises:
         FeedUnreadable: there is no such file, or it is no feed; also while rows are being read.
     """
-    if isinstance(source, Path):
-        try:
-            with source.open("rb") as file:
-                yield _opened(file)
-        except OSError as error:
-            raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
-    else:
-        yield _opened(source)
+    if not isinstance(source, Path):
+        with _closing_rows(_opened(source)) as feed:
+            yield feed
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
+    with file, _closing_rows(_opened(file)) as feed:
+        yield feed
+
+
+@contextmanager
+def _closing_rows(feed: OpenFeed) -> Iterator[OpenFeed]:
+    """Let go of the file while it is still open, even if the feed was not read to its end."""
+    try:
+        yield feed
+    finally:
+        feed.rows.close()
 
 
 def _opened(raw: BinaryIO) -> OpenFeed:
@@ -85,7 +96,7 @@ def _opened(raw: BinaryIO) -> OpenFeed:
     return OpenFeed(_guarded(rows), raw, size, columns)
 
 
-def _guarded(rows: Iterator[tuple[int, dict[str, str], RowRefused | None]]) -> Iterator[RawRow]:
+def _guarded(rows: Iterator[Row]) -> Generator[RawRow, None, None]:
     with _reading_errors():
         for line, cells, refused in rows:
             yield RawRow(line, cells, refused)
@@ -97,3 +108,5 @@ def _reading_errors() -> Iterator[None]:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FeedUnreadable(f"the gzip file is damaged or cut short: {error}") from error
+    except OSError as error:
+        raise FeedUnreadable(f"the file cannot be read: {error.strerror or error}") from error

@@ -24,6 +24,10 @@ class RowRefused(Exception):
         self.reason = reason
 
 
+# What the readers yield: line, text by column, and why the row could not be read.
+Row = tuple[int, dict[str, str], RowRefused | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong with one row.

@@ -6,15 +6,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from backend.catalog.feed.report import FeedUnreadable, RowRefused
+from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
 MAX_LINE = 500_000
 # Google lets these stand in several columns of one feed.
 REPEATABLE = {"additional_image_link", "product_detail", "product_type"}
 # A quotation mark that is never closed would otherwise swallow the rest of the feed.
 _MAX_RECORD_LINES = 2000
-
-Row = tuple[int, dict[str, str], RowRefused | None]
 
 
 class _Lines:

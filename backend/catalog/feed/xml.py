@@ -8,7 +8,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from backend.catalog.feed.cells import format_list
-from backend.catalog.feed.report import FeedUnreadable, RowRefused
+from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
 _CHUNK = 64 * 1024
 MAX_ITEM = 500_000
@@ -19,8 +19,6 @@ _ITEMS = {"item", "entry"}
 # Atom's own elements under the names that RSS has for them.
 _SYNONYMS = {"summary": "description", "content": "description"}
 _PARTS = ("section_name", "attribute_name", "attribute_value")
-
-Row = tuple[int, dict[str, str], RowRefused | None]
 
 
 class _Target:

@@ -1,0 +1,129 @@
+"""What is exported comes back without a change, into the same shop and into an empty one."""
+
+import gzip
+import hashlib
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from backend.catalog.feed.exporting import FORMATS, Format, export_feed
+from backend.catalog.feed.importing import import_feed
+from backend.catalog.models import Category, Product, ProductImage
+from tests.catalog.derived import assert_characteristics_are_right
+from tests.catalog.factories import make_category, make_image, make_product
+from tests.catalog.feed.helpers import FeedTestCase, counts
+
+NASTY = "Tab\there, \"quotes\", 'single', colon: comma, <b>&amp;</b> ёЁ 漢字 🫖\nline\r\nwindows \\ back > >"
+
+
+def snapshot() -> dict[str, list[object]]:
+    """What the shop has, down to the times of change."""
+    return {
+        "products": list(Product.objects.order_by("pk").values()),
+        "images": list(ProductImage.objects.order_by("pk").values()),
+        "categories": list(Category.objects.order_by("pk").values()),
+    }
+
+
+def digest(image: ProductImage) -> str:
+    """Name a picture by its content, which is the same wherever it is stored."""
+    return hashlib.sha256(image.file.read()).hexdigest()
+
+
+class RoundTripTest(FeedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        root = make_category('Tea, "fine" > loose')
+        leaf = make_category("A\\B", root)
+        make_category("Nothing in here", root)
+        first = make_product(
+            name=NASTY.replace("\n", " ").replace("\r", " "),
+            category=leaf,
+            description=NASTY + "\n\n  indented\x0bvertical tab ",
+            price=Decimal("9999999999.99"),
+            stock=7,
+            characteristics={
+                "Height (cm)": "3, about: 4",
+                "Color": NASTY[:200],
+                "Brand": '"Quoted"',
+                "Size": "",
+                'Odd, name: "x"': "\\",
+            },
+        )
+        make_image(first, alt="Second, by number", position=5)
+        make_image(first, alt="First", position=2)
+        make_product(category=root, is_published=False, stock=0, price=Decimal("0.00"))
+        make_product(characteristics={"Brand": "B", "Height (cm)": "1"})
+        bare = make_product(name="=1+1", description="", category=None)
+        make_image(bare)
+
+    def test_into_the_same_shop(self) -> None:
+        before = snapshot()
+        for format in FORMATS:
+            with self.subTest(format=format):
+                path = self.exported(format)
+                report = import_feed(path)
+                assert report.problems == []
+                assert counts(report) == (0, 0, 4, 0)
+                assert snapshot() == before
+
+    def test_into_an_empty_shop(self) -> None:
+        for format in FORMATS:
+            with self.subTest(format=format):
+                path = self.exported(format, "--with-pictures")
+                first = "".join(export_feed(Product.objects.all(), image_link=digest))
+                ProductImage.objects.all().delete()
+                Product.objects.all().delete()
+                Category.objects.filter(level=1).delete()
+                Category.objects.all().delete()
+                report = import_feed(path)
+                assert report.problems == []
+                assert counts(report) == (4, 0, 0, 0)
+                second = "".join(export_feed(Product.objects.all(), image_link=digest))
+                # The vertical tab and the white space around the text do not come back.
+                assert second == first.replace("\x0bvertical tab ", "vertical tab")
+                assert_characteristics_are_right()
+
+    def test_addresses_for_google_come_back_too(self) -> None:
+        path = self.exported(
+            "tsv", "--link-prefix=https://shop.example/p/", "--image-prefix=https://cdn.example/m/"
+        )
+        assert "https://shop.example/p/product-" in path.read_text()
+        assert "https://cdn.example/m/products/tiny" in path.read_text()
+        report = import_feed(path)
+        assert report.problems == []
+        assert counts(report) == (0, 0, 4, 0)
+
+    def exported(self, format: Format, *options: str) -> Path:
+        path = self.folder / f"out.{format}"
+        call_command("export_products", f"--format={format}", f"--output={path}", *options, stdout=StringIO())
+        return path
+
+    def test_gzip_and_standard_output(self) -> None:
+        out = StringIO()
+        call_command("export_products", stdout=out)
+        path = self.folder / "out.tsv.gz"
+        call_command("export_products", f"--output={path}", stdout=StringIO())
+        assert gzip.decompress(path.read_bytes()).decode() == out.getvalue()
+        assert counts(import_feed(path)) == (0, 0, 4, 0)
+
+    def test_an_export_that_fails_leaves_what_was_there(self) -> None:
+        path = self.folder / "out.tsv"
+        path.write_text("before")
+        with pytest.raises(CommandError, match="cannot be written"):
+            call_command("export_products", f"--output={self.folder / 'absent' / 'out.tsv'}")
+        with pytest.raises(CommandError, match="needs --output"):
+            call_command("export_products", "--with-pictures")
+        assert path.read_text() == "before"
+        assert list(self.folder.iterdir()) == [path]
+
+    def test_a_picture_whose_file_is_gone(self) -> None:
+        image = ProductImage.objects.get(alt="First")
+        image.file.storage.delete(image.file.name)
+        out = StringIO()
+        call_command("export_products", f"--output={self.folder / 'out.tsv'}", "--with-pictures", stdout=out)
+        assert f"picture not copied: {image.file.name}" in out.getvalue()
+        assert counts(import_feed(self.folder / "out.tsv")) == (0, 0, 4, 0)

@@ -1,0 +1,338 @@
+"""What an import makes of a feed's rows."""
+
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from backend.catalog.feed import importing
+from backend.catalog.feed.report import FeedUnreadable
+from backend.catalog.models import Category, Characteristic, Product
+from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from tests.catalog.feed.helpers import FeedTestCase, Row, counts, product_row, table
+
+FULL = product_row(
+    "A-1",
+    title="Чашка «Утро»",
+    description="Белая.",
+    link="https://shop.example/p/utro?utm=1",
+    price="28.99 RUB",
+    availability="in_stock",
+    quantity="7",
+    product_type="Дом > Посуда > Чашки",
+    brand="Глинянка",
+    color="белый",
+    product_detail='Размеры:Объём (мл):350,Уход:Мойка:"да, любая"',
+    status="active",
+    shipping="x",
+)
+SHOWN = [
+    ["Brand", "Глинянка", ""],
+    ["Color", "белый", ""],
+    ["Объём", "350", "мл"],
+    ["Мойка", "да, любая", ""],
+]
+
+
+class MappingTest(FeedTestCase):
+    def test_a_full_row(self) -> None:
+        report = self.run_import(FULL)
+        assert counts(report) == (1, 0, 0, 0)
+        assert report.ignored_columns == ["shipping"]
+        assert report.categories_created == 3
+        product = Product.objects.get(sku="A-1")
+        assert (product.name, product.description, product.slug) == ("Чашка «Утро»", "Белая.", "utro")
+        assert (product.price, product.stock, product.is_published) == (Decimal("28.99"), 7, True)
+        assert product.category is not None
+        assert [category.name for category in product.category.get_ancestors(include_self=True)] == [
+            "Дом",
+            "Посуда",
+            "Чашки",
+        ]
+        assert product.characteristics == SHOWN
+        assert_listing_is_right()
+        assert_tree_is_valid()
+
+    def test_the_least_a_row_can_have(self) -> None:
+        self.run_import(product_row("A-1", title="Чашка", price="5"))
+        product = Product.objects.get()
+        assert (product.slug, product.price, product.stock) == ("chashka", 5, 10)
+        assert (product.category, product.characteristics, product.description) == (None, [], "")
+
+    def test_importing_again_writes_nothing(self) -> None:
+        self.run_import(FULL, FULL | {"id": "A-2", "link": ""})
+        before = list(Product.objects.order_by("pk").values())
+        with CaptureQueriesContext(connection) as queries:
+            report = self.run_import(FULL, FULL | {"id": "A-2", "link": ""})
+        assert counts(report) == (0, 0, 2, 0)
+        assert [query["sql"][:60] for query in queries if not query["sql"].startswith("SELECT")] == []
+        assert list(Product.objects.order_by("pk").values()) == before
+
+    def test_what_changes_is_written_and_nothing_else(self) -> None:
+        self.run_import(FULL, FULL | {"id": "A-2", "link": "other"})
+        before = {product.sku: product.updated_at for product in Product.objects.all()}
+        report = self.run_import(
+            FULL | {"price": "30 RUB", "color": "синий"}, FULL | {"id": "A-2", "link": "other"}
+        )
+        assert counts(report) == (0, 1, 1, 0)
+        assert [change.fields for change in report.changes] == [("price", "characteristics")]
+        after = {product.sku: product for product in Product.objects.all()}
+        assert after["A-1"].updated_at > before["A-1"]
+        assert after["A-2"].updated_at == before["A-2"]
+        assert after["A-1"].price == 30
+        assert after["A-1"].characteristics == [SHOWN[0], ["Color", "синий", ""], *SHOWN[2:]]
+        assert_listing_is_right()
+
+    def test_columns_that_are_absent_leave_the_product_alone(self) -> None:
+        self.run_import(FULL)
+        report = self.run_import({"id": "A-1", "price": "1.50"})
+        assert counts(report) == (0, 1, 0, 0)
+        product = Product.objects.get()
+        assert (product.price, product.name, product.stock, product.slug) == (
+            Decimal("1.50"),
+            "Чашка «Утро»",
+            7,
+            "utro",
+        )
+        assert product.category is not None
+        assert product.characteristics == SHOWN
+
+    def test_empty_cells_clear(self) -> None:
+        self.run_import(FULL)
+        self.run_import({"id": "A-1", "description": "", "product_type": "", "brand": "", "link": ""})
+        product = Product.objects.get()
+        assert (product.description, product.category, product.slug) == ("", None, "utro")
+        assert product.characteristics == SHOWN[1:]
+        self.run_import({"id": "A-1", "product_detail": ""})
+        product.refresh_from_db()
+        assert product.characteristics == SHOWN[1:2]
+
+    def test_a_dry_run_writes_nothing_and_tells_the_same(self) -> None:
+        rows = [FULL, FULL | {"id": "A-2", "product_type": "Дом > Сад"}, product_row("A-3") | {"price": "x"}]
+        rows[2] = FULL | {"id": "A-3", "price": "x"}
+        preview = self.run_import(*rows, dry_run=True)
+        assert not Product.objects.exists()
+        assert not Category.objects.exists()
+        assert not Characteristic.objects.exists()
+        assert preview == self.run_import(*rows)
+
+    def test_batches(self) -> None:
+        rows = [FULL | {"id": f"A-{number}", "link": "", "title": "The same"} for number in range(25)]
+        assert counts(self.run_import(*rows, batch_size=4)) == (25, 0, 0, 0)
+        assert counts(self.run_import(*rows, batch_size=7)) == (0, 0, 25, 0)
+        assert Product.objects.values("slug").distinct().count() == 25
+        assert Category.objects.count() == 3
+
+
+class StockTest(FeedTestCase):
+    def stock(self, start: int | None = None, **cells: str) -> int:
+        Product.objects.all().delete()
+        if start is not None:
+            Product.objects.create(sku="A-1", slug="a", name="A", price=1, stock=start)
+        self.run_import(product_row(**cells), default_stock=10)
+        return Product.objects.get().stock
+
+    def test_of_new_products(self) -> None:
+        assert self.stock() == 10
+        assert self.stock(availability="in stock") == 10
+        assert self.stock(availability="in_stock", quantity="3") == 3
+        assert self.stock(quantity="0") == 0
+        for availability in ("out_of_stock", "preorder", "backorder"):
+            assert self.stock(availability=availability, quantity="3") == 0
+
+    def test_of_products_that_there_are(self) -> None:
+        assert self.stock(4) == 4
+        assert self.stock(4, availability="in_stock") == 4
+        assert self.stock(0, availability="in_stock") == 10
+        assert self.stock(4, availability="in_stock", quantity="") == 4
+        assert self.stock(4, availability="out_of_stock") == 0
+        assert self.stock(4, quantity="9") == 9
+
+
+class SlugTest(FeedTestCase):
+    def slugs(self) -> dict[str, str]:
+        return dict(Product.objects.values_list("sku", "slug"))
+
+    def test_links_that_are_no_slugs(self) -> None:
+        rows = [
+            product_row("A-1", title="Чашка", link="/чашка"),
+            product_row("A-2", title="Чашка", link=""),
+            product_row("A-3", title="Чашка", link="http://[broken"),
+            product_row("A-4", title="???", link="x" * 300),
+        ]
+        expected = {"A-1": "chashka", "A-2": "chashka-a-2", "A-3": "chashka-a-3", "A-4": "a-4"}
+        for _ in range(2):
+            self.run_import(*rows)
+            assert self.slugs() == expected
+
+    def test_a_link_that_is_taken(self) -> None:
+        Product.objects.create(sku="OLD", slug="cup", name="Old", price=1)
+        for number in range(2):
+            report = self.run_import(product_row("A-1", link="cup"))
+            assert [str(problem) for problem in report.problems] == [
+                "line 2 [A-1] link: cup is the link of OLD already"
+            ]
+            assert counts(report)[number * 2] == 1
+        assert self.slugs() == {"OLD": "cup", "A-1": "product-a-1"}
+
+    def test_a_new_link_moves_the_product(self) -> None:
+        self.run_import(product_row("A-1", link="cup"))
+        self.run_import(product_row("A-1", link="mug"))
+        assert self.slugs() == {"A-1": "mug"}
+
+
+class CharacteristicsTest(FeedTestCase):
+    def shown(self, **cells: str) -> list[list[str]]:
+        report = self.run_import(product_row(**cells))
+        assert not report.refused
+        assert counts(self.run_import(product_row(**cells))) == (0, 0, 1, 0)
+        return Product.objects.get().characteristics
+
+    def test_details_replace_all_but_what_has_a_column_that_the_feed_lacks(self) -> None:
+        self.shown(brand="B", color="red", product_detail="S:Height (cm):3,S:Care:dry")
+        assert self.shown(color="blue", product_detail="S:Care:wet") == [
+            ["Brand", "B", ""],
+            ["Color", "blue", ""],
+            ["Care", "wet", ""],
+        ]
+
+    def test_columns_alone_replace_single_values_in_their_place(self) -> None:
+        self.shown(product_detail="S:Care:dry,S:Color:red,S:Height (cm):3")
+        assert self.shown(color="blue", brand="B") == [
+            ["Care", "dry", ""],
+            ["Color", "blue", ""],
+            ["Height", "3", "cm"],
+            ["Brand", "B", ""],
+        ]
+
+    def test_details_give_the_order_of_what_they_name(self) -> None:
+        assert self.shown(brand="B", color="red", product_detail="S:Care:dry,S:Color:blue") == [
+            ["Brand", "B", ""],
+            ["Care", "dry", ""],
+            ["Color", "red", ""],
+        ]
+
+    def test_a_name_that_comes_twice(self) -> None:
+        report = self.run_import(product_row(product_detail="S:Use:home,S:Use:office,S:Use:home,S:Use (h):2"))
+        assert [problem.reason for problem in report.problems] == ["Use comes twice; the first counts"]
+        assert Product.objects.get().characteristics == [["Use", "home", ""], ["Use", "2", "h"]]
+
+    def test_numbers_of_products_are_no_filters(self) -> None:
+        self.run_import(product_row(gtin="4006381333931", brand="B"))
+        assert dict(Characteristic.objects.values_list("name", "is_facet")) == {"GTIN": False, "Brand": True}
+
+
+class RefusalTest(FeedTestCase):
+    def refusal(self, **cells: str) -> str:
+        """Import a bad row between two good ones, and return what is said about it."""
+        good = dict.fromkeys(cells, "") | product_row("GOOD-1")
+        rows: list[Row] = [good, good | product_row("BAD") | cells, good | product_row("GOOD-2")]
+        report = self.run_import(*rows)
+        assert report.refused == 1
+        assert report.created + report.updated + report.unchanged == 2
+        assert not Product.objects.exclude(sku__startswith="GOOD").exists()
+        problem = next(problem for problem in report.problems if problem.refused)
+        assert problem.line == 3
+        return f"{problem.field}: {problem.reason}"
+
+    def test_reasons(self) -> None:
+        for cells, reason in [
+            ({"id": " "}, "id: is missing"),
+            ({"title": ""}, "title: is missing"),
+            ({"price": ""}, "price: is missing"),
+            ({"price": "-1 RUB"}, "price: is negative"),
+            ({"price": "free"}, "price: 'free' is not a price such as \"28.99 RUB\""),
+            ({"price": "1e5"}, "price: '1e5' is not a price"),
+            ({"price": "NaN"}, "price: 'NaN' is not a price"),
+            ({"price": "٣"}, "price: '٣' is not a price"),
+            ({"price": "10000000000"}, "price: is above 9,999,999,999.99"),
+            ({"price": "1.005"}, "price: '1.005' has more than two decimal places"),
+            ({"price": "1 USD"}, "price: is in USD and the shop sells in RUB; --accept-currency USD takes"),
+            ({"id": "x" * 65}, "id: is 65 characters long; the limit is 64"),
+            ({"title": "x" * 256}, "title: is 256 characters long; the limit is 255"),
+            ({"description": "x" * 20_001}, "description: is 20,001 characters long; the limit is 20,000"),
+            ({"brand": "x" * 256}, "brand: is 256 characters long; the limit is 255"),
+            ({"product_type": "A > " + "x" * 201}, "product_type: a category name is 201 characters long"),
+            ({"product_type": " > ".join("x" * 11)}, "product_type: is 11 levels deep; the limit is 10"),
+            ({"product_detail": "S:" + "x" * 101 + ":1"}, "product_detail: a name is 101 characters long"),
+            ({"product_detail": "S:N:" + "x" * 256}, "product_detail: the value of N is 256 characters long"),
+            ({"product_detail": "S::1"}, "product_detail: the value '1' has no name"),
+            ({"product_detail": "words"}, "product_detail: 'words' is not Section:Name:Value"),
+            ({"quantity": "-1"}, "quantity: '-1' is not a whole number"),
+            ({"quantity": "1.5"}, "quantity: '1.5' is not a whole number"),
+            (
+                {"quantity": "2147483648"},
+                "quantity: '2147483648' is not a whole number from 0 to 2,147,483,647",
+            ),
+            ({"availability": "maybe"}, "availability: 'maybe' is none of in_stock"),
+            ({"status": "maybe"}, "status: 'maybe' is none of active"),
+            ({"image_alt": "x" * 256}, "image_alt: a text is 256 characters long"),
+            ({"title": "a\0b"}, "title: has a NUL character"),
+            ({"id": "GOOD-1"}, "id: is that of line 2 too; the first counts"),
+        ]:
+            with self.subTest(cells=cells):
+                assert self.refusal(**cells).startswith(reason)
+
+    def test_bytes_that_are_no_utf_8(self) -> None:
+        feed = table(product_row("A-1"), product_row("A-2", title="CAFE"), product_row("A-3"))
+        report = self.run_import(feed.replace(b"CAFE", "Café".encode("latin-1")))
+        assert counts(report) == (2, 0, 0, 1)
+        assert str(report.problems[0]) == "line 3 [A-2] title: is not valid UTF-8 (row refused)"
+
+    def test_a_new_product_needs_a_title_and_a_price(self) -> None:
+        Product.objects.create(sku="OLD", slug="old", name="Old", price=1)
+        report = self.run_import({"id": "NEW", "quantity": "1"}, {"id": "OLD", "quantity": "1"})
+        assert counts(report) == (0, 1, 0, 1)
+        assert report.problems[0].reason == "is missing, and there is no product of this id yet"
+
+    def test_another_currency_when_it_is_accepted(self) -> None:
+        report = self.run_import(product_row(price="28.99 USD"), accept_currency="usd")
+        assert counts(report) == (1, 0, 0, 0)
+        assert Product.objects.get().price == Decimal("28.99")
+
+    def test_no_feed_at_all(self) -> None:
+        with pytest.raises(FeedUnreadable, match="cannot be read: No such file"):
+            importing.import_feed(self.folder / "absent.tsv")
+        with pytest.raises(FeedUnreadable, match='with an "id" column'):
+            self.run_import(b"hello\n")
+
+
+class FaultTest(FeedTestCase):
+    """The database fails. That a row is refused there is played with a constraint made for the test."""
+
+    def forbid(self, sku: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE catalog_product ADD CONSTRAINT forbidden CHECK (sku <> %s)", [sku])
+
+    def test_a_row_that_the_database_refuses_costs_only_itself(self) -> None:
+        self.forbid("A-5")
+        report = self.run_import(*(product_row(f"A-{number}", brand="B") for number in range(12)))
+        assert counts(report) == (11, 0, 0, 1)
+        assert (report.problems[0].line, report.problems[0].sku) == (7, "A-5")
+        assert "the database refuses it" in report.problems[0].reason
+        assert_listing_is_right()
+
+    def test_a_database_that_fails_stops_the_import_where_it_is(self) -> None:
+        rows = [product_row(f"A-{number}") for number in range(6)]
+        look_up = importing.look_up
+
+        def fail_later(batch: list[importing.ProductRow]) -> object:
+            if batch[0].sku == "A-4":
+                raise OperationalError("the connection is gone")
+            return look_up(batch)
+
+        with mock.patch.object(importing, "look_up", fail_later):
+            report = self.run_import(*rows, batch_size=2)
+        assert counts(report) == (4, 0, 0, 0)
+        assert report.stopped.startswith(
+            "The database failed in the rows from line 6 on: the connection is gone"
+        )
+        assert counts(self.run_import(*rows)) == (2, 0, 4, 0)
+
+    def test_a_feed_that_breaks_off_is_imported_up_to_there(self) -> None:
+        items = "".join(f"<item><id>A-{n}</id><title>T</title><price>1</price></item>" for n in range(3))
+        report = self.run_import(f"<rss><channel>{items}<item>".encode())
+        assert counts(report) == (3, 0, 0, 0)
+        assert "The feed could be read no further: the XML is broken" in report.stopped

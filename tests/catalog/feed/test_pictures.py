@@ -1,0 +1,175 @@
+"""Pictures of a feed: found, refused, stored once, replaced and removed."""
+
+from unittest import mock
+
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+
+from backend.catalog.feed import pictures
+from backend.catalog.models import Product, ProductImage
+from tests.catalog.feed.helpers import FeedTestCase, counts, picture, product_row
+
+
+class PicturesTest(FeedTestCase):
+    def put(self, name: str, data: bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def images(self) -> list[ProductImage]:
+        return list(ProductImage.objects.order_by("position"))
+
+    def problem(self, link: str) -> str:
+        """Import one product with a bad picture, and return what is said about that."""
+        report = self.run_import(product_row(image_link=link))
+        assert not report.refused
+        assert Product.objects.count() == 1
+        (problem,) = report.problems
+        assert (problem.line, problem.field, problem.refused) == (2, "image_link", False)
+        return problem.reason
+
+    def test_pictures_come_in_their_order_and_once(self) -> None:
+        self.put("images/a.jpg", picture("red", size=(40, 30)))
+        self.put("images/b, c.png", picture("green", format="PNG"))
+        self.put("d.webp", picture("blue", format="WEBP"))
+        self.put("e", picture("white", format="GIF"))
+        row = product_row(
+            "A/1", image_link="images/a.jpg", additional_image_link='"images/b, c.png",d.webp, e,d.webp'
+        )
+        report = self.run_import(row)
+        assert (report.pictures_added, report.problem_count) == (4, 0)
+        first, *others = self.images()
+        assert (first.width, first.height, len(first.sha256), first.alt) == (40, 30, 64, "")
+        assert first.file.name.startswith("products/a-1-")
+        assert [image.file.name.rpartition(".")[2] for image in others] == ["png", "webp", "gif"]
+        assert first.file.read() == picture("red", size=(40, 30))
+        files = self.stored_files()
+        assert len(files) == 4
+        assert counts(self.run_import(row)) == (0, 0, 1, 0)
+        assert self.stored_files() == files
+
+    def test_a_changed_picture_is_replaced_and_its_file_deleted(self) -> None:
+        row = product_row(image_link="a.jpg", additional_image_link="b.jpg")
+        self.put("a.jpg", picture("red"))
+        self.put("b.jpg", picture("green"))
+        self.run_import(row)
+        kept = self.images()[1]
+        self.put("a.jpg", picture("blue"))
+        with self.captureOnCommitCallbacks(execute=True):
+            report = self.run_import(row)
+        assert (report.updated, report.pictures_added, report.pictures_removed) == (1, 1, 1)
+        assert self.images()[1] == kept
+        assert len(self.stored_files()) == 2
+
+    def test_pictures_can_change_places_and_go(self) -> None:
+        self.put("a.jpg", picture("red"))
+        self.put("b.jpg", picture("green"))
+        self.run_import(product_row(image_link="a.jpg", additional_image_link="b.jpg"))
+        red, green = self.images()
+        self.run_import(product_row(image_link="b.jpg", additional_image_link="a.jpg"))
+        assert self.images() == [green, red]
+        self.run_import(product_row(image_link="b.jpg", additional_image_link=""))
+        assert self.images() == [green]
+        self.run_import(product_row())
+        assert self.images() == [green]
+        self.run_import(product_row(image_link=""))
+        assert self.images() == []
+
+    def test_alternative_texts(self) -> None:
+        self.put("a.jpg", picture("red"))
+        self.put("b.jpg", picture("green"))
+        row = product_row(image_link="a.jpg", additional_image_link="b.jpg")
+        self.run_import(row | {"image_alt": '"Red, mostly",Green'})
+        assert [image.alt for image in self.images()] == ["Red, mostly", "Green"]
+        self.run_import(row)
+        assert [image.alt for image in self.images()] == ["Red, mostly", "Green"]
+        self.run_import(product_row(image_alt=",Very green"))
+        assert [image.alt for image in self.images()] == ["", "Very green"]
+        assert counts(self.run_import(row | {"image_alt": ",Very green"})) == (0, 0, 1, 0)
+
+    def test_links_that_are_refused(self) -> None:
+        (self.folder.parent / "secret.jpg").write_bytes(picture())
+        (self.folder / "link.jpg").symlink_to(self.folder.parent / "secret.jpg")
+        # A product with a picture has one more way to look at a link.
+        self.put("a.jpg", picture())
+        self.run_import(product_row(image_link="a.jpg"))
+        for link, reason in [
+            ("absent.jpg", "absent.jpg: there is no such file"),
+            (".", "there is no such file"),
+            ("../secret.jpg", "leads out of the feed's folder"),
+            ("link.jpg", "leads out of the feed's folder"),
+            (str(self.folder.parent / "secret.jpg"), "leads out of the feed's folder"),
+            ("/etc/passwd", "leads out of the feed's folder"),
+            ("http://169.254.169.254/latest/meta-data", "pictures are not fetched from addresses"),
+            ("https://shop.example/a.jpg", "pictures are not fetched from addresses"),
+            ("http://[broken", "pictures are not fetched from addresses"),
+            ("file:///etc/passwd", "pictures are not fetched from addresses"),
+            ("//host/a.jpg", "pictures are not fetched from addresses"),
+            ("x" * 5000, "File name too long"),
+        ]:
+            with self.subTest(link=link[:60]):
+                assert reason in self.problem(link)
+        assert len(self.stored_files()) == 1
+
+    def test_files_that_are_refused(self) -> None:
+        whole = picture(size=(300, 300))
+        for data, reason in [
+            (b"", "is not a whole JPEG, PNG, WebP or GIF picture"),
+            (b"<svg/>", "is not a whole JPEG"),
+            (picture(format="BMP"), "is not a whole JPEG"),
+            (whole[: len(whole) // 2], "is not a whole JPEG"),
+            (picture(format="PNG", size=(300, 300))[:200], "is not a whole JPEG"),
+        ]:
+            with self.subTest(data=data[:10]):
+                self.put("a.jpg", data)
+                assert reason in self.problem("a.jpg")
+        assert self.stored_files() == []
+
+    def test_limits(self) -> None:
+        self.put("a.jpg", picture(size=(40, 30)))
+        with mock.patch.object(pictures, "MAX_PIXELS", 1000):
+            assert "has 40 × 30 pixels" in self.problem("a.jpg")
+        with mock.patch.object(pictures, "MAX_BYTES", 100):
+            assert "is larger than" in self.problem("a.jpg")
+        with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 500):
+            assert "has too many pixels" in self.problem("a.jpg")
+
+    def test_a_picture_whose_digest_nobody_noted(self) -> None:
+        self.put("a.jpg", picture())
+        row = product_row(image_link="a.jpg")
+        self.run_import(row)
+        ProductImage.objects.update(sha256="")
+        assert counts(self.run_import(row)) == (0, 0, 1, 0)
+
+    def test_a_broken_link_removes_no_picture(self) -> None:
+        self.put("a.jpg", picture("red"))
+        self.run_import(product_row(image_link="a.jpg"))
+        (self.folder / "a.jpg").unlink()
+        self.put("b.jpg", picture("green"))
+        report = self.run_import(product_row(image_link="a.jpg", additional_image_link="b.jpg"))
+        assert (report.problem_count, report.pictures_added, report.pictures_removed) == (1, 1, 0)
+        assert len(self.images()) == 2
+        row = product_row(image_link="a.jpg", additional_image_link="b.jpg")
+        assert counts(self.run_import(row)) == (0, 0, 1, 0)
+
+    def test_a_storage_that_fails_costs_the_picture_only(self) -> None:
+        self.put("a.jpg", picture())
+        with mock.patch.object(FileSystemStorage, "_save", side_effect=OSError("no space")):
+            assert "could not be stored: no space" in self.problem("a.jpg")
+        assert self.run_import(product_row(image_link="a.jpg")).pictures_added == 1
+
+    def test_a_transaction_that_fails_leaves_no_file(self) -> None:
+        self.put("a.jpg", picture("red"))
+        self.put("b.jpg", picture("green"))
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE catalog_product ADD CONSTRAINT forbidden CHECK (sku <> 'BAD')")
+        report = self.run_import(product_row("A", image_link="a.jpg"), product_row("BAD", image_link="b.jpg"))
+        assert counts(report) == (1, 0, 0, 1)
+        assert len(self.stored_files()) == 1
+        (image,) = self.images()
+        assert image.file.storage.exists(image.file.name)
+
+    def test_a_dry_run_stores_nothing(self) -> None:
+        self.put("a.jpg", picture())
+        assert self.run_import(product_row(image_link="a.jpg"), dry_run=True).pictures_added == 1
+        assert self.stored_files() == []
