@@ -22,7 +22,8 @@ COPY manage.py ./
 COPY backend backend
 # The settings want a complete environment; these values serve this line and are in no later one.
 # The last command is for checkouts that only their owner may read.
-RUN DEBUG=true DJANGO_SECRET_KEY=of-the-build python manage.py collectstatic --no-input --verbosity 0 \
+RUN DJANGO_SECRET_KEY=- ALLOWED_HOSTS=- DB_HOST=- DB_PASSWORD=- REDIS_URL=redis://- \
+        python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q backend \
     && chmod -R a+rX .
 # By number, so that Kubernetes can see that it is not root.

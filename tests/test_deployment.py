@@ -69,6 +69,20 @@ def without_env_file(service: dict[str, Any], **given: str) -> dict[str, str]:
     }
 
 
+def run(command: list[str], **given: str) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` in the project with no variables of the shop but ``given``."""
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        command,
+        cwd=PROJECT_DIR,
+        env={**inherited, **given, "ENV_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 # .env.example
 
 
@@ -267,15 +281,16 @@ from gunicorn.app.wsgiapp import run
 sys.argv = {[*gunicorn, "--check-config"]!r}
 run()
 """
-    given = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PROJECT_DIR,
-        env={**given, **REAL, "ENV_FILE": os.devnull},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = run([sys.executable, "-c", code], **REAL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_static_files_are_collected_in_the_environment_of_the_build() -> None:
+    (line,) = (line for line in instructions("RUN") if "collectstatic" in line)
+    environment, command = re.fullmatch(r"((?:\w+=\S+ )+)python (.*?) &&.*", line).groups()
+    done = run(
+        [sys.executable, *command.split(), "--dry-run"],
+        **dict(pair.split("=", 1) for pair in environment.split()),
     )
     assert done.returncode == 0, done.stderr
 
