@@ -6,12 +6,15 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.db import IntegrityError, transaction
-from django.db.models import Model
+from django.db.models import ForeignKey, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from backend.core.errors import ShopError
+from backend.core.identifiers import parse_id
 
 
 class LabelledAutocompleteView(AutocompleteJsonView):
@@ -32,6 +35,24 @@ class ShopAdminSite(AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)
+
+
+class Suggestions(AutocompleteSelect):
+    """Django's own fails with an error of its own when it shows a value again that is no identifier."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [text for text in value if parse_id(str(text))], attr)
+
+
+class SuggestsForeignKeys(BaseModelAdmin):
+    """Offers suggestions for `autocomplete_fields`."""
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
+    ) -> forms.ModelChoiceField | None:
+        if db_field.name in self.get_autocomplete_fields(request):
+            options.setdefault("widget", Suggestions(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
 
 class RefusalsAsMessages(ModelAdmin):
@@ -96,7 +117,7 @@ class EditsOnlyWhatChanged(forms.ModelForm):
             return cleaned
         for name in set(self.fields) - set(self.changed_data):
             cleaned.pop(name, None)
-        for name in cleaned:
+        for name in list(cleaned):
             if self[name].html_initial_name in self.data and self._changed_by_another(name, cleaned[name]):
                 now = self.get_initial_for_field(self.fields[name], name)
                 self.add_error(name, f"Meanwhile this has become “{now}”. Reload the page to change it.")

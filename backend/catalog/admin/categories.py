@@ -23,7 +23,7 @@ from backend.catalog.services import (
     move_category,
     update_category,
 )
-from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages
+from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages, SuggestsForeignKeys
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
 
@@ -47,7 +47,7 @@ class CategoryForm(EditsOnlyWhatChanged):
 
 
 @admin.register(Category)
-class CategoryAdmin(ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
+class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
     form = CategoryForm
     fields = [("name", "slug"), "parent", "image", "picture"]
     readonly_fields = ["picture"]
@@ -72,7 +72,7 @@ class CategoryAdmin(ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
             above = Category.objects.filter(
                 tree_id=OuterRef("tree_id"), lft__lte=OuterRef("lft"), rght__gte=OuterRef("rght")
             )
-            names = StringAgg("name", " › ", ordering="lft")
+            names = StringAgg("name", " › ", order_by="lft")
             paths = above.order_by().values("tree_id").annotate(path=names).values("path")
             categories = categories.annotate(path=Subquery(paths))
         return categories

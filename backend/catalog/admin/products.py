@@ -15,7 +15,7 @@ from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
 from backend.catalog.pictures import sha256_of
 from backend.catalog.services import free_product_slug, publish_products
-from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged
+from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
 from backend.core.errors import NotFound
 from backend.core.identifiers import parse_id
 
@@ -32,7 +32,7 @@ class ProductForm(EditsOnlyWhatChanged):
         return slug or free_product_slug(self.cleaned_data.get("name") or "")
 
 
-class CharacteristicValueInline(admin.TabularInline):
+class CharacteristicValueInline(SuggestsForeignKeys, admin.TabularInline):
     model = CharacteristicValue
     fields = ["characteristic", "value", "position"]
     autocomplete_fields = ["characteristic"]
@@ -75,7 +75,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(SavesOnlyWhatChanged):
+class ProductAdmin(SuggestsForeignKeys, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]
