@@ -49,7 +49,6 @@ class CategoryForm(EditsOnlyWhatChanged):
 @admin.register(Category)
 class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
     form = CategoryForm
-    fields = [("name", "slug"), "parent", "image", "picture"]
     readonly_fields = ["picture"]
     autocomplete_fields = ["parent"]
     prepopulated_fields = {"slug": ["name"]}
@@ -87,7 +86,11 @@ class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, D
         url = reverse("admin:catalog_product_changelist", query={"in_category": category.pk})
         return format_html('<a href="{}">{}</a>', url, category.product_count)
 
-    @admin.display(description="")
+    def get_fields(self, request: HttpRequest, obj: Category | None = None) -> list[Any]:
+        picture = ["picture"] if obj and obj.image else []
+        return [("name", "slug"), "parent", ("image", *picture)]
+
+    @admin.display(description="Now")
     def picture(self, category: Category) -> SafeString | str:
         return preview(category.image, category.name, height=160)
 
