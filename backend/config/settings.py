@@ -23,7 +23,7 @@ INSTALLED_APPS = [
     "backend.core",
     "backend.accounts",
     "backend.catalog",
-    "django.contrib.admin",
+    "backend.core.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

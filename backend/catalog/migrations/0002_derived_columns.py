@@ -192,20 +192,16 @@ ON catalog_product
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
 
 -- A writer that saves a whole product writes back the characteristics that it has read, which may
--- be old by then. Only the triggers of this migration write them, at a depth above 0.
+-- be old by then. Only the triggers of this migration change them, at a depth above 0.
 CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        NEW.characteristics := '[]';
-    ELSE
-        NEW.characteristics := OLD.characteristics;
-    END IF;
+    NEW.characteristics := OLD.characteristics;
     RETURN NEW;
 END
 $$;
 
-CREATE TRIGGER characteristics_kept BEFORE INSERT OR UPDATE OF characteristics ON catalog_product
+CREATE TRIGGER characteristics_kept BEFORE UPDATE OF characteristics ON catalog_product
 FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION catalog_keep_characteristics();
 
 CREATE FUNCTION catalog_show_characteristics(products bigint[]) RETURNS void

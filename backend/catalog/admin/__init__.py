@@ -1,0 +1,7 @@
+"""The catalogue in the admin."""
+
+from backend.catalog.admin.categories import CategoryAdmin
+from backend.catalog.admin.characteristics import CharacteristicAdmin
+from backend.catalog.admin.products import ProductAdmin
+
+__all__ = ["CategoryAdmin", "CharacteristicAdmin", "ProductAdmin"]

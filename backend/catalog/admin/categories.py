@@ -1,0 +1,161 @@
+"""The category tree, rearranged by dragging."""
+
+from typing import Any, cast, get_args
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.postgres.aggregates import StringAgg
+from django.db.models import Count, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from mptt.admin import DraggableMPTTAdmin
+
+from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
+from backend.catalog.models import Category, ListingEntry, lock_tree
+from backend.catalog.services import (
+    Position,
+    create_category,
+    delete_category,
+    move_category,
+    update_category,
+)
+from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages, SuggestsForeignKeys
+from backend.core.errors import ShopError
+from backend.core.identifiers import parse_id
+
+
+class CategoryForm(EditsOnlyWhatChanged):
+    slug = forms.SlugField(max_length=200, required=False, help_text="Made from the name when empty.")
+    image = PictureField(required=False)
+
+    class Meta:
+        model = Category
+        fields = ["name", "slug", "parent", "image"]
+
+    def clean(self) -> dict[str, Any]:
+        # From here to the end of the page's transaction: what is found valid stays so until it is written.
+        lock_tree()
+        cleaned = super().clean()
+        parent = cleaned.get("parent")
+        if parent and self.instance.pk and parent.is_descendant_of(self.instance, include_self=True):
+            self.add_error("parent", "A category cannot be moved into itself or its own subtree.")
+        return cleaned
+
+
+@admin.register(Category)
+class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
+    form = CategoryForm
+    readonly_fields = ["picture"]
+    autocomplete_fields = ["parent"]
+    prepopulated_fields = {"slug": ["name"]}
+    list_display = ["tree_actions", "indented_title", "slug", "products"]
+    list_display_links = ["indented_title"]
+    search_fields = ["name", "slug"]
+    # A list sorted by anything else is no tree.
+    sortable_by = ()
+    expand_tree_by_default = True
+    protected_by = {"children": "subcategories", "products": "products"}
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        categories: QuerySet[Any] = super().get_queryset(request)
+        view = request.resolver_match.url_name if request.resolver_match else ""
+        if view == "catalog_category_changelist":
+            listed = ListingEntry.objects.filter(ancestor_id=OuterRef("pk")).values("ancestor_id")
+            counted = Subquery(listed.annotate(count=Count("*")).values("count"), IntegerField())
+            categories = categories.annotate(product_count=Coalesce(counted, 0))
+        elif view == "autocomplete":
+            above = Category.objects.filter(
+                tree_id=OuterRef("tree_id"), lft__lte=OuterRef("lft"), rght__gte=OuterRef("rght")
+            )
+            names = StringAgg("name", " › ", order_by="lft")
+            paths = above.order_by().values("tree_id").annotate(path=names).values("path")
+            categories = categories.annotate(path=Subquery(paths))
+        return categories
+
+    def autocomplete_label(self, category: Any) -> str:
+        """Word a suggestion, which `get_queryset` has given its path."""
+        path: str = category.path
+        return path
+
+    @admin.display(description="published products")
+    def products(self, category: Any) -> SafeString:
+        url = reverse("admin:catalog_product_changelist", query={"in_category": category.pk})
+        return format_html('<a href="{}">{}</a>', url, category.product_count)
+
+    def get_fields(self, request: HttpRequest, obj: Category | None = None) -> list[Any]:
+        picture = ["picture"] if obj and obj.image else []
+        return [("name", "slug"), "parent", ("image", *picture)]
+
+    @admin.display(description="Now")
+    def picture(self, category: Category) -> SafeString | str:
+        return preview(category.image, category.name, height=160)
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
+    ) -> forms.ModelChoiceField | None:
+        return super().formfield_for_foreignkey(
+            db_field, request, **options | {"form_class": CategoryChoiceField}
+        )
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Category | None:
+        if request.method == "POST":
+            lock_tree()
+        return super().get_object(request, object_id, from_field)
+
+    def save_model(self, request: HttpRequest, obj: Category, form: forms.ModelForm, change: bool) -> None:
+        entered, changed = form.cleaned_data, form.changed_data
+        parent = entered.get("parent")
+        parent_id = parent.pk if parent else None
+        if not change:
+            obj.pk = create_category(name=entered["name"], parent_id=parent_id, slug=entered["slug"]).pk
+            changed = ["image"]
+        elif "parent" in changed:
+            move_category(category_id=obj.pk, target_id=parent_id)
+        update_category(
+            category_id=obj.pk,
+            name=entered["name"] if "name" in changed else None,
+            slug=entered["slug"] if "slug" in changed else None,
+            # Django's word for a picture to be taken away is False.
+            image=(entered["image"] or "") if "image" in changed else None,
+        )
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        delete_category(category_id=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Category]") -> None:
+        for category in queryset:
+            delete_category(category_id=category.pk)
+
+    def delete_selected_tree(self, modeladmin: Any, request: HttpRequest, queryset: Any) -> Any:
+        """Replace mptt's, which deletes subtrees past the service."""
+        return delete_selected(self, request, queryset)
+
+    def _move_node(self, request: HttpRequest) -> HttpResponse:
+        """Answer mptt's script, which reloads the page and so shows the message."""
+        if not self.has_change_permission(request):
+            return self._refuse_move(request, "You may not move categories.", status=403)
+        position = request.POST.get("position", "")
+        if position not in get_args(Position):
+            return self._refuse_move(request, "The shop does not know this kind of move.", status=400)
+        try:
+            category = move_category(
+                category_id=parse_id(request.POST.get("cut_item", "")),
+                target_id=parse_id(request.POST.get("pasted_on", "")),
+                position=cast(Position, position),
+            )
+        except ShopError as error:
+            return self._refuse_move(request, error.message, status=409)
+        self.log_change(request, category, [{"changed": {"fields": ["parent"]}}])
+        self.message_user(request, f"“{category}” has been moved.", messages.SUCCESS)
+        return HttpResponse("Moved.")
+
+    def _refuse_move(self, request: HttpRequest, message: str, *, status: int) -> HttpResponse:
+        self.message_user(request, message, messages.ERROR)
+        return HttpResponse(message, status=status)

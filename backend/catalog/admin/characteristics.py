@@ -1,0 +1,16 @@
+"""Characteristics, in the order of the filters."""
+
+from django.contrib import admin
+
+from backend.catalog.models import Characteristic
+from backend.core.admin import ProtectedInBrief, SavesOnlyWhatChanged
+
+
+@admin.register(Characteristic)
+class CharacteristicAdmin(ProtectedInBrief, SavesOnlyWhatChanged):
+    list_display = ["name", "unit", "position", "is_facet"]
+    list_editable = ["position", "is_facet"]
+    list_filter = ["is_facet"]
+    list_per_page = 100
+    search_fields = ["name"]
+    protected_by = {"values": "values of products"}

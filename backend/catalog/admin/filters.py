@@ -1,0 +1,55 @@
+"""Filters beside the list of products."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from backend.catalog.models import Category, Product
+from backend.core.identifiers import parse_id
+
+NO_CATEGORY = "none"
+
+
+class CategoryFilter(admin.SimpleListFilter):
+    """Products of a category and everything below it."""
+
+    title = "category"
+    parameter_name = "in_category"
+    template = "admin/catalog/select_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = Category.objects.order_by("tree_id", "lft").values_list("pk", "name", "level")
+        # Indented with spaces that HTML does not fold.
+        tree = [(str(pk), "\u2003" * level + name) for pk, name, level in rows]
+        return [(NO_CATEGORY, "(none)"), *tree]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
+        value = self.value()
+        if value is None:
+            return queryset
+        if value == NO_CATEGORY:
+            return queryset.filter(category=None)
+        category = Category.objects.filter(pk=parse_id(value)).first()
+        if category is None:
+            return queryset.none()
+        return queryset.filter(category__in=category.get_descendants(include_self=True).order_by())
+
+
+class StockFilter(admin.SimpleListFilter):
+    """Products that can be bought now, or are sold out."""
+
+    title = "stock"
+    parameter_name = "in_stock"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "In stock"), ("no", "Sold out")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
+        match self.value():
+            case "yes":
+                return queryset.filter(stock__gt=0)
+            case "no":
+                return queryset.filter(stock=0)
+        return queryset

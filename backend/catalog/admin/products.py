@@ -1,0 +1,158 @@
+"""Products with their characteristics and pictures."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import ForeignKey, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
+from backend.catalog.admin.filters import CategoryFilter, StockFilter
+from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
+from backend.catalog.pictures import sha256_of
+from backend.catalog.services import free_product_slug, publish_products
+from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
+from backend.core.errors import NotFound
+from backend.core.identifiers import parse_id
+
+
+class ProductForm(EditsOnlyWhatChanged):
+    slug = forms.SlugField(max_length=255, required=False, help_text="Made from the name when empty.")
+
+    class Meta:
+        model = Product
+        fields = ["name", "slug", "sku", "category", "description", "price", "stock", "is_published"]
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        return slug or free_product_slug(self.cleaned_data.get("name") or "")
+
+
+class CharacteristicValueInline(SuggestsForeignKeys, admin.TabularInline):
+    model = CharacteristicValue
+    fields = ["characteristic", "value", "position"]
+    autocomplete_fields = ["characteristic"]
+    extra = 0
+    verbose_name = "characteristic"
+    verbose_name_plural = "characteristics"
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[CharacteristicValue]":
+        return super().get_queryset(request).select_related("characteristic")
+
+
+class ProductImageForm(forms.ModelForm):
+    file = PictureField()
+
+    class Meta:
+        model = ProductImage
+        fields = ["file", "alt", "position"]
+
+    def save(self, commit: bool = True) -> ProductImage:
+        file = self.cleaned_data["file"]
+        if isinstance(file, UploadedFile):
+            self.instance.sha256 = sha256_of(file.read())
+            file.seek(0)
+        image: ProductImage = super().save(commit)
+        return image
+
+
+class ProductImageInline(admin.TabularInline):
+    model = ProductImage
+    form = ProductImageForm
+    fields = ["preview", "file", "alt", "position"]
+    readonly_fields = ["preview"]
+    extra = 0
+    verbose_name = "picture"
+    verbose_name_plural = "pictures"
+
+    @admin.display(description="")
+    def preview(self, image: ProductImage) -> SafeString | str:
+        return preview(image.file, image.alt, height=80)
+
+
+@admin.register(Product)
+class ProductAdmin(SuggestsForeignKeys, SavesOnlyWhatChanged):
+    form = ProductForm
+    inlines = [CharacteristicValueInline, ProductImageInline]
+    autocomplete_fields = ["category"]
+    prepopulated_fields = {"slug": ["name"]}
+    readonly_fields = ["popularity", "created_at", "updated_at"]
+    fieldsets = [
+        (None, {"fields": [("name", "slug"), ("sku", "category"), "description"]}),
+        ("Sale", {"fields": [("price", "stock", "is_published")]}),
+        ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
+    ]
+    always_written = ("updated_at",)
+
+    list_display = ["picture", "name", "sku", "category", "price", "stock", "is_published"]
+    list_display_links = ["name"]
+    list_editable = ["price", "stock"]
+    list_filter = [CategoryFilter, "is_published", StockFilter]
+    list_select_related = ["category"]
+    list_per_page = 50
+    ordering = ["-pk"]
+    search_fields = ["sku", "name"]
+    search_help_text = "Words of the name, or a part of the SKU."
+    # On a table of 100,000 products, counting what filters leave out costs more than the page.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = ["publish", "hide"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Product]":
+        return super().get_queryset(request).defer("search_vector").prefetch_related("images")
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
+    ) -> forms.ModelChoiceField | None:
+        return super().formfield_for_foreignkey(
+            db_field, request, **options | {"form_class": CategoryChoiceField}
+        )
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Product | None:
+        if request.method == "POST":
+            lock_products([parse_id(object_id)])
+        return super().get_object(request, object_id, from_field)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
+        return self.fieldsets if obj else self.fieldsets[:-1]
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> type[forms.ModelForm]:
+        narrow = {"price": forms.NumberInput(attrs={"style": "width: 8em"})}
+        return super().get_changelist_form(request, **{"widgets": narrow} | options)
+
+    def get_changelist_formset(self, request: HttpRequest, **options: Any) -> Any:
+        if request.method == "POST":
+            edited = {
+                parse_id(request.POST[key]) for key in request.POST if re.fullmatch(r"form-\d+-id", key)
+            }
+            if lock_products(edited) != edited:
+                raise NotFound("Somebody has just deleted a product of this page. Nothing was saved.")
+        return super().get_changelist_formset(request, **options)
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
+        lock_products(queryset.order_by().values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
+
+    @admin.display(description="")
+    def picture(self, product: Product) -> SafeString | str:
+        image = product.image
+        return preview(image.file, image.alt, height=40) if image else ""
+
+    @admin.action(description="Publish", permissions=["change"])
+    def publish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
+        self._publish(request, queryset, published=True)
+
+    @admin.action(description="Hide from the shop", permissions=["change"])
+    def hide(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
+        self._publish(request, queryset, published=False)
+
+    def _publish(self, request: HttpRequest, queryset: "QuerySet[Product]", *, published: bool) -> None:
+        count = publish_products(products=queryset, published=published)
+        done = "published" if published else "hidden"
+        self.message_user(request, f"{count} of the chosen products {done}.", messages.SUCCESS)

@@ -1,0 +1,215 @@
+"""Products in the admin: the form, its inlines, and what it refuses."""
+
+import hashlib
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import override_settings
+
+from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
+from tests.catalog.admin.pages import AdminCase, picture
+from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
+from tests.catalog.samples import make_product, make_tree
+
+ADD = "/admin/catalog/product/add/"
+NO_INLINES = {
+    "characteristic_values-TOTAL_FORMS": 0,
+    "characteristic_values-INITIAL_FORMS": 0,
+    "images-TOTAL_FORMS": 0,
+    "images-INITIAL_FORMS": 0,
+}
+NEW = {"name": "Чай Сенча", "slug": "", "sku": "T-1", "category": "", "description": "", "price": "12.50",
+       "stock": "3", "is_published": "on"} | NO_INLINES  # fmt: skip
+
+
+def inline(prefix: str, number: int, **fields: Any) -> dict[str, Any]:
+    return {f"{prefix}-TOTAL_FORMS": number + 1} | {
+        f"{prefix}-{number}-{name}": value for name, value in fields.items()
+    }
+
+
+class AddProductTest(AdminCase):
+    def test_with_everything(self) -> None:
+        category = make_tree({"Tea": {}})["Tea"]
+        volume = Characteristic.objects.create(name="Volume", unit="ml")
+        upload = picture()
+        content = upload.read()
+        upload.seek(0)
+        self.assert_saved(
+            self.client.post(
+                ADD,
+                NEW
+                | {"category": category.pk}
+                | inline("characteristic_values", 0, characteristic=volume.pk, value="250", position="0")
+                | inline("images", 0, file=upload, alt="A cup", position="1"),
+            )
+        )
+        product = Product.objects.get(sku="T-1")
+        assert (product.slug, product.category_id, product.stock) == ("chai-sencha", category.pk, 3)
+        assert product.characteristics == [["Volume", "250", "ml"]]
+        image = product.images.get()
+        self.addCleanup(image.file.delete, save=False)
+        assert (image.alt, image.position, image.width, image.height) == ("A cup", 1, 4, 3)
+        assert image.sha256 == hashlib.sha256(content).hexdigest()
+        assert_listing_is_right()
+
+    def test_refusals(self) -> None:
+        make_product(slug="taken", sku="T-0")
+        for field, value, message in [
+            ("price", "-1", "greater than or equal to 0"),
+            ("price", "9" * 30, "no more than 12 digits"),
+            ("price", "1.999", "no more than 2 decimal places"),
+            ("price", "NaN", "Enter a number."),
+            ("price", "", "required"),
+            ("stock", "-1", "greater than or equal to 0"),
+            ("stock", "9" * 30, "less than or equal to 2147483647"),
+            ("slug", "taken", "already exists"),
+            ("slug", "чай", "Enter a valid “slug”"),
+            ("sku", "T-0", "already exists"),
+            ("name", "", "required"),
+            ("name", "a\0b", "Null characters"),
+            ("name", "x" * 256, "at most 255 characters"),
+            ("description", "x" * 20_001, "at most 20000 characters"),
+            ("category", "999", "valid choice"),
+            ("category", "9" * 5000, "valid choice"),
+        ]:
+            with self.subTest(field=field, value=value[:20]):
+                errors = self.errors(self.client.post(ADD, NEW | {field: value}))
+                assert message in "".join(errors[field]), errors
+        assert Product.objects.count() == 1
+
+    def test_same_characteristic_twice(self) -> None:
+        volume = Characteristic.objects.create(name="Volume")
+        twice = NEW
+        for number in range(2):
+            twice = twice | inline(
+                "characteristic_values", number, characteristic=volume.pk, value="1", position="0"
+            )
+        response = self.client.post(ADD, twice)
+        self.assertContains(response, "Please correct the duplicate")
+        assert not Product.objects.exists()
+
+    def test_pictures_refused(self) -> None:
+        broken = picture(size=(200, 200)).read()[:60]
+        for name, content, message in [
+            ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a whole JPEG, PNG, WebP or GIF"),
+            ("a.png", b"hello", "not a whole JPEG, PNG, WebP or GIF"),
+            ("a.png", broken, "not a whole JPEG, PNG, WebP or GIF"),
+            ("a.png", b"", "empty"),
+            ("a.png", b"x" * (20 * 1024 * 1024 + 1), "at most 20 MB"),
+            ("a.bmp", picture("a.bmp", kind="BMP").read(), "not a whole JPEG, PNG, WebP or GIF"),
+            ("a.png", picture("a.png", size=(8000, 6400)).read(), "at most 50 million pixels"),
+        ]:
+            with self.subTest(name=name, message=message):
+                upload = inline("images", 0, file=SimpleUploadedFile(name, content), position="0")
+                errors = self.errors(self.client.post(ADD, NEW | upload))
+                assert message in "".join(errors["file"]), errors
+        assert not Product.objects.exists()
+
+    def test_picture_is_named_after_what_it_is(self) -> None:
+        upload = inline("images", 0, file=picture("page.html.JPG"), position="0")
+        self.assert_saved(self.client.post(ADD, NEW | upload))
+        image = ProductImage.objects.get()
+        self.addCleanup(image.file.delete, save=False)
+        assert image.file.name.endswith(".png")
+
+
+class ChangeProductTest(AdminCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.tree = make_tree({"Tea": {"Green": {}}})
+        self.product = make_product(self.tree["Green"], name="Sencha", stock=10)
+        self.path = f"/admin/catalog/product/{self.product.pk}/change/"
+
+    def open(self) -> dict[str, Any]:
+        return self.form(self.path, "product_form")
+
+    def test_saving_untouched_writes_nothing(self) -> None:
+        before = Product.objects.filter(pk=self.product.pk).values().get()
+        self.assert_saved(self.client.post(self.path, self.open()))
+        assert Product.objects.filter(pk=self.product.pk).values().get() == before
+
+    def test_writes_only_what_was_edited(self) -> None:
+        page = self.open()
+        Product.objects.update(stock=4, price="7.00", category=self.tree["Tea"], is_published=False)
+        self.assert_saved(self.client.post(self.path, page | {"name": "Gyokuro"}))
+        changed = Product.objects.get()
+        assert (changed.name, changed.stock, changed.price) == ("Gyokuro", 4, 7)
+        assert (changed.category, changed.is_published) == (self.tree["Tea"], False)
+        assert changed.updated_at > self.product.updated_at
+
+    def test_refuses_to_overwrite_what_changed_meanwhile(self) -> None:
+        page = self.open()
+        Product.objects.update(stock=4, category=None)
+        edited = page | {"stock": "12", "category": self.tree["Tea"].pk, "name": "Gyokuro"}
+        response = self.client.post(self.path, edited)
+        errors = self.errors(response)
+        assert errors["stock"] == ["Meanwhile this has become “4”. Reload the page to change it."]
+        assert set(errors) == {"stock", "category"}
+        assert Product.objects.get().name == "Sencha"
+
+    def test_characteristics_and_pictures(self) -> None:
+        origin = Characteristic.objects.create(name="Origin")
+        CharacteristicValue.objects.create(product=self.product, characteristic=origin, value="Japan")
+        self.assert_saved(
+            self.client.post(self.path, self.open() | inline("images", 0, file=picture(), position=0))
+        )
+        image = ProductImage.objects.get()
+        self.addCleanup(image.file.delete, save=False)
+        page = self.open()
+        assert image.url in self.client.get(self.path).content.decode()
+        page |= {"characteristic_values-0-value": "China", "images-0-alt": "A cup", "images-0-position": "5"}
+        self.assert_saved(self.client.post(self.path, page))
+        assert Product.objects.get().characteristics == [["Origin", "China", ""]]
+        assert ProductImage.objects.values_list("alt", "position", "sha256").get() == (
+            "A cup",
+            5,
+            image.sha256,
+        )
+        self.assert_saved(self.client.post(self.path, self.open() | {"characteristic_values-0-DELETE": "on"}))
+        assert Product.objects.get().characteristics == []
+        assert_characteristics_are_right()
+
+    def test_empty_slug_is_made_again(self) -> None:
+        self.assert_saved(self.client.post(self.path, self.open() | {"slug": "", "name": "Щука"}))
+        assert Product.objects.get().slug == "shchuka"
+
+    def test_deleting(self) -> None:
+        self.assert_saved(
+            self.client.post(f"/admin/catalog/product/{self.product.pk}/delete/", {"post": "yes"})
+        )
+        assert_listing_is_right()
+        assert not Product.objects.exists()
+
+    def test_category_is_shown_with_its_path(self) -> None:
+        self.assertContains(self.client.get(self.path), "Tea › Green")
+        suggestions = self.client.get(
+            "/admin/autocomplete/",
+            {"app_label": "catalog", "model_name": "product", "field_name": "category", "term": "gre"},
+        )
+        assert suggestions.json()["results"] == [{"id": str(self.tree["Green"].pk), "text": "Tea › Green"}]
+
+    def test_permissions(self) -> None:
+        page = self.open() | {"name": "Gyokuro"}
+        self.log_in_with("view_product")
+        assert self.client.post(self.path, page).status_code == 403
+        assert self.client.get(ADD).status_code == 403
+        assert self.client.get(self.path).status_code == 200
+        self.client.logout()
+        assert self.client.post(self.path, page).status_code == 302
+        assert Product.objects.get().name == "Sencha"
+
+    def test_addresses_nobody_has(self) -> None:
+        for object_id in ("0", "x", "9" * 30, "9" * 5000, "%00", "-1"):
+            for page in ("change", "delete", "history"):
+                path = f"/admin/catalog/product/{object_id}/{page}/"
+                with self.subTest(path[:60]):
+                    assert self.client.get(path).status_code in {302, 404}
+                    assert self.client.post(path, {"post": "yes"}).status_code in {302, 403, 404, 405}
+
+    @override_settings(USE_THOUSAND_SEPARATOR=True)
+    def test_grouped_digits_are_no_edit(self) -> None:
+        Product.objects.update(stock=12345, price="12345.60")
+        before = Product.objects.values().get()
+        self.assert_saved(self.client.post(self.path, self.open()))
+        assert Product.objects.values().get() == before
