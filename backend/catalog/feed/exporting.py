@@ -177,7 +177,6 @@ def _line(columns: list[str], product: _Exported, delimiter: str) -> str:
 
 
 def _cell(text: str, delimiter: str) -> str:
-    text = text.replace("\0", "")
     if delimiter in text or '"' in text or "\n" in text or "\r" in text:
         return '"' + text.replace('"', '""') + '"'
     return text
