@@ -9,7 +9,8 @@ from django.test import override_settings
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
-from tests.catalog.samples import make_product, make_tree
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree
 
 ADD = "/admin/catalog/product/add/"
 NO_INLINES = {
@@ -96,9 +97,9 @@ class AddProductTest(AdminCase):
             ("a.png", b"hello", "not a whole JPEG, PNG, WebP or GIF"),
             ("a.png", broken, "not a whole JPEG, PNG, WebP or GIF"),
             ("a.png", b"", "empty"),
-            ("a.png", b"x" * (20 * 1024 * 1024 + 1), "at most 20 MB"),
+            ("a.png", b"x" * (20 * 1024 * 1024 + 1), "is larger than 20 MB"),
             ("a.bmp", picture("a.bmp", kind="BMP").read(), "not a whole JPEG, PNG, WebP or GIF"),
-            ("a.png", picture("a.png", size=(8000, 6400)).read(), "at most 50 million pixels"),
+            ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limit is 50 million"),
         ]:
             with self.subTest(name=name, message=message):
                 upload = inline("images", 0, file=SimpleUploadedFile(name, content), position="0")
@@ -118,7 +119,7 @@ class ChangeProductTest(AdminCase):
     def setUp(self) -> None:
         super().setUp()
         self.tree = make_tree({"Tea": {"Green": {}}})
-        self.product = make_product(self.tree["Green"], name="Sencha", stock=10)
+        self.product = make_product(category=self.tree["Green"], name="Sencha", stock=10)
         self.path = f"/admin/catalog/product/{self.product.pk}/change/"
 
     def open(self) -> dict[str, Any]:
