@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from unittest import mock
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import override_settings
@@ -77,6 +78,15 @@ class AddProductTest(AdminCase):
             with self.subTest(field=field, value=value[:20]):
                 errors = self.errors(self.client.post(ADD, NEW | {field: value}))
                 assert message in "".join(errors[field]), errors
+        assert Product.objects.count() == 1
+
+    def test_what_only_the_database_sees_is_a_message(self) -> None:
+        """The form was sent twice at once: its own check has not seen the other's product."""
+        make_product(sku="T-1")
+        with mock.patch.object(Product, "validate_unique"):
+            response = self.client.post(ADD, NEW)
+        assert response.status_code == 302
+        assert "Somebody else has just saved the same" in "".join(self.messages(response))
         assert Product.objects.count() == 1
 
     def test_same_characteristic_twice(self) -> None:
