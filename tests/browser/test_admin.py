@@ -1,33 +1,38 @@
 """The admin in a browser: the tree is rearranged by dragging, prices are edited in the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
 
 from backend.accounts.models import User
 from backend.catalog.models import Product, ProductImage
 from tests.browser.conftest import OpenPage
 from tests.catalog.admin.pages import picture
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree, outline
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree, outline
 
 PASSWORD = "of-the-browser-test"
 
 
 @pytest.fixture(autouse=True)
-def shop(transactional_db: None, settings, tmp_path) -> None:
-    settings.MEDIA_ROOT = tmp_path
+def shop(transactional_db: None, settings: Settings) -> Iterator[None]:
     # Pictures by the browser's own host, not by that of PUBLIC_URL.
     settings.MEDIA_URL = "/media/"
     User.objects.create_superuser(email="boss@shop.example", password=PASSWORD)
     tree = make_tree({"Чай": {"Зелёный": {"Сенча": {}}, "Чёрный": {}}, "Кофе": {}})
     for number in range(1, 4):
-        product = make_product(tree["Сенча"], name=f"Сенча № {number}")
+        product = make_product(category=tree["Сенча"], name=f"Сенча № {number}")
         ProductImage.objects.create(
             product=product, file=picture(size=(60, 40)), alt="Пачка", sha256="0" * 64
         )
+    images = list(ProductImage.objects.all())
+    yield
+    for image in images:
+        image.file.delete(save=False)
 
 
 def log_in(page: Page) -> None:
@@ -82,12 +87,13 @@ def test_add_a_product_with_a_suggested_category(open_page: OpenPage) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/product/add/")
-        page.get_by_label("Name:").press_sequentially("Кружка")
+        page.get_by_label("Name:").fill("Кружка")
+        page.get_by_label("Name:").press("Tab")
         expect(page.get_by_label("Slug:")).to_have_value("kruzhka")
         page.get_by_label("SKU:").fill("M-1")
         page.get_by_label("Price:").fill("5")
         page.locator("#id_category + .select2").click()
-        page.get_by_role("searchbox").fill("зел")
+        page.locator(".select2-search__field").fill("зел")
         page.get_by_role("option", name="Чай › Зелёный", exact=True).click()
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.locator(".messagelist")).to_contain_text("was added successfully")

@@ -21,7 +21,8 @@ from backend.catalog.services import (
 )
 from backend.core.errors import Invalid, NotFound, ShopError, TooLong
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree, outline
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree, outline
 
 SHOP = {"Tea": {"Green": {"Sencha": {}, "Matcha": {}}, "Black": {}}, "Coffee": {"Arabica": {}}}
 
@@ -111,7 +112,7 @@ class UpdateCategoryTest(TreeCase):
 class MoveCategoryTest(TreeCase):
     def setUp(self) -> None:
         super().setUp()
-        self.product = make_product(self.tree["Sencha"])
+        self.product = make_product(category=self.tree["Sencha"])
 
     def test_every_position(self) -> None:
         for target, position, expected in [
@@ -169,7 +170,7 @@ class DeleteCategoryTest(TreeCase):
         assert_tree_is_valid()
 
     def test_refusals(self) -> None:
-        make_product(self.tree["Black"], is_published=False)
+        make_product(category=self.tree["Black"], is_published=False)
         for error, name, mentions in [
             (CategoryNotEmpty, "Black", "0 subcategories and 1 products"),
             (CategoryNotEmpty, "Tea", "2 subcategories and 0 products"),

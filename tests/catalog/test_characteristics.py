@@ -4,7 +4,7 @@ from django.test import TestCase
 
 from backend.catalog.models import Characteristic, CharacteristicValue, Product
 from tests.catalog.derived import assert_characteristics_are_right
-from tests.catalog.samples import make_product
+from tests.catalog.factories import make_product
 
 
 class CharacteristicsTest(TestCase):

@@ -10,7 +10,8 @@ from django.test import TestCase
 from backend.catalog.models import Category, ListingEntry, Product
 from backend.catalog.selectors.integrity import find_listing_problems
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree, outline
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree, outline
 
 SHOP = {"A": {"B": {"C": {}}, "D": {}}, "E": {}}
 
@@ -18,9 +19,9 @@ SHOP = {"A": {"B": {"C": {}}, "D": {}}, "E": {}}
 class CheckCategoriesTest(TestCase):
     def setUp(self) -> None:
         self.tree = make_tree(SHOP)
-        self.product = make_product(self.tree["C"])
-        make_product(self.tree["E"])
-        make_product(None)
+        self.product = make_product(category=self.tree["C"])
+        make_product(category=self.tree["E"])
+        make_product(category=None)
 
     def check(self, *arguments: str) -> str:
         output = StringIO()

@@ -19,7 +19,8 @@ from backend.catalog.services import (
 )
 from backend.core.errors import ShopError
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree
 
 Edit = tuple[str, int, int, int]
 
@@ -121,7 +122,7 @@ class RandomEditsTest(HypothesisTestCase):
     def test_index_follows(self, edits: list[Edit]) -> None:
         tree = make_tree({"A": {"B": {"C": {}}, "D": {}}, "E": {}})
         for category in tree.values():
-            make_product(category)
+            make_product(category=category)
         for number, edit in enumerate(edits):
             try:
                 with transaction.atomic():
@@ -139,7 +140,7 @@ class RandomEditsTest(HypothesisTestCase):
 class SingleEditsTest(TestCase):
     def setUp(self) -> None:
         self.tree = make_tree({"A": {"B": {"C": {}}}, "D": {}})
-        self.product = make_product(self.tree["C"])
+        self.product = make_product(category=self.tree["C"])
 
     def test_lists_the_product_at_every_depth(self) -> None:
         listed = set(ListingEntry.objects.values_list("ancestor_id", flat=True))
@@ -147,8 +148,8 @@ class SingleEditsTest(TestCase):
 
     def test_parent_and_child_change_places_in_one_statement(self) -> None:
         a, b = self.tree["A"].pk, self.tree["B"].pk
-        make_product(self.tree["A"])
-        make_product(self.tree["B"])
+        make_product(category=self.tree["A"])
+        make_product(category=self.tree["B"])
         execute(
             "UPDATE catalog_category SET parent_id = CASE id WHEN %s THEN %s END WHERE id IN (%s, %s)",
             a, b, a, b,

@@ -7,7 +7,7 @@ from django.test import TransactionTestCase
 
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, lock_products
 from tests.catalog.derived import assert_characteristics_are_right
-from tests.catalog.samples import make_product
+from tests.catalog.factories import make_product
 from tests.concurrency.actors import PATIENCE, Actor, function_without, without_triggers
 from tests.concurrency.crowds import run_together
 

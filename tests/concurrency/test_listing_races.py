@@ -22,7 +22,8 @@ from tests.catalog.derived import (
     assert_tree_is_valid,
     expected_listing,
 )
-from tests.catalog.samples import make_product, make_tree
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree
 from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers
 from tests.concurrency.crowds import run_together
 
@@ -32,7 +33,7 @@ SHARED_LOCK = "PERFORM pg_advisory_xact_lock_shared(7203002);"
 class RaceCase(TransactionTestCase):
     def setUp(self) -> None:
         self.tree = make_tree({"A": {"C": {}}, "B": {}})
-        self.product = make_product(self.tree["C"])
+        self.product = make_product(category=self.tree["C"])
 
     def move_to(self, name: str) -> Category:
         return move_category(category_id=self.tree["C"].pk, target_id=self.tree[name].pk)
@@ -42,7 +43,7 @@ class ProductBeforeMoveTest(RaceCase):
     def add_then_move(self) -> bool:
         """Move the category while a product is being added to it; tell whether the move waited."""
         with Actor() as seller, Actor() as mover:
-            seller.do(make_product, self.tree["C"])
+            seller.do(make_product, category=self.tree["C"])
             move = mover.start(self.move_to, "B")
             waited = not move.done()
             if waited:
@@ -66,7 +67,7 @@ class MoveBeforeProductTest(RaceCase):
         """Add a product to the category while it is being moved; tell whether the product waited."""
         with Actor() as seller, Actor() as mover:
             mover.do(self.move_to, "B")
-            added = seller.start(make_product, self.tree["C"])
+            added = seller.start(make_product, category=self.tree["C"])
             waited = not added.done()
             mover.commit()
             added.result(PATIENCE)
@@ -100,7 +101,7 @@ class DeadlockTest(RaceCase):
     def move_in_sql_while_a_product_is_added(self) -> None:
         """The product's foreign key check wants the category's row, which the mover has locked."""
         with Actor() as seller, Actor() as mover:
-            seller.do(make_product, self.tree["C"])
+            seller.do(make_product, category=self.tree["C"])
             move = mover.start(
                 execute,
                 "UPDATE catalog_category SET parent_id = %s WHERE id = %s",
@@ -140,7 +141,7 @@ class DeadlockTest(RaceCase):
     def test_adding_a_category_holds_up_no_product(self) -> None:
         with Actor() as staff, Actor() as seller:
             staff.do(create_category, name="New", parent_id=self.tree["C"].pk)
-            seller.do(make_product, self.tree["C"])
+            seller.do(make_product, category=self.tree["C"])
             seller.commit()
             staff.do(Product.objects.update, price=3)
             staff.commit()
@@ -150,7 +151,7 @@ class DeadlockTest(RaceCase):
 class DeleteCategoryTest(RaceCase):
     def test_waits_for_a_product_that_is_being_put_in(self) -> None:
         with Actor() as seller, Actor() as staff:
-            seller.do(make_product, self.tree["B"], is_published=False)
+            seller.do(make_product, category=self.tree["B"], is_published=False)
             delete = staff.start(delete_category, category_id=self.tree["B"].pk)
             assert not delete.done()
             seller.commit()
@@ -169,7 +170,7 @@ class DeleteCategoryTest(RaceCase):
 
     def test_without_the_lock_the_product_is_lost(self) -> None:
         with mock.patch("backend.catalog.services.lock_listing"), Actor() as seller, Actor() as staff:
-            seller.do(make_product, self.tree["B"])
+            seller.do(make_product, category=self.tree["B"])
             staff.do(delete_category, category_id=self.tree["B"].pk)
             staff.commit()
             with pytest.raises(IntegrityError):
@@ -180,7 +181,7 @@ class CrowdTest(TransactionTestCase):
     def test_index_is_right_after_everybody_has_written_everything(self) -> None:
         make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABC"})
         for category in Category.objects.all():
-            make_product(category)
+            make_product(category=category)
         for turn in range(4):
             run_together([sell, sell, manage_products, arrange], times=40, seed=turn)
             assert_listing_is_right()

@@ -16,7 +16,8 @@ from backend.catalog.services import (
 )
 from backend.core.errors import ShopError
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree, outline
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree, outline
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.crowds import run_together
 
@@ -81,7 +82,7 @@ class CrowdTest(TransactionTestCase):
     def test_tree_stays_a_tree(self) -> None:
         tree = make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABCD"})
         for category in tree.values():
-            make_product(category)
+            make_product(category=category)
         for turn in range(3):
             run_together([rearrange] * 4, times=25, seed=turn)
             assert_tree_is_valid()

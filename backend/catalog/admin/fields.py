@@ -36,9 +36,11 @@ class PictureField(forms.FileField):
         if not isinstance(file, UploadedFile):
             return None
         try:
-            suffix, _, _ = check_picture(file.read(MAX_BYTES + 1))
+            if (file.size or 0) > MAX_BYTES:
+                raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
+            suffix, _, _ = check_picture(file.read())
         except PictureRefused as error:
-            raise forms.ValidationError(error.message) from error
+            raise forms.ValidationError(f"The file {error}.") from error
         file.seek(0)
         file.name = PurePath(file.name or "picture").stem + suffix
         return file

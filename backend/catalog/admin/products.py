@@ -1,5 +1,6 @@
 """Products with their characteristics and pictures."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -12,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
+from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
-from backend.catalog.pictures import sha256_of
 from backend.catalog.services import free_product_slug, publish_products
 from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
 from backend.core.errors import NotFound
@@ -54,7 +55,7 @@ class ProductImageForm(forms.ModelForm):
     def save(self, commit: bool = True) -> ProductImage:
         file = self.cleaned_data["file"]
         if isinstance(file, UploadedFile):
-            self.instance.sha256 = sha256_of(file.read())
+            self.instance.sha256 = hashlib.sha256(file.read()).hexdigest()
             file.seek(0)
         image: ProductImage = super().save(commit)
         return image
@@ -75,7 +76,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(SuggestsForeignKeys, SavesOnlyWhatChanged):
+class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]

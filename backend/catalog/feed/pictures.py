@@ -1,7 +1,6 @@
 """The pictures of a feed: found beside it, checked, and put into the storage."""
 
 import hashlib
-import io
 import logging
 import re
 from collections.abc import Sequence
@@ -10,23 +9,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.core.files.base import ContentFile
-from PIL import Image
 from slugify import slugify
 
 from backend.catalog.feed.cells import clean
 from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.models import ProductImage
+from backend.catalog.pictures import MAX_BYTES, PictureRefused, check_picture
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 20 * 1024 * 1024
-MAX_PIXELS = 50_000_000
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
-
-
-class PictureRefused(Exception):
-    """A picture cannot be brought in; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +120,6 @@ def read_picture(link: str, folder: Path | None) -> bytes:
     if len(data) > MAX_BYTES:
         raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
     return data
-
-
-def check_picture(data: bytes) -> tuple[str, int, int]:
-    """Return the file suffix, width and height of a picture.
-
-    Raises:
-        PictureRefused: it is not a whole JPEG, PNG, WebP or GIF, or has too many pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=list(_SUFFIXES)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise PictureRefused(
-                    f"has {width} × {height} pixels; the limit is {MAX_PIXELS // 1_000_000} million"
-                )
-            # Decoding finds files that are cut short; a JPEG can be decoded at an eighth of its size.
-            image.draft("RGB", (max(width // 8, 1), max(height // 8, 1)))
-            image.load()
-            return _SUFFIXES[str(image.format)], width, height
-    except PictureRefused:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureRefused(
-            f"has too many pixels; the limit is {MAX_PIXELS // 1_000_000} million"
-        ) from error
-    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
-        raise PictureRefused("is not a whole JPEG, PNG, WebP or GIF picture") from error
 
 
 def _store(data: bytes, sku: str, sha256: str, suffix: str) -> str:

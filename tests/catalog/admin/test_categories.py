@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from backend.catalog.models import Category, Characteristic, CharacteristicValue
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
-from tests.catalog.samples import make_product, make_tree, outline
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree, outline
 
 LIST = "/admin/catalog/category/"
 ADD = f"{LIST}add/"
@@ -21,7 +22,7 @@ class CategoryCase(AdminCase):
     def setUp(self) -> None:
         super().setUp()
         self.tree = make_tree(SHOP)
-        make_product(self.tree["Sencha"])
+        make_product(category=self.tree["Sencha"])
 
     def path(self, name: str, page: str = "change") -> str:
         return f"{LIST}{self.tree[name].pk}/{page}/"

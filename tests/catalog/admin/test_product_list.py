@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from backend.catalog.models import Product, ProductImage
 from tests.catalog.admin.pages import AdminCase
 from tests.catalog.derived import assert_listing_is_right
-from tests.catalog.samples import make_product, make_tree
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree
 
 LIST = "/admin/catalog/product/"
 
@@ -18,9 +19,11 @@ class ProductListCase(AdminCase):
     def setUp(self) -> None:
         super().setUp()
         self.tree = make_tree({"Tea": {"Green": {}}, "Coffee": {}})
-        self.sencha = make_product(self.tree["Green"], name="Sencha", sku="T-1", stock=10)
-        self.java = make_product(self.tree["Coffee"], name="Java", sku="C-1", stock=0, is_published=False)
-        self.mug = make_product(None, name="Mug", sku="M-1")
+        self.sencha = make_product(category=self.tree["Green"], name="Sencha", sku="T-1", stock=10)
+        self.java = make_product(
+            category=self.tree["Coffee"], name="Java", sku="C-1", stock=0, is_published=False
+        )
+        self.mug = make_product(category=None, name="Mug", sku="M-1")
 
     def names(self, **query: Any) -> list[str]:
         response = self.client.get(LIST, query)
@@ -150,7 +153,7 @@ class QueriesTest(AdminCase):
         for number in (1, 30):
             tree = make_tree({f"Tea {number}": {"Green": {}}})
             for _ in range(number):
-                product = make_product(tree["Green"])
+                product = make_product(category=tree["Green"])
                 ProductImage.objects.create(product=product, file="x.png", width=1, height=1, sha256="x")
             self.client.get(LIST)
             with CaptureQueriesContext(

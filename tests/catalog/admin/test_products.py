@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from unittest import mock
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import override_settings
@@ -9,7 +10,8 @@ from django.test import override_settings
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
-from tests.catalog.samples import make_product, make_tree
+from tests.catalog.factories import make_product
+from tests.catalog.trees import make_tree
 
 ADD = "/admin/catalog/product/add/"
 NO_INLINES = {
@@ -78,6 +80,15 @@ class AddProductTest(AdminCase):
                 assert message in "".join(errors[field]), errors
         assert Product.objects.count() == 1
 
+    def test_what_only_the_database_sees_is_a_message(self) -> None:
+        """The form was sent twice at once: its own check has not seen the other's product."""
+        make_product(sku="T-1")
+        with mock.patch.object(Product, "validate_unique"):
+            response = self.client.post(ADD, NEW)
+        assert response.status_code == 302
+        assert "Somebody else has just saved the same" in "".join(self.messages(response))
+        assert Product.objects.count() == 1
+
     def test_same_characteristic_twice(self) -> None:
         volume = Characteristic.objects.create(name="Volume")
         twice = NEW
@@ -96,9 +107,9 @@ class AddProductTest(AdminCase):
             ("a.png", b"hello", "not a whole JPEG, PNG, WebP or GIF"),
             ("a.png", broken, "not a whole JPEG, PNG, WebP or GIF"),
             ("a.png", b"", "empty"),
-            ("a.png", b"x" * (20 * 1024 * 1024 + 1), "at most 20 MB"),
+            ("a.png", b"x" * (20 * 1024 * 1024 + 1), "is larger than 20 MB"),
             ("a.bmp", picture("a.bmp", kind="BMP").read(), "not a whole JPEG, PNG, WebP or GIF"),
-            ("a.png", picture("a.png", size=(8000, 6400)).read(), "at most 50 million pixels"),
+            ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limit is 50 million"),
         ]:
             with self.subTest(name=name, message=message):
                 upload = inline("images", 0, file=SimpleUploadedFile(name, content), position="0")
@@ -118,7 +129,7 @@ class ChangeProductTest(AdminCase):
     def setUp(self) -> None:
         super().setUp()
         self.tree = make_tree({"Tea": {"Green": {}}})
-        self.product = make_product(self.tree["Green"], name="Sencha", stock=10)
+        self.product = make_product(category=self.tree["Green"], name="Sencha", stock=10)
         self.path = f"/admin/catalog/product/{self.product.pk}/change/"
 
     def open(self) -> dict[str, Any]:

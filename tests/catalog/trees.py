@@ -1,27 +1,9 @@
-"""Rows to test with."""
+"""Category trees to test with."""
 
-from decimal import Decimal
-from itertools import count
 from typing import Any
 
-from backend.catalog.models import Category, Product
+from backend.catalog.models import Category
 from backend.catalog.services import create_category
-
-_numbers = count(1)
-
-
-def make_product(category: Category | None = None, **fields: Any) -> Product:
-    """Save a published product with a sku and slug of its own."""
-    number = next(_numbers)
-    defaults = {
-        "sku": f"sku-{number}",
-        "slug": f"product-{number}",
-        "name": f"Product {number}",
-        "price": Decimal("10.00"),
-        "stock": 5,
-        "category": category,
-    }
-    return Product.objects.create(**defaults | fields)
 
 
 def make_tree(shape: dict[str, Any], parent: Category | None = None) -> dict[str, Category]:
