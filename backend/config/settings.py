@@ -33,7 +33,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "health_check",
-    "import_export",
     "mptt",
     "ninja",
     "strawberry_django",
