@@ -127,7 +127,7 @@ class PicturesTest(FeedTestCase):
 
     def test_limits(self) -> None:
         self.put("a.jpg", picture(size=(40, 30)))
-        with mock.patch.object(pictures, "MAX_PIXELS", 1000):
+        with mock.patch("backend.catalog.pictures.MAX_PIXELS", 1000):
             assert "has 40 × 30 pixels" in self.problem("a.jpg")
         with mock.patch.object(pictures, "MAX_BYTES", 100):
             assert "is larger than" in self.problem("a.jpg")
