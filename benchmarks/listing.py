@@ -59,7 +59,7 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
     """Return what is measured by name; each read checks what it gets."""
     from decimal import Decimal
 
-    from backend.catalog.selectors import ProductSort, list_products, read_category_tree, read_facets
+    from backend.catalog.selectors import ProductSort, list_products, read_counted_category_tree, read_facets
     from backend.core.pagination import Window
 
     def page(sort: ProductSort, after: str | None = None, **arguments: Any) -> Callable[[], Any]:
@@ -82,7 +82,7 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
         return last.cursors[0]
 
     def tree() -> None:
-        assert sum(read_category_tree().product_counts.values()) == 4 * size
+        assert sum(read_counted_category_tree().product_counts.values()) == 4 * size
 
     root = {"category": 1}
     cheap = {"price_min": Decimal(100), "price_max": Decimal(200)}

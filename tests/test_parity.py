@@ -1,5 +1,6 @@
 """The same cases through GraphQL and REST: equal products, equal refusals."""
 
+import base64
 import json
 from decimal import Decimal
 from typing import Any
@@ -43,6 +44,11 @@ def as_rest(product: dict[str, Any]) -> dict[str, Any]:
         "id": int(product["id"]),
         "category": category and category | {"id": int(category["id"])},
     }
+
+
+def forge(order: str, key: str) -> str:
+    """Make up a cursor of an order."""
+    return base64.urlsafe_b64encode(json.dumps([order, key, 1]).encode()).decode().rstrip("=")
 
 
 class ParityCase(TestCase):
@@ -210,6 +216,19 @@ class EqualRefusals(ParityCase):
             ({"sort": "name", "cursor": cursor_by_price}, "INVALID_CURSOR", ["after"], "cursor"),
             ({"cursor": "not a cursor"}, "INVALID_CURSOR", ["after"], "cursor"),
             ({"cursor": ""}, "INVALID_CURSOR", ["after"], "cursor"),
+            *(
+                ({"sort": sort, "cursor": forge(order, key)}, "INVALID_CURSOR", ["after"], "cursor")
+                for sort, order, key in [
+                    ("price", "PRICE_ASC", "1e-20000"),
+                    ("price", "PRICE_ASC", "NaN"),
+                    ("price", "PRICE_ASC", "1" * 30),
+                    ("name", "NAME", "\ud800"),
+                    ("name", "NAME", "\0"),
+                    ("newest", "NEWEST", "9999-12-31T23:59:59-23:59"),
+                    ("newest", "NEWEST", "2026-01-01T00:00:00"),
+                    ("popular", "POPULAR", "9" * 10),
+                ]
+            ),
             (
                 {"price_min": "5", "price_max": "4.99"},
                 "OUT_OF_RANGE",
@@ -220,6 +239,9 @@ class EqualRefusals(ParityCase):
             ({"price_max": "-1"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
             ({"price_min": "9" * 30}, "OUT_OF_RANGE", ["filter", "price", "min"], "price_min"),
             ({"price_max": "10000000000"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
+            ({"price_min": "1e-20000"}, "OUT_OF_RANGE", ["filter", "price", "min"], "price_min"),
+            ({"price_max": "10.005"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
+            ({"price_max": "1e400"}, "OUT_OF_RANGE", ["filter", "price", "max"], "price_max"),
             ({"price_min": "cheap"}, "INVALID", ["filter", "price", "min"], "price_min"),
             ({"price_min": "NaN"}, "INVALID", ["filter", "price", "min"], "price_min"),
             ({"price_max": "Infinity"}, "INVALID", ["filter", "price", "max"], "price_max"),
@@ -270,9 +292,12 @@ class EqualRefusals(ParityCase):
             {"limit": 100},
             {"price_min": "0", "price_max": "9999999999.99"},
             {"price_min": "5", "price_max": "5"},
+            {"price_min": "0e-20000", "price_max": "5.000"},
             {"search": "x" * 200},
             {"search": "a " * 12},
             {"characteristics": {"Color": ["red"] * 50}},
+            {"sort": "newest", "cursor": forge("NEWEST", "2026-01-01T00:00:00+23:59")},
+            {"sort": "newest", "cursor": forge("NEWEST", "2026-01-01T00:00:00+00:00:30.5")},
         ):
             with self.subTest(body):
                 graphql, rest = self.both(body)

@@ -1,5 +1,6 @@
 """The catalogue in GraphQL."""
 
+from collections.abc import Sequence
 from copy import copy
 from decimal import Decimal
 from typing import Annotated, cast
@@ -67,22 +68,41 @@ class Category:
     @strawberry_django.field(description="The categories right below.")
     def children(self, info: Info) -> "list[Category]":
         category = cast(models.Category, self)
-        return _pruned(_tree(info).children(category.pk), getattr(category, "_levels_below", None))
+        children = info.context.afford(_tree(info).children(category.pk))
+        return _pruned(children, getattr(category, "_levels_below", None))
 
     @strawberry_django.field(description="The path from the root to the parent: breadcrumbs.")
     def ancestors(self, info: Info) -> "list[Category]":
-        return cast("list[Category]", _tree(info).ancestors(cast(models.Category, self).pk))
+        ancestors = _tree(info).ancestors(cast(models.Category, self).pk)
+        return cast("list[Category]", info.context.afford(ancestors))
 
     @strawberry_django.field(description="How many products are in it and below.")
     def product_count(self, info: Info) -> int:
-        return _tree(info).product_counts[cast(models.Category, self).pk]
+        return info.context.once(selectors.read_counted_category_tree).product_counts[
+            cast(models.Category, self).pk
+        ]
 
 
 def _tree(info: Info) -> selectors.CategoryTree:
+    """Return the tree that this request has read, or read it without counts."""
+    counted = selectors.read_counted_category_tree
+    if info.context.has_read(counted):
+        return info.context.once(counted)
     return info.context.once(selectors.read_category_tree)
 
 
-def _pruned(categories: list[models.Category], levels: int | None) -> list[Category]:
+def _tree_as_selected(info: Info) -> selectors.CategoryTree:
+    """Read the tree with its counts if the query speaks of them: one query either way.
+
+    The text is asked, not `info.selected_fields`, which follows every path through nested fragments.
+    """
+    location = info._raw_info.operation.loc
+    if location is not None and "productCount" in location.source.body:
+        return info.context.once(selectors.read_counted_category_tree)
+    return _tree(info)
+
+
+def _pruned(categories: Sequence[models.Category], levels: int | None) -> list[Category]:
     """Return the categories, marked so that no more than so many levels of the tree are shown."""
     if levels is not None:
         categories = [copy(category) for category in categories] if levels > 0 else []
@@ -168,6 +188,9 @@ class CharacteristicFilter:
 
     name: str
     values: list[str]
+    unit: str | None = strawberry.field(
+        default=None, description="Tells characteristics of one name apart, as facets show them."
+    )
 
 
 @strawberry.input
@@ -181,12 +204,13 @@ class ProductFilter:
 
 
 def _wanted_values(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
-    """Return the accepted values by name."""
+    """Return the accepted values by "Name" or "Name (unit)"."""
     wanted: dict[str, list[str]] = {}
     for chosen in filters:
-        if chosen.name in wanted:
-            raise Invalid(f"{chosen.name!r} is filtered twice.", field="characteristics")
-        wanted[chosen.name] = chosen.values
+        label = f"{chosen.name} ({chosen.unit})" if chosen.unit else chosen.name
+        if label in wanted:
+            raise Invalid(f"{label!r} is filtered twice.", field="characteristics")
+        wanted[label] = chosen.values
     return wanted
 
 
@@ -241,7 +265,6 @@ class CatalogQuery:
             raise Invalid("Name the category by its id or its slug, not by both.", field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
-        backward = last is not None or before is not None
         with fields_named(_PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug else {})):
             products = selectors.list_products(
                 category=category_slug if category is None else parse_id(category),
@@ -251,7 +274,7 @@ class CatalogQuery:
                 in_stock=filter.in_stock,
                 characteristics=_wanted_values(filter.characteristics or []),
             )
-            window = Window.of(first=None if backward else first, after=after, last=last, before=before)
+            window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
             return ProductConnection(page=products.page(sort_by, window), products=products)
 
     @strawberry.field(description="The published product that exactly one of the arguments names.")
@@ -274,7 +297,7 @@ class CatalogQuery:
     ) -> list[Category]:
         if depth is not None and depth < 1:
             raise OutOfRange("The tree is shown at least one level deep.", field="depth")
-        return _pruned(_tree(info).children(None), depth)
+        return _pruned(_tree_as_selected(info).children(None), depth)
 
     @strawberry.field(description="The category that one of the arguments names.")
     def category(
@@ -282,7 +305,7 @@ class CatalogQuery:
     ) -> Category | None:
         if (id is None) == (slug is None):
             raise Invalid("Name the category by its id or its slug.", field="id")
-        tree = _tree(info)
+        tree = _tree_as_selected(info)
         return cast(
             "Category | None", tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import MinValueValidator
 from django.db import connection, models
@@ -95,17 +95,20 @@ class Category(MPTTModel):
         return self.name
 
 
-def _searchable(text: str | Cast, weight: str, config: str = SEARCH_CONFIG) -> SearchVector:
-    """Index a text by its words as `selectors.search` cuts a query: ё is е, and hyphens, slashes and
+def folded(text: str | Cast) -> Func:
+    """Write a text as `selectors.search` cuts a query into words: ё is е, and hyphens, slashes and
     underscores part words, where PostgreSQL would see numbers with a sign and file paths."""
-    folded = Func(
+    return Func(
         F(text) if isinstance(text, str) else text,
         Value("ёЁ-/_"),
         Value("еЕ   "),
         function="translate",
         output_field=models.TextField(),
     )
-    return SearchVector(folded, weight=weight, config=config)
+
+
+def _searchable(text: str | Cast, weight: str, config: str = SEARCH_CONFIG) -> SearchVector:
+    return SearchVector(folded(text), weight=weight, config=config)
 
 
 _CHARACTERISTIC_VALUES = Cast(
@@ -149,7 +152,7 @@ class Product(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search_vector"], name="product_search"),
-            GinIndex(fields=["name"], name="product_name_trigrams", opclasses=["gin_trgm_ops"]),
+            GinIndex(OpClass(folded("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
         ]
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 from ninja import Body, Query, Router, Schema
 from ninja.decorators import decorate_view
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, StrictInt
 
 from backend.catalog import models, selectors
 from backend.core.errors import Invalid, NotFound, fields_named
@@ -124,7 +124,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 class _Filters(Schema):
-    category: int | str | None = Field(None, description="Identifier or slug.")
+    category: StrictInt | str | None = Field(None, description="Identifier or slug.")
     include_subcategories: bool = True
     price_min: Decimal | None = Field(None, description="Inclusive.")
     price_max: Decimal | None = Field(None, description="Inclusive.")
@@ -143,7 +143,9 @@ class ProductsBody(_Filters):
     )
 
     characteristics: Annotated[dict[str, list[str]], BeforeValidator(_one_or_more)] = Field(
-        {}, description="Accepted values by name.", examples=[{"Color": ["red", "blue"], "Material": "wool"}]
+        {},
+        description="Accepted values by `Name` or `Name (unit)`.",
+        examples=[{"Color": ["red", "blue"], "Material": "wool"}],
     )
 
 
@@ -152,17 +154,23 @@ _EVERYTHING = ProductsBody.model_validate({})
 
 class ProductsQuery(_Filters):
     characteristics: list[str] = Field(
-        [], description="`Name:value`, repeated for more.", examples=[["Color:red", "Color:blue"]]
+        [],
+        description="`Name:value` or `Name (unit):value`, repeated for more.",
+        examples=[["Color:red", "Color:blue"]],
     )
 
 
+def _category_of(given: int | str | None) -> int | str | None:
+    """A text of digits is an identifier, unless some category has it for its slug."""
+    if isinstance(given, str) and given.isdigit() and not selectors.is_category_slug(given):
+        return parse_id(given)
+    return given
+
+
 def _page(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
-    category = filters.category
-    if isinstance(category, str):
-        category = parse_id(category) or category
     with fields_named(_PAGE_ARGUMENTS):
         products = selectors.list_products(
-            category=category,
+            category=_category_of(filters.category),
             include_subcategories=filters.include_subcategories,
             search=filters.search,
             price_min=filters.price_min,
@@ -197,6 +205,10 @@ def search_products(request: HttpRequest, payload: Body[ProductsBody] = _EVERYTH
 @decorate_view(_revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     """The same as `POST /products` with query parameters, and an `ETag` to revalidate by."""
+    for name in request.GET:
+        if name not in ProductsQuery.model_fields:
+            # A misspelt filter would list everything.
+            raise Invalid(f"There is no parameter {name[:100]!r}.", field=name[:100])
     characteristics: dict[str, list[str]] = {}
     for pair in payload.characteristics:
         name, colon, value = pair.partition(":")
@@ -222,7 +234,7 @@ def show_product(
 @decorate_view(_revalidated)
 def show_categories(request: HttpRequest) -> Any:
     """The whole tree, nested, with product counts."""
-    tree = selectors.read_category_tree()
+    tree = selectors.read_counted_category_tree()
 
     def nodes(parent_id: int | None) -> list[dict[str, Any]]:
         return [

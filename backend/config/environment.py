@@ -52,6 +52,8 @@ class Environment(BaseSettings):
     db_password: str = ""
     db_host: str = ""
     db_port: int = Field(default=5432, ge=1, le=65535)
+    # Seconds; 0 is no limit. The web processes have one of their own: see gunicorn.py.
+    db_statement_timeout: int = Field(default=0, ge=0, le=3600)
 
     # Embedded Valkey's database; parallel tests take one each.
     valkey_database: int = Field(default=0, ge=0)

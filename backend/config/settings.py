@@ -92,7 +92,8 @@ DATABASES = {
             "connect_timeout": 1,
             # How many of a word's three-letter pieces a name must share to be taken for a misspelling
             # of it: low enough for one wrong letter in a word of five, high enough to keep others out.
-            "options": "-c pg_trgm.word_similarity_threshold=0.5",
+            "options": "-c pg_trgm.word_similarity_threshold=0.5"
+            f" -c statement_timeout={ENV.db_statement_timeout}s",
         },
     }
 }

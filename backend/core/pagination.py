@@ -64,12 +64,14 @@ class Window:
         """Read Relay's four arguments.
 
         Raises:
-            Invalid: both directions are asked for.
+            Invalid: both directions are asked for, or `before` without `last`.
             OutOfRange: a size outside 1 to `MAX_PAGE_SIZE`.
         """
-        backward = last is not None or before is not None
-        if backward and (after is not None or (first is not None and last is not None)):
+        backward = last is not None
+        if backward and (first is not None or after is not None):
             raise Invalid("Page with first and after, or with last and before, not with both.", field="last")
+        if before is not None and not backward:
+            raise Invalid("A page before a cursor needs its size as last.", field="before")
         size = last if backward else first
         size = default if size is None else size
         if not 1 <= size <= MAX_PAGE_SIZE:

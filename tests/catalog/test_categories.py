@@ -2,7 +2,7 @@
 
 from django.test import TestCase
 
-from backend.catalog.selectors import category_path, read_category_tree
+from backend.catalog.selectors import category_path, read_category_tree, read_counted_category_tree
 from tests.catalog.factories import make_category, make_product
 from tests.clients import GraphQLClient, RestClient
 
@@ -20,7 +20,7 @@ class Tree(TestCase):
         make_product(category=cls.books, is_published=False)
 
     def test_counts_include_what_is_below(self) -> None:
-        counts = read_category_tree().product_counts
+        counts = read_counted_category_tree().product_counts
         self.assertEqual(
             [counts[node.pk] for node in (self.home, self.kitchen, self.mugs, self.books)], [3, 2, 2, 0]
         )
@@ -111,3 +111,28 @@ class Tree(TestCase):
             self.assertIsNone(graphql.data(query, unknown)["category"])
         for arguments in ({}, {"id": "1", "slug": "dom"}):
             self.assertEqual(graphql.error(query, arguments)["extensions"]["code"], "INVALID")
+
+    def test_walking_up_and_down_is_bounded(self) -> None:
+        """Each step up and down again multiplies the answer by the number of siblings."""
+        for number in range(20):
+            make_category(f"Shelf {number}", self.kitchen)
+        graphql = GraphQLClient()
+
+        def zigzag(steps: int) -> str:
+            return (
+                '{ category(slug: "kukhnia") { '
+                + "children { parent { " * steps
+                + "id "
+                + "} } " * steps
+                + "} }"
+            )
+
+        graphql.data(zigzag(3))
+        self.assertEqual(graphql.error(zigzag(4))["extensions"]["code"], "TOO_COMPLEX")
+        query = '{ category(slug: "kruzhki") { ' + "ancestors { children { " * 5 + "id " + "} } " * 5 + "} }"
+        self.assertEqual(graphql.error(query)["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_breadcrumbs_do_not_count_products(self) -> None:
+        with self.assertNumQueries(1) as queries:
+            GraphQLClient().data("{ categories { name children { ancestors { name } } } }")
+        self.assertNotIn("listingentry", queries[0]["sql"])

@@ -78,6 +78,17 @@ class FacetsCase(TestCase):
                             list_products(characteristics={**chosen, name: [value]}).total(), count
                         )
 
+    def test_units_tell_characteristics_of_one_name_apart(self) -> None:
+        for _ in range(3):
+            make_product(characteristics={"Weight (g)": "1"})
+        make_product(characteristics={"Weight (kg)": "1"})
+        facets = read_facets(list_products()).characteristics
+        weights = {facet.unit: facet.values[0].count for facet in facets if facet.name == "Weight"}
+        self.assertEqual(weights, {"g": 3, "kg": 1})
+        for unit, count in weights.items():
+            self.assertEqual(list_products(characteristics={f"Weight ({unit})": ["1"]}).total(), count)
+        self.assertEqual(list_products(characteristics={"Weight": ["1"]}).total(), 4)
+
     def test_nothing_matches(self) -> None:
         self.assertEqual(
             self.facets(price_min=Decimal(1000)),

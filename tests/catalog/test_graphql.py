@@ -62,7 +62,7 @@ class Products(TestCase):
     def test_ancestors_and_counts_of_a_page_are_one_query_more(self) -> None:
         query = """{
             products { nodes { category {
-                ancestors { name } children { name } parent { name } productCount
+                ancestors { name } children { name } parent { name }
             } } }
         }"""
         for _ in range(2):
@@ -122,6 +122,14 @@ class Products(TestCase):
         page = self.graphql.data(query, {"before": page["pageInfo"]["startCursor"]})["products"]
         self.assertEqual([node["name"] for node in page["nodes"]], ["p2", "p1"])
         self.assertFalse(page["pageInfo"]["hasPreviousPage"])
+
+    def test_a_page_has_one_direction(self) -> None:
+        query = "query($after: String) { products(first: 1, after: $after) { pageInfo { endCursor } } }"
+        cursor = self.graphql.data(query)["products"]["pageInfo"]["endCursor"]
+        for arguments in (f'first: 3, before: "{cursor}"', f'last: 3, after: "{cursor}"'):
+            with self.subTest(arguments):
+                error = self.graphql.error(f"{{ products({arguments}) {{ totalCount }} }}")
+                self.assertEqual(error["extensions"]["code"], "INVALID")
 
     def test_two_names_for_one_thing_are_refused(self) -> None:
         for arguments in (

@@ -60,10 +60,23 @@ class Products(TestCase):
                 self.assertIn("must-revalidate", first["Cache-Control"])
                 again = self.rest.get(path, **{"If-None-Match": first["ETag"]})
                 self.assertEqual((again.status_code, again.content), (304, b""))
+
+    def test_a_changed_price_shows_at_once(self) -> None:
+        before = self.rest.get("/products")
         self.product.price = 1
         self.product.save()
-        fresh = self.rest.get("/products", **{"If-None-Match": first["ETag"]})
-        self.assertEqual(fresh.json()["items"][0]["price"], "1.00")
+        after = self.rest.get("/products", **{"If-None-Match": before["ETag"]})
+        self.assertEqual(after.json()["items"][0]["price"], "1.00")
+
+    def test_a_slug_of_digits(self) -> None:
+        make_product("calendar", make_category("2024", slug="2024"))
+        self.assertEqual(self.rest.post("/products", {"category": "2024"}).json()["total"], 1)
+        self.assertEqual(self.rest.get("/products", {"category": self.category.pk}).json()["total"], 1)
+        self.assertEqual(self.rest.post("/products", {"category": True}).json()["code"], "INVALID")
+
+    def test_a_misspelt_parameter_is_refused(self) -> None:
+        problem = self.rest.get("/products", {"price_mim": "3"}).json()
+        self.assertEqual((problem["code"], problem["field"]), ("INVALID", "price_mim"))
 
     def test_an_address_that_does_not_exist(self) -> None:
         response = self.rest.get("/prodcuts")

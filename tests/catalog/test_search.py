@@ -5,31 +5,31 @@ import unittest
 from django.test import TestCase
 
 from backend.catalog.selectors import ProductSort, list_products
-from backend.catalog.selectors.search import parse_search
+from backend.catalog.selectors.search import parse_words
 from backend.core.errors import Invalid, TooLong
 from backend.core.pagination import Window
 from tests.catalog.factories import make_category, make_product
 
 
-class ParseSearch(unittest.TestCase):
+class ParseWords(unittest.TestCase):
     def test_words(self) -> None:
         self.assertEqual(
-            parse_search(" Ёлочный  T-shirt, 2.5 л/100 & <b>"),
+            parse_words(" Ёлочный  T-shirt, 2.5 л/100 & <b>"),
             ["елочный", "t", "shirt", "2.5", "л", "100", "b"],
         )
 
     def test_operators_are_text(self) -> None:
-        self.assertEqual(parse_search("a:* | !b <-> 'c' \\ (d"), list("abcd"))
+        self.assertEqual(parse_words("a:* | !b <-> 'c' \\ (d"), list("abcd"))
 
     def test_both_sides_of_the_limits(self) -> None:
-        self.assertEqual(len(parse_search("x" * 200)), 1)
-        self.assertEqual(len(parse_search("a " * 12)), 12)
+        self.assertEqual(len(parse_words("x" * 200)), 1)
+        self.assertEqual(len(parse_words("a " * 12)), 12)
         for text in ("x" * 201, "a " * 13):
             with self.assertRaises(TooLong):
-                parse_search(text)
+                parse_words(text)
         for text in ("", " ", "!?", "_"):
             with self.assertRaises(Invalid):
-                parse_search(text)
+                parse_words(text)
 
 
 class Search(TestCase):
@@ -76,6 +76,8 @@ class Search(TestCase):
 
     def test_typing_errors(self) -> None:
         self.assert_found("платте", "Летнее платье")
+        for search in ("елкаа", "зеленаяя", "зелёнаяя"):
+            self.assert_found(search, "Зелёная ёлка")
         self.assert_found("headfones", "Wireless headphones WH-1000")
         self.assert_found("runing shoess", "Running shoes")
 

@@ -48,6 +48,10 @@ class Limits(TestCase):
         self.assertEqual(self.graphql.error(long(2000))["extensions"]["code"], "TOO_LONG")
         self.assert_too_complex(long(2001))
 
+    def test_a_syntax_error_that_speaks_of_tokens_is_malformed(self) -> None:
+        error = self.graphql.error("{ categories { id } } tokens")
+        self.assertEqual(error["extensions"]["code"], "MALFORMED")
+
     def test_a_selection_that_is_too_much_to_compare(self) -> None:
         self.assert_too_complex("{ categories { " + "id " * 1990 + "} }")
 

@@ -62,7 +62,7 @@ class Windows(unittest.TestCase):
 
     def test_backward(self) -> None:
         self.assertEqual(Window.of(last=3, before="x"), Window(3, "x", backward=True))
-        self.assertEqual(Window.of(before="x"), Window(20, "x", backward=True))
+        self.assertEqual(Window.of(last=3), Window(3, None, backward=True))
 
     def test_sizes(self) -> None:
         for size in (1, MAX_PAGE_SIZE):
@@ -75,6 +75,11 @@ class Windows(unittest.TestCase):
                 self.assertEqual(raised.exception.field, name)
 
     def test_both_directions_are_refused(self) -> None:
-        for arguments in ({"first": 1, "last": 1}, {"after": "x", "last": 1}, {"after": "x", "before": "y"}):
+        for arguments in (
+            {"first": 1, "last": 1},
+            {"after": "x", "last": 1},
+            {"after": "x", "before": "y"},
+            {"before": "x"},
+        ):
             with self.subTest(arguments), self.assertRaises(Invalid):
                 Window.of(**arguments)

@@ -18,6 +18,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from django.conf import settings
+from django.db import connection
 from django.test import LiveServerTestCase
 
 # Two seconds for the answer, and what a busy machine adds to it.
@@ -90,7 +91,9 @@ class DatabaseDown(unittest.TestCase):
                         self.assertEqual((status, error["extensions"]["code"]), (503, "UNAVAILABLE"))
                         self.assertNotIn("127.0.0.1", error["message"])
                     with self.subTest("/health", silent=silent):
-                        self.assertEqual(ask(address + "/health/ready")[0], 503)
+                        for form in ("", "?format=text", "?format=rss"):
+                            answer = ask(address + "/health/ready" + form)
+                            self.assertEqual(answer, (503, {"database": "unavailable", "cache": "ok"}))
                         self.assertEqual(ask(address + "/health/live")[0], 200)
 
 
@@ -108,4 +111,19 @@ class RedisDown(LiveServerTestCase):
                 with self.subTest("/health", silent=silent):
                     status, answer = ask(address + "/health/ready")
                     self.assertEqual(status, 503)
-                    self.assertEqual([value for value in answer.values() if value == "OK"], ["OK"])
+                    self.assertEqual(answer, {"database": "ok", "cache": "unavailable"})
+
+
+class SlowQuery(LiveServerTestCase):
+    def test_a_query_that_takes_too_long_is_a_503(self) -> None:
+        with (
+            connection.cursor() as cursor,
+            shop(DB_STATEMENT_TIMEOUT="1", DB_NAME=settings.DATABASES["default"]["NAME"]) as address,
+        ):
+            cursor.execute("BEGIN; LOCK TABLE catalog_category")
+            try:
+                status, problem = ask(address + "/categories")
+            finally:
+                cursor.execute("ROLLBACK")
+            self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
+            self.assertEqual(ask(address + "/categories")[0], 200)

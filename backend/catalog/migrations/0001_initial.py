@@ -323,7 +323,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="product",
             index=django.contrib.postgres.indexes.GinIndex(
-                fields=["name"], name="product_name_trigrams", opclasses=["gin_trgm_ops"]
+                django.contrib.postgres.indexes.OpClass(
+                    models.Func(
+                        models.F("name"),
+                        models.Value("ёЁ-/_"),
+                        models.Value("еЕ   "),
+                        function="translate",
+                        output_field=models.TextField(),
+                    ),
+                    name="gin_trgm_ops",
+                ),
+                name="product_name_trigrams",
             ),
         ),
         migrations.AddConstraint(

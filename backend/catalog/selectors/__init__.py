@@ -1,6 +1,12 @@
 """What the catalogue can be asked. Everything here sees published products only."""
 
-from backend.catalog.selectors.categories import CategoryTree, category_path, read_category_tree
+from backend.catalog.selectors.categories import (
+    CategoryTree,
+    category_path,
+    is_category_slug,
+    read_category_tree,
+    read_counted_category_tree,
+)
 from backend.catalog.selectors.facets import Facets, read_facets
 from backend.catalog.selectors.listing import ProductList, ProductSort, list_products
 from backend.catalog.selectors.products import get_product
@@ -12,7 +18,9 @@ __all__ = [
     "ProductSort",
     "category_path",
     "get_product",
+    "is_category_slug",
     "list_products",
     "read_category_tree",
+    "read_counted_category_tree",
     "read_facets",
 ]

@@ -12,7 +12,11 @@ from backend.catalog.models import Category, ListingEntry
 
 @dataclass(frozen=True)
 class CategoryTree:
-    """Every category with the number of published products in it and below, in the staff's order."""
+    """Every category, in the staff's order.
+
+    Attributes:
+        product_counts: the number of published products in each and below; empty if not asked for.
+    """
 
     categories: Sequence[Category]
     product_counts: Mapping[int, int]
@@ -48,6 +52,11 @@ class CategoryTree:
 
 
 def read_category_tree() -> CategoryTree:
+    """Read the whole tree in one query, without counts, which cost as much as the shop is large."""
+    return CategoryTree(list(Category.objects.order_by("tree_id", "lft")), {})
+
+
+def read_counted_category_tree() -> CategoryTree:
     """Read the whole tree with its product counts in one query."""
     counted = (
         ListingEntry.objects.filter(ancestor_id=OuterRef("pk"))
@@ -66,3 +75,8 @@ def read_category_tree() -> CategoryTree:
 def category_path(category: Category | None) -> list[Category]:
     """Return the categories from the root down to this one, in one query; nothing for None."""
     return list(category.get_ancestors(include_self=True)) if category else []
+
+
+def is_category_slug(text: str) -> bool:
+    """Say whether a category has this slug."""
+    return bool(Category.objects.filter(slug=text).exists())

@@ -51,7 +51,7 @@ class Facets:
 
 
 def read_facets(products: ProductList) -> Facets:
-    """Count the facets of a list in four queries, whatever it holds; a search adds its own."""
+    """Count the facets of a list in four queries, whatever it holds."""
     price = (
         replace(products, price_min=None, price_max=None)
         .entries()
@@ -68,12 +68,11 @@ def read_facets(products: ProductList) -> Facets:
 def _characteristics(products: ProductList) -> list[CharacteristicFacet]:
     """One branch of a union for the characteristics nobody filters by, and one for each filtered."""
     chosen = products.characteristics
-    branches = [_count_values(products, ~Q(characteristic__name__in=list(chosen)))]
-    for name in chosen:
-        others = {other: values for other, values in chosen.items() if other != name}
-        branches.append(
-            _count_values(replace(products, characteristics=others), Q(characteristic__name=name))
-        )
+    filtered = [pk for wanted in chosen for pk in wanted.characteristic_ids]
+    branches = [_count_values(products, ~Q(characteristic_id__in=filtered))]
+    for wanted in chosen:
+        others = replace(products, characteristics=[other for other in chosen if other != wanted])
+        branches.append(_count_values(others, Q(characteristic_id__in=wanted.characteristic_ids)))
     rows = branches[0].union(*branches[1:], all=True) if chosen else branches[0]
     ordered = sorted(rows, key=lambda row: (*row[:4], -row[5], row[4]))
     facets = []

@@ -1,8 +1,9 @@
 """Lists of products: filtered, sorted and paged over the listing index."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -18,8 +19,9 @@ from backend.catalog.models import (
     ListingEntry,
     Product,
 )
-from backend.catalog.selectors.search import parse_search, search_entries
+from backend.catalog.selectors.search import Search, read_search
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
+from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, SortOrder, Window, read_page
 
 MAX_CHARACTERISTICS = 20
@@ -38,20 +40,21 @@ class ProductSort(StrEnum):
 
 
 def _parse_number(text: str) -> Decimal:
-    number = Decimal(text)
-    if not number.is_finite() or abs(number) > MAX_PRICE:
+    if not re.fullmatch(r"\d{1,10}(\.\d{1,6})?", text, re.ASCII):
         raise ValueError(text)
-    return number
+    return Decimal(text)
 
 
 def _parse_moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(text)
-    return moment
+    # PostgreSQL knows fewer offsets than Python does.
+    return moment.astimezone(UTC)
 
 
 def _parse_name(text: str) -> str:
+    text.encode()
     if "\0" in text:
         raise ValueError(text)
     return text
@@ -77,6 +80,14 @@ _ORDERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class WantedValues:
+    """Values of which a product must have one, of a characteristic: several where units differ."""
+
+    characteristic_ids: tuple[int, ...]
+    values: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProductList:
     """A list of products as it was asked for, every part of it checked; read by pages.
@@ -84,26 +95,26 @@ class ProductList:
     Attributes:
         category: whose products are listed, or None for the whole shop.
         include_subcategories: whether products below the category are listed too.
-        words: what to search for; empty for no search.
+        search: what to look for; None lists everything.
         price_min, price_max: inclusive bounds.
         in_stock: True for what can be bought now, False for what is sold out, None for both.
-        characteristics: for each named characteristic, the values of which one must be present.
+        characteristics: of each of these, one of the values must be present.
     """
 
     category: Category | None = None
     include_subcategories: bool = True
-    words: list[str] = field(default_factory=list)
+    search: Search | None = None
     price_min: Decimal | None = None
     price_max: Decimal | None = None
     in_stock: bool | None = None
-    characteristics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    characteristics: Sequence[WantedValues] = ()
 
     def entries(self) -> "QuerySet[ListingEntry]":
         """Return the listing entries that match, in no order."""
         return self._matching()[0]
 
     def page(self, sort: ProductSort | None, window: Window) -> Page[Product]:
-        """Read a page in two queries, three when searching.
+        """Read a page in two queries.
 
         Args:
             sort: the order; None is by relevance when searching, else newest first.
@@ -112,7 +123,7 @@ class ProductList:
             Invalid: relevance is asked for without a search.
             InvalidCursor: the window's cursor is not one of this order.
         """
-        sort = sort or (ProductSort.RELEVANCE if self.words else ProductSort.NEWEST)
+        sort = sort or (ProductSort.RELEVANCE if self.search else ProductSort.NEWEST)
         entries, relevance = self._matching()
         if sort is ProductSort.RELEVANCE:
             if relevance is None:
@@ -133,7 +144,7 @@ class ProductList:
         )
 
     def total(self) -> int:
-        """Count the products in one query, two when searching."""
+        """Count the products in one query."""
         return self.entries().count()
 
     def _matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
@@ -146,17 +157,17 @@ class ProductList:
             entries = entries.filter(price__lte=self.price_max)
         if self.in_stock is not None:
             entries = entries.filter(in_stock=self.in_stock)
-        for name, values in self.characteristics.items():
+        for wanted in self.characteristics:
             entries = entries.filter(
                 Exists(
                     CharacteristicValue.objects.filter(
-                        product_id=OuterRef("product_id"), characteristic__name=name, value__in=values
+                        product_id=OuterRef("product_id"),
+                        characteristic_id__in=wanted.characteristic_ids,
+                        value__in=wanted.values,
                     )
                 )
             )
-        if self.words:
-            return search_entries(entries, self.words)
-        return entries, None
+        return self.search.among(entries) if self.search else (entries, None)
 
 
 def list_products(
@@ -172,21 +183,20 @@ def list_products(
     """Check what is asked for and return the list, of which nothing has been read yet.
 
     Args:
-        category: identifier or slug of a category; None lists the whole shop.
+        category: a number is an identifier, a text a slug; None lists the whole shop.
         include_subcategories: whether the products below the category count as its own.
         search: words in Russian or English; typing errors are forgiven.
         price_min, price_max: inclusive bounds in the shop's currency.
         in_stock: keep what can be bought now (True) or what is sold out (False).
-        characteristics: accepted values by characteristic name: AND between names, OR within one.
+        characteristics: accepted values by "Name" or "Name (unit)": AND between names, OR within one.
 
     Raises:
         NotFound: the category or a characteristic does not exist.
-        OutOfRange: a price is negative, has too many digits, or the bounds are crossed.
-        TooLong, Invalid: see `parse_search`; or too many characteristics, or one without a value.
+        OutOfRange: a price is negative or too long on either side of the point, or the bounds are crossed.
+        TooLong, Invalid: see `read_search`; or too many characteristics, or one without a value.
     """
-    for name, price in [("price_min", price_min), ("price_max", price_max)]:
-        if price is not None and not (price.is_finite() and 0 <= price <= MAX_PRICE):
-            raise OutOfRange(f"A price is between 0 and {MAX_PRICE}.", field=name)
+    price_min = _check_price(price_min, field="price_min")
+    price_max = _check_price(price_max, field="price_max")
     if price_min is not None and price_max is not None and price_min > price_max:
         raise OutOfRange(
             f"The lowest price, {price_min}, is above the highest, {price_max}.", field="price_min"
@@ -194,25 +204,35 @@ def list_products(
     return ProductList(
         category=_find_category(category) if category is not None else None,
         include_subcategories=include_subcategories,
-        words=parse_search(search) if search is not None else [],
+        search=read_search(search) if search is not None else None,
         price_min=price_min,
         price_max=price_max,
         in_stock=in_stock,
-        characteristics=_check_characteristics(characteristics or {}),
+        characteristics=_find_characteristics(characteristics or {}),
     )
 
 
 def _find_category(key: int | str) -> Category:
-    named = Q(pk=key) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
+    named = Q(pk=parse_id(key)) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
     category: Category | None = Category.objects.filter(named).first()
     if category is None:
         raise NotFound(f"There is no category {str(key)[:100]!r}.", field="category")
     return category
 
 
-def _check_characteristics(wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+def _check_price(price: Decimal | None, *, field: str) -> Decimal | None:
+    if price is None:
+        return None
+    if not (price.is_finite() and 0 <= price <= MAX_PRICE):
+        raise OutOfRange(f"A price is between 0 and {MAX_PRICE}.", field=field)
+    if price != round(price, 2):
+        raise OutOfRange("A price has at most two decimals.", field=field)
+    return round(price, 2)
+
+
+def _find_characteristics(wanted: Mapping[str, Sequence[str]]) -> list[WantedValues]:
     if not wanted:
-        return {}
+        return []
     if len(wanted) > MAX_CHARACTERISTICS:
         raise TooLong(f"At most {MAX_CHARACTERISTICS} characteristics.", field="characteristics")
     for name, values in wanted.items():
@@ -224,8 +244,14 @@ def _check_characteristics(wanted: Mapping[str, Sequence[str]]) -> Mapping[str, 
             )
         if "\0" in name or any("\0" in value for value in values):
             raise Invalid("A text has no null characters.", field="characteristics")
-    known = set(Characteristic.objects.filter(name__in=wanted.keys()).values_list("name", flat=True))
+    by_label: dict[str, list[int]] = {}
+    names = {name.rpartition(" (")[0] for name in wanted} | set(wanted)
+    for characteristic in Characteristic.objects.filter(name__in=names):
+        by_label.setdefault(characteristic.name, []).append(characteristic.pk)
+        if characteristic.unit:
+            label = f"{characteristic.name} ({characteristic.unit})"
+            by_label.setdefault(label, []).append(characteristic.pk)
     for name in wanted:
-        if name not in known:
+        if name not in by_label:
             raise NotFound(f"There is no characteristic {name[:100]!r}.", field="characteristics")
-    return wanted
+    return [WantedValues(tuple(by_label[name]), values) for name, values in wanted.items()]

@@ -1,14 +1,7 @@
-"""Single products, and the loading that every list of products shares."""
-
-from django.db.models import QuerySet
+"""Single products."""
 
 from backend.catalog.models import Product
 from backend.core.errors import Invalid
-
-
-def for_display(products: "QuerySet[Product]") -> "QuerySet[Product]":
-    """Load what both APIs show of a product: its category with it, its pictures in one more query."""
-    return products.select_related("category").prefetch_related("images").defer("search_vector")
 
 
 def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
@@ -22,4 +15,5 @@ def get_product(*, id: int | None = None, slug: str | None = None, sku: str | No
         raise Invalid("Name the product by exactly one of id, slug and sku.", field="id")
     if "\0" in (slug or sku or ""):
         return None
-    return for_display(Product.objects.filter(is_published=True, **given)).first()
+    published = Product.objects.filter(is_published=True, **given)
+    return published.select_related("category").prefetch_related("images").defer("search_vector").first()

@@ -71,7 +71,9 @@ def _code_of(error: GraphQLError) -> ErrorCode:
     if isinstance(error, ValidationAbortedError):
         return ErrorCode.TOO_COMPLEX
     if isinstance(error, GraphQLSyntaxError):
-        return ErrorCode.TOO_COMPLEX if "tokens" in error.message else ErrorCode.MALFORMED
+        return (
+            ErrorCode.TOO_COMPLEX if "Document contains more than" in error.message else ErrorCode.MALFORMED
+        )
     return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))
 
 

@@ -35,7 +35,8 @@ class QueryLimits(SchemaExtension):
     """Refuses an operation that asks for too much, before anything is resolved.
 
     An object costs 1, a page of them `first` (or `last`) times what one item costs, a plain value
-    nothing. The cost is told in `extensions.cost`. Depth, aliases and mutations are counted in the
+    nothing. The cost is told in `extensions.cost`. Lists without a page size are counted while they
+    are resolved: see `Context.afford`. Depth, aliases and mutations are counted in the
     same walk, which stops at the first limit it meets: Strawberry's own limiters follow every path
     through nested fragments, and a short document can hold 2^100 of them.
     """
@@ -89,19 +90,19 @@ class _Walk:
     def check_mutations(self, selections: SelectionSetNode) -> None:
         count = sum(1 for _ in self._fields(selections, set()))
         if count > settings.GRAPHQL_MAX_MUTATIONS:
-            raise _too_complex(f"{count} mutations in one request, at most {settings.GRAPHQL_MAX_MUTATIONS}.")
+            raise too_complex(f"{count} mutations in one request, at most {settings.GRAPHQL_MAX_MUTATIONS}.")
 
     def visit(self, selections: SelectionSetNode, owner: GraphQLObjectType, times: int, depth: int) -> None:
         """Add up a selection on a type that is resolved so many times."""
         if depth > settings.GRAPHQL_MAX_DEPTH:
-            raise _too_complex(f"The query is more than {settings.GRAPHQL_MAX_DEPTH} levels deep.")
+            raise too_complex(f"The query is more than {settings.GRAPHQL_MAX_DEPTH} levels deep.")
         for node in self._fields(selections, set()):
             self.visited += 1
             self.aliases += node.alias is not None
             if self.aliases > settings.GRAPHQL_MAX_ALIASES:
-                raise _too_complex(f"The query has more than {settings.GRAPHQL_MAX_ALIASES} aliases.")
+                raise too_complex(f"The query has more than {settings.GRAPHQL_MAX_ALIASES} aliases.")
             if self.visited > settings.GRAPHQL_MAX_COST:
-                raise _too_complex("The query selects too many fields.")
+                raise too_complex("The query selects too many fields.")
             definition = owner.fields.get(node.name.value)
             if definition is None or node.selection_set is None:
                 continue
@@ -110,7 +111,7 @@ class _Walk:
                 inner_times = times * self._page_size(node, definition)
                 self.cost += inner_times
                 if self.cost > settings.GRAPHQL_MAX_COST:
-                    raise _too_complex(
+                    raise too_complex(
                         f"The query costs more than {settings.GRAPHQL_MAX_COST}. Ask for fewer items."
                     )
                 self.visit(node.selection_set, inner, inner_times, depth + 1)
@@ -136,9 +137,11 @@ class _Walk:
         """Return a page size as written; what is none is refused later, where it is used."""
         if isinstance(value, VariableNode):
             number = self.variables.get(value.name.value)
-            return number if isinstance(number, int) else 0
+            # GraphQL takes 31.0 for an integer too.
+            return int(number) if isinstance(number, int | float) and number > 0 else 0
         return max(0, int(value.value)) if isinstance(value, IntValueNode) else 0
 
 
-def _too_complex(message: str) -> GraphQLError:
+def too_complex(message: str) -> GraphQLError:
+    """Return the error that refuses a request for its size."""
     return GraphQLError(message, extensions={"code": ErrorCode.TOO_COMPLEX})

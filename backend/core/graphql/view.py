@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -15,6 +16,7 @@ from strawberry.types import ExecutionResult
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
 from backend.core.graphql.context import Context
 from backend.core.graphql.errors import render_error
+from backend.core.graphql.limits import too_complex
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
 
@@ -49,6 +51,13 @@ class GraphQLView(StrawberryGraphQLView):
         if not isinstance(parsed, dict):
             raise Malformed("A request is one JSON object with query, variables and operationName.")
         return parsed
+
+    def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        result = super().execute_single(*args, **kwargs)
+        if kwargs["context"].overspent:
+            message = f"The answer has more than {settings.GRAPHQL_MAX_COST} items in its lists."
+            return ExecutionResult(data=None, errors=[too_complex(message)])
+        return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
         response: GraphQLHTTPResponse = {"data": result.data}
