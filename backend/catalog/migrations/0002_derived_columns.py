@@ -10,10 +10,18 @@ yet (READ COMMITTED, which every connection of the shop uses):
 
 What keeps them free of deadlocks is the order in which a transaction may wait: characteristics lock,
 product rows in the order of their keys, value rows, listing lock. So the characteristics lock is taken
-before the statement locks any row. Selling is spared it: an update of `stock` or `popularity` alone
-takes no lock but its rows, and the shared listing lock when the product runs out or comes back. Moving
-a category locks no product, and takes the listing lock before the category's row, which the foreign
-key check of a product that is just being added would wait for.
+before the statement locks any row. The product of a value, though, is locked after the value: PostgreSQL
+locks a row that is changed or deleted before its BEFORE ROW triggers run, so no trigger can do it sooner.
+Who writes values locks their products first (`backend.catalog.models.lock_products`); who does not may
+deadlock, but loses nothing.
+
+Selling is spared the characteristics lock: an update of `stock` or `popularity` alone takes no lock but
+its rows, and the shared listing lock when the product runs out or comes back. It waits for those who
+write the same product, and a new name or unit of a characteristic is written into every product that has
+it; a new position only into those that show it in another place.
+
+Moving a category locks no product, and takes the listing lock before the category's row, which the
+foreign key check of a product that is just being added would wait for.
 """
 
 from django.db import migrations
@@ -204,24 +212,29 @@ $$;
 CREATE TRIGGER characteristics_kept BEFORE UPDATE OF characteristics ON catalog_product
 FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION catalog_keep_characteristics();
 
+-- What the products must show; what `manage.py check_categories` compares them with.
+CREATE FUNCTION catalog_expected_characteristics(products bigint[])
+RETURNS TABLE (product_id bigint, pairs jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT wanted.id, coalesce(
+        jsonb_agg(jsonb_build_array(c.name, v.value, c.unit) ORDER BY v.position, c.position, v.id)
+            FILTER (WHERE v.id IS NOT NULL),
+        '[]'
+    )
+    FROM unnest(products) AS wanted(id)
+    LEFT JOIN catalog_characteristicvalue v ON v.product_id = wanted.id
+    LEFT JOIN catalog_characteristic c ON c.id = v.characteristic_id
+    GROUP BY wanted.id
+$$;
+
 CREATE FUNCTION catalog_show_characteristics(products bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM catalog_product WHERE id = ANY(products) ORDER BY id FOR NO KEY UPDATE;
     UPDATE catalog_product p
     SET characteristics = shown.pairs
-    FROM (
-        SELECT wanted.id, coalesce(
-            jsonb_agg(jsonb_build_array(c.name, v.value, c.unit) ORDER BY v.position, c.position, v.id)
-                FILTER (WHERE v.id IS NOT NULL),
-            '[]'
-        ) AS pairs
-        FROM unnest(products) AS wanted(id)
-        LEFT JOIN catalog_characteristicvalue v ON v.product_id = wanted.id
-        LEFT JOIN catalog_characteristic c ON c.id = v.characteristic_id
-        GROUP BY wanted.id
-    ) AS shown
-    WHERE p.id = shown.id AND p.characteristics IS DISTINCT FROM shown.pairs;
+    FROM catalog_expected_characteristics(products) AS shown
+    WHERE p.id = shown.product_id AND p.characteristics IS DISTINCT FROM shown.pairs;
 END
 $$;
 
@@ -253,23 +266,35 @@ CREATE TRIGGER characteristic_values_deleted AFTER DELETE ON catalog_characteris
 REFERENCING OLD TABLE AS removed
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_characteristic_values_written();
 
-CREATE FUNCTION catalog_characteristic_renamed() RETURNS trigger
+-- Locks only the products that are to show something else, so that the others can be sold. Writers of
+-- values cannot choose so: two of them may each see that nothing changes, when both together change the
+-- order. Here the characteristics lock keeps them out. Runs once for all rows of the statement, so that
+-- the products of them all are locked in the order of their keys.
+CREATE FUNCTION catalog_characteristics_renamed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM catalog_show_characteristics(
-        ARRAY(SELECT product_id FROM catalog_characteristicvalue WHERE characteristic_id = NEW.id)
-    );
+    PERFORM catalog_show_characteristics(ARRAY(
+        SELECT p.id
+        FROM catalog_product p JOIN catalog_expected_characteristics(ARRAY(
+            SELECT DISTINCT v.product_id
+            FROM removed JOIN written USING (id)
+            JOIN catalog_characteristicvalue v ON v.characteristic_id = written.id
+            WHERE (removed.name, removed.unit, removed.position)
+                  IS DISTINCT FROM (written.name, written.unit, written.position)
+        )) AS shown ON shown.product_id = p.id
+        WHERE p.characteristics IS DISTINCT FROM shown.pairs
+    ));
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER characteristic_renamed AFTER UPDATE ON catalog_characteristic
-FOR EACH ROW WHEN ((OLD.name, OLD.unit, OLD.position) IS DISTINCT FROM (NEW.name, NEW.unit, NEW.position))
-EXECUTE FUNCTION catalog_characteristic_renamed();
+CREATE TRIGGER characteristics_renamed AFTER UPDATE ON catalog_characteristic
+REFERENCING NEW TABLE AS written OLD TABLE AS removed
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_characteristics_renamed();
 """
 
 DROP_CHARACTERISTICS = """
-DROP TRIGGER characteristic_renamed ON catalog_characteristic;
+DROP TRIGGER characteristics_renamed ON catalog_characteristic;
 DROP TRIGGER characteristic_values_deleted ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_updated ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_inserted ON catalog_characteristicvalue;
@@ -277,9 +302,10 @@ DROP TRIGGER characteristics_kept ON catalog_product;
 DROP TRIGGER product_about_to_change ON catalog_product;
 DROP TRIGGER characteristic_values_about_to_change ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_about_to_change ON catalog_characteristic;
-DROP FUNCTION catalog_characteristic_renamed();
+DROP FUNCTION catalog_characteristics_renamed();
 DROP FUNCTION catalog_characteristic_values_written();
 DROP FUNCTION catalog_show_characteristics(bigint[]);
+DROP FUNCTION catalog_expected_characteristics(bigint[]);
 DROP FUNCTION catalog_keep_characteristics();
 DROP FUNCTION catalog_hold_characteristics();
 """
