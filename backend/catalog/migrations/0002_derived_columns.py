@@ -199,19 +199,6 @@ BEFORE INSERT OR DELETE
 ON catalog_product
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
 
--- A writer that saves a whole product writes back the characteristics that it has read, which may
--- be old by then. Only the triggers of this migration change them, at a depth above 0.
-CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.characteristics := OLD.characteristics;
-    RETURN NEW;
-END
-$$;
-
-CREATE TRIGGER characteristics_kept BEFORE UPDATE OF characteristics ON catalog_product
-FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION catalog_keep_characteristics();
-
 -- What the products must show; what `manage.py check_categories` compares them with.
 CREATE FUNCTION catalog_expected_characteristics(products bigint[])
 RETURNS TABLE (product_id bigint, pairs jsonb)
@@ -226,6 +213,24 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN catalog_characteristic c ON c.id = v.characteristic_id
     GROUP BY wanted.id
 $$;
+
+-- A writer that saves a whole product writes back the characteristics that it has read, which may be old
+-- by then, or those of the product that it copies. The triggers below, at a depth above 0, write what is
+-- right; for anybody else it is put right here.
+CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.characteristics := (SELECT pairs FROM catalog_expected_characteristics(ARRAY[NEW.id]));
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER characteristics_not_copied BEFORE INSERT ON catalog_product
+FOR EACH ROW WHEN (NEW.characteristics <> '[]') EXECUTE FUNCTION catalog_keep_characteristics();
+
+CREATE TRIGGER characteristics_kept BEFORE UPDATE OF characteristics ON catalog_product
+FOR EACH ROW WHEN (pg_trigger_depth() = 0 AND OLD.characteristics <> NEW.characteristics)
+EXECUTE FUNCTION catalog_keep_characteristics();
 
 CREATE FUNCTION catalog_show_characteristics(products bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -299,14 +304,15 @@ DROP TRIGGER characteristic_values_deleted ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_updated ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_inserted ON catalog_characteristicvalue;
 DROP TRIGGER characteristics_kept ON catalog_product;
+DROP TRIGGER characteristics_not_copied ON catalog_product;
 DROP TRIGGER product_about_to_change ON catalog_product;
 DROP TRIGGER characteristic_values_about_to_change ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_about_to_change ON catalog_characteristic;
 DROP FUNCTION catalog_characteristics_renamed();
 DROP FUNCTION catalog_characteristic_values_written();
 DROP FUNCTION catalog_show_characteristics(bigint[]);
-DROP FUNCTION catalog_expected_characteristics(bigint[]);
 DROP FUNCTION catalog_keep_characteristics();
+DROP FUNCTION catalog_expected_characteristics(bigint[]);
 DROP FUNCTION catalog_hold_characteristics();
 """
 
