@@ -91,6 +91,12 @@ class Category(MPTTModel):
                 nulls_distinct=False,
                 violation_error_message="There is a category with this name beside it.",
             ),
+            # Longer cycles are refused by a trigger.
+            models.CheckConstraint(
+                condition=~models.Q(parent=models.F("id")),
+                name="category_not_below_itself",
+                violation_error_message="A category cannot stand below itself.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -89,6 +89,21 @@ $$;
 CREATE TRIGGER category_about_to_move BEFORE UPDATE OF parent_id ON catalog_category
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_listing();
 
+-- A cycle can be inserted too: foreign keys are checked at the end of the transaction.
+CREATE FUNCTION catalog_refuse_cycle() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.id IN (SELECT catalog_ancestors(NEW.parent_id)) THEN
+        RAISE EXCEPTION 'category % would stand below itself', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'category_not_below_itself';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER category_below_itself AFTER INSERT OR UPDATE OF parent_id ON catalog_category
+FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION catalog_refuse_cycle();
+
 -- Compares whole paths rather than trusting that only the part above NEW has changed: one statement
 -- may move several categories, even a parent below its child.
 CREATE FUNCTION catalog_move_category() RETURNS trigger
@@ -102,9 +117,6 @@ BEGIN
         SELECT c.id FROM catalog_category c JOIN subtree ON c.parent_id = subtree.id
     )
     SELECT array_agg(id) INTO moved FROM subtree;
-    IF NEW.parent_id = ANY(moved) THEN
-        RAISE EXCEPTION 'category % would stand below itself', NEW.id USING ERRCODE = 'check_violation';
-    END IF;
     WITH RECURSIVE path(category_id, ancestor_id) AS (
         SELECT category.id, category.id FROM unnest(moved) AS category(id)
         UNION
@@ -161,11 +173,13 @@ $$;
 
 DROP_LISTING = """
 DROP TRIGGER category_moved ON catalog_category;
+DROP TRIGGER category_below_itself ON catalog_category;
 DROP TRIGGER category_about_to_move ON catalog_category;
 DROP TRIGGER product_relisted ON catalog_product;
 DROP TRIGGER product_listed ON catalog_product;
 DROP FUNCTION catalog_expected_listing();
 DROP FUNCTION catalog_move_category();
+DROP FUNCTION catalog_refuse_cycle();
 DROP FUNCTION catalog_hold_listing();
 DROP FUNCTION catalog_list_product();
 DROP FUNCTION catalog_ancestors(bigint);
