@@ -28,8 +28,9 @@ SEARCH_CONFIG = "shop"
 # `ListingEntry.ancestor_id` of the rows that list the whole shop.
 WHOLE_SHOP = 0
 
-# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart; the
-# others are taken by the database functions of migration 0002, which says what for and in which order.
+# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart. The
+# others are taken by the database functions of migration 0002, which says what for and in which order,
+# and by `lock_listing` and `lock_products` where a transaction must have them sooner.
 TREE_LOCK_KEY = 7_203_001
 LISTING_LOCK_KEY = 7_203_002
 CHARACTERISTICS_LOCK_KEY = 7_203_003
@@ -54,8 +55,9 @@ def lock_listing() -> None:
 def lock_products(product_ids: Iterable[int]) -> set[int]:
     """Keep others from writing some products and their characteristics until commit.
 
-    To be called before anything of them is written, so that writers of the same product wait for
-    each other instead of deadlocking.
+    To be called before anything of them is written, all products of the transaction at once. Who
+    writes values without it deadlocks with others who write the product or its values, for the
+    database locks the product after the value. Deleting a product deletes its values, too.
 
     Returns:
         The identifiers of those that exist.
@@ -88,6 +90,12 @@ class Category(MPTTModel):
                 name="category_name_unique_among_siblings",
                 nulls_distinct=False,
                 violation_error_message="There is a category with this name beside it.",
+            ),
+            # Longer cycles are refused by a trigger.
+            models.CheckConstraint(
+                condition=~models.Q(parent=models.F("id")),
+                name="category_not_below_itself",
+                violation_error_message="A category cannot stand below itself.",
             ),
         ]
 
@@ -200,7 +208,8 @@ class Characteristic(models.Model):
 class CharacteristicValue(models.Model):
     """The value of one characteristic of one product.
 
-    A transaction that writes the product as well writes it, or locks it (`lock_products`), first.
+    A transaction that adds, changes or deletes values locks their products (`lock_products`) first,
+    unless it has just added these.
     """
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="characteristic_values")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.models import Category, Product, lock_listing, lock_products, lock_tree
-from backend.catalog.selectors.integrity import WRONG_ENTRIES
+from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
 
 Position = Literal["first-child", "last-child", "left", "right"]
@@ -179,6 +179,15 @@ def rebuild_listing() -> None:
             " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)"
             " SELECT * FROM catalog_expected_listing() WHERE product_id IN (SELECT product_id FROM relisted)"
         )
+
+
+@transaction.atomic
+def rebuild_characteristics() -> None:
+    """Write the characteristics anew of every product that shows others than its values make."""
+    with connection.cursor() as cursor:
+        cursor.execute(WRONG_CHARACTERISTICS)
+        products = sorted(lock_products([row[0] for row in cursor.fetchall()]))
+        cursor.execute("SELECT catalog_show_characteristics(%s)", [products])
 
 
 @transaction.atomic

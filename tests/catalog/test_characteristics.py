@@ -42,6 +42,27 @@ class CharacteristicsTest(TestCase):
         Product.objects.update(characteristics=[["Origin", "Mars", ""]])
         assert self.shown() == []
 
+    def test_a_copy_of_the_product_has_none(self) -> None:
+        CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
+        self.product.refresh_from_db()
+        self.product.pk, self.product.sku, self.product.slug = None, "copy", "copy"
+        self.product.save()
+        assert self.shown() == []
+
+    def test_products_made_or_renewed_in_bulk(self) -> None:
+        """As the feeds do: those that are there keep theirs, the others have none yet."""
+        CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
+        made_up = [["Origin", "Mars", ""]]
+        new = Product(sku="new", slug="new", name="New", price=1, characteristics=made_up)
+        Product.objects.bulk_create([new])
+        self.product.name, self.product.characteristics = "Renewed", made_up
+        for fields in (["name"], ["name", "characteristics"]):
+            Product.objects.bulk_create(
+                [self.product], update_conflicts=True, unique_fields=["id"], update_fields=fields
+            )
+            assert self.shown() == [["Origin", "Japan", ""]]
+        assert Product.objects.get(sku="new").characteristics == []
+
     def test_deleting_the_product(self) -> None:
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.delete()

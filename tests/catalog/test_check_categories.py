@@ -7,9 +7,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import TestCase
 
-from backend.catalog.models import Category, ListingEntry, Product
-from backend.catalog.selectors.integrity import find_listing_problems
-from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from backend.catalog.models import Category, Characteristic, ListingEntry, Product
+from backend.catalog.selectors.integrity import find_characteristics_problems, find_listing_problems
+from tests.catalog.derived import (
+    assert_characteristics_are_right,
+    assert_listing_is_right,
+    assert_tree_is_valid,
+)
 from tests.catalog.factories import make_product
 from tests.catalog.trees import make_tree, outline
 
@@ -38,18 +42,19 @@ class CheckCategoriesTest(TestCase):
         assert outline() == SHOP
         assert_tree_is_valid()
         assert_listing_is_right()
+        assert_characteristics_are_right()
 
     def test_all_is_well(self) -> None:
-        assert self.check() == "The category tree and the listing index are right.\n"
+        assert self.check() == ("The category tree, the listing index and the characteristics are right.\n")
 
     def test_wrong_numbers(self) -> None:
         Category.objects.filter(name="D").update(lft=4, level=3)
-        self.assert_found_and_mended("should be", "1 problems in the category tree, 0 in the listing index.")
+        self.assert_found_and_mended("should be", "Problems: 1 in the category tree, 0 in the listing index")
 
     def test_wrong_tree_id(self) -> None:
         tree_id = Category.objects.get(name="A").tree_id
         Category.objects.filter(name="E").update(tree_id=tree_id)
-        self.assert_found_and_mended("shares tree_id", "problems in the category tree")
+        self.assert_found_and_mended("shares tree_id", "in the category tree")
 
     def test_missing_surplus_and_outdated_entries(self) -> None:
         a, e = self.tree["A"].pk, self.tree["E"].pk
@@ -64,7 +69,7 @@ class CheckCategoriesTest(TestCase):
             f"missing entry: product {self.product.pk} under category {a}",
             f"surplus entry: product {self.product.pk} under category {e}",
         ]
-        self.assert_found_and_mended("entry", "0 problems in the category tree, 3 in the listing index.")
+        self.assert_found_and_mended("entry", "0 in the category tree, 3 in the listing index")
 
     def test_products_moved_while_triggers_were_off(self) -> None:
         with connection.cursor() as cursor:
@@ -72,7 +77,23 @@ class CheckCategoriesTest(TestCase):
             cursor.execute("SET session_replication_role = replica")
             Product.objects.update(category=self.tree["D"], name="Ёлка", stock=0)
             cursor.execute("SET session_replication_role = DEFAULT")
-        self.assert_found_and_mended("missing", "0 problems in the category tree")
+        self.assert_found_and_mended("missing", "0 in the category tree")
+
+    def test_characteristics_written_while_triggers_were_off(self) -> None:
+        copied = make_product()
+        renamed = make_product(characteristics={"Origin": "Japan"})
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET session_replication_role = replica")
+            Product.objects.filter(pk=copied.pk).update(characteristics=[["Origin", "Mars", ""]])
+            Characteristic.objects.update(name="Country")
+            cursor.execute("SET session_replication_role = DEFAULT")
+        assert find_characteristics_problems() == [
+            f'product {copied.pk}: shows the characteristics [["Origin", "Mars", ""]], should show []',
+            f'product {renamed.pk}: shows the characteristics [["Origin", "Japan", ""]],'
+            ' should show [["Country", "Japan", ""]]',
+        ]
+        self.assert_found_and_mended("shows", "0 in the listing index, 2 in the characteristics of products.")
 
     def test_cycle_is_reported_and_left_alone(self) -> None:
         with connection.cursor() as cursor:

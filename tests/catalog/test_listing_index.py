@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import psycopg2
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.test import TestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,6 +118,11 @@ KINDS = [
 numbers = st.integers(min_value=0, max_value=30)
 
 
+def constraint_of(error: IntegrityError) -> str | None:
+    assert isinstance(error.__cause__, psycopg2.Error)
+    return error.__cause__.diag.constraint_name
+
+
 class RandomEditsTest(HypothesisTestCase):
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from(KINDS), numbers, numbers, numbers), min_size=5, max_size=40))
@@ -131,7 +138,7 @@ class RandomEditsTest(HypothesisTestCase):
                 pass
             except IntegrityError as error:
                 # The database itself refuses what no service would have sent.
-                if "below itself" not in str(error):
+                if constraint_of(error) != "category_not_below_itself":
                     raise
             assert_listing_is_right()
         assert_tree_is_valid()
@@ -161,6 +168,23 @@ class SingleEditsTest(TestCase):
         with self.assertRaisesMessage(IntegrityError, "below itself"), transaction.atomic():
             Category.objects.filter(pk=self.tree["A"].pk).update(parent=self.tree["C"])
         assert_listing_is_right()
+
+    def test_database_refuses_a_cycle_that_is_inserted(self) -> None:
+        for rows in [[(901, 901)], [(901, 902), (902, 901)], [(901, 902), (902, 903), (903, 901)]]:
+            categories = [
+                Category(
+                    pk=pk, parent_id=parent, name=f"{pk}", slug=f"{pk}", tree_id=9, level=0, lft=1, rght=2
+                )
+                for pk, parent in rows
+            ]
+            for size in (1, len(rows)):
+                with (
+                    self.subTest(rows=rows, size=size),
+                    self.assertRaises(IntegrityError) as refusal,
+                    transaction.atomic(),
+                ):
+                    QuerySet(Category).bulk_create(categories, batch_size=size)
+                assert constraint_of(refusal.exception) == "category_not_below_itself"
 
     def test_stock_across_zero(self) -> None:
         for stock, in_stock in [(1, True), (0, False), (0, False), (3, True)]:

@@ -1,15 +1,21 @@
 """Values and names of characteristics are written at once, and every product shows them all."""
 
 import random
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
 
-from django.db import transaction
+import pytest
+from django.db import OperationalError, transaction
 from django.test import TransactionTestCase
 
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, lock_products
 from tests.catalog.derived import assert_characteristics_are_right
 from tests.catalog.factories import make_product
-from tests.concurrency.actors import PATIENCE, Actor, function_without, without_triggers
+from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers
 from tests.concurrency.crowds import run_together
+
+deadlock = pytest.raises(OperationalError, match="deadlock detected")
 
 
 class RaceCase(TransactionTestCase):
@@ -98,41 +104,154 @@ class RenameTest(RaceCase):
         assert_characteristics_are_right()
         assert self.shown() == ["Country"]
 
-    def test_selling_does_not_wait_for_those_who_edit_characteristics(self) -> None:
-        other = make_product()
+    def test_with_the_product_before_the_lock_they_deadlock(self) -> None:
+        with without_triggers(catalog_product="product_about_to_change"), deadlock:
+            self.save_product_and_value_during_a_rename()
+
+
+class SellDuringEditTest(RaceCase):
+    """Staff edit a characteristic of a product that shows "Origin" before "Grade"."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.add(self.origin)
+        self.add(self.grade)
+
+    def selling_waits_for(self, **edit: Any) -> bool:
         with Actor() as staff, Actor() as seller:
-            staff.do(self.rename)
-            seller.do(Product.objects.filter(pk=other.pk).update, stock=0)
-            seller.commit()
+            staff.do(Characteristic.objects.filter(pk=self.origin.pk).update, **edit)
+            sold = seller.start(Product.objects.filter(pk=self.product.pk).update, stock=0)
+            waited = not sold.done()
             staff.commit()
+            sold.result(PATIENCE)
+            seller.commit()
+        assert_characteristics_are_right()
+        return waited
+
+    def test_selling_does_not_wait_where_nothing_else_is_shown(self) -> None:
+        Characteristic.objects.filter(pk=self.grade.pk).update(position=9)
+        assert not self.selling_waits_for(position=5)
+        assert not self.selling_waits_for(is_facet=False)
+
+    def test_without_the_choice_of_products_it_waits(self) -> None:
+        Characteristic.objects.filter(pk=self.grade.pk).update(position=9)
+        guard = "WHERE p.characteristics IS DISTINCT FROM shown.pairs"
+        with function_without("catalog_characteristics_renamed", guard):
+            assert self.selling_waits_for(position=5)
+
+    def test_selling_waits_where_something_else_is_shown(self) -> None:
+        assert self.selling_waits_for(name="Country")
+        assert self.selling_waits_for(position=5)
+
+    def sell_two_products_while_two_characteristics_change(self) -> None:
+        """The statement changes Origin, which the second product has, before Grade, of the first."""
+        CharacteristicValue.objects.filter(characteristic=self.origin).delete()
+        second = make_product(characteristics={"Origin": "x"})
+        sell = "UPDATE catalog_product SET stock = 0 WHERE id = %s"
+        with Actor() as staff, Actor() as seller:
+            seller.do(execute, sell, self.product.pk)
+            edit = staff.start(execute, "UPDATE catalog_characteristic SET unit = 'new'")
+            assert not edit.done()
+            seller.do(execute, sell, second.pk)
+            seller.commit()
+            edit.result(PATIENCE)
+            staff.commit()
+
+    def test_products_are_locked_in_the_order_in_which_they_are_sold(self) -> None:
+        self.sell_two_products_while_two_characteristics_change()
+        assert_characteristics_are_right()
+
+    def test_in_another_order_they_deadlock(self) -> None:
+        with function_without("catalog_show_characteristics", "ORDER BY id", "ORDER BY id DESC"), deadlock:
+            self.sell_two_products_while_two_characteristics_change()
 
 
 class SaveTest(RaceCase):
-    def test_saving_a_product_keeps_a_value_written_meanwhile(self) -> None:
+    def save_during_a_value(self) -> None:
         with Actor() as first, Actor() as second:
             product = first.do(Product.objects.get, pk=self.product.pk)
             second.do(self.add, self.origin)
             second.commit()
             first.do(product.save)
             first.commit()
+
+    def test_saving_a_product_keeps_a_value_written_meanwhile(self) -> None:
+        self.save_during_a_value()
         assert self.shown() == ["Origin"]
 
-    def test_who_locks_the_product_first_does_not_deadlock(self) -> None:
-        value = self.add(self.origin)
+    def test_without_the_trigger_the_value_is_shown_no_more(self) -> None:
+        with without_triggers(catalog_product="characteristics_kept"):
+            self.save_during_a_value()
+        assert self.shown() == []
 
-        def edit(text: str) -> None:
-            assert lock_products([self.product.pk]) == {self.product.pk}
-            CharacteristicValue.objects.filter(pk=value.pk).update(value=text)
-            Product.objects.filter(pk=self.product.pk).update(name=text)
 
+class ValueWritersTest(RaceCase):
+    """Who writes values locks their products first, or waits for the product with the value in hand."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.values = [self.add(self.origin).pk, self.add(self.grade).pk]
+
+    def lock(self) -> None:
+        lock_products([self.product.pk])
+
+    def write(self, value: int, text: str) -> None:
+        CharacteristicValue.objects.filter(pk=value).update(value=text)
+
+    def rename(self) -> None:
+        Product.objects.filter(pk=self.product.pk).update(name="Renamed")
+
+    def race(self, start: Callable[[], None]) -> None:
+        """Start a transaction that ends with the second value, while another writes this value only."""
         with Actor() as first, Actor() as second:
-            first.do(edit, "first")
-            editing = second.start(edit, "second")
-            assert not editing.done()
+            first.do(self.lock)
+            first.do(start)
+            locking = second.start(self.lock)
+            writing = second.start(self.write, self.values[1], "second")
+            assert not writing.done()
+            first.do(self.write, self.values[1], "first")
             first.commit()
-            editing.result(PATIENCE)
+            locking.result(PATIENCE)
+            writing.result(PATIENCE)
             second.commit()
         assert_characteristics_are_right()
+        assert CharacteristicValue.objects.get(pk=self.values[1]).value == "second"
+
+    def test_product_and_value_against_the_value(self) -> None:
+        self.race(self.rename)
+
+    def test_product_and_value_deadlock_with_the_value_without_the_lock(self) -> None:
+        with mock.patch.object(self, "lock"), deadlock:
+            self.race(self.rename)
+
+    def test_two_values_against_the_second(self) -> None:
+        self.race(lambda: self.write(self.values[0], "first"))
+
+    def test_two_values_deadlock_with_the_second_without_the_lock(self) -> None:
+        with mock.patch.object(self, "lock"), deadlock:
+            self.race(lambda: self.write(self.values[0], "first"))
+
+    def delete_the_product_during_a_value(self) -> None:
+        """Django deletes the values of the product before the product."""
+        with Actor() as first, Actor() as second:
+            first.do(self.lock)
+            first.do(self.rename)
+            locking = second.start(self.lock)
+            deletion = second.start(self.product.delete)
+            assert not deletion.done()
+            first.do(self.write, self.values[0], "first")
+            first.commit()
+            locking.result(PATIENCE)
+            deletion.result(PATIENCE)
+            second.commit()
+        assert not Product.objects.exists()
+
+    def test_deleting_the_product(self) -> None:
+        self.delete_the_product_during_a_value()
+
+    def test_deleting_the_product_deadlocks_without_the_lock(self) -> None:
+        with mock.patch.object(self, "lock"), deadlock:
+            self.delete_the_product_during_a_value()
 
 
 class CrowdTest(TransactionTestCase):

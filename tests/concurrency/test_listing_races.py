@@ -85,7 +85,7 @@ class MoveBeforeProductTest(RaceCase):
 
 
 class PriceDuringMoveTest(RaceCase):
-    def test_entries_made_by_the_move_get_the_new_price(self) -> None:
+    def change_the_price_during_a_move(self) -> None:
         """The mover reads the price that is committed; the writer, who waits for it, writes the new one."""
         with Actor() as seller, Actor() as mover:
             mover.do(self.move_to, "B")
@@ -94,7 +94,16 @@ class PriceDuringMoveTest(RaceCase):
             mover.commit()
             change.result(PATIENCE)
             seller.commit()
+
+    def test_entries_made_by_the_move_get_the_new_price(self) -> None:
+        self.change_the_price_during_a_move()
         assert_listing_is_right()
+
+    def test_without_the_lock_they_keep_the_old_price(self) -> None:
+        """The writer waits for an entry that the mover deletes, too late to see the new ones."""
+        with function_without("catalog_list_product", SHARED_LOCK):
+            self.change_the_price_during_a_move()
+        assert actual_listing() != expected_listing()
 
 
 class DeadlockTest(RaceCase):
@@ -127,16 +136,28 @@ class DeadlockTest(RaceCase):
         ):
             self.move_in_sql_while_a_product_is_added()
 
-    def test_selling_out_while_a_category_moves(self) -> None:
+    def sell_out_while_a_category_moves(self) -> None:
         with Actor() as seller, Actor() as mover:
             seller.do(Product.objects.filter(pk=self.product.pk).update, stock=4)
-            mover.do(self.move_to, "B")
+            move = mover.start(self.move_to, "B")
             sold_out = seller.start(Product.objects.filter(pk=self.product.pk).update, stock=0)
             assert not sold_out.done()
+            move.result(PATIENCE)
             mover.commit()
             sold_out.result(PATIENCE)
             seller.commit()
+
+    def test_the_move_locks_no_product(self) -> None:
+        self.sell_out_while_a_category_moves()
         assert_listing_is_right()
+
+    def test_with_the_products_locked_by_the_move_they_deadlock(self) -> None:
+        lock = "BEGIN\nPERFORM 1 FROM catalog_product FOR NO KEY UPDATE;\n"
+        with (
+            function_without("catalog_move_category", "BEGIN\n", lock),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.sell_out_while_a_category_moves()
 
     def test_adding_a_category_holds_up_no_product(self) -> None:
         with Actor() as staff, Actor() as seller:
@@ -167,6 +188,19 @@ class DeleteCategoryTest(RaceCase):
             seller.commit()
             with pytest.raises(CategoryNotEmpty):
                 delete.result(PATIENCE)
+
+    def test_without_the_trigger_the_hidden_product_is_lost(self) -> None:
+        hidden = make_product(is_published=False)
+        with (
+            without_triggers(catalog_product="product_relisted"),
+            Actor() as seller,
+            Actor() as staff,
+        ):
+            seller.do(Product.objects.filter(pk=hidden.pk).update, category=self.tree["B"])
+            staff.do(delete_category, category_id=self.tree["B"].pk)
+            staff.commit()
+            with pytest.raises(IntegrityError):
+                seller.commit()
 
     def test_without_the_lock_the_product_is_lost(self) -> None:
         with mock.patch("backend.catalog.services.lock_listing"), Actor() as seller, Actor() as staff:

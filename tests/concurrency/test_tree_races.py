@@ -4,6 +4,7 @@ import random
 from unittest import mock
 
 import pytest
+from django.db import IntegrityError
 from django.test import TransactionTestCase
 
 from backend.catalog.models import Category
@@ -18,7 +19,7 @@ from backend.core.errors import ShopError
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.catalog.factories import make_product
 from tests.catalog.trees import make_tree, outline
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import PATIENCE, Actor, without_triggers
 from tests.concurrency.crowds import run_together
 
 no_lock = mock.patch("backend.catalog.services.lock_tree")
@@ -51,31 +52,55 @@ class TwoWritersTest(TransactionTestCase):
         with pytest.raises(AssertionError):
             assert_tree_is_valid()
 
-    def test_two_moves_into_each_other(self) -> None:
+    def two_moves_into_each_other(self) -> None:
         with Actor() as first, Actor() as second:
             first.do(self.move, "A", "B")
             move = second.start(self.move, "B", "A")
+            assert not move.done()
             first.commit()
-            with pytest.raises(CategoryBelowItself):
-                move.result(PATIENCE)
+            move.result(PATIENCE)
+            second.commit()
+
+    def test_second_of_two_moves_into_each_other_is_refused(self) -> None:
+        with pytest.raises(CategoryBelowItself):
+            self.two_moves_into_each_other()
         assert_tree_is_valid()
+
+    def test_without_the_lock_only_the_database_refuses_it(self) -> None:
+        with no_lock, pytest.raises(IntegrityError, match="below itself"):
+            self.two_moves_into_each_other()
+
+    def test_without_the_lock_and_the_trigger_there_is_a_cycle(self) -> None:
+        with no_lock, without_triggers(catalog_category="category_below_itself"):
+            self.two_moves_into_each_other()
+        assert Category.objects.get(name="A").parent == self.tree["B"]
+        assert Category.objects.get(name="B").parent == self.tree["A"]
+
+    def create_two_at_once(self, parent: str) -> Category:
+        """Create "New" in A, and another one, which is returned, before the first is committed."""
+        with Actor() as first, Actor() as second:
+            first.do(create_category, name="New", parent_id=self.tree["A"].pk)
+            creation = second.start(create_category, name="New", parent_id=self.tree[parent].pk)
+            assert not creation.done()
+            first.commit()
+            created: Category = creation.result(PATIENCE)
+            second.commit()
+        return created
 
     def test_same_name_at_once(self) -> None:
-        with Actor() as first, Actor() as second:
-            first.do(create_category, name="New", parent_id=self.tree["A"].pk)
-            creation = second.start(create_category, name="New", parent_id=self.tree["A"].pk)
-            first.commit()
-            with pytest.raises(CategoryNameTaken):
-                creation.result(PATIENCE)
+        with pytest.raises(CategoryNameTaken):
+            self.create_two_at_once("A")
 
     def test_same_slug_at_once(self) -> None:
-        with Actor() as first, Actor() as second:
-            first.do(create_category, name="New", parent_id=self.tree["A"].pk)
-            creation = second.start(create_category, name="New", parent_id=self.tree["B"].pk)
-            first.commit()
-            assert creation.result(PATIENCE).slug == "new-2"
-            second.commit()
+        assert self.create_two_at_once("B").slug == "new-2"
         assert_tree_is_valid()
+
+    def test_without_the_lock_name_and_slug_are_refused_by_the_database(self) -> None:
+        """It tells one of them only, without saying what is wrong to who has done nothing wrong."""
+        for parent in "AB":
+            with self.subTest(parent), no_lock, pytest.raises(IntegrityError, match="unique"):
+                self.create_two_at_once(parent)
+            Category.objects.filter(name="New").delete()
 
 
 class CrowdTest(TransactionTestCase):

@@ -316,6 +316,14 @@ class Migration(migrations.Migration):
                 violation_error_message="There is a category with this name beside it.",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="category",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("parent", models.F("id")), _negated=True),
+                name="category_not_below_itself",
+                violation_error_message="A category cannot stand below itself.",
+            ),
+        ),
         migrations.AddIndex(
             model_name="product",
             index=django.contrib.postgres.indexes.GinIndex(fields=["search_vector"], name="product_search"),

@@ -10,10 +10,18 @@ yet (READ COMMITTED, which every connection of the shop uses):
 
 What keeps them free of deadlocks is the order in which a transaction may wait: characteristics lock,
 product rows in the order of their keys, value rows, listing lock. So the characteristics lock is taken
-before the statement locks any row. Selling is spared it: an update of `stock` or `popularity` alone
-takes no lock but its rows, and the shared listing lock when the product runs out or comes back. Moving
-a category locks no product, and takes the listing lock before the category's row, which the foreign
-key check of a product that is just being added would wait for.
+before the statement locks any row. The product of a value, though, is locked after the value: PostgreSQL
+locks a row that is changed or deleted before its BEFORE ROW triggers run, so no trigger can do it sooner.
+Who writes values locks their products first (`backend.catalog.models.lock_products`); who does not may
+deadlock, but loses nothing.
+
+Selling is spared the characteristics lock: an update of `stock` or `popularity` alone takes no lock but
+its rows, and the shared listing lock when the product runs out or comes back. It waits for those who
+write the same product, and a new name or unit of a characteristic is written into every product that has
+it; a new position only into those that show it in another place.
+
+Moving a category locks no product, and takes the listing lock before the category's row, which the
+foreign key check of a product that is just being added would wait for.
 """
 
 from django.db import migrations
@@ -81,6 +89,21 @@ $$;
 CREATE TRIGGER category_about_to_move BEFORE UPDATE OF parent_id ON catalog_category
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_listing();
 
+-- A cycle can be inserted too: foreign keys are checked at the end of the transaction.
+CREATE FUNCTION catalog_refuse_cycle() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.id IN (SELECT catalog_ancestors(NEW.parent_id)) THEN
+        RAISE EXCEPTION 'category % would stand below itself', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'category_not_below_itself';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER category_below_itself AFTER INSERT OR UPDATE OF parent_id ON catalog_category
+FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION catalog_refuse_cycle();
+
 -- Compares whole paths rather than trusting that only the part above NEW has changed: one statement
 -- may move several categories, even a parent below its child.
 CREATE FUNCTION catalog_move_category() RETURNS trigger
@@ -94,9 +117,6 @@ BEGIN
         SELECT c.id FROM catalog_category c JOIN subtree ON c.parent_id = subtree.id
     )
     SELECT array_agg(id) INTO moved FROM subtree;
-    IF NEW.parent_id = ANY(moved) THEN
-        RAISE EXCEPTION 'category % would stand below itself', NEW.id USING ERRCODE = 'check_violation';
-    END IF;
     WITH RECURSIVE path(category_id, ancestor_id) AS (
         SELECT category.id, category.id FROM unnest(moved) AS category(id)
         UNION
@@ -153,11 +173,13 @@ $$;
 
 DROP_LISTING = """
 DROP TRIGGER category_moved ON catalog_category;
+DROP TRIGGER category_below_itself ON catalog_category;
 DROP TRIGGER category_about_to_move ON catalog_category;
 DROP TRIGGER product_relisted ON catalog_product;
 DROP TRIGGER product_listed ON catalog_product;
 DROP FUNCTION catalog_expected_listing();
 DROP FUNCTION catalog_move_category();
+DROP FUNCTION catalog_refuse_cycle();
 DROP FUNCTION catalog_hold_listing();
 DROP FUNCTION catalog_list_product();
 DROP FUNCTION catalog_ancestors(bigint);
@@ -191,18 +213,38 @@ BEFORE INSERT OR DELETE
 ON catalog_product
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
 
--- A writer that saves a whole product writes back the characteristics that it has read, which may
--- be old by then. Only the triggers of this migration change them, at a depth above 0.
+-- What the products must show; what `manage.py check_categories` compares them with.
+CREATE FUNCTION catalog_expected_characteristics(products bigint[])
+RETURNS TABLE (product_id bigint, pairs jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT wanted.id, coalesce(
+        jsonb_agg(jsonb_build_array(c.name, v.value, c.unit) ORDER BY v.position, c.position, v.id)
+            FILTER (WHERE v.id IS NOT NULL),
+        '[]'
+    )
+    FROM unnest(products) AS wanted(id)
+    LEFT JOIN catalog_characteristicvalue v ON v.product_id = wanted.id
+    LEFT JOIN catalog_characteristic c ON c.id = v.characteristic_id
+    GROUP BY wanted.id
+$$;
+
+-- A writer that saves a whole product writes back the characteristics that it has read, which may be old
+-- by then, or those of the product that it copies. The triggers below, at a depth above 0, write what is
+-- right; for anybody else it is put right here.
 CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.characteristics := OLD.characteristics;
+    NEW.characteristics := (SELECT pairs FROM catalog_expected_characteristics(ARRAY[NEW.id]));
     RETURN NEW;
 END
 $$;
 
+CREATE TRIGGER characteristics_not_copied BEFORE INSERT ON catalog_product
+FOR EACH ROW WHEN (NEW.characteristics <> '[]') EXECUTE FUNCTION catalog_keep_characteristics();
+
 CREATE TRIGGER characteristics_kept BEFORE UPDATE OF characteristics ON catalog_product
-FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION catalog_keep_characteristics();
+FOR EACH ROW WHEN (pg_trigger_depth() = 0 AND OLD.characteristics <> NEW.characteristics)
+EXECUTE FUNCTION catalog_keep_characteristics();
 
 CREATE FUNCTION catalog_show_characteristics(products bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -210,18 +252,8 @@ BEGIN
     PERFORM 1 FROM catalog_product WHERE id = ANY(products) ORDER BY id FOR NO KEY UPDATE;
     UPDATE catalog_product p
     SET characteristics = shown.pairs
-    FROM (
-        SELECT wanted.id, coalesce(
-            jsonb_agg(jsonb_build_array(c.name, v.value, c.unit) ORDER BY v.position, c.position, v.id)
-                FILTER (WHERE v.id IS NOT NULL),
-            '[]'
-        ) AS pairs
-        FROM unnest(products) AS wanted(id)
-        LEFT JOIN catalog_characteristicvalue v ON v.product_id = wanted.id
-        LEFT JOIN catalog_characteristic c ON c.id = v.characteristic_id
-        GROUP BY wanted.id
-    ) AS shown
-    WHERE p.id = shown.id AND p.characteristics IS DISTINCT FROM shown.pairs;
+    FROM catalog_expected_characteristics(products) AS shown
+    WHERE p.id = shown.product_id AND p.characteristics IS DISTINCT FROM shown.pairs;
 END
 $$;
 
@@ -253,34 +285,48 @@ CREATE TRIGGER characteristic_values_deleted AFTER DELETE ON catalog_characteris
 REFERENCING OLD TABLE AS removed
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_characteristic_values_written();
 
-CREATE FUNCTION catalog_characteristic_renamed() RETURNS trigger
+-- Locks only the products that are to show something else, so that the others can be sold. Writers of
+-- values cannot choose so: two of them may each see that nothing changes, when both together change the
+-- order. Here the characteristics lock keeps them out. Runs once for all rows of the statement, so that
+-- the products of them all are locked in the order of their keys.
+CREATE FUNCTION catalog_characteristics_renamed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM catalog_show_characteristics(
-        ARRAY(SELECT product_id FROM catalog_characteristicvalue WHERE characteristic_id = NEW.id)
-    );
+    PERFORM catalog_show_characteristics(ARRAY(
+        SELECT p.id
+        FROM catalog_product p JOIN catalog_expected_characteristics(ARRAY(
+            SELECT DISTINCT v.product_id
+            FROM removed JOIN written USING (id)
+            JOIN catalog_characteristicvalue v ON v.characteristic_id = written.id
+            WHERE (removed.name, removed.unit, removed.position)
+                  IS DISTINCT FROM (written.name, written.unit, written.position)
+        )) AS shown ON shown.product_id = p.id
+        WHERE p.characteristics IS DISTINCT FROM shown.pairs
+    ));
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER characteristic_renamed AFTER UPDATE ON catalog_characteristic
-FOR EACH ROW WHEN ((OLD.name, OLD.unit, OLD.position) IS DISTINCT FROM (NEW.name, NEW.unit, NEW.position))
-EXECUTE FUNCTION catalog_characteristic_renamed();
+CREATE TRIGGER characteristics_renamed AFTER UPDATE ON catalog_characteristic
+REFERENCING NEW TABLE AS written OLD TABLE AS removed
+FOR EACH STATEMENT EXECUTE FUNCTION catalog_characteristics_renamed();
 """
 
 DROP_CHARACTERISTICS = """
-DROP TRIGGER characteristic_renamed ON catalog_characteristic;
+DROP TRIGGER characteristics_renamed ON catalog_characteristic;
 DROP TRIGGER characteristic_values_deleted ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_updated ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_values_inserted ON catalog_characteristicvalue;
 DROP TRIGGER characteristics_kept ON catalog_product;
+DROP TRIGGER characteristics_not_copied ON catalog_product;
 DROP TRIGGER product_about_to_change ON catalog_product;
 DROP TRIGGER characteristic_values_about_to_change ON catalog_characteristicvalue;
 DROP TRIGGER characteristic_about_to_change ON catalog_characteristic;
-DROP FUNCTION catalog_characteristic_renamed();
+DROP FUNCTION catalog_characteristics_renamed();
 DROP FUNCTION catalog_characteristic_values_written();
 DROP FUNCTION catalog_show_characteristics(bigint[]);
 DROP FUNCTION catalog_keep_characteristics();
+DROP FUNCTION catalog_expected_characteristics(bigint[]);
 DROP FUNCTION catalog_hold_characteristics();
 """
 

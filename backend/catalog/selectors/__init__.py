@@ -1,4 +1,5 @@
-"""What the catalogue can be asked. Everything here sees published products only."""
+"""What the catalogue can be asked. Everything exported here sees published products only; the checks
+in `integrity` see them all."""
 
 from backend.catalog.selectors.categories import (
     CategoryTree,

@@ -1,4 +1,5 @@
-"""What is wrong with the category tree and the listing index: nothing, unless written to past the rules."""
+"""What is wrong with the category tree, the listing index and the characteristics shown: nothing, unless
+they were written to past the rules."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,15 @@ FROM catalog_expected_listing() e FULL JOIN catalog_listingentry l USING (ancest
 WHERE (e.price, e.name_key COLLATE "C", e.created_at, e.popularity, e.in_stock)
       IS DISTINCT FROM (l.price, l.name_key, l.created_at, l.popularity, l.in_stock)
 ORDER BY product_id, ancestor_id
+"""
+
+# One row for each product that shows other characteristics than its values make.
+WRONG_CHARACTERISTICS = """
+SELECT p.id, p.characteristics, e.pairs
+FROM catalog_product p
+JOIN catalog_expected_characteristics(ARRAY(SELECT id FROM catalog_product)) e ON e.product_id = p.id
+WHERE p.characteristics <> e.pairs
+ORDER BY p.id
 """
 
 
@@ -76,4 +86,14 @@ def find_listing_problems() -> list[str]:
             f"{problem} entry: product {product_id} under "
             + (f"category {ancestor_id}" if ancestor_id else "the whole shop")
             for ancestor_id, product_id, problem in cursor.fetchall()
+        ]
+
+
+def find_characteristics_problems() -> list[str]:
+    """Compare the characteristics shown with the values; one line for each product that differs."""
+    with connection.cursor() as cursor:
+        cursor.execute(WRONG_CHARACTERISTICS)
+        return [
+            f"product {product_id}: shows the characteristics {actual}, should show {expected}"
+            for product_id, actual, expected in cursor.fetchall()
         ]
