@@ -102,20 +102,49 @@ def _marked(data_dir: str) -> Iterator[psutil.Process]:
             yield process
 
 
-def stop_leftovers(data_dir: Path) -> int:
-    """Stop what a killed run left behind in ``data_dir`` and return how many processes that were."""
+def stop_leftovers(data_dir: Path, *, patience: float = 20) -> int:
+    """Stop what a killed run left behind in ``data_dir`` and return how many processes that were.
+
+    Arguments:
+        patience: the seconds they have before they are killed; a killed one has a quarter of it.
+
+    Raises:
+        EmbeddedError: some of them live on.
+    """
     found = leftovers(data_dir)
     servers = [process for process in found if process.name() == "postgres"]
     others = [process for process in found if process not in servers]
     for group, sign in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
         for process in group:
             _send(process, sign)
-        for process in psutil.wait_procs(group, timeout=20)[1]:
+        for process in _alive(group, patience):
             _send(process, signal.SIGKILL)
-        psutil.wait_procs(group, timeout=5)
+        # Two servers on the same files destroy them: PostgreSQL's own guard against that is about to be removed.
+        if survivors := _alive(group, patience / 4):
+            listed = ", ".join(f"{process.pid} ({process.name()})" for process in survivors)
+            raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {listed}.")
     return len(found)
 
 
+def _alive(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
+    # Wait for them to end, and return those that have not. A zombie has: it uses no files any more, and
+    # where nobody collects it (a container without an init process) it stays for ever.
+    deadline = time.monotonic() + patience
+    while alive := [process for process in processes if _uses_files(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return alive
+
+
+def _uses_files(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _send(process: psutil.Process, sign: signal.Signals) -> None:
-    with suppress(psutil.NoSuchProcess):
+    # Whoever may not be told is found alive afterwards.
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         process.send_signal(sign)
