@@ -21,9 +21,7 @@ def leftover(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_leftover_that_heeds_no_signal_is_killed(
-    tmp_path: Path, leftover: subprocess.Popen[bytes]
-) -> None:
+def test_leftover_that_heeds_no_signal_is_killed(tmp_path: Path, leftover: subprocess.Popen[bytes]) -> None:
     # Nobody has collected it yet, and in a container without an init process nobody ever does.
     assert processes.stop_leftovers(tmp_path, patience=0.1) == 1
     assert psutil.Process(leftover.pid).status() == psutil.STATUS_ZOMBIE
