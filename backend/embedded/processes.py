@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -81,27 +81,6 @@ def stop(running: Collection[subprocess.Popen[bytes]], sign: signal.Signals, *, 
             process.wait()
 
 
-def leftovers(data_dir: Path) -> list[psutil.Process]:
-    """Return the processes of ``data_dir`` that no longer have a runner, PostgreSQL's last."""
-    ours = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
-    marked = [process for process in _marked(str(data_dir)) if process.pid not in ours]
-    return sorted(marked, key=lambda process: process.name() == "postgres")
-
-
-def _marked(data_dir: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            # PostgreSQL writes its title over its environment, but it works inside its data directory.
-            if process.name() == "postgres":
-                found = process.cwd() == os.path.join(data_dir, "postgres")
-            else:
-                found = process.environ().get(MARKER) == data_dir
-        except psutil.Error:
-            continue
-        if found:
-            yield process
-
-
 def stop_leftovers(data_dir: Path, *, patience: float = 20) -> int:
     """Stop what a killed run left behind in ``data_dir`` and return how many processes that were.
 
@@ -111,19 +90,37 @@ def stop_leftovers(data_dir: Path, *, patience: float = 20) -> int:
     Raises:
         EmbeddedError: some of them live on.
     """
-    found = leftovers(data_dir)
-    servers = [process for process in found if process.name() == "postgres"]
-    others = [process for process in found if process not in servers]
+    servers, others = _leftovers(data_dir)
+    # PostgreSQL last: the others use it.
     for group, sign in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
         for process in group:
             _send(process, sign)
         for process in _alive(group, patience):
             _send(process, signal.SIGKILL)
-        # Two servers on the same files destroy them: PostgreSQL's own guard against that is about to be removed.
+        # PostgreSQL's own guard against a second server on its files is about to be removed.
         if survivors := _alive(group, patience / 4):
-            listed = ", ".join(f"{process.pid} ({process.name()})" for process in survivors)
-            raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {listed}.")
-    return len(found)
+            numbers = ", ".join(str(process.pid) for process in survivors)
+            raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {numbers}.")
+    return len(servers) + len(others)
+
+
+def _leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    # The processes of ``data_dir`` that no longer have a runner: PostgreSQL's, and the others.
+    ours = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
+    servers, others = [], []
+    for process in psutil.process_iter():
+        if process.pid in ours:
+            continue
+        try:
+            # PostgreSQL writes its title over its environment, but it works inside its data directory.
+            if process.name() == "postgres":
+                if process.cwd() == str(data_dir / "postgres"):
+                    servers.append(process)
+            elif process.environ().get(MARKER) == str(data_dir):
+                others.append(process)
+        except psutil.Error:
+            continue
+    return servers, others
 
 
 def _alive(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
@@ -139,7 +136,7 @@ def _alive(processes: list[psutil.Process], patience: float) -> list[psutil.Proc
 
 def _uses_files(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

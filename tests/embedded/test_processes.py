@@ -35,5 +35,5 @@ def test_leftover_that_cannot_be_stopped_is_said(
 
     monkeypatch.setattr(psutil.Process, "send_signal", refuse)
 
-    with pytest.raises(processes.EmbeddedError, match=rf"cannot be stopped: {leftover.pid} \(python"):
+    with pytest.raises(processes.EmbeddedError, match=rf"cannot be stopped: {leftover.pid}\."):
         processes.stop_leftovers(tmp_path, patience=0.1)
