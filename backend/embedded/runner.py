@@ -150,8 +150,6 @@ def _not_ready() -> str | None:
         with urllib.request.urlopen(question, timeout=10):  # noqa: S310 (always http)
             return None
     except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return None
         return f"/health/ready answers {error.code} {error.read(500).decode(errors='replace')}"
     except OSError as error:
         return str(error)
