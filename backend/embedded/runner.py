@@ -18,6 +18,8 @@ from django.conf import settings
 
 from backend.embedded import console, first_run, processes, services
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def up() -> int:
     """Run the shop until Ctrl-C, SIGTERM or the end of one of its processes, and leave no process behind.
@@ -29,8 +31,10 @@ def up() -> int:
         EmbeddedError: it already runs, the port is taken or a service cannot be started.
     """
     data_dir: Path = settings.ENV.data_dir
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sign, _interrupt)
+    for sign in _STOPPING:
+        # Under nohup the terminal may close.
+        if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
+            signal.signal(sign, _interrupt)
     try:
         with services.claim(data_dir, _url()):
             _check_port()
@@ -45,7 +49,7 @@ def up() -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # Once: the clean-up that follows is not interrupted again.
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for sign in _STOPPING:
         signal.signal(sign, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -152,6 +152,28 @@ class TestOneDataDirectory:
 
         assert running.wait_for_end() == 1
         assert "Valkey has ended" in running.log.read_text()
+    def test_closed_terminal_stops_it(self, stopped: Shop) -> None:
+        stopped.start()
+        stopped.wait_for("Starting PostgreSQL")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGHUP)
+
+        assert stopped.wait_for_end() == 0
+        assert "Preparing the database" not in stopped.log.read_text()
+
+    def test_closed_terminal_does_not_stop_it_under_nohup(self, stopped: Shop) -> None:
+        stopped.start("nohup", sys.executable, "-m", "backend.embedded", "up")
+        stopped.wait_for("Starting PostgreSQL")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGHUP)
+
+        stopped.wait_for("Preparing the database")
+        stopped.runner.terminate()
+        assert stopped.wait_for_end() == 0
+        assert not stopped.processes()
+
         assert not running.processes()
 
     def test_down_stops_it(self, running: Shop) -> None:
