@@ -161,13 +161,15 @@ def _not_ready() -> str | None:
 
 def _welcome() -> str:
     url = _url()
+    # The log is kept and passed on: the password stands in the file alone.
     login = first_run.staff_login_file(settings.ENV.data_dir)
+    login_hint = f"   {first_run.STAFF_EMAIL}, password in {login}" if login.exists() else ""
     lines = [
         "The shop is ready; Ctrl-C stops it.",
         f"  GraphiQL   {url}/graphql",
         f"  Swagger    {url}/docs",
         f"  REST       curl '{url}/products?limit=3'",
-        f"  Admin      {url}/admin/" + (f"   {login.read_text().strip()}" if login.exists() else ""),
+        f"  Admin      {url}/admin/{login_hint}",
     ]
     if settings.EMBED_MAIL:
         lines.append(f"  Mails      {settings.ENV.data_dir / 'mail'}")

@@ -56,7 +56,8 @@ class TestOneDataDirectory:
         for path in ("/graphql", "/docs", "/admin/", "/products?limit=3"):
             assert f"http://localhost:{running.port}{path}" in log
         email, password = (running.data_dir / "admin.txt").read_text().split()
-        assert f"{email} {password}" in log
+        assert f"{email}, password in {running.data_dir / 'admin.txt'}" in log
+        assert password not in log
         assert (running.data_dir / "admin.txt").stat().st_mode & 0o777 == 0o600
         with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/admin/login/") as page:
             assert page.status == 200
