@@ -45,6 +45,15 @@ def running(data: Shop) -> Shop:
 
 
 @pytest.fixture
+def complete(data: Shop) -> Shop:
+    """The same with all its processes, ready or not."""
+    if not data.processes():
+        data.start()
+        data.wait_for("Listening at")
+    return data
+
+
+@pytest.fixture
 def stopped(data: Shop) -> Shop:
     """The same, not running."""
     if data.processes():
@@ -174,22 +183,22 @@ class TestOneDataDirectory:
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
 
-    def test_dead_service_stops_the_shop(self, running: Shop) -> None:
-        [server] = running.processes("valkey-server")
+    def test_dead_service_stops_the_shop(self, complete: Shop) -> None:
+        [server] = complete.processes("valkey-server")
         server.kill()
 
-        assert running.wait_for_end() == 1
-        assert "Valkey has ended" in running.log.read_text()
-        assert not running.processes()
+        assert complete.wait_for_end() == 1
+        assert "Valkey has ended" in complete.log.read_text()
+        assert not complete.processes()
 
-    def test_down_stops_what_a_killed_runner_left(self, running: Shop) -> None:
-        assert running.runner
-        running.runner.kill()
-        running.runner.wait()
+    def test_down_stops_what_a_killed_runner_left(self, complete: Shop) -> None:
+        assert complete.runner
+        complete.runner.kill()
+        complete.runner.wait()
 
-        running.embedded("down")
+        complete.embedded("down")
 
-        assert not running.processes()
+        assert not complete.processes()
 
 
 def test_taken_port_is_said(shop: Shop) -> None:
