@@ -58,7 +58,7 @@ chromium:
 	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
 	else \
-		echo "The browser tests need Chromium: install the package chromium."; \
+		echo "The browser tests need Chromium: install the package chromium."; exit 1; \
 	fi
 
 .venv/runtime: requirements/base.txt requirements/embedded.txt

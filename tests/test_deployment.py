@@ -142,6 +142,19 @@ def test_mail_is_encrypted_unless_a_development_shop_has_no_password(
     assert Environment(_env_file=None).smtp_security == expected
 
 
+def test_a_shop_behind_tls_speaks_for_its_own_host_alone() -> None:
+    code = """
+import django
+from django.test import Client
+django.setup()
+answer = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.org"}).get("/health/live")
+print(answer.status_code, answer["Strict-Transport-Security"])
+"""
+    real = {**REAL, "OBJECT_STORAGE_SECRET_KEY": "s", "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
+    done = run([sys.executable, "-c", code], **real, BEHIND_TLS_PROXY="true")
+    assert done.stdout.strip() == "200 max-age=31536000", done.stderr
+
+
 # docker-compose.yml
 
 

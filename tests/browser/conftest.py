@@ -44,7 +44,7 @@ def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
     """
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("there is no Chromium here (the package chromium)")
+        pytest.fail("there is no Chromium here: install the package chromium")
     settings.ALLOWED_HOSTS = [HOST]
     origin = f"http://{HOST}:{urlsplit(live_server.url).port}"
 

@@ -1,12 +1,16 @@
 """The sample catalogue: its feed says what an importer expects, and its pictures draw themselves."""
 
+import os
 import re
+import shutil
 import tempfile
 import unittest
 from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
+import pytest
 from PIL import Image
 
 from backend.catalog.sample.drawings import DRAWINGS
@@ -109,17 +113,15 @@ class FeedTests(unittest.TestCase):
 
 
 class PictureTests(unittest.TestCase):
-    directory: Path
-    drawn: int
     rows: list[dict[str, str]]
 
     @classmethod
     def setUpClass(cls) -> None:
-        temporary = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(temporary.cleanup)
-        cls.directory = Path(temporary.name) / "absent" / "pictures"
         cls.rows = read_feed()
-        cls.drawn = draw_pictures(cls.directory)
+
+    @pytest.fixture(autouse=True)
+    def use_sample_pictures(self, sample_pictures: Path) -> None:
+        self.directory = sample_pictures
 
     def test_the_feed_uses_every_drawing_and_asks_for_no_unknown_one_nor_colour(self) -> None:
         self.assertEqual({row["custom_label_0"] for row in self.rows}, DRAWINGS.keys())
@@ -134,7 +136,6 @@ class PictureTests(unittest.TestCase):
         }
         self.assertEqual(found, set(wanted))
         self.assertEqual(len(wanted), len(set(wanted)))
-        self.assertEqual(self.drawn, len(wanted))
         self.assertTrue(any(row["additional_image_link"] for row in self.rows))
 
     def test_every_picture_opens_as_an_800_pixel_jpeg(self) -> None:
@@ -152,9 +153,23 @@ class PictureTests(unittest.TestCase):
 
     def test_a_second_run_draws_only_what_is_missing_and_the_same_bytes(self) -> None:
         names = [picture_names(row)[-1] for row in self.rows[::10]]
-        before = {name: (self.directory / name).read_bytes() for name in names}
-        for name in names:
-            (self.directory / name).unlink()
-        self.assertEqual(draw_pictures(self.directory), len(names))
-        self.assertEqual({name: (self.directory / name).read_bytes() for name in names}, before)
-        self.assertEqual(draw_pictures(self.directory), 0)
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = Path(temporary, "sample")
+            shutil.copytree(self.directory, copy, copy_function=os.link)
+            for name in names:
+                (copy / name).unlink()
+            self.assertEqual(draw_pictures(copy), len(names))
+            for name in names:
+                self.assertEqual((copy / name).read_bytes(), (self.directory / name).read_bytes(), name)
+            self.assertEqual(draw_pictures(copy), 0)
+
+    def test_the_first_run_makes_the_directory_and_counts_every_picture(self) -> None:
+        wanted = sum(len(picture_names(row)) for row in self.rows)
+        blank = Image.new("RGB", (1, 1))
+        with (
+            tempfile.TemporaryDirectory() as temporary,
+            mock.patch("backend.catalog.sample.pictures.draw_picture", return_value=blank),
+        ):
+            directory = Path(temporary) / "absent" / "pictures"
+            self.assertEqual(draw_pictures(directory), wanted)
+            self.assertEqual(len([path for path in directory.rglob("*") if path.is_file()]), wanted)

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from backend.embedded import addresses, processes
 
 # Enough for a machine whose cores are busy with other tests.
 PATIENCE = 120
+DAEMON = pwd.getpwnam("daemon")
 
 
 def free_port() -> int:
@@ -32,8 +34,7 @@ def without_privileges(command: list[str]) -> list[str]:
     """Return ``command`` as a plain user's, who may only read the checkout when that lies in root's home."""
     if os.geteuid() != 0:
         return command
-    user = pwd.getpwnam("daemon")
-    ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    ids = [f"--reuid={DAEMON.pw_uid}", f"--regid={DAEMON.pw_gid}", "--clear-groups"]
     reads = [
         "--securebits=+no_setuid_fixup",
         "--inh-caps=+dac_read_search",
@@ -51,6 +52,13 @@ class Shop:
         self.plain_user = plain_user
         self.log = data_dir.with_suffix(".log")
         self.runner: subprocess.Popen[bytes] | None = None
+
+    def take_pictures(self, drawn: Path) -> None:
+        """Let a first run find the pictures of the sample catalogue, so that it need not draw them."""
+        self.data_dir.mkdir()
+        if self.plain_user and os.geteuid() == 0:
+            os.chown(self.data_dir, DAEMON.pw_uid, DAEMON.pw_gid)
+        shutil.copytree(drawn, self.data_dir / "sample", copy_function=os.link)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -110,13 +118,14 @@ class Shop:
         assert self.runner
         return self.runner.wait(PATIENCE)
 
-    def processes(self) -> list[psutil.Process]:
-        """Return every process that has to do with this shop."""
+    def processes(self, name: str = "") -> list[psutil.Process]:
+        """Return every process that has to do with this shop, or those of one name."""
         found = []
         for process in psutil.process_iter():
             try:
                 told = process.environ().get("DATA_DIR") == str(self.data_dir)
-                if told or process.cwd().startswith(f"{self.data_dir}/"):
+                ours = told or process.cwd().startswith(f"{self.data_dir}/")
+                if ours and name in ("", process.name()):
                     found.append(process)
             except psutil.Error:
                 continue

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.catalog.sample.pictures import read_feed
 from tests.embedded.shop import Shop
 
 READY = "The shop is ready"
@@ -25,9 +26,11 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def data(tmp_path_factory: pytest.TempPathFactory, sample_pictures: Path) -> Iterator[Shop]:
     """A shop, running or not, that remembers what earlier cases wrote."""
     shop = Shop(tmp_path_factory.mktemp("shop") / "data")
+    shop.take_pictures(sample_pictures)
+    (shop.data_dir / "sample" / read_feed()[0]["image_link"]).unlink()
     yield shop
     shop.stop()
 
@@ -38,6 +41,15 @@ def running(data: Shop) -> Shop:
     if not data.processes():
         data.start()
         data.wait_for(READY)
+    return data
+
+
+@pytest.fixture
+def complete(data: Shop) -> Shop:
+    """The same with all its processes, ready or not."""
+    if not data.processes():
+        data.start()
+        data.wait_for("Listening at")
     return data
 
 
@@ -56,7 +68,9 @@ class TestOneDataDirectory:
         for path in ("/graphql", "/docs", "/admin/", "/products?limit=3"):
             assert f"http://localhost:{running.port}{path}" in log
         email, password = (running.data_dir / "admin.txt").read_text().split()
-        assert f"{email} {password}" in log
+        assert f"{email}, password in {running.data_dir / 'admin.txt'}" in log
+        assert password not in log
+        assert "1 pictures drawn" in log
         assert (running.data_dir / "admin.txt").stat().st_mode & 0o777 == 0o600
         with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/admin/login/") as page:
             assert page.status == 200
@@ -117,13 +131,14 @@ class TestOneDataDirectory:
         assert running.valkey().get("kept") == "this too"
         assert (running.data_dir / "admin.txt").read_text() == login
 
-    def test_sigterm_leaves_no_process(self, running: Shop) -> None:
-        assert running.runner
-        running.runner.terminate()
+    def test_down_sends_sigterm_which_leaves_no_process(self, running: Shop) -> None:
+        done = running.embedded("down")
 
+        assert "is stopped" in done.stdout
         assert running.wait_for_end() == 0
         assert not running.processes()
         assert "shut down" in (running.data_dir / "postgres.log").read_text()
+        assert "No shop runs" in running.embedded("down").stdout
 
     def test_ctrl_c_in_make_leaves_no_process(self, stopped: Shop) -> None:
         stopped.start("make", "up")
@@ -146,30 +161,44 @@ class TestOneDataDirectory:
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
 
-    def test_dead_service_stops_the_shop(self, running: Shop) -> None:
-        [server] = [process for process in running.processes() if process.name() == "valkey-server"]
+    def test_closed_terminal_stops_it(self, stopped: Shop) -> None:
+        stopped.start()
+        stopped.wait_for("Starting PostgreSQL")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGHUP)
+
+        assert stopped.wait_for_end() == 0
+        assert "Preparing the database" not in stopped.log.read_text()
+
+    def test_closed_terminal_does_not_stop_it_under_nohup(self, stopped: Shop) -> None:
+        stopped.start("nohup", sys.executable, "-m", "backend.embedded", "up")
+        stopped.wait_for("Starting PostgreSQL")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGHUP)
+
+        stopped.wait_for("Preparing the database")
+        stopped.runner.terminate()
+        assert stopped.wait_for_end() == 0
+        assert not stopped.processes()
+
+    def test_dead_service_stops_the_shop(self, complete: Shop) -> None:
+        [server] = complete.processes("valkey-server")
         server.kill()
 
-        assert running.wait_for_end() == 1
-        assert "Valkey has ended" in running.log.read_text()
-        assert not running.processes()
+        assert complete.wait_for_end() == 1
+        assert "Valkey has ended" in complete.log.read_text()
+        assert not complete.processes()
 
-    def test_down_stops_it(self, running: Shop) -> None:
-        done = running.embedded("down")
+    def test_down_stops_what_a_killed_runner_left(self, complete: Shop) -> None:
+        assert complete.runner
+        complete.runner.kill()
+        complete.runner.wait()
 
-        assert "is stopped" in done.stdout
-        assert running.wait_for_end() == 0
-        assert not running.processes()
-        assert "No shop runs" in running.embedded("down").stdout
+        complete.embedded("down")
 
-    def test_down_stops_what_a_killed_runner_left(self, running: Shop) -> None:
-        assert running.runner
-        running.runner.kill()
-        running.runner.wait()
-
-        running.embedded("down")
-
-        assert not running.processes()
+        assert not complete.processes()
 
 
 def test_taken_port_is_said(shop: Shop) -> None:
@@ -190,10 +219,12 @@ def test_manage_py_without_a_shop_says_what_starts_it(shop: Shop) -> None:
     assert done.stderr.strip() == "The database does not answer: `make up` starts it."
 
 
-def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path) -> None:
+def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path, sample_pictures: Path) -> None:
     deep = tmp_path.joinpath(*["a directory with a long name"] * 4)
     deep.mkdir(parents=True)
     plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "another, with a comma")
+    for shop in (plain, other):
+        shop.take_pictures(sample_pictures)
     # A run that was killed while it created the database's files.
     (other.data_dir / "postgres.new" / "base").mkdir(parents=True)
     if os.geteuid() == 0:

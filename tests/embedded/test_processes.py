@@ -1,0 +1,39 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.embedded import processes
+
+
+@pytest.fixture
+def leftover(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that a killed run left in ``tmp_path`` and that heeds no SIGTERM."""
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+    process = processes.spawn([sys.executable, "-c", code], tmp_path)
+    assert process.stdout
+    process.stdout.readline()
+    with process:
+        yield process
+        process.kill()
+
+
+def test_leftover_that_heeds_no_signal_is_killed(tmp_path: Path, leftover: subprocess.Popen[bytes]) -> None:
+    # Nobody has collected it yet, and in a container without an init process nobody ever does.
+    assert processes.stop_leftovers(tmp_path, patience=0.1) == 1
+    assert psutil.Process(leftover.pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_leftover_that_cannot_be_stopped_is_said(
+    tmp_path: Path, leftover: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: psutil.Process, sign: int) -> None:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "send_signal", refuse)
+
+    with pytest.raises(processes.EmbeddedError, match=rf"cannot be stopped: {leftover.pid}\."):
+        processes.stop_leftovers(tmp_path, patience=0.1)
