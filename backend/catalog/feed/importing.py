@@ -15,7 +15,7 @@ from backend.catalog.feed.pictures import RowPictures, discard, prepare
 from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
 from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem, RowRefused
-from backend.catalog.feed.writing import Characteristics, lock_for_import, write_plans
+from backend.catalog.feed.writing import lock_for_import, write_plans
 
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
@@ -110,7 +110,6 @@ class _Import:
         self._on_problem = on_problem
         self._seen: dict[str, int] = {}
         self._categories = CategoryPaths(dry_run=dry_run)
-        self._characteristics = Characteristics()
         self._new_categories: set[CategoryPath] = set()
 
     def accepted(self, rows: Iterator[RawRow]) -> Iterator[ProductRow]:
@@ -158,7 +157,6 @@ class _Import:
             else:
                 self._tell([plan for plan in plans if not plan.changes_anything], refusals)
                 if changed:
-                    self._ensure_characteristics(changed)
                     self._write([plan.row for plan in changed], prepared)
         finally:
             self._drop_unused(prepared)
@@ -166,11 +164,6 @@ class _Import:
     def _create_categories(self, rows: Sequence[ProductRow]) -> None:
         for path in self._categories.missing(row.category or () for row in rows):
             self.report.categories_created += self._categories.create(path)
-
-    def _ensure_characteristics(self, plans: Sequence[Plan]) -> None:
-        self._characteristics.ensure(
-            (name, unit) for plan in plans for name, _, unit in plan.characteristics or ()
-        )
 
     def _planned(
         self, rows: Sequence[ProductRow], known: Known, prepared: dict[str, RowPictures]
@@ -198,7 +191,7 @@ class _Import:
                 plans, refusals = self._planned(rows, look_up(rows), prepared)
                 changed = [plan for plan in plans if plan.changes_anything]
                 if changed:
-                    write_plans(changed, self._characteristics)
+                    write_plans(changed)
         except DatabaseError as error:
             transient = _sqlstate(error) in _TRANSIENT
             if not (transient or isinstance(error, IntegrityError | DataError)) or attempt > _MAX_RETRIES:
@@ -220,9 +213,6 @@ class _Import:
     def _look_again(self, rows: Sequence[ProductRow]) -> None:
         self._categories.reload()
         self._create_categories(rows)
-        self._characteristics.reload()
-        plans, _ = self._planned(rows, look_up(rows), {})
-        self._ensure_characteristics(plans)
 
     def _tell(self, plans: Sequence[Plan], refusals: Sequence[tuple[ProductRow, RowRefused]]) -> None:
         for row, error in refusals:
