@@ -113,6 +113,10 @@ def _exported(
     query = products.order_by("pk").defer("search_vector").prefetch_related(images)
     last = 0
     while chunk := list(query.filter(pk__gt=last)[:_CHUNK]):
+        if any(product.category_id not in paths for product in chunk):
+            # Staff have edited the tree. The products are read again too: theirs may be gone by now.
+            paths = _category_paths()
+            continue
         for product in chunk:
             yield _export(product, paths, link_prefix, link_of)
         last = chunk[-1].pk
@@ -150,7 +154,7 @@ def _export(
         cells=cells,
         pictures=[link_of(image) for image in images],
         alts=[image.alt for image in images] if any(image.alt for image in images) else [],
-        path=paths.get(product.category_id, []),
+        path=paths[product.category_id],
         details=_details(entries),
     )
 
