@@ -154,8 +154,8 @@ class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, D
             return self._refuse_move(request, error.message, status=409)
         self.log_change(request, category, [{"changed": {"fields": ["parent"]}}])
         self.message_user(request, f"“{category}” has been moved.", messages.SUCCESS)
-        return HttpResponse("Moved.")
+        return HttpResponse("Moved.", content_type="text/plain")
 
     def _refuse_move(self, request: HttpRequest, message: str, *, status: int) -> HttpResponse:
         self.message_user(request, message, messages.ERROR)
-        return HttpResponse(message, status=status)
+        return HttpResponse(message, status=status, content_type="text/plain")
