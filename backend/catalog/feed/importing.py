@@ -45,7 +45,7 @@ def import_feed(
         source: a path, or a seekable binary file, which has no folder of pictures unless it is given.
         folder: what the links of the pictures are relative to; the feed's own by default.
         accept_currency: a currency other than the shop's whose numbers are taken as they are.
-        default_stock: units of a product that is in stock, nobody says how many.
+        default_stock: units of a new product that is in stock, nobody says how many.
         dry_run: write nothing; the report says what would be done.
         batch_size: rows a transaction.
         on_problem: called with every problem as it is found; the report lists the first thousand.

@@ -102,7 +102,7 @@ def plan_row(
         known: as `look_up` found it; a new slug is entered there.
         categories: where the row's category is found.
         prepared: the row's pictures; None when it does not say anything about them.
-        default_stock: what a product gets that is in stock, nobody says how many.
+        default_stock: what a new product gets that is in stock, nobody says how many.
 
     Raises:
         RowRefused: the product is new and the row lacks a title or a price, or there is no category.
@@ -110,7 +110,7 @@ def plan_row(
     product = known.products.get(row.sku)
     created = product is None
     if product is None:
-        product = Product(sku=row.sku, stock=default_stock)
+        product = Product(sku=row.sku)
         for column, value in (("title", row.name), ("price", row.price)):
             if value is None:
                 raise RowRefused(column, "is missing, and there is no product of this id yet")
@@ -121,7 +121,7 @@ def plan_row(
         fields.append("slug")
     wanted = {
         "price": row.price,
-        "stock": _stock(row, None if created else product.stock, default_stock),
+        "stock": _stock(row, default_stock if created else None),
         "category_id": product.category_id if row.category is None else categories.id_of(row.category),
         "is_published": row.is_published,
     }
@@ -172,14 +172,10 @@ def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[t
     return True
 
 
-def _stock(row: ProductRow, current: int | None, default_stock: int) -> int | None:
-    if row.in_stock is False:
-        return 0
-    if row.quantity is not None:
-        return row.quantity
-    if row.in_stock is True and not current:
-        return default_stock
-    return None
+def _stock(row: ProductRow, default: int | None) -> int | None:
+    """The stock that a row sets. That a product is in stock sets none: the shop, which sells it, knows
+    how many are left, and a feed that comes every night would refill what was sold out."""
+    return 0 if row.in_stock is False else default if row.quantity is None else row.quantity
 
 
 def shown_characteristics(product: Product) -> list[list[str]]:
