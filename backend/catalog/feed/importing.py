@@ -11,11 +11,12 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, rese
 
 from backend.catalog.feed.categories import CategoryPath, CategoryPaths
 from backend.catalog.feed.parsing import COLUMNS, ProductRow, parse_row
-from backend.catalog.feed.pictures import RowPictures, discard, prepare
+from backend.catalog.feed.pictures import RowPictures, prepare
 from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
 from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem, RowRefused
 from backend.catalog.feed.writing import lock_for_import, write_plans
+from backend.catalog.pictures import discard_files
 
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
@@ -243,7 +244,7 @@ class _Import:
                 connection.close_if_unusable_or_obsolete()
             # Without the database nobody knows which of them a last commit still took: they stay.
             with suppress(DatabaseError):
-                discard(names)
+                discard_files(names)
 
 
 def _sqlstate(error: DatabaseError) -> str:

@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-from slugify import slugify
 
 from backend.catalog.feed.categories import CategoryPaths
 from backend.catalog.feed.cells import ATTRIBUTES, clean
@@ -12,13 +9,15 @@ from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.feed.pictures import Arranged, RowPictures, arrange
 from backend.catalog.feed.report import Change, RowRefused
 from backend.catalog.models import Product, ProductImage
+from backend.catalog.services import free_product_slug, suggest_product_slugs
 
 _OWN_COLUMNS = set(ATTRIBUTES.values())
 
 
 @dataclass(slots=True)
 class Known:
-    """What the shop has of a batch of rows: products by SKU, and who has the slugs that they may want."""
+    """What the shop has of a batch of rows: products by SKU, and the SKUs of those that have the slugs
+    which the rows may want, "" for slugs that are free."""
 
     products: dict[str, Product]
     slugs: dict[str, str]
@@ -26,6 +25,13 @@ class Known:
 
     def images_of(self, product: Product) -> list[ProductImage]:
         return self.images.get(product.pk, [])
+
+    def owner_of(self, slug: str) -> str:
+        """Return the SKU of the product that has a slug, or "" if none has; asks the database about
+        slugs that were not foreseen."""
+        if slug not in self.slugs:
+            self.slugs |= _owners({slug})
+        return self.slugs[slug]
 
 
 @dataclass(slots=True)
@@ -60,9 +66,9 @@ def look_up(rows: Sequence[ProductRow]) -> Known:
     slugs = _owners({row.slug for row in rows if row.slug})
     # Slugs are made, which takes its time, only for new products that do not get the one of their link.
     made = [
-        _made_slugs(row.name, row.sku)
+        suggest_product_slugs(row.name, row.sku)
         for row in rows
-        if row.name and row.sku not in products and (not row.slug or row.slug in slugs)
+        if row.name and row.sku not in products and (not row.slug or slugs[row.slug])
     ]
     slugs |= _owners({slug for pair in made for slug in pair})
     images: dict[int, list[ProductImage]] = {}
@@ -77,14 +83,10 @@ def _about_pictures(row: ProductRow) -> bool:
 
 
 def _owners(slugs: set[str]) -> dict[str, str]:
-    return dict(Product.objects.filter(slug__in=slugs).values_list("slug", "sku")) if slugs else {}
-
-
-@lru_cache(maxsize=2 * 1024)
-def _made_slugs(name: str, sku: str) -> tuple[str, str]:
-    base = slugify(name, max_length=180)
-    suffix = slugify(sku)
-    return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
+    if not slugs:
+        return {}
+    owned = Product.objects.filter(slug__in=slugs).values_list("slug", "sku")
+    return dict.fromkeys(slugs, "") | dict(owned)
 
 
 def plan_row(
@@ -150,8 +152,8 @@ def _plan_texts(row: ProductRow, product: Product) -> list[str]:
 def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[tuple[str, str]]) -> bool:
     """Set the slug that the link asks for, or make one for a new product; return whether it changed."""
     if row.slug and row.slug != product.slug:
-        owner = known.slugs.get(row.slug)
-        if owner is None:
+        owner = known.owner_of(row.slug)
+        if not owner:
             product.slug = row.slug
             known.slugs[row.slug] = row.sku
             return True
@@ -159,16 +161,8 @@ def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[t
             problems.append(("link", f"{row.slug[:80]} is the link of {owner} already"))
     if product.slug:
         return False
-    candidates = list(_made_slugs(product.name, row.sku))
-    slug = next((slug for slug in candidates if slug not in known.slugs), "")
-    number = 1
-    while not slug or slug in known.slugs:
-        number += 1
-        slug = f"{candidates[-1]}-{number}"
-        if Product.objects.filter(slug=slug).exists():
-            known.slugs[slug] = ""
-    product.slug = slug
-    known.slugs[slug] = row.sku
+    product.slug = free_product_slug(product.name, row.sku, lambda slug: bool(known.owner_of(slug)))
+    known.slugs[product.slug] = row.sku
     return True
 
 

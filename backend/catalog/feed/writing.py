@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.db import transaction
-
 from backend.catalog.feed.cells import ATTRIBUTES, clean
-from backend.catalog.feed.pictures import discard
 from backend.catalog.feed.planning import Plan
 from backend.catalog.models import (
     Characteristic,
@@ -15,6 +12,7 @@ from backend.catalog.models import (
     lock_imports,
     lock_products,
 )
+from backend.catalog.pictures import discard_files_on_commit
 
 # Numbers that name one product each are of no use as filters.
 _NO_FACETS = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
@@ -121,8 +119,7 @@ def _write_pictures(plans: list[Plan]) -> None:
                 new.append(image)
     if removed:
         ProductImage.objects.filter(pk__in=[image.pk for image in removed]).delete()
-        names = [image.file.name for image in removed if image.file.name]
-        transaction.on_commit(lambda: discard(names), robust=True)
+        discard_files_on_commit(image.file.name or "" for image in removed)
     if kept:
         ProductImage.objects.bulk_update(kept, ["alt", "position"])
     if new:

@@ -187,6 +187,24 @@ class SlugTest(FeedTestCase):
             assert counts(report)[number * 2] == 1
         assert self.slugs() == {"OLD": "cup", "A-1": "product-a-1"}
 
+    def test_two_rows_with_one_link(self) -> None:
+        """The second gets a slug of its name, which an old product has already."""
+        Product.objects.create(sku="OLD", slug="chashka", name="Old", price=1)
+        report = self.run_import(
+            product_row("A-1", link="cup"), product_row("A-2", link="cup", title="Чашка")
+        )
+        assert counts(report) == (2, 0, 0, 0)
+        assert self.slugs() == {"OLD": "chashka", "A-1": "cup", "A-2": "chashka-a-2"}
+
+    def test_slugs_cost_a_batch_no_queries_a_row(self) -> None:
+        taken = []
+        for size in (2, 30):
+            rows = [product_row(f"S{size}-{number}", title="The same", link="") for number in range(size)]
+            with CaptureQueriesContext(connection) as queries:
+                assert counts(self.run_import(*rows)) == (size, 0, 0, 0)
+            taken.append(len(queries))
+        assert taken[0] == taken[1]
+
     def test_a_new_link_moves_the_product(self) -> None:
         self.run_import(product_row("A-1", link="cup"))
         self.run_import(product_row("A-1", link="mug"))
