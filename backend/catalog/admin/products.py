@@ -8,11 +8,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
+from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
@@ -81,7 +81,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
+class ProductAdmin(FeedMixin, ChoosesCategory, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]
@@ -110,13 +110,6 @@ class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Product]":
         return super().get_queryset(request).defer("search_vector").prefetch_related("images")
-
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
-    ) -> forms.ModelChoiceField | None:
-        return super().formfield_for_foreignkey(
-            db_field, request, **options | {"form_class": CategoryChoiceField}
-        )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

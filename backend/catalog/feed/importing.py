@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, reset_queries, transaction
 
 from backend.catalog.feed.categories import CategoryPath, CategoryPaths
-from backend.catalog.feed.parsing import COLUMNS, ProductRow, parse_row
+from backend.catalog.feed.cells import COLUMNS
+from backend.catalog.feed.parsing import ProductRow, parse_row
 from backend.catalog.feed.pictures import RowPictures, prepare
 from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
@@ -75,7 +76,7 @@ def import_feed(
             )
         if on_progress and not run.report.stopped:
             on_progress(feed.size, feed.size)
-    run.report.ignored_columns = sorted(run.columns - COLUMNS - {""})
+    run.report.ignored_columns = sorted(run.columns - {*COLUMNS, ""})
     return run.report
 
 
