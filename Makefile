@@ -6,7 +6,7 @@ BIN := .venv/bin
 CHECK_ENV := env ENV_FILE=/dev/null DEBUG=true DJANGO_SECRET_KEY=of-the-checks DATA_DIR=var/test
 MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 
-.PHONY: up down tour test bench-listing lint types imports migrations generated format generate chromium
+.PHONY: up down tour test bench-listing bench-import lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -75,3 +75,6 @@ chromium:
 
 bench-listing: .venv/runtime
 	@$(BIN)/python -m benchmarks.listing
+
+bench-import: .venv/runtime
+	@$(BIN)/python -m benchmarks.imports

@@ -50,6 +50,14 @@ JOIN LATERAL (SELECT 0 UNION ALL SELECT catalog_ancestors(p.category_id)) AS lis
 """
 
 
+def empty() -> None:
+    """Delete the catalogue."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE catalog_product, catalog_category, catalog_characteristic, catalog_listingentry CASCADE"
+        )
+
+
 def fill(products: int) -> None:
     """Replace the catalogue by one of so many products in 1,111 categories.
 
@@ -59,9 +67,7 @@ def fill(products: int) -> None:
     from backend.catalog.models import Category
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE catalog_product, catalog_category, catalog_characteristic, catalog_listingentry CASCADE"
-        )
+        empty()
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(_CATEGORIES)
         cursor.execute(

@@ -5,17 +5,14 @@ warm, several times; the median of planning and execution counts.
 """
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from backend.embedded import services
+from benchmarks.database import migrated_database
 
-DATA_DIR = Path("var/bench").resolve()
 RUNS = 9
 MAX_GROWTH = 2.0
 MAX_QUERIES = 4
@@ -116,21 +113,9 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], metavar="PRODUCTS")
     sizes = parser.parse_args().sizes
 
-    os.environ |= {"ENV_FILE": os.devnull, "DEBUG": "true", "DATA_DIR": str(DATA_DIR)}
-    os.environ.setdefault("DJANGO_SECRET_KEY", "of-the-benchmarks")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
-    with (
-        services.claim(DATA_DIR, "benchmarks"),
-        services.running(DATA_DIR, database="lavka", valkey_too=False, mail_too=False, for_tests=True),
-    ):
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
+    with migrated_database():
         from benchmarks.catalogues import fill
 
-        call_command("migrate", verbosity=0)
         costs: list[dict[str, Cost]] = []
         for size in sizes:
             print(f"Filling the catalogue with {size:,} products", flush=True)

@@ -28,12 +28,13 @@ SEARCH_CONFIG = "shop"
 # `ListingEntry.ancestor_id` of the rows that list the whole shop.
 WHOLE_SHOP = 0
 
-# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart. The
-# others are taken by the database functions of migration 0002, which says what for and in which order,
-# and by `lock_listing` and `lock_products` where a transaction must have them sooner.
+# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart, the last
+# imports of feeds. The others are taken by the database functions of migration 0002, which says what for
+# and in which order, and by `lock_listing` and `lock_products` where a transaction must have them sooner.
 TREE_LOCK_KEY = 7_203_001
 LISTING_LOCK_KEY = 7_203_002
 CHARACTERISTICS_LOCK_KEY = 7_203_003
+IMPORT_LOCK_KEY = 7_203_010
 
 
 def lock_tree() -> None:
@@ -50,6 +51,12 @@ def lock_listing() -> None:
     no other be until commit. The transaction must write no product after it: who holds the product
     may be waiting for this lock."""
     _lock("pg_advisory_xact_lock", LISTING_LOCK_KEY)
+
+
+def lock_imports() -> None:
+    """Wait until no other import of a feed writes products, and keep others out until commit, so that
+    two of them with the same new products do not collide. To be called before `lock_products`."""
+    _lock("pg_advisory_xact_lock", IMPORT_LOCK_KEY)
 
 
 def lock_products(product_ids: Iterable[int]) -> set[int]:

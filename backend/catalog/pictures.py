@@ -1,8 +1,15 @@
-"""Which files are accepted as pictures, whoever brings them."""
+"""Which files are accepted as pictures, and when they leave the storage again, whoever brings them."""
 
 import io
+import logging
+from collections.abc import Iterable
 
+from django.db import transaction
 from PIL import Image
+
+from backend.catalog.models import Category, ProductImage
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
@@ -40,3 +47,25 @@ def check_picture(data: bytes) -> tuple[str, int, int]:
         ) from error
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise PictureRefused("is not a whole JPEG, PNG, WebP or GIF picture") from error
+
+
+def discard_files_on_commit(names: Iterable[str]) -> None:
+    """Delete those of some files from the storage that no picture has by the time of the commit."""
+    given = [name for name in names if name]
+    if given:
+        transaction.on_commit(lambda: discard_files(given), robust=True)
+
+
+def discard_files(names: Iterable[str]) -> None:
+    """Delete files from the storage, except those that a picture still has."""
+    names = set(names)
+    kept = {
+        *ProductImage.objects.filter(file__in=names).values_list("file", flat=True),
+        *Category.objects.filter(image__in=names).order_by().values_list("image", flat=True),
+    }
+    storage = ProductImage._meta.get_field("file").storage
+    for name in names - kept:
+        try:
+            storage.delete(name)
+        except Exception:  # each storage has errors of its own; a file too many harms nobody
+            logger.warning("could not delete %s from the storage", name, exc_info=True)

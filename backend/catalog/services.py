@@ -1,6 +1,9 @@
 """What changes the catalogue. Products are plain rows; the category tree needs its lock."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain, count
+from typing import Literal
 
 from django.core.exceptions import ValidationError
 from django.core.files import File
@@ -11,6 +14,7 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.models import Category, Product, lock_listing, lock_products, lock_tree
+from backend.catalog.pictures import discard_files_on_commit
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
 
@@ -91,6 +95,7 @@ def update_category(
         category.slug = _check_slug(slug) if slug else _free_category_slug(category.name)
         changed.append("slug")
     if image is not None:
+        discard_files_on_commit([category.image.name or ""])
         category.image = image
         changed.append("image")
     if changed:
@@ -154,6 +159,7 @@ def delete_category(*, category_id: int) -> None:
             "a category must be empty to be deleted.",
             field="category_id",
         )
+    discard_files_on_commit([category.image.name or ""])
     category.delete()
 
 
@@ -198,17 +204,30 @@ def publish_products(*, products: "QuerySet[Product]", published: bool) -> int:
     return locked.update(is_published=published, updated_at=timezone.now())
 
 
-def free_product_slug(name: str) -> str:
-    """Return a slug made from a product's name, in Latin letters, that no product has."""
-    return _free_slug(Product.objects.all(), slugify(name, max_length=240) or "product")
+@lru_cache(maxsize=2 * 1024)
+def suggest_product_slugs(name: str, sku: str) -> tuple[str, str]:
+    """Return the slugs that suit a product, in Latin letters: of its name, and of name and SKU."""
+    base = slugify(name, max_length=180)
+    suffix = slugify(sku)
+    return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
+
+
+def free_product_slug(name: str, sku: str = "", taken: Callable[[str], bool] | None = None) -> str:
+    """Return the first slug that suits a product and that no product has, with a number if need be.
+
+    Args:
+        name, sku: the product's.
+        taken: tells whether a product has a slug; asks the database by default.
+    """
+    taken = taken or (lambda slug: Product.objects.filter(slug=slug).exists())
+    suggested = suggest_product_slugs(name, sku)
+    numbered = (f"{suggested[-1]}-{number}" for number in count(2))
+    return next(slug for slug in chain(suggested, numbered) if not taken(slug))
 
 
 def _free_category_slug(name: str) -> str:
-    return _free_slug(Category.objects.all(), slugify(name, max_length=190) or "category")
-
-
-def _free_slug(rows: "QuerySet[Any]", base: str) -> str:
-    taken = set(rows.filter(slug__startswith=base).values_list("slug", flat=True))
+    base = slugify(name, max_length=190) or "category"
+    taken = set(Category.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     slug, number = base, 1
     while slug in taken:
         number += 1

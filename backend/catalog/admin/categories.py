@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.postgres.aggregates import StringAgg
-from django.db.models import Count, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
-from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
+from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
 from backend.catalog.models import Category, ListingEntry, lock_tree
 from backend.catalog.services import (
     Position,
@@ -23,7 +23,7 @@ from backend.catalog.services import (
     move_category,
     update_category,
 )
-from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages, SuggestsForeignKeys
+from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
 
@@ -47,7 +47,7 @@ class CategoryForm(EditsOnlyWhatChanged):
 
 
 @admin.register(Category)
-class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
+class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
     form = CategoryForm
     readonly_fields = ["picture"]
     autocomplete_fields = ["parent"]
@@ -93,13 +93,6 @@ class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, D
     @admin.display(description="Now")
     def picture(self, category: Category) -> SafeString | str:
         return preview(category.image, category.name, height=160)
-
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
-    ) -> forms.ModelChoiceField | None:
-        return super().formfield_for_foreignkey(
-            db_field, request, **options | {"form_class": CategoryChoiceField}
-        )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -154,8 +147,8 @@ class CategoryAdmin(SuggestsForeignKeys, ProtectedInBrief, RefusalsAsMessages, D
             return self._refuse_move(request, error.message, status=409)
         self.log_change(request, category, [{"changed": {"fields": ["parent"]}}])
         self.message_user(request, f"“{category}” has been moved.", messages.SUCCESS)
-        return HttpResponse("Moved.")
+        return HttpResponse("Moved.", content_type="text/plain")
 
     def _refuse_move(self, request: HttpRequest, message: str, *, status: int) -> HttpResponse:
         self.message_user(request, message, messages.ERROR)
-        return HttpResponse(message, status=status)
+        return HttpResponse(message, status=status, content_type="text/plain")

@@ -5,11 +5,14 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import ForeignKey
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backend.catalog.models import Category
 from backend.catalog.pictures import MAX_BYTES, PictureRefused, check_picture
+from backend.core.admin import SuggestsForeignKeys
 
 NO_PICTURE = "—"
 
@@ -19,6 +22,17 @@ class CategoryChoiceField(forms.ModelChoiceField):
 
     def label_from_instance(self, obj: Any) -> str:
         return category_path(obj)
+
+
+class ChoosesCategory(SuggestsForeignKeys):
+    """An admin whose only foreign key is to a category."""
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
+    ) -> forms.ModelChoiceField | None:
+        return super().formfield_for_foreignkey(
+            db_field, request, **options | {"form_class": CategoryChoiceField}
+        )
 
 
 def category_path(category: Category) -> str:

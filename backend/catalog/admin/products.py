@@ -2,19 +2,21 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from backend.catalog.admin.fields import CategoryChoiceField, PictureField, preview
+from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
+from backend.catalog.pictures import discard_files_on_commit
 from backend.catalog.services import free_product_slug, publish_products
 from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
 from backend.core.errors import NotFound
@@ -23,6 +25,8 @@ from backend.core.identifiers import parse_id
 
 class ProductForm(EditsOnlyWhatChanged):
     slug = forms.SlugField(max_length=255, required=False, help_text="Made from the name when empty.")
+    # The slug may be made of the other two, which are cleaned before it.
+    field_order = ["name", "sku", "slug"]
 
     class Meta:
         model = Product
@@ -30,7 +34,8 @@ class ProductForm(EditsOnlyWhatChanged):
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
-        return slug or free_product_slug(self.cleaned_data.get("name") or "")
+        name, sku = self.cleaned_data.get("name") or "", self.cleaned_data.get("sku") or ""
+        return slug or free_product_slug(name, sku)
 
 
 class CharacteristicValueInline(SuggestsForeignKeys, admin.TabularInline):
@@ -76,7 +81,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
+class ProductAdmin(FeedMixin, ChoosesCategory, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]
@@ -106,13 +111,6 @@ class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Product]":
         return super().get_queryset(request).defer("search_vector").prefetch_related("images")
 
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey", request: HttpRequest, **options: Any
-    ) -> forms.ModelChoiceField | None:
-        return super().formfield_for_foreignkey(
-            db_field, request, **options | {"form_class": CategoryChoiceField}
-        )
-
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Product | None:
@@ -136,8 +134,18 @@ class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
                 raise NotFound("Somebody has just deleted a product of this page. Nothing was saved.")
         return super().get_changelist_formset(request, **options)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = _files_of([form.instance.pk])
+        super().save_related(request, form, formsets, change)
+        discard_files_on_commit(before - _files_of([form.instance.pk]))
+
+    def delete_model(self, request: HttpRequest, obj: Product) -> None:
+        discard_files_on_commit(_files_of([obj.pk]))
+        super().delete_model(request, obj)
+
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
-        lock_products(queryset.order_by().values_list("pk", flat=True))
+        locked = lock_products(queryset.order_by().values_list("pk", flat=True))
+        discard_files_on_commit(_files_of(locked))
         super().delete_queryset(request, queryset)
 
     @admin.display(description="")
@@ -157,3 +165,8 @@ class ProductAdmin(FeedMixin, SuggestsForeignKeys, SavesOnlyWhatChanged):
         count = publish_products(products=queryset, published=published)
         done = "published" if published else "hidden"
         self.message_user(request, f"{count} of the chosen products {done}.", messages.SUCCESS)
+
+
+def _files_of(products: Iterable[int]) -> set[str]:
+    """The names in the storage of the pictures of some products, by their ids."""
+    return set(ProductImage.objects.filter(product__in=products).order_by().values_list("file", flat=True))

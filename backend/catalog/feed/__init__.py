@@ -3,7 +3,9 @@
 The columns, and what they are here (everything else in a feed is ignored and named in the report):
 
 - `id` the SKU; `title`, `description`; `link` the slug, or a URL that ends with it;
-- `price` "28.99 USD"; `availability`, and `quantity` for the number in stock;
+- `price` "28.99 USD"; `availability`, and `quantity` for the number in stock. `in_stock` without it
+  gives a new product the default stock; one that the shop has keeps its own, 0 too, as the shop knows
+  what it has sold. Any other availability makes it 0;
 - `product_type` the category, "A > B > C";
 - `brand`, `color` and the other `cells.ATTRIBUTES`, and `product_detail`
   ("Section:Name (unit):Value,…"): the characteristics;

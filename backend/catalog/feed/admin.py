@@ -1,7 +1,4 @@
-"""Feeds in the admin: upload with a preview, and download in the same formats.
-
-`class ProductAdmin(FeedMixin, admin.ModelAdmin)` is all it takes.
-"""
+"""Feeds in the admin of products: upload with a preview, and download in the same formats."""
 
 import gzip
 import io
@@ -23,6 +20,7 @@ from django.urls import URLPattern, path
 
 from backend.catalog.feed.exporting import CONTENT_TYPES, FORMATS, Format, export_feed
 from backend.catalog.feed.importing import DEFAULT_STOCK, import_feed
+from backend.catalog.feed.reading import GZIP, PACKED_TWICE
 from backend.catalog.feed.report import FeedUnreadable, ImportReport
 from backend.catalog.models import Product
 
@@ -67,17 +65,19 @@ class FeedForm(forms.Form):
         min_value=0,
         max_value=1_000_000,
         initial=DEFAULT_STOCK,
-        help_text="What a product gets that is in stock, nobody says how many.",
+        help_text="What a new product gets that is in stock, nobody says how many. Others keep their stock.",
     )
 
     def clean_feed(self) -> bytes:
         """Return the unpacked content of the file."""
         data: bytes = self.cleaned_data["feed"].read(MAX_UPLOAD + 1)
-        if data.startswith(b"\x1f\x8b"):
+        if data.startswith(GZIP):
             try:
                 data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_UPLOAD + 1)
             except (OSError, EOFError, zlib.error) as error:
                 raise forms.ValidationError(f"The gzip file is damaged: {error}") from error
+            if data.startswith(GZIP):
+                raise forms.ValidationError(PACKED_TWICE)
         if len(data) > MAX_UPLOAD:
             raise forms.ValidationError(
                 "The feed is larger than 5 MB; import it with: manage.py import_products FEED"

@@ -22,6 +22,7 @@ class CategoryPaths:
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run
         self._ids: dict[CategoryPath, int] = {}
+        self._refusals: dict[CategoryPath, str] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -43,8 +44,16 @@ class CategoryPaths:
         if not path:
             return None
         if path not in self._ids and not self._dry_run:
-            raise RowRefused("product_type", f"the category {path_text(list(path))!r} could not be created")
+            raise RowRefused(
+                "product_type",
+                f"the category {path_text(list(path))!r} could not be created{self._reason(path)}",
+            )
         return self._ids.get(path, NEW_CATEGORY)
+
+    def _reason(self, path: CategoryPath) -> str:
+        """Why the category, or the first of those above it that is missing, was refused."""
+        steps = (path[:depth] for depth in range(1, len(path) + 1))
+        return next((f": {self._refusals[step]}" for step in steps if step in self._refusals), "")
 
     def missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
         """Return the paths, and those above them, that have no category yet; parents first."""
@@ -63,8 +72,13 @@ class CategoryPaths:
             return False
         try:
             category = create_category(name=path[-1], parent_id=parent_id)
-        except (ShopError, IntegrityError):
+        except ShopError as error:
+            self._refusals[path] = error.message
             self.reload()
             return False
+        except IntegrityError:
+            self.reload()
+            return False
+        self._refusals.pop(path, None)
         self._ids[path] = category.pk
         return True

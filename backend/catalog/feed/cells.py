@@ -18,6 +18,23 @@ ATTRIBUTES = {
     "age_group": "Age group",
     "energy_efficiency_class": "Energy efficiency class",
 }
+# Every column that a feed can have here, in the order in which they are exported.
+COLUMNS = (
+    "id",
+    "title",
+    "description",
+    "link",
+    "image_link",
+    "additional_image_link",
+    "image_alt",
+    "availability",
+    "quantity",
+    "price",
+    "product_type",
+    *ATTRIBUTES,
+    "product_detail",
+    "status",
+)
 MAX_UNIT = 20
 # Google wants a section before every detail; the shop has none.
 SECTION = "General"

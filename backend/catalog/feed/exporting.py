@@ -15,6 +15,7 @@ from django.db.models import Prefetch, QuerySet
 
 from backend.catalog.feed.cells import (
     ATTRIBUTES,
+    COLUMNS,
     SECTION,
     clean,
     format_details,
@@ -33,20 +34,6 @@ CONTENT_TYPES: dict[Format, str] = {
     "csv": "text/csv; charset=utf-8",
     "xml": "application/xml; charset=utf-8",
 }
-_BEFORE_ATTRIBUTES = [
-    "id",
-    "title",
-    "description",
-    "link",
-    "image_link",
-    "additional_image_link",
-    "image_alt",
-    "availability",
-    "quantity",
-    "price",
-    "product_type",
-]
-_AFTER_ATTRIBUTES = ["product_detail", "status"]
 _CHUNK = 500
 _XML_START = """<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0" xmlns:g="http://base.google.com/ns/1.0">
@@ -86,7 +73,7 @@ def export_feed(
         image_link: makes the link of a picture; its name in the storage by default, by which this shop
             knows it again.
     """
-    columns = [*_BEFORE_ATTRIBUTES, *_used_attributes(), *_AFTER_ATTRIBUTES]
+    columns = _used_columns()
     link_of = image_link or (lambda image: image.file.name or "")
     exported = _exported(products, link_prefix, link_of)
     if format == "xml":
@@ -99,9 +86,10 @@ def export_feed(
         yield from (_line(columns, product, delimiter) for product in exported)
 
 
-def _used_attributes() -> list[str]:
+def _used_columns() -> list[str]:
+    """All columns but those of attributes that no product can have."""
     used = set(Characteristic.objects.filter(unit="").values_list("name", flat=True))
-    return [column for column, name in ATTRIBUTES.items() if name in used]
+    return [column for column in COLUMNS if column not in ATTRIBUTES or ATTRIBUTES[column] in used]
 
 
 def _exported(
@@ -113,6 +101,10 @@ def _exported(
     query = products.order_by("pk").defer("search_vector").prefetch_related(images)
     last = 0
     while chunk := list(query.filter(pk__gt=last)[:_CHUNK]):
+        if any(product.category_id not in paths for product in chunk):
+            # Staff have edited the tree. The products are read again too: theirs may be gone by now.
+            paths = _category_paths()
+            continue
         for product in chunk:
             yield _export(product, paths, link_prefix, link_of)
         last = chunk[-1].pk
@@ -150,7 +142,7 @@ def _export(
         cells=cells,
         pictures=[link_of(image) for image in images],
         alts=[image.alt for image in images] if any(image.alt for image in images) else [],
-        path=paths.get(product.category_id, []),
+        path=paths[product.category_id],
         details=_details(entries),
     )
 

@@ -10,12 +10,14 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, reset_queries, transaction
 
 from backend.catalog.feed.categories import CategoryPath, CategoryPaths
-from backend.catalog.feed.parsing import COLUMNS, ProductRow, parse_row
-from backend.catalog.feed.pictures import RowPictures, discard, prepare
+from backend.catalog.feed.cells import COLUMNS
+from backend.catalog.feed.parsing import ProductRow, parse_row
+from backend.catalog.feed.pictures import RowPictures, prepare
 from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
 from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem, RowRefused
-from backend.catalog.feed.writing import Characteristics, lock_for_import, write_plans
+from backend.catalog.feed.writing import lock_for_import, write_plans
+from backend.catalog.pictures import discard_files
 
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
@@ -45,7 +47,7 @@ def import_feed(
         source: a path, or a seekable binary file, which has no folder of pictures unless it is given.
         folder: what the links of the pictures are relative to; the feed's own by default.
         accept_currency: a currency other than the shop's whose numbers are taken as they are.
-        default_stock: units of a product that is in stock, nobody says how many.
+        default_stock: units of a new product that is in stock, nobody says how many.
         dry_run: write nothing; the report says what would be done.
         batch_size: rows a transaction.
         on_problem: called with every problem as it is found; the report lists the first thousand.
@@ -74,7 +76,7 @@ def import_feed(
             )
         if on_progress and not run.report.stopped:
             on_progress(feed.size, feed.size)
-    run.report.ignored_columns = sorted(run.columns - COLUMNS - {""})
+    run.report.ignored_columns = sorted(run.columns - {*COLUMNS, ""})
     return run.report
 
 
@@ -110,7 +112,6 @@ class _Import:
         self._on_problem = on_problem
         self._seen: dict[str, int] = {}
         self._categories = CategoryPaths(dry_run=dry_run)
-        self._characteristics = Characteristics()
         self._new_categories: set[CategoryPath] = set()
 
     def accepted(self, rows: Iterator[RawRow]) -> Iterator[ProductRow]:
@@ -158,7 +159,6 @@ class _Import:
             else:
                 self._tell([plan for plan in plans if not plan.changes_anything], refusals)
                 if changed:
-                    self._ensure_characteristics(changed)
                     self._write([plan.row for plan in changed], prepared)
         finally:
             self._drop_unused(prepared)
@@ -166,11 +166,6 @@ class _Import:
     def _create_categories(self, rows: Sequence[ProductRow]) -> None:
         for path in self._categories.missing(row.category or () for row in rows):
             self.report.categories_created += self._categories.create(path)
-
-    def _ensure_characteristics(self, plans: Sequence[Plan]) -> None:
-        self._characteristics.ensure(
-            (name, unit) for plan in plans for name, _, unit in plan.characteristics or ()
-        )
 
     def _planned(
         self, rows: Sequence[ProductRow], known: Known, prepared: dict[str, RowPictures]
@@ -198,7 +193,7 @@ class _Import:
                 plans, refusals = self._planned(rows, look_up(rows), prepared)
                 changed = [plan for plan in plans if plan.changes_anything]
                 if changed:
-                    write_plans(changed, self._characteristics)
+                    write_plans(changed)
         except DatabaseError as error:
             transient = _sqlstate(error) in _TRANSIENT
             if not (transient or isinstance(error, IntegrityError | DataError)) or attempt > _MAX_RETRIES:
@@ -220,9 +215,6 @@ class _Import:
     def _look_again(self, rows: Sequence[ProductRow]) -> None:
         self._categories.reload()
         self._create_categories(rows)
-        self._characteristics.reload()
-        plans, _ = self._planned(rows, look_up(rows), {})
-        self._ensure_characteristics(plans)
 
     def _tell(self, plans: Sequence[Plan], refusals: Sequence[tuple[ProductRow, RowRefused]]) -> None:
         for row, error in refusals:
@@ -253,7 +245,7 @@ class _Import:
                 connection.close_if_unusable_or_obsolete()
             # Without the database nobody knows which of them a last commit still took: they stay.
             with suppress(DatabaseError):
-                discard(names)
+                discard_files(names)
 
 
 def _sqlstate(error: DatabaseError) -> str:

@@ -23,22 +23,6 @@ MAX_QUANTITY = 2_147_483_647
 MAX_CATEGORY_DEPTH = 10
 MAX_PICTURES = 50
 
-COLUMNS = {
-    "id",
-    "title",
-    "description",
-    "link",
-    "image_link",
-    "additional_image_link",
-    "image_alt",
-    "availability",
-    "quantity",
-    "price",
-    "product_type",
-    "product_detail",
-    "status",
-    *ATTRIBUTES,
-}
 _AVAILABILITY = {"in_stock": True, "out_of_stock": False, "preorder": False, "backorder": False}
 _STATUS = {"active": True, "published": True, "archived": False, "hidden": False}
 _PRICE = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?: ?([A-Za-z]{3}))?")

@@ -131,18 +131,6 @@ def _store(data: bytes, sku: str, sha256: str, suffix: str) -> str:
         raise PictureRefused(f"could not be stored: {error}") from error
 
 
-def discard(names: Sequence[str]) -> None:
-    """Delete files from the storage, except those that a picture still has."""
-    kept = set(ProductImage.objects.filter(file__in=names).values_list("file", flat=True))
-    storage = ProductImage._meta.get_field("file").storage
-    for name in names:
-        if name not in kept:
-            try:
-                storage.delete(name)
-            except Exception:  # each storage has errors of its own; a file too many harms nobody
-                logger.warning("could not delete %s from the storage", name, exc_info=True)
-
-
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:
     """The picture of the product that a link from our own export names, with whatever address before it."""
     path = link

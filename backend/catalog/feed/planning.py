@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-
-from slugify import slugify
 
 from backend.catalog.feed.categories import CategoryPaths
 from backend.catalog.feed.cells import ATTRIBUTES, clean
@@ -12,13 +9,15 @@ from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.feed.pictures import Arranged, RowPictures, arrange
 from backend.catalog.feed.report import Change, RowRefused
 from backend.catalog.models import Product, ProductImage
+from backend.catalog.services import free_product_slug, suggest_product_slugs
 
 _OWN_COLUMNS = set(ATTRIBUTES.values())
 
 
 @dataclass(slots=True)
 class Known:
-    """What the shop has of a batch of rows: products by SKU, and who has the slugs that they may want."""
+    """What the shop has of a batch of rows: products by SKU, and the SKUs of those that have the slugs
+    which the rows may want, "" for slugs that are free."""
 
     products: dict[str, Product]
     slugs: dict[str, str]
@@ -26,6 +25,13 @@ class Known:
 
     def images_of(self, product: Product) -> list[ProductImage]:
         return self.images.get(product.pk, [])
+
+    def owner_of(self, slug: str) -> str:
+        """Return the SKU of the product that has a slug, or "" if none has; asks the database about
+        slugs that were not foreseen."""
+        if slug not in self.slugs:
+            self.slugs |= _owners({slug})
+        return self.slugs[slug]
 
 
 @dataclass(slots=True)
@@ -60,9 +66,9 @@ def look_up(rows: Sequence[ProductRow]) -> Known:
     slugs = _owners({row.slug for row in rows if row.slug})
     # Slugs are made, which takes its time, only for new products that do not get the one of their link.
     made = [
-        _made_slugs(row.name, row.sku)
+        suggest_product_slugs(row.name, row.sku)
         for row in rows
-        if row.name and row.sku not in products and (not row.slug or row.slug in slugs)
+        if row.name and row.sku not in products and (not row.slug or slugs[row.slug])
     ]
     slugs |= _owners({slug for pair in made for slug in pair})
     images: dict[int, list[ProductImage]] = {}
@@ -77,14 +83,10 @@ def _about_pictures(row: ProductRow) -> bool:
 
 
 def _owners(slugs: set[str]) -> dict[str, str]:
-    return dict(Product.objects.filter(slug__in=slugs).values_list("slug", "sku")) if slugs else {}
-
-
-@lru_cache(maxsize=2 * 1024)
-def _made_slugs(name: str, sku: str) -> tuple[str, str]:
-    base = slugify(name, max_length=180)
-    suffix = slugify(sku)
-    return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
+    if not slugs:
+        return {}
+    owned = Product.objects.filter(slug__in=slugs).values_list("slug", "sku")
+    return dict.fromkeys(slugs, "") | dict(owned)
 
 
 def plan_row(
@@ -102,7 +104,7 @@ def plan_row(
         known: as `look_up` found it; a new slug is entered there.
         categories: where the row's category is found.
         prepared: the row's pictures; None when it does not say anything about them.
-        default_stock: what a product gets that is in stock, nobody says how many.
+        default_stock: what a new product gets that is in stock, nobody says how many.
 
     Raises:
         RowRefused: the product is new and the row lacks a title or a price, or there is no category.
@@ -110,7 +112,7 @@ def plan_row(
     product = known.products.get(row.sku)
     created = product is None
     if product is None:
-        product = Product(sku=row.sku, stock=default_stock)
+        product = Product(sku=row.sku)
         for column, value in (("title", row.name), ("price", row.price)):
             if value is None:
                 raise RowRefused(column, "is missing, and there is no product of this id yet")
@@ -121,7 +123,7 @@ def plan_row(
         fields.append("slug")
     wanted = {
         "price": row.price,
-        "stock": _stock(row, None if created else product.stock, default_stock),
+        "stock": _stock(row, default_stock if created else None),
         "category_id": product.category_id if row.category is None else categories.id_of(row.category),
         "is_published": row.is_published,
     }
@@ -150,8 +152,8 @@ def _plan_texts(row: ProductRow, product: Product) -> list[str]:
 def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[tuple[str, str]]) -> bool:
     """Set the slug that the link asks for, or make one for a new product; return whether it changed."""
     if row.slug and row.slug != product.slug:
-        owner = known.slugs.get(row.slug)
-        if owner is None:
+        owner = known.owner_of(row.slug)
+        if not owner:
             product.slug = row.slug
             known.slugs[row.slug] = row.sku
             return True
@@ -159,27 +161,15 @@ def _plan_slug(row: ProductRow, product: Product, known: Known, problems: list[t
             problems.append(("link", f"{row.slug[:80]} is the link of {owner} already"))
     if product.slug:
         return False
-    candidates = list(_made_slugs(product.name, row.sku))
-    slug = next((slug for slug in candidates if slug not in known.slugs), "")
-    number = 1
-    while not slug or slug in known.slugs:
-        number += 1
-        slug = f"{candidates[-1]}-{number}"
-        if Product.objects.filter(slug=slug).exists():
-            known.slugs[slug] = ""
-    product.slug = slug
-    known.slugs[slug] = row.sku
+    product.slug = free_product_slug(product.name, row.sku, lambda slug: bool(known.owner_of(slug)))
+    known.slugs[product.slug] = row.sku
     return True
 
 
-def _stock(row: ProductRow, current: int | None, default_stock: int) -> int | None:
-    if row.in_stock is False:
-        return 0
-    if row.quantity is not None:
-        return row.quantity
-    if row.in_stock is True and not current:
-        return default_stock
-    return None
+def _stock(row: ProductRow, default: int | None) -> int | None:
+    """The stock that a row sets. That a product is in stock sets none: the shop, which sells it, knows
+    how many are left, and a feed that comes every night would refill what was sold out."""
+    return 0 if row.in_stock is False else default if row.quantity is None else row.quantity
 
 
 def shown_characteristics(product: Product) -> list[list[str]]:

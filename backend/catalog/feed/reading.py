@@ -12,7 +12,9 @@ from typing import BinaryIO, cast
 from backend.catalog.feed import tabular, xml
 from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
-_GZIP = b"\x1f\x8b"
+# What a gzip file begins with.
+GZIP = b"\x1f\x8b"
+PACKED_TWICE = "the feed is packed twice; unpack it once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,16 @@ def _closing_rows(feed: OpenFeed) -> Iterator[OpenFeed]:
 def _opened(raw: BinaryIO) -> OpenFeed:
     size = raw.seek(0, io.SEEK_END)
     raw.seek(0)
-    packed = raw.read(2) == _GZIP
+    packed = raw.read(2) == GZIP
     raw.seek(0)
     stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
     with _reading_errors():
         head = stream.read(4096)
     # Rewinding is cheap here: what gzip unpacks again is these first few kilobytes.
     stream.seek(0)
+    if packed and head.startswith(GZIP):
+        # Who limits the size of a feed measures it unpacked, once.
+        raise FeedUnreadable(PACKED_TWICE)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not head[2:].lstrip(b"\0 \r\n").startswith(b"<"):
         raise FeedUnreadable("the feed is in UTF-16; save it as UTF-8")
     if not head.strip():

@@ -77,11 +77,6 @@ class ImportReport:
     # Why the import ended before the feed did; what the counts say was imported all the same.
     stopped: str = ""
 
-    @property
-    def rows(self) -> int:
-        """The number of rows read."""
-        return self.created + self.updated + self.unchanged + self.refused
-
     def add_problem(self, problem: Problem) -> None:
         """Count a problem and list it."""
         self.problem_count += 1

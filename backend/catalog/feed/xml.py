@@ -19,10 +19,15 @@ _ITEMS = {"item", "entry"}
 # Atom's own elements under the names that RSS has for them.
 _SYNONYMS = {"summary": "description", "content": "description"}
 _PARTS = ("section_name", "attribute_name", "attribute_value")
+# Elements of XHTML that stand on lines of their own.
+_BLOCKS = {"p", "div", "br", "ul", "ol", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}
 
 
 class _Target:
-    """What the parser calls; collects finished items, and of every item no more than its texts."""
+    """What the parser calls; collects finished items, and of every item no more than its texts.
+
+    A field's text is all that stands in it, whatever markup parts it.
+    """
 
     def __init__(self) -> None:
         self.parser: DefusedXMLParser | None = None
@@ -34,12 +39,12 @@ class _Target:
         self._fields: dict[str, list[str]] = {}
         self._google: set[str] = set()
         self._parts: dict[str, str] = {}
+        self._part_start = 0
         self._text: list[str] = []
         self._length = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        self._text = []
         name = _local(tag)
         if self._depth == 1:
             self.root = name
@@ -49,9 +54,13 @@ class _Target:
                 self._line = self.parser.parser.CurrentLineNumber if self.parser else 0
                 self._fields, self._google, self._length = {}, set(), 0
         elif self._depth == self._item_depth + 1:
-            self._parts = {}
+            self._text, self._parts = [], {}
             if tag == f"{_ATOM}link" and attributes.get("rel", "alternate") == "alternate":
                 self._text = [attributes.get("href", "")]
+        else:
+            if self._depth == self._item_depth + 2:
+                self._part_start = len(self._text)
+            self._break_line(name)
 
     def data(self, text: str) -> None:
         self._length += len(text)
@@ -59,16 +68,21 @@ class _Target:
             self._text.append(text)
 
     def end(self, tag: str) -> None:
-        text = "".join(self._text)
-        self._text = []
+        name = _local(tag)
         if self._item_depth == self._depth:
             self._item_depth = 0
             self.finished.append(self._row())
         elif self._item_depth and self._depth == self._item_depth + 1:
-            self._end_field(tag, text)
-        elif self._item_depth and self._depth == self._item_depth + 2:
-            self._parts[_local(tag)] = text
+            self._end_field(tag, "".join(self._text))
+        elif self._item_depth:
+            if self._depth == self._item_depth + 2 and name in _PARTS:
+                self._parts[name] = "".join(self._text[self._part_start :])
+            self._break_line(name)
         self._depth -= 1
+
+    def _break_line(self, name: str) -> None:
+        if name in _BLOCKS and self._text and not self._text[-1].endswith("\n"):
+            self._text.append("\n")
 
     def close(self) -> None:
         """Called by the parser at the end of the document."""

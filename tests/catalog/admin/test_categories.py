@@ -68,6 +68,15 @@ class MoveTest(CategoryCase):
                 assert message in "".join(self.messages(response))
                 assert outline() == before
 
+    def test_answers_are_plain_text(self) -> None:
+        """A message names the category, and names may hold what a browser would take for markup."""
+        script = "<script>alert(1)</script>"
+        self.tree |= make_tree({script: {}})
+        refused = self.move(script, script, "right")
+        assert script in refused.content.decode()
+        for response in (refused, self.move(script, "Tea", "right")):
+            assert response["Content-Type"] == "text/plain"
+
     def test_identifiers_made_up(self) -> None:
         for cut, pasted in [("x", "y"), ("9" * 30, "1"), ("9" * 5000, "1"), ("", ""), ("0", "0")]:
             with self.subTest(cut=cut[:40]):

@@ -55,6 +55,12 @@ class AddProductTest(AdminCase):
         assert image.sha256 == hashlib.sha256(content).hexdigest()
         assert_listing_is_right()
 
+    def test_a_slug_that_is_taken_gets_the_sku(self) -> None:
+        """As in a feed."""
+        make_product(slug="chai-sencha")
+        self.assert_saved(self.client.post(ADD, NEW))
+        assert Product.objects.get(sku="T-1").slug == "chai-sencha-t-1"
+
     def test_refusals(self) -> None:
         make_product(slug="taken", sku="T-0")
         for field, value, message in [

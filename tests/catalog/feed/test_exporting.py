@@ -5,10 +5,12 @@ import hashlib
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from backend.catalog.feed import exporting
 from backend.catalog.feed.exporting import FORMATS, Format, export_feed
 from backend.catalog.feed.importing import import_feed
 from backend.catalog.models import Category, Product, ProductImage
@@ -127,3 +129,38 @@ class RoundTripTest(FeedTestCase):
         call_command("export_products", f"--output={self.folder / 'out.tsv'}", "--with-pictures", stdout=out)
         assert f"picture not copied: {image.file.name}" in out.getvalue()
         assert counts(import_feed(self.folder / "out.tsv")) == (0, 0, 4, 0)
+
+
+class EditedMeanwhileTest(FeedTestCase):
+    """Staff edit the tree while a download goes on."""
+
+    def test_a_category_that_was_added(self) -> None:
+        make_product(category=make_category("Tea"))
+        second = make_product()
+        with mock.patch.object(exporting, "_CHUNK", 1):
+            lines = export_feed(Product.objects.all())
+            text = next(lines) + next(lines)
+            second.category = make_category("Cups", make_category("Dishes"))
+            second.save()
+            text += "".join(lines)
+        assert "\tDishes > Cups\t" in text
+        assert counts(self.run_import(text.encode())) == (0, 0, 2, 0)
+
+    def test_a_category_that_was_emptied_and_deleted(self) -> None:
+        """Its product was read before, and the tree after: neither fits the other."""
+        cups = make_category("Cups")
+        product = make_product(category=cups)
+        read_tree = exporting._category_paths
+        trees = [{None: []}]
+
+        def read_late() -> dict[int | None, list[str]]:
+            if trees:
+                return trees.pop()
+            if Category.objects.filter(name="Cups"):
+                Product.objects.filter(pk=product.pk).update(category=make_category("Mugs"))
+                cups.delete()
+            return read_tree()
+
+        with mock.patch.object(exporting, "_category_paths", read_late):
+            text = "".join(export_feed(Product.objects.all()))
+        assert "\tMugs\t" in text

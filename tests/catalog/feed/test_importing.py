@@ -7,9 +7,10 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from backend.catalog.feed import importing
+from backend.catalog.feed import categories, importing
 from backend.catalog.feed.report import FeedUnreadable
 from backend.catalog.models import Category, Characteristic, Product
+from backend.core.errors import Invalid
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.catalog.feed.helpers import FeedTestCase, Row, counts, product_row, table
 
@@ -145,10 +146,19 @@ class StockTest(FeedTestCase):
     def test_of_products_that_there_are(self) -> None:
         assert self.stock(4) == 4
         assert self.stock(4, availability="in_stock") == 4
-        assert self.stock(0, availability="in_stock") == 10
+        assert self.stock(0, availability="in_stock") == 0
         assert self.stock(4, availability="in_stock", quantity="") == 4
         assert self.stock(4, availability="out_of_stock") == 0
         assert self.stock(4, quantity="9") == 9
+        assert self.stock(0, availability="in_stock", quantity="9") == 9
+
+    def test_a_feed_that_comes_again_refills_nothing(self) -> None:
+        row = product_row(availability="in_stock")
+        self.run_import(row)
+        Product.objects.update(stock=0)
+        report = self.run_import(row)
+        assert (counts(report), report.problems) == ((0, 0, 1, 0), [])
+        assert Product.objects.get().stock == 0
 
 
 class SlugTest(FeedTestCase):
@@ -176,6 +186,24 @@ class SlugTest(FeedTestCase):
             ]
             assert counts(report)[number * 2] == 1
         assert self.slugs() == {"OLD": "cup", "A-1": "product-a-1"}
+
+    def test_two_rows_with_one_link(self) -> None:
+        """The second gets a slug of its name, which an old product has already."""
+        Product.objects.create(sku="OLD", slug="chashka", name="Old", price=1)
+        report = self.run_import(
+            product_row("A-1", link="cup"), product_row("A-2", link="cup", title="Чашка")
+        )
+        assert counts(report) == (2, 0, 0, 0)
+        assert self.slugs() == {"OLD": "chashka", "A-1": "cup", "A-2": "chashka-a-2"}
+
+    def test_slugs_cost_a_batch_no_queries_a_row(self) -> None:
+        taken = []
+        for size in (2, 30):
+            rows = [product_row(f"S{size}-{number}", title="The same", link="") for number in range(size)]
+            with CaptureQueriesContext(connection) as queries:
+                assert counts(self.run_import(*rows)) == (size, 0, 0, 0)
+            taken.append(len(queries))
+        assert taken[0] == taken[1]
 
     def test_a_new_link_moves_the_product(self) -> None:
         self.run_import(product_row("A-1", link="cup"))
@@ -274,6 +302,22 @@ class RefusalTest(FeedTestCase):
         ]:
             with self.subTest(cells=cells):
                 assert self.refusal(**cells).startswith(reason)
+
+    def test_a_category_that_the_shop_refuses(self) -> None:
+        create = categories.create_category
+
+        def refuse_b(*, name: str, parent_id: int | None) -> Category:
+            if name == "B":
+                raise Invalid("B is not to our taste.", field="name")
+            return create(name=name, parent_id=parent_id)
+
+        with mock.patch.object(categories, "create_category", refuse_b):
+            report = self.run_import(product_row(product_type="A > B > C"))
+        assert str(report.problems[0]) == (
+            "line 2 [A-1] product_type: the category 'A > B > C' could not be created: "
+            "B is not to our taste. (row refused)"
+        )
+        assert [category.name for category in Category.objects.all()] == ["A"]
 
     def test_bytes_that_are_no_utf_8(self) -> None:
         feed = table(product_row("A-1"), product_row("A-2", title="CAFE"), product_row("A-3"))

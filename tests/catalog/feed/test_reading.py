@@ -85,6 +85,7 @@ class TableTest(SimpleTestCase):
             (b"id\tid\n", "columns twice: id"),
             ("id\ttitle\n".encode("utf-16"), "UTF-16"),
             (b"\x1f\x8bnot really", "gzip"),
+            (gzip.compress(gzip.compress(b"id\n1\n")), "packed twice"),
             (b"<html><body>Not found</body></html>", "the root element is <html>"),
         ]:
             with self.subTest(data=data), pytest.raises(FeedUnreadable, match=message):
@@ -122,6 +123,30 @@ class XmlTest(SimpleTestCase):
             "link": "https://shop/cup",
             "description": "Nice",
         }
+
+    def test_markup_inside_a_field(self) -> None:
+        """It is no part of any format but Atom's, and feeds have it; an empty cell would clear."""
+        (row,) = read(
+            b"""<rss xmlns:g="http://base.google.com/ns/1.0"><item><id>1</id>
+            <title>A <b>bold <i>green</i></b> tea</title><g:color><![CDATA[red]]> &amp; <u>blue</u></g:color>
+            <g:product_detail><g:section_name>S</g:section_name><g:attribute_name>N<b>m</b></g:attribute_name>
+            <g:attribute_value>x <b>y</b> z</g:attribute_value></g:product_detail>
+            <g:product_detail>S:Use:<b>home</b></g:product_detail></item></rss>"""
+        )
+        assert row.cells == {
+            "id": "1",
+            "title": "A bold green tea",
+            "color": "red & blue",
+            "product_detail": '"S":"Nm":"x y z",S:Use:home',
+        }
+
+    def test_xhtml_of_atom(self) -> None:
+        text = b"<h2>Cup</h2><p>Holds <em>350</em> ml.</p><p>White.<br/>Big.</p>"
+        (row,) = read(
+            b'<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>1</id><content type="xhtml">'
+            b'<div xmlns="http://www.w3.org/1999/xhtml">' + text + b"</div></content></entry></feed>"
+        )
+        assert row.cells["description"].strip() == "Cup\nHolds 350 ml.\nWhite.\nBig."
 
     def test_entities_are_refused(self) -> None:
         bomb = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss><item><id>&b;</id></item></rss>'

@@ -13,7 +13,8 @@ from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem
 class Command(BaseCommand):
     help = (
         "Import products from a Google Merchant Center feed: tab-separated, CSV, RSS or Atom, plain or "
-        "gzipped. Importing the same feed again changes nothing."
+        "gzipped. Importing the same feed again changes nothing. A product that the shop has keeps its "
+        "stock, 0 too, unless the feed gives a quantity or says that it is out of stock."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,7 +30,7 @@ class Command(BaseCommand):
             type=int,
             default=DEFAULT_STOCK,
             metavar="UNITS",
-            help="what a product gets that is in stock, nobody says how many (default: %(default)s)",
+            help="what a new product gets that is in stock, nobody says how many (default: %(default)s)",
         )
         parser.add_argument("--dry-run", action="store_true", help="write nothing, tell what would be done")
         parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="rows a transaction")

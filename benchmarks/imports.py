@@ -1,0 +1,87 @@
+"""How long the import of a large product feed takes, and how much memory.
+
+Run with `make bench-import`. The feed is imported into an empty catalogue, and then once more, which
+must change nothing.
+"""
+
+import argparse
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.database import DATA_DIR, migrated_database
+
+MAX_MEMORY_MB = 500
+
+WORDS = """
+    кружка чайник лампа стол стул полка ковёр плед подушка ваза часы зеркало корзина щётка нож доска
+    blue red large small warm soft steel glass cotton walnut ceramic bamboo linen wool compact folding
+"""
+COLORS = ["белый", "чёрный", "синий", "red", "green", "walnut"]
+
+
+def feed_lines(count: int) -> Iterator[str]:
+    """Yield the lines of a feed of as many products in 400 categories, header first."""
+    words = WORDS.split()
+    random_ = random.Random(1)  # noqa: S311 - the same feed every time
+    columns = "id title description availability quantity price product_type brand color product_detail"
+    yield columns.replace(" ", "\t") + "\n"
+    for number in range(count):
+        name = " ".join(random_.choices(words, k=5)).capitalize()
+        text = " ".join(random_.choices(words, k=60))
+        category = number % 400
+        yield (
+            f"BENCH-{number:07}\t{name}\t{text}\tin_stock\t{number % 100}\t{number % 9000}.50"
+            f"\tBench {category % 8} > Part {category % 40} > Shelf {category}\tBrand {number % 50}"
+            f"\t{random_.choice(COLORS)}\tSizes:Height (cm):{number % 200},Care:Programme:{number % 7}\n"
+        )
+
+
+def seconds_to_import(feed: Path, *, created: int, unchanged: int) -> float:
+    """Import a feed, check what that did, and return how long it took."""
+    from backend.catalog.feed.importing import import_feed
+
+    start = time.monotonic()
+    report = import_feed(feed)
+    taken = time.monotonic() - start
+    assert not report.stopped, report.stopped
+    assert (report.created, report.unchanged) == (created, unchanged), report.summary()
+    return taken
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process has had, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes on Linux, bytes on macOS.
+    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    rows = parser.parse_args().rows
+
+    with migrated_database():
+        from benchmarks.catalogues import empty
+
+        empty()
+        feed = DATA_DIR / "feed.tsv"
+        with feed.open("w", encoding="utf-8") as file:
+            file.writelines(feed_lines(rows))
+        print(f"Importing {rows:,} rows, {feed.stat().st_size // 1024 // 1024} MB", flush=True)
+        first = seconds_to_import(feed, created=rows, unchanged=0)
+        again = seconds_to_import(feed, created=0, unchanged=rows)
+        feed.unlink()
+    memory = peak_memory()
+    fails = memory > MAX_MEMORY_MB
+    print(f"\n{'into an empty catalogue':28}{first:>8.1f} s{rows / first:>10,.0f} rows/s")
+    print(f"{'again, without a change':28}{again:>8.1f} s{rows / again:>10,.0f} rows/s")
+    print(f"{'peak memory':28}{memory:>8} MB{'  too much' if fails else ''}")
+    return int(fails)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Files of pictures leave the storage with their pictures, and not before that is committed."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.core.files.storage import FileSystemStorage
+from django.test import override_settings
+
+from backend.catalog.models import Category, Product, ProductImage
+from tests.catalog.admin.pages import AdminCase, picture
+from tests.catalog.factories import make_image, make_product
+from tests.catalog.trees import make_tree
+
+
+class StorageCase(AdminCase):
+    """Has a storage of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.media = Path(temporary.name)
+        settings = override_settings(MEDIA_ROOT=self.media)
+        settings.enable()
+        self.addCleanup(settings.disable)
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.media)) for path in self.media.rglob("*") if path.is_file()}
+
+    def post(self, path: str, data: dict[str, Any]) -> Any:
+        """Send a page whose transaction is committed."""
+        with self.captureOnCommitCallbacks(execute=True):
+            return self.client.post(path, data)
+
+
+class ProductPicturesTest(StorageCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.product = make_product()
+        self.first, self.second = make_image(self.product), make_image(self.product)
+        self.path = f"/admin/catalog/product/{self.product.pk}/"
+
+    def edit(self, **fields: Any) -> None:
+        page = self.form(f"{self.path}change/", "product_form")
+        self.assert_saved(self.post(f"{self.path}change/", page | fields))
+
+    def test_removed(self) -> None:
+        self.edit(**{"images-0-DELETE": "on"})
+        assert self.files() == {self.second.file.name}
+
+    def test_replaced(self) -> None:
+        self.edit(**{"images-0-file": picture("new.png")})
+        self.first.refresh_from_db()
+        assert self.first.file.name == "products/new.png"
+        assert self.files() == {"products/new.png", self.second.file.name}
+
+    def test_untouched(self) -> None:
+        self.edit(name="Another", **{"images-0-alt": "A cup"})
+        assert self.files() == {self.first.file.name, self.second.file.name}
+
+    def test_deleted_with_the_product(self) -> None:
+        self.post(f"{self.path}delete/", {"post": "yes"})
+        assert self.files() == set()
+
+    def test_deleted_with_chosen_products(self) -> None:
+        kept = make_image(make_product())
+        chosen = {"action": "delete_selected", "_selected_action": [self.product.pk], "post": "yes"}
+        self.post("/admin/catalog/product/", chosen)
+        assert Product.objects.count() == 1
+        assert self.files() == {kept.file.name}
+
+    def test_a_file_that_another_picture_has_too_stays(self) -> None:
+        other = make_product()
+        ProductImage.objects.create(product=other, file=self.first.file.name, width=4, height=3)
+        self.post(f"{self.path}delete/", {"post": "yes"})
+        assert self.files() == {self.first.file.name}
+
+    def test_nothing_is_deleted_before_the_commit(self) -> None:
+        self.client.post(f"{self.path}delete/", {"post": "yes"})
+        assert self.files() == {self.first.file.name, self.second.file.name}
+
+    def test_a_storage_that_fails_costs_the_file_only(self) -> None:
+        with mock.patch.object(FileSystemStorage, "delete", side_effect=OSError("gone")):
+            assert self.post(f"{self.path}delete/", {"post": "yes"}).status_code == 302
+        assert not Product.objects.exists()
+
+
+class CategoryPicturesTest(StorageCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.category = make_tree({"Tea": {}})["Tea"]
+        self.path = f"/admin/catalog/category/{self.category.pk}/"
+        self.edit(image=picture("old.png"))
+        assert self.files() == {"categories/old.png"}
+
+    def edit(self, **fields: Any) -> None:
+        page = self.form(f"{self.path}change/", "category_form")
+        self.assert_saved(self.post(f"{self.path}change/", page | fields))
+
+    def test_replaced(self) -> None:
+        self.edit(image=picture("new.png"))
+        assert self.files() == {"categories/new.png"}
+        self.edit(slug="tea-2")
+        assert self.files() == {"categories/new.png"}
+
+    def test_removed(self) -> None:
+        self.edit(**{"image-clear": "on"})
+        assert self.files() == set()
+
+    def test_deleted_with_the_category(self) -> None:
+        self.post(f"{self.path}delete/", {"post": "yes"})
+        assert not Category.objects.exists()
+        assert self.files() == set()
