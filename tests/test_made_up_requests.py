@@ -13,7 +13,7 @@ from tests.catalog.factories import make_category, make_product
 rest = schemathesis.openapi.from_dict(api.get_openapi_schema())
 graphql = schemathesis.graphql.from_file(schema.as_str())
 
-made_up = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+made_up = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

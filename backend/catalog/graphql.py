@@ -10,7 +10,7 @@ import strawberry_django
 from strawberry import auto
 
 from backend.catalog import models, selectors
-from backend.core.errors import Invalid, OutOfRange, fields_named
+from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
 from backend.core.graphql import Column, Edge, Info, PageInfo, edges_of
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
@@ -203,6 +203,13 @@ class ProductFilter:
     characteristics: list[CharacteristicFilter] | None = None
 
 
+def _category_id(text: str) -> int:
+    number = parse_id(text)
+    if not number:
+        raise NotFound(f"There is no category {text[:100]!r}.", field="category")
+    return number
+
+
 def _wanted_values(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
     """Return the accepted values by "Name" or "Name (unit)"."""
     wanted: dict[str, list[str]] = {}
@@ -265,9 +272,11 @@ class CatalogQuery:
             raise Invalid("Name the category by its id or its slug, not by both.", field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
-        with fields_named(_PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug else {})):
+        with fields_named(
+            _PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug is not None else {})
+        ):
             products = selectors.list_products(
-                category=category_slug if category is None else parse_id(category),
+                category=category_slug if category is None else _category_id(category),
                 search=filter.search,
                 price_min=price.min,
                 price_max=price.max,

@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 from ninja import Body, Query, Router, Schema
 from ninja.decorators import decorate_view
-from pydantic import BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.catalog import models, selectors
 from backend.core.errors import Invalid, NotFound, fields_named
@@ -123,15 +123,34 @@ def _one_or_more(value: Any) -> Any:
     return value
 
 
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number, not true or false")
+    return value
+
+
+def _id_or_slug(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("an identifier or a slug")
+    return str(value)
+
+
+_IdOrSlug = Annotated[
+    str,
+    BeforeValidator(_id_or_slug),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+]
+
+
 class _Filters(Schema):
-    category: StrictInt | str | None = Field(None, description="Identifier or slug.")
+    category: _IdOrSlug | None = Field(None, description="Identifier or slug.")
     include_subcategories: bool = True
     price_min: Decimal | None = Field(None, description="Inclusive.")
     price_max: Decimal | None = Field(None, description="Inclusive.")
     sort: Sort | None = None
     search: str | None = None
     in_stock: bool | None = None
-    limit: int = Field(20, description="1 to 100.")
+    limit: Annotated[int, BeforeValidator(_no_boolean)] = Field(20, description="1 to 100.")
     cursor: str | None = Field(None, description="`next_cursor` of the page before.")
 
 
@@ -160,9 +179,9 @@ class ProductsQuery(_Filters):
     )
 
 
-def _category_of(given: int | str | None) -> int | str | None:
+def _category_of(given: str | None) -> int | str | None:
     """A text of digits is an identifier, unless some category has it for its slug."""
-    if isinstance(given, str) and given.isdigit() and not selectors.is_category_slug(given):
+    if given is not None and parse_id(given) and not selectors.is_category_slug(given):
         return parse_id(given)
     return given
 
@@ -226,7 +245,10 @@ def show_product(
     """The product card, by exactly one of `id`, `slug` and `sku`."""
     product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
     if product is None:
-        raise NotFound("There is no such product.", field="id" if id else "slug" if slug else "sku")
+        raise NotFound(
+            "There is no such product.",
+            field=next(name for name in ("id", "slug", "sku") if name in request.GET),
+        )
     return product
 
 

@@ -11,7 +11,11 @@ from backend.embedded import addresses
 
 ENV = read_environment()
 
-DEBUG = ENV.debug
+# Django's own debug mode stays off: clients get our errors, never its pages with their stack traces
+# (those are in the log), and its list of every query would cost memory and time. DEBUG in the
+# environment means development: whatever service is not set is embedded.
+DEBUG = False
+DEVELOPMENT = ENV.debug
 SECRET_KEY = ENV.django_secret_key
 ALLOWED_HOSTS = ENV.allowed_hosts or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
@@ -42,6 +46,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "backend.core.rest.answer_head",
     "backend.core.rest.refuse_methods",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -76,7 +81,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # PostgreSQL
-EMBED_POSTGRES = DEBUG and not ENV.db_host
+EMBED_POSTGRES = DEVELOPMENT and not ENV.db_host
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -99,7 +104,7 @@ DATABASES = {
 }
 
 # Redis: the cache and Celery's broker, told apart by their key prefixes
-EMBED_VALKEY = DEBUG and not ENV.redis_url
+EMBED_VALKEY = DEVELOPMENT and not ENV.redis_url
 if EMBED_VALKEY:
     _socket = quote(str(addresses.valkey_socket(ENV.data_dir)))
     REDIS_URL = f"unix://{_socket}?db={ENV.valkey_database}"
@@ -127,7 +132,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2}
 
 # Mail
-EMBED_MAIL = DEBUG and not ENV.smtp_server_addr
+EMBED_MAIL = DEVELOPMENT and not ENV.smtp_server_addr
 EMAIL_HOST = "127.0.0.1" if EMBED_MAIL else ENV.smtp_server_addr
 EMAIL_PORT = addresses.mail_port(ENV.data_dir) if EMBED_MAIL else ENV.smtp_port
 EMAIL_HOST_USER = "" if EMBED_MAIL else ENV.smtp_from_mail
@@ -140,16 +145,16 @@ DEFAULT_FROM_EMAIL = ENV.smtp_from_mail
 # Files
 MEDIA_ROOT = ENV.data_dir / "media"
 # Whole addresses, since the React application and mails stand on other hosts than the shop.
-PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEBUG else "")
+PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
 STATIC_URL = "/static/"
-# With DEBUG, static files are served from where they are written.
-STATIC_ROOT = None if DEBUG else PROJECT_DIR / "staticfiles"
+# In development static files are served from where they are written.
+STATIC_ROOT = None if DEVELOPMENT else PROJECT_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_USE_FINDERS = DEVELOPMENT
 
 # The shop
 SHOP_CURRENCY = ENV.shop_currency

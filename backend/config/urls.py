@@ -4,13 +4,13 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
-from django.views.static import serve
+from django.views.generic import RedirectView
 
 from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.core.graphql import GraphQLView
 from backend.core.health import Health
-from backend.core.rest import bad_request, page_not_found, server_error
+from backend.core.rest import bad_request, page_not_found, serve_media, server_error
 
 handler400 = bad_request
 handler404 = page_not_found
@@ -29,9 +29,7 @@ urlpatterns = [
         Health.as_view(checks=["health_check.checks.Database", "health_check.checks.Cache"]),
         name="health-ready",
     ),
-    re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
+    re_path(r"^media/(?P<path>.*)$", serve_media),
+    path("", RedirectView.as_view(url="/docs" if not settings.GRAPHIQL else "/graphql")),
     path("", api.urls),
-    # Clients of the APIs get a problem document, even while Django's debug pages are on; the admin's
-    # addresses are left to Django, which adds their slash.
-    re_path(r"^(?!admin)", page_not_found),
 ]

@@ -8,9 +8,11 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.static import serve
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.docs import Swagger
@@ -177,6 +179,33 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer when a view outside the APIs failed; Django has logged why."""
     return _refuse(ErrorCode.INTERNAL, "Something went wrong on our side.")
+
+
+def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404."""
+    try:
+        return serve(request, path, document_root=str(settings.MEDIA_ROOT))
+    except (Http404, SuspiciousFileOperation, OSError, ValueError):
+        return page_not_found(request)
+
+
+def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Middleware: HEAD is answered wherever GET is, with GET's headers and without its body."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.method != "HEAD":
+            return get_response(request)
+        request.method = "GET"
+        response = get_response(request)
+        request.method = "HEAD"
+        if isinstance(response, StreamingHttpResponse):
+            response.streaming_content = []
+        elif isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+            response.content = b""
+        return response
+
+    return middleware
 
 
 def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:

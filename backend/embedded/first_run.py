@@ -32,7 +32,7 @@ def prepare(data_dir: Path) -> None:
         call_command("migrate", interactive=False, verbosity=0)
     except OperationalError as error:
         raise processes.EmbeddedError(f"The database cannot be used: {error}") from None
-    if settings.DEBUG:
+    if settings.DEVELOPMENT:
         _create_staff_login(data_dir)
         _load_sample_catalogue(data_dir)
     else:

@@ -79,9 +79,37 @@ class Products(TestCase):
         self.assertEqual((problem["code"], problem["field"]), ("INVALID", "price_mim"))
 
     def test_an_address_that_does_not_exist(self) -> None:
-        response = self.rest.get("/prodcuts")
-        self.assertEqual(response.status_code, 404)
-        self.assertEqual(response["Content-Type"], "application/problem+json")
+        for path in (
+            "/prodcuts",
+            "/media/nothing.jpg",
+            "/media/" + "x" * 300,
+            "/media/../.env",
+            "/media/%00",
+        ):
+            with self.subTest(path[:30]):
+                response = self.rest.get(path)
+                self.assertEqual(response.status_code, 404)
+                self.assertEqual(response["Content-Type"], "application/problem+json")
+
+    def test_head_is_get_without_the_body(self) -> None:
+        for path in ("/products", "/categories", self.product.images.get().file.url):
+            with self.subTest(path):
+                get, head = self.client.get(path), self.client.head(path)
+                self.assertEqual((head.status_code, b"".join(head)), (200, b""))
+                self.assertEqual(head["Content-Length"], get["Content-Length"])
+        self.assertEqual(self.client.head("/nothing").status_code, 404)
+
+    def test_the_front_door_leads_to_the_console(self) -> None:
+        self.assertRedirects(self.client.get("/"), "/graphql", fetch_redirect_response=False)
+
+    def test_a_product_is_asked_for_by_the_name_that_was_given(self) -> None:
+        for name in ("id", "slug", "sku"):
+            self.assertEqual(self.rest.get("/product", {name: ""}).json()["field"], name)
+
+    def test_what_no_category_can_be(self) -> None:
+        for category in (1.5, True, [], {}):
+            problem = self.rest.post("/products", {"category": category}).json()
+            self.assertEqual((problem["code"], problem["field"]), ("INVALID", "category"))
 
 
 class Documentation(TestCase):

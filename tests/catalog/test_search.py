@@ -74,6 +74,13 @@ class Search(TestCase):
     def test_the_name_weighs_more_than_the_description(self) -> None:
         self.assert_found("summer", "Summer in the city", "Running shoes")
 
+    def test_a_name_that_was_typed_whole_comes_first(self) -> None:
+        for name in ("Openwork V-Neck Slit Cover-Up Dress", "V-Neck Slit Openwork Cover-Up Set"):
+            make_product(name, description="openwork slit cover-up v-neck " * 3)
+        make_product("Openwork V-Neck Slit Cover-Up")
+        products = list_products(search="Openwork V-Neck Slit Cover-Up")
+        self.assertEqual(products.page(None, Window.of()).items[0].name, "Openwork V-Neck Slit Cover-Up")
+
     def test_typing_errors(self) -> None:
         self.assert_found("платте", "Летнее платье")
         for search in ("елкаа", "зеленаяя", "зелёнаяя"):

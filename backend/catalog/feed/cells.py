@@ -165,3 +165,13 @@ def path_text(names: list[str]) -> str:
 def format_path(names: list[str]) -> str:
     """Write category names as `parse_path` reads them."""
     return _quoted(path_text(names), '",')
+
+
+def is_text(text: str) -> bool:
+    """Say whether a text was UTF-8 as a whole; undecodable bytes stand in it as lone surrogates."""
+    return text.isprintable() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def printable(text: str) -> str:
+    """Return a text that can be shown anywhere, with a question mark for what was not UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -7,10 +7,10 @@ from time import sleep
 from typing import BinaryIO
 
 from django.conf import settings
-from django.db import DatabaseError, DataError, IntegrityError, connection, reset_queries, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 
 from backend.catalog.feed.categories import CategoryPath, CategoryPaths
-from backend.catalog.feed.cells import COLUMNS
+from backend.catalog.feed.cells import COLUMNS, printable
 from backend.catalog.feed.parsing import ProductRow, parse_row
 from backend.catalog.feed.pictures import RowPictures, prepare
 from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
@@ -22,6 +22,7 @@ from backend.catalog.pictures import discard_files
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
 _MAX_RETRIES = 5
+_CATEGORY_ROUNDS = 3
 # PostgreSQL's codes for a transaction that may simply be tried again: deadlock, serialization failure.
 _TRANSIENT = {"40P01", "40001"}
 
@@ -65,8 +66,6 @@ def import_feed(
         try:
             for batch in _batches(run.accepted(feed.rows), batch_size):
                 run.import_batch(batch)
-                # With DEBUG on, Django keeps the text of the last 9000 statements: here a gigabyte.
-                reset_queries()
                 if on_progress:
                     on_progress(feed.position, feed.size)
         except DatabaseError as error:
@@ -164,8 +163,14 @@ class _Import:
             self._drop_unused(prepared)
 
     def _create_categories(self, rows: Sequence[ProductRow]) -> None:
-        for path in self._categories.missing(row.category or () for row in rows):
-            self.report.categories_created += self._categories.create(path)
+        """Create what is missing; staff who move categories meanwhile can make a round of it vain."""
+        wanted = {row.category for row in rows if row.category}
+        for _ in range(_CATEGORY_ROUNDS):
+            missing = self._categories.missing(wanted)
+            if not missing:
+                return
+            for path in missing:
+                self.report.categories_created += self._categories.create(path)
 
     def _planned(
         self, rows: Sequence[ProductRow], known: Known, prepared: dict[str, RowPictures]
@@ -230,7 +235,9 @@ class _Import:
             self.report.pictures_removed += len(plan.pictures.removed)
 
     def _refuse(self, line: int, sku: str, error: RowRefused) -> None:
-        self._add_problem(Problem(line, sku[:64], error.field, error.reason, refused=True))
+        # What the row says may be the very thing that cannot be printed.
+        sku, reason = printable(sku[:64]), printable(error.reason)
+        self._add_problem(Problem(line, sku, error.field, reason, refused=True))
 
     def _add_problem(self, problem: Problem) -> None:
         self.report.add_problem(problem)

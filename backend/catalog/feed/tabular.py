@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from backend.catalog.feed.cells import is_text
 from backend.catalog.feed.report import FeedUnreadable, Row, RowRefused
 
 MAX_LINE = 500_000
@@ -69,6 +70,8 @@ def read_table(file: BinaryIO) -> tuple[list[str], Iterator[Row]]:
         header = next(lines, "")
     except csv.Error as error:
         raise FeedUnreadable("this is no product feed: its first line is too long") from error
+    if not is_text(header):
+        raise FeedUnreadable("the header (line 1) is not UTF-8; save the feed as UTF-8")
     delimiter = max("\t,;", key=header.count)
     try:
         names = next(csv.reader([header], delimiter=delimiter, strict=True), [])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramWordSimilarity
+from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramSimilarity, TrigramWordSimilarity
 from django.db.models import DecimalField, F, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
@@ -32,7 +32,9 @@ class Search:
         if self.exact:
             query = _query(self.words)
             rank = SearchRank(F("product__search_vector"), query, normalization=Value(1))
-            return entries.filter(product__search_vector=query), _comparable(rank)
+            # Whose name is what was typed, and little else, comes first.
+            likeness = TrigramSimilarity(folded("product__name"), " ".join(self.words))
+            return entries.filter(product__search_vector=query), _comparable(rank + likeness)
         entries = entries.alias(folded_name=folded("product__name"))
         similarity: Combinable = Value(0.0)
         for word in self.words:

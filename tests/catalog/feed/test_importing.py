@@ -380,3 +380,12 @@ class FaultTest(FeedTestCase):
         report = self.run_import(f"<rss><channel>{items}<item>".encode())
         assert counts(report) == (3, 0, 0, 0)
         assert "The feed could be read no further: the XML is broken" in report.stopped
+
+
+class EncodingTest(FeedTestCase):
+    def test_an_id_that_is_not_utf_8_can_be_told(self) -> None:
+        report = self.run_import(
+            table(product_row("Ж-1", title="Чашка", price="5")).decode().encode("cp1251")
+        )
+        assert counts(report) == (0, 0, 0, 1)
+        str(report.problems[0]).encode()

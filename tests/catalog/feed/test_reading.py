@@ -165,3 +165,12 @@ class XmlTest(SimpleTestCase):
         )
         assert "is longer than" in str(rows[0].refused)
         assert rows[1].cells == {"id": "2"}
+
+
+class EncodingTest(SimpleTestCase):
+    def test_a_header_that_is_not_utf_8_is_said(self) -> None:
+        for header in ("id\tназвание\tprice\n".encode("cp1251"), b"\x89PNG\r\n\x1a\n\xff"):
+            with self.assertRaises(FeedUnreadable) as raised:
+                read(header)
+            assert "UTF-8" in str(raised.exception)
+            str(raised.exception).encode()
