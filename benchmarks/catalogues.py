@@ -1,6 +1,9 @@
 """Catalogues of any size, written by PostgreSQL itself."""
 
+import time
+
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 # Three levels below one root: 10 categories, 10 in each of them, 10 in each of those.
 _CATEGORIES = """
@@ -79,4 +82,16 @@ def fill(products: int) -> None:
         cursor.execute(_LISTING)
     Category.objects.rebuild()
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM (ANALYZE)")
+        for table in ("category", "product", "characteristicvalue", "listingentry"):
+            _vacuum(cursor, f"catalog_{table}")
+
+
+def _vacuum(cursor: CursorWrapper, table: str) -> None:
+    """Leave the table as it is in a shop that has been running for a while: all of it known to be
+    visible, which autovacuum at work on a neighbour puts off."""
+    for _ in range(60):
+        cursor.execute(f"VACUUM (ANALYZE) {table}")
+        cursor.execute("SELECT relallvisible >= relpages FROM pg_class WHERE relname = %s", [table])
+        if cursor.fetchone() == (True,):
+            return
+        time.sleep(1)
