@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 # How the passwords and keys begin that .env.example and docker-compose.yml give out: everybody knows them.
-KNOWN_SECRET = "development-only"  # noqa: S105 (no secret)
+KNOWN_SECRET = "development-only"
 
 
 def _split_commas(value: object) -> object:

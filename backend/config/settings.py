@@ -1,7 +1,9 @@
 """Django settings, all of them derived from the typed environment."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
+from gqlauth.settings_type import GqlAuthSettings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
@@ -27,6 +29,7 @@ INSTALLED_APPS = [
     "backend.core",
     "backend.accounts",
     "backend.catalog",
+    "backend.notifications",
     "backend.core.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -36,6 +39,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
+    "gqlauth",
     "health_check",
     "mptt",
     "ninja",
@@ -71,14 +75,28 @@ TEMPLATES = [
 # People
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
+REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+# Who may log in is `gqlauth`'s UserStatus; its tokens are made and read by ours.
+GQL_AUTH = GqlAuthSettings(
+    LOGIN_REQUIRE_CAPTCHA=False,
+    REGISTER_REQUIRE_CAPTCHA=False,
+    SEND_ACTIVATION_EMAIL=False,
+    JWT_EXPIRATION_DELTA=ACCESS_TOKEN_LIFETIME,
+    JWT_REFRESH_EXPIRATION_DELTA=REFRESH_TOKEN_LIFETIME,
+)
 
 # PostgreSQL
 EMBED_POSTGRES = DEVELOPMENT and not ENV.db_host
@@ -129,7 +147,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2}
+# Without retries: what cannot be handed over now is handed over by beat, and no request waits for it.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
+
+CELERY_BEAT_SCHEDULE = {
+    "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
+    "sessions that are over": {"task": "accounts.forget_ended_sessions", "schedule": 3600.0},
+}
 
 # Mail
 EMBED_MAIL = DEVELOPMENT and not ENV.smtp_server_addr
@@ -163,6 +187,7 @@ SHOP_LANGUAGE = ENV.shop_language
 # The two APIs
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-cart-token"]
+CORS_EXPOSE_HEADERS = ["Retry-After"]
 CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
@@ -175,7 +200,8 @@ GRAPHQL_MAX_MUTATIONS = 5
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Transport
-if ENV.behind_tls_proxy:
+BEHIND_PROXY = ENV.behind_tls_proxy
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000
@@ -183,7 +209,7 @@ if ENV.behind_tls_proxy:
     # SECURE_HSTS_INCLUDE_SUBDOMAINS nor SECURE_HSTS_PRELOAD, which `check --deploy` asks for.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.behind_tls_proxy
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # Words and time
 LANGUAGE_CODE = "en"

@@ -1,11 +1,13 @@
 """The admin site, and what its pages share: refusals shown as messages, edits that overwrite nothing."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.widgets import AutocompleteSelect
@@ -13,8 +15,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import ForeignKey, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from backend.core.errors import ShopError
+from backend.accounts.models import User
+from backend.accounts.services import LOGIN_PER_ACCOUNT, LOGIN_PER_ADDRESS
+from backend.core.errors import RateLimited, ShopError, Unavailable
 from backend.core.identifiers import parse_id
+from backend.core.throttling import count_try, forget_tries
+from backend.core.viewer import client_address
 
 
 class LabelledAutocompleteView(AutocompleteJsonView):
@@ -26,12 +32,40 @@ class LabelledAutocompleteView(AutocompleteJsonView):
         return result | {"text": label(obj)} if label else result
 
 
+class LimitedLoginForm(AdminAuthenticationForm):
+    """Lets nobody guess passwords faster here than in the APIs; the tries are counted apart from theirs."""
+
+    def clean(self) -> dict[str, Any]:
+        email = self.cleaned_data.get("username", "").lower()
+        if not email or not self.cleaned_data.get("password"):
+            return super().clean()
+        assert self.request is not None
+        try:
+            count_try(LOGIN_PER_ADDRESS, "admin-login-address", client_address(self.request))
+            count_try(LOGIN_PER_ACCOUNT, "admin-login", email)
+            cleaned = super().clean()
+            forget_tries(LOGIN_PER_ACCOUNT, "admin-login", email)
+        except (RateLimited, Unavailable) as error:
+            raise forms.ValidationError(error.message, code=error.code) from None
+        return cleaned
+
+
 class ShopAdminSite(AdminSite):
     """The staff's site."""
 
     site_title = "Lavka"
     site_header = "Lavka"
     index_title = "The shop"
+    login_form = LimitedLoginForm
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Change the password of whoever asks, and end their sessions in the APIs as those themselves do."""
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+                assert isinstance(request.user, User)
+                request.user.sessions.all().delete()
+        return response
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)

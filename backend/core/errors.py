@@ -20,6 +20,12 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     TOO_LARGE = "TOO_LARGE"
     TOO_COMPLEX = "TOO_COMPLEX"
+    RATE_LIMITED = "RATE_LIMITED"
+    TOKEN_INVALID = "TOKEN_INVALID"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
+    WRONG_CODE = "WRONG_CODE"
+    WEAK_PASSWORD = "WEAK_PASSWORD"
     UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
@@ -34,11 +40,15 @@ _HTTP_STATUS = {
     ErrorCode.MALFORMED: 400,
     ErrorCode.TOO_COMPLEX: 400,
     ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.TOKEN_INVALID: 401,
+    ErrorCode.TOKEN_EXPIRED: 401,
+    ErrorCode.WRONG_CREDENTIALS: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.RATE_LIMITED: 429,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.INTERNAL: 500,
 }
@@ -136,3 +146,17 @@ class Unavailable(ShopError):
     """A service that this needs does not answer; the same request may succeed later."""
 
     code = ErrorCode.UNAVAILABLE
+
+
+class RateLimited(ShopError):
+    """Too many tries; nothing was tried this time.
+
+    Attributes:
+        retry_after: whole seconds until it is worth trying again.
+    """
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many tries. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after

@@ -19,12 +19,15 @@ from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
+from ninja.security.http import HttpAuthBase
 
+from backend.accounts.selectors import read_viewer
 from backend.core.errors import (
     ErrorCode,
     Forbidden,
     Malformed,
     NotFound,
+    RateLimited,
     ShopError,
     Unauthenticated,
     UnsupportedMediaType,
@@ -68,18 +71,45 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
+_LOGIN_REQUIRED = "x-login-required"
+# The `openapi_extra` of a route that is not for guests.
+LOGIN_REQUIRED = {_LOGIN_REQUIRED: True}
+
+
 class _Api(NinjaAPI):
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
-        """Document that problems have a media type of their own, which Ninja cannot be told."""
+        """Document what Ninja cannot be told.
+
+        Problems have a media type of their own; a guest needs no token unless `LOGIN_REQUIRED` says so,
+        and a token that is not good is refused, save by the routes that read none (`auth=None`).
+        """
         document = super().get_openapi_schema(**arguments)
+        unauthorized = {
+            "description": HTTPStatus.UNAUTHORIZED.phrase,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
         for methods in document["paths"].values():
             for operation in methods.values():
+                login_required = operation.pop(_LOGIN_REQUIRED, False)
+                if "security" in operation:
+                    if not login_required:
+                        operation["security"] = [{}, *operation["security"]]
+                    operation["responses"].setdefault(HTTPStatus.UNAUTHORIZED.value, unauthorized)
                 for status, response in operation["responses"].items():
                     if int(status) >= 400 and "application/json" in response.get("content", {}):
                         response["content"]["application/problem+json"] = response["content"].pop(
                             "application/json"
                         )
         return document
+
+
+class AccessToken(HttpAuthBase):
+    """Tells Swagger of the token, and puts the `Viewer` into `request.auth`; a guest needs none."""
+
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> Viewer:
+        return read_viewer(request)
 
 
 def make_api(title: str, description: str) -> NinjaAPI:
@@ -90,6 +120,7 @@ def make_api(title: str, description: str) -> NinjaAPI:
         version="1.0.0",
         parser=_Parser(),
         renderer=_Renderer(),
+        auth=AccessToken(),
         docs=Swagger(
             settings={"docExpansion": "list", "tryItOutEnabled": True, "defaultModelsExpandDepth": 0}
         ),
@@ -125,7 +156,10 @@ def _refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpRespo
 
 
 def _on_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
-    return _refuse(error.code, error.message, ".".join(error.path) or None)
+    response = _refuse(error.code, error.message, ".".join(error.path) or None)
+    if isinstance(error, RateLimited):
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
@@ -232,7 +266,11 @@ def _only_permitted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
             if permission == "NONE":
                 raise NotFound("There is nothing at this address.")
             if permission != "ALL":
-                viewer = Viewer.of(request)
+                # Read in a browser, where the admin's login counts; a client may send its token.
+                user = request.user
+                viewer = (
+                    Viewer(user.pk, is_staff=user.is_staff) if user.is_authenticated else read_viewer(request)
+                )
                 if viewer.user_id is None:
                     raise Unauthenticated("Log in to read the documentation.")
                 if permission == "STAFF" and not viewer.is_staff:

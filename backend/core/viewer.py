@@ -1,7 +1,10 @@
 """Who is asking, built once at the edge of both APIs."""
 
+import uuid
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from django.conf import settings
 from django.http import HttpRequest
 
 
@@ -11,16 +14,36 @@ class Viewer:
 
     Attributes:
         user_id: primary key of the account, or None for a guest.
+        session_id: the login that the request belongs to; None without one.
         is_staff: whether the account may enter the admin.
     """
 
     user_id: int | None = None
+    session_id: uuid.UUID | None = None
     is_staff: bool = False
 
-    @classmethod
-    def of(cls, request: HttpRequest) -> "Viewer":
-        """Return who is asking: the owner of the session, or a guest."""
-        user = request.user
-        if not user.is_authenticated:
-            return cls()
-        return cls(user_id=user.pk, is_staff=user.is_staff)
+
+def client_address(request: HttpRequest) -> str:
+    """Return whom to count a request for: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A proxy appends the address it sees to X-Forwarded-For; what stands before it is the client's word.
+    """
+    peer = str(request.META.get("REMOTE_ADDR", ""))
+    if settings.BEHIND_PROXY:
+        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        return _countable(forwarded) or _countable(peer) or peer
+    return _countable(peer) or peer
+
+
+def _countable(text: str) -> str | None:
+    """Return one spelling of what one client has for itself, or None for what is no address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    # Whoever has one IPv6 address has at least the 2**64 of its network.
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))

@@ -1,7 +1,7 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
 from backend.core.graphql.context import Context, Info
-from backend.core.graphql.errors import UserError
+from backend.core.graphql.errors import UserError, user_errors
 from backend.core.graphql.fields import Column
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema
@@ -17,4 +17,5 @@ __all__ = [
     "UserError",
     "edges_of",
     "make_schema",
+    "user_errors",
 ]

@@ -9,7 +9,8 @@ import strawberry
 from django.conf import settings
 from django.http import HttpRequest
 
-from backend.core.viewer import Viewer
+from backend.accounts.selectors import read_viewer
+from backend.core.viewer import Viewer, client_address
 
 T = TypeVar("T")
 
@@ -24,8 +25,17 @@ class Context:
 
     @cached_property
     def viewer(self) -> Viewer:
-        """Who is asking."""
-        return Viewer.of(self.request)
+        """Who asks; read for the fields that need it, so that a bad token keeps nobody from logging in.
+
+        Raises:
+            TokenInvalid, TokenExpired: the token is not good for anybody.
+        """
+        return read_viewer(self.request)
+
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        return client_address(self.request)
 
     def once(self, read: Callable[[], T]) -> T:
         """Return what `read` returns, calling it once in this request."""

@@ -16,14 +16,18 @@ from graphql import (
     parse,
 )
 from graphql.validation.validate import ValidationAbortedError
+from strawberry.utils.str_converters import to_camel_case
 
-from backend.core.errors import ErrorCode, ShopError
+from backend.core.errors import ErrorCode, RateLimited, ShopError
 
 logger = logging.getLogger(__name__)
 
 strawberry.enum(ErrorCode, description="Why a request was refused.")
 
-_INVALID_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?:")
+_INVALID_VARIABLE = re.compile(
+    r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?:"
+    r"(?: Expected value of type '\w+' (?:not )?to include \w+ field '(\w+)')?"
+)
 
 
 @strawberry.type
@@ -33,6 +37,27 @@ class UserError:
     code: ErrorCode
     message: str
     field: list[str] | None = strawberry.field(description="The path of the argument that it is about.")
+
+
+# Refusals that are about the request or the shop, not about what was put into it.
+_TOP_LEVEL = {
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.RATE_LIMITED,
+    ErrorCode.UNAVAILABLE,
+}
+
+
+def user_errors(error: ShopError, *within: str) -> list[UserError]:
+    """Return a refusal as a mutation's payload carries it; raise what belongs to the top level.
+
+    Args:
+        within: the argument that holds the fields, such as "input".
+    """
+    if error.code in _TOP_LEVEL:
+        raise error
+    path = [*within, *(to_camel_case(part) for part in error.path)] if error.path else []
+    return [UserError(code=error.code, message=error.message, field=path or None)]
 
 
 def render_error(error: GraphQLError) -> dict[str, Any]:
@@ -45,6 +70,8 @@ def render_error(error: GraphQLError) -> dict[str, Any]:
     original = error.original_error
     if isinstance(original, ShopError):
         rendered["extensions"] = {"code": original.code, "field": list(original.path) or None}
+        if isinstance(original, RateLimited):
+            rendered["extensions"]["retryAfter"] = original.retry_after
     elif isinstance(original, OperationalError | InterfaceError):
         rendered["message"] = "A service that this needs does not answer. Try again in a moment."
         rendered["extensions"] = {"code": ErrorCode.UNAVAILABLE, "field": None}
@@ -80,8 +107,8 @@ def _code_of(error: GraphQLError) -> ErrorCode:
 def _field_of(error: GraphQLError) -> list[str] | None:
     """Find the field or argument that an error of parsing, validation or coercion is about."""
     if match := _INVALID_VARIABLE.match(error.message):
-        variable, path = match.groups()
-        return [variable, *re.findall(r"\w+", path or "")]
+        variable, path, field = match.groups()
+        return [variable, *re.findall(r"\w+", path or ""), *([field] if field else [])]
     node = error.nodes[0] if error.nodes else None
     if node is None or node.loc is None:
         return None

@@ -69,9 +69,12 @@ class GraphQLView(StrawberryGraphQLView):
 
     def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
         response = super().create_response(response_data, sub_response)
-        errors = response_data.get("errors", ())
-        if any(error["extensions"]["code"] is ErrorCode.UNAVAILABLE for error in errors):
-            response.status_code = ErrorCode.UNAVAILABLE.http_status
+        codes = {error["extensions"]["code"] for error in response_data.get("errors", ())}
+        # What a client can act on without reading the answer: try later, or get another token.
+        for code in (ErrorCode.UNAVAILABLE, ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED):
+            if code in codes:
+                response.status_code = code.http_status
+                break
         return response
 
     def encode_json(self, data: object) -> bytes:
