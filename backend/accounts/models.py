@@ -1,9 +1,12 @@
 """People: customers and staff, known by their e-mail address."""
 
+import uuid
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -20,10 +23,15 @@ class UserManager(BaseUserManager["User"]):
     """Makes users."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save and return a user with a hashed password (unusable when it is None)."""
+        """Save and return a user whose address needs no confirmation; without a password, none fits."""
         user = self.model(email=email.strip(), **fields)
         user.set_password(password)
-        user.save(using=self._db)
+        with transaction.atomic(using=self._db):
+            user.save(using=self._db)
+            # A signal of gqlauth's has made one already, unconfirmed.
+            user.status, _ = apps.get_model("gqlauth", "UserStatus").objects.update_or_create(
+                user=user, defaults={"verified": True}
+            )
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -35,6 +43,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who can log in; the e-mail address is the login, unique without regard to case."""
 
     email = LowercaseEmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=150, blank=True)
+    language = models.CharField(max_length=2, choices=settings.LANGUAGES, default="en")
     is_staff = models.BooleanField("may enter the admin", default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
@@ -51,3 +61,27 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the address is known to be this person's."""
+        status = getattr(self, "status", None)
+        return status is not None and status.verified
+
+
+class Session(models.Model):
+    """A login on one device: the family of refresh tokens that follow each other by rotation.
+
+    Only the digest of the newest refresh token is kept. An older one names the session without
+    fitting it, which shows that it was stolen or repeated, and ends the session. Access tokens name
+    their session too, so that they end with it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
+    refresh_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"Session of {self.user_id} since {self.created_at:%Y-%m-%d}"

@@ -1,7 +1,9 @@
 """The REST API: every app's routes in one."""
 
+from backend.accounts.rest import router as accounts
 from backend.catalog.rest import router as catalog
 from backend.core.rest import make_api
 
 api = make_api("Lavka REST", "The shop for clients that do not speak GraphQL.")
 api.add_router("", catalog)
+api.add_router("/auth", accounts)

@@ -1,0 +1,43 @@
+"""Who somebody is."""
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from backend.accounts.models import Session, User
+from backend.accounts.tokens import TokenInvalid, read_access_token
+from backend.core.viewer import Viewer
+
+GUEST = Viewer()
+
+
+def read_viewer(request: HttpRequest) -> Viewer:
+    """Return who is asking by the access token of the Authorization header; a guest without one.
+
+    Costs no query for a guest and one for anybody else. A session that has ended and an account that
+    is deactivated or deleted are refused at once, however long their tokens would still be good.
+
+    Raises:
+        TokenInvalid, TokenExpired: the token is not good for anybody.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token or scheme.lower() not in ("bearer", "jwt"):
+        return GUEST
+    session = (
+        Session.objects.filter(
+            pk=read_access_token(token.strip()),
+            expires_at__gt=timezone.now(),
+            user__is_active=True,
+            user__status__verified=True,
+        )
+        .values_list("pk", "user_id", "user__is_staff")
+        .first()
+    )
+    if session is None:
+        raise TokenInvalid("This session is over. Log in again.")
+    session_id, user_id, is_staff = session
+    return Viewer(user_id=user_id, session_id=session_id, is_staff=is_staff)
+
+
+def get_account(viewer: Viewer) -> User | None:
+    """Return the viewer's own account, or None for a guest."""
+    return User.objects.filter(pk=viewer.user_id).first() if viewer.user_id is not None else None
