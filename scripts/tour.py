@@ -5,13 +5,19 @@
 
 import json
 import os
+import re
+import secrets
 import sys
+import time
+from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 SHOP = os.environ.get("SHOP_URL", f"http://localhost:{os.environ.get('PORT', '8000')}")
+MAIL = Path(os.environ.get("DATA_DIR", "var")) / "mail"
 MAX_LINES = 40
 
 
@@ -20,16 +26,19 @@ def say(text: str) -> None:
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
 
-def ask(method: str, path: str, body: Any = None) -> Any:
+def ask(method: str, path: str, body: Any = None, token: str = "") -> Any:
     """Send a request, print it with its answer, and return what the answer holds."""
     data = None if body is None else json.dumps(body, ensure_ascii=False)
     request = Request(SHOP + path, data.encode() if data else None, method=method)
     request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     print(f"\n$ curl{'' if method == 'GET' else f' -X {method}'} '{SHOP}{path}'", end="")
+    print(f" \\\n    -H 'Authorization: Bearer {token[:12]}…'" if token else "", end="")
     print(f" \\\n    -H 'Content-Type: application/json' -d '{data}'" if data else "")
     try:
         with urlopen(request, timeout=10) as response:
-            answer = json.load(response)
+            answer = json.loads(response.read() or b"null")
     except HTTPError as refusal:
         print(f"HTTP {refusal.code} {refusal.reason}")
         answer = json.load(refusal)
@@ -42,9 +51,9 @@ def ask(method: str, path: str, body: Any = None) -> Any:
     return answer
 
 
-def query(text: str, **variables: Any) -> Any:
+def query(text: str, token: str = "", **variables: Any) -> Any:
     """Send a GraphQL query, print it with its answer, and return the answer's data."""
-    answer = ask("POST", "/graphql", {"query": " ".join(text.split()), "variables": variables})
+    answer = ask("POST", "/graphql", {"query": " ".join(text.split()), "variables": variables}, token)
     return answer["data"]
 
 
@@ -52,6 +61,56 @@ def expect(holds: bool, what: str) -> None:
     """Stop the tour where the shop is not as it was told."""
     if not holds:
         sys.exit(f"\nThe tour ends here: {what}.")
+
+
+def mailed_code(address: str) -> str:
+    """Return the code of the newest mail to an address, out of the mail sink of `make up`."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for path in sorted(MAIL.glob("*.eml"), key=lambda path: path.stat().st_mtime, reverse=True):
+            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+            if address in str(mail["To"]):
+                print(f"\nIn {path}:\n{mail['Subject']}")
+                code = re.search(r"\b\d{6}\b", str(mail["Subject"]))
+                if code:
+                    return code.group()
+        time.sleep(0.2)
+    sys.exit(f"\nNo mail came to {address} in {MAIL}. The tour needs the mail sink of `make up`.")
+
+
+def accounts() -> None:
+    """Register, confirm by the mailed code, log in and out."""
+    address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
+    say("Register: the answer is the same for a known and an unknown address")
+    ask("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
+    problem = ask("POST", "/auth/login", {"email": address, "password": password})
+    expect(problem["code"] == "WRONG_CREDENTIALS", "an unconfirmed account could log in")
+
+    say("A Celery worker has sent a code over SMTP; confirm with it")
+    code = mailed_code(address)
+    query(
+        """mutation Confirm($input: ConfirmInput!) {
+            accountConfirm(input: $input) { errors { code message field } }
+        }""",
+        input={"email": address, "code": code},
+    )
+
+    say("Log in, and see who one is")
+    login = query(
+        """mutation Login($input: LoginInput!) {
+            tokenCreate(input: $input) { accessToken refreshToken expiresIn errors { code message } }
+        }""",
+        input={"email": address, "password": password},
+    )["tokenCreate"]
+    expect(not login["errors"], "the confirmed account could not log in")
+    me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
+    expect(me["email"] == address, "the token is somebody else's")
+
+    say("New tokens for the refresh token; then log out, after which neither token is good")
+    tokens = ask("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
+    ask("POST", "/auth/logout", {}, token=tokens["access_token"])
+    refused = ask("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+    expect(refused["code"] == "TOKEN_INVALID", "a token outlived its session")
 
 
 def main() -> None:
@@ -114,6 +173,8 @@ def main() -> None:
         {"query": '{ products(filter: { price: { min: "20", max: "10" } }) { totalCount } }'},
     )
     expect(problem["code"] == answer["errors"][0]["extensions"]["code"], "the codes differ")
+
+    accounts()
 
     say(f"More to look at: {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
 

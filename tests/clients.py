@@ -44,5 +44,5 @@ class RestClient:
     def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> HttpResponse:
         return self.client.get(path, query, headers=headers)
 
-    def post(self, path: str, body: Any) -> HttpResponse:
-        return self.client.post(path, json.dumps(body), content_type="application/json")
+    def post(self, path: str, body: Any, **headers: str) -> HttpResponse:
+        return self.client.post(path, json.dumps(body), content_type="application/json", headers=headers)

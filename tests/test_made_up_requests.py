@@ -13,6 +13,18 @@ from tests.catalog.factories import make_category, make_product
 rest = schemathesis.openapi.from_dict(api.get_openapi_schema())
 graphql = schemathesis.graphql.from_file(schema.as_str())
 
+# Answers to be expected of made-up requests of a guest; any other one is a fault.
+REFUSALS = {
+    "INVALID",
+    "INVALID_CURSOR",
+    "NOT_FOUND",
+    "OUT_OF_RANGE",
+    "RATE_LIMITED",
+    "TOO_COMPLEX",
+    "TOO_LONG",
+    "UNAUTHENTICATED",
+}
+
 made_up = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -35,6 +47,4 @@ def test_rest(case: schemathesis.Case, shop: str) -> None:
 def test_graphql(case: schemathesis.Case, shop: str) -> None:
     answer = case.call(base_url=f"{shop}/graphql").json()
     codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
-    assert codes <= {"INVALID", "INVALID_CURSOR", "NOT_FOUND", "OUT_OF_RANGE", "TOO_LONG", "TOO_COMPLEX"}, (
-        answer
-    )
+    assert codes <= REFUSALS, answer

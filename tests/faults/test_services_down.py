@@ -21,6 +21,8 @@ from django.conf import settings
 from django.db import connection
 from django.test import LiveServerTestCase
 
+from tests.ports import free_port
+
 # Two seconds for the answer, and what a busy machine adds to it.
 PATIENCE = 2.8
 
@@ -44,12 +46,6 @@ def dead_address() -> Iterator[DeadAddress]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield DeadAddress(listener)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,0 +1,164 @@
+"""Everything of accounts that both APIs can do, asked in one way and answered in one way."""
+
+import dataclasses
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+from strawberry.utils.str_converters import to_camel_case
+
+from tests.clients import GraphQLClient, RestClient
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What an API said.
+
+    Attributes:
+        code: why it refused; None when it did what was asked.
+        field: what was wrong, in REST's spelling.
+        retry_after: in seconds, with a refusal that time mends.
+        data: the tokens, by REST's names.
+    """
+
+    status: int
+    code: str | None = None
+    field: str | None = None
+    retry_after: int | None = None
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Api:
+    """One of the two APIs, as one client on one address uses it.
+
+    A class of its own for each test method: `address` is what limits are counted by.
+    """
+
+    name: str
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.client = Client(REMOTE_ADDR=address)
+
+    def register(self, email: Any, password: Any, **more: Any) -> Answer:
+        return self.ask("register", {"email": email, "password": password, **more})
+
+    def confirm(self, email: Any, code: Any) -> Answer:
+        return self.ask("confirm", {"email": email, "code": code})
+
+    def resend(self, email: Any) -> Answer:
+        return self.ask("resend", {"email": email})
+
+    def log_in(self, email: Any, password: Any) -> Answer:
+        return self.ask("login", {"email": email, "password": password})
+
+    def refresh(self, token: Any) -> Answer:
+        return self.ask("refresh", {"refresh_token": token})
+
+    def log_out(self, token: str | None, scheme: str = "Bearer") -> Answer:
+        return self.ask("logout", None, f"{scheme} {token}" if token is not None else None)
+
+    def read(self, authorization: str | None) -> Answer:
+        """Ask for something that guests may read too, and that tells them apart, with this header."""
+        raise NotImplementedError
+
+    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+        """Do one of the things that stand in the routes' names."""
+        raise NotImplementedError
+
+
+class Rest(Api):
+    name = "REST"
+
+    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+        headers = {"Authorization": authorization} if authorization is not None else {}
+        return self._answer(RestClient(self.client).post(f"/auth/{action}", given, **headers))
+
+    def read(self, authorization: str | None) -> Answer:
+        headers = {"Authorization": authorization} if authorization is not None else {}
+        return self._answer(self.client.get("/categories", headers=headers))
+
+    @staticmethod
+    def _answer(response: HttpResponse) -> Answer:
+        body = response.json() if response.content else {}
+        if response.status_code < 400:
+            return Answer(response.status_code, data=body if isinstance(body, dict) else {})
+        assert response["Content-Type"] == "application/problem+json", response.content
+        retry_after = response.get("Retry-After")
+        return Answer(
+            response.status_code, body["code"], body["field"], int(retry_after) if retry_after else None
+        )
+
+
+_TOKENS = "accessToken refreshToken expiresIn user { email }"
+_MUTATIONS = {
+    "register": ("accountRegister", "RegisterInput!", ""),
+    "confirm": ("accountConfirm", "ConfirmInput!", ""),
+    "resend": ("accountConfirmationResend", "EmailInput!", ""),
+    "login": ("tokenCreate", "LoginInput!", _TOKENS),
+    "refresh": ("tokenRefresh", "RefreshInput!", _TOKENS),
+    "logout": ("tokenRevoke", None, ""),
+    "logout everywhere": ("tokenRevokeAll", None, ""),
+    "change password": ("passwordChange", "PasswordChangeInput!", ""),
+    "request reset": ("passwordResetRequest", "EmailInput!", ""),
+    "reset password": ("passwordReset", "PasswordResetInput!", ""),
+    "update": ("accountUpdate", "AccountInput!", "user { name language }"),
+    "delete": ("accountDelete", "AccountDeleteInput!", ""),
+}
+
+
+class GraphQL(Api):
+    name = "GraphQL"
+
+    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+        mutation, kind, selected = _MUTATIONS[action]
+        arguments = ("($input: " + kind + ")", "(input: $input)") if kind else ("", "")
+        query = (
+            f"mutation{arguments[0]} {{ {mutation}{arguments[1]} {{ "
+            f"{selected} errors {{ code message field }} }} }}"
+        )
+        variables = {"input": {to_camel_case(name): value for name, value in (given or {}).items()}}
+        return self._answer(query, variables if kind else {}, authorization)
+
+    def read(self, authorization: str | None) -> Answer:
+        return self._answer("{ me { id } }", {}, authorization)
+
+    def me(self, access_token: str) -> dict[str, Any] | None:
+        """Ask who the token says one is."""
+        answer = self._answer("{ me { email name language } }", {}, f"Bearer {access_token}")
+        assert answer.code is None, answer
+        return answer.data
+
+    def _answer(self, query: str, variables: dict[str, Any], authorization: str | None) -> Answer:
+        headers = {"Authorization": authorization} if authorization is not None else {}
+        response = GraphQLClient(self.client).post(query, variables, **headers)
+        body = response.json()
+        if errors := body.get("errors"):
+            extensions = errors[0]["extensions"]
+            path = [part for part in extensions.get("field") or [] if part != "input"]
+            return Answer(
+                response.status_code,
+                extensions["code"],
+                _snake(path),
+                extensions.get("retryAfter"),
+            )
+        (payload,) = body["data"].values()
+        if not isinstance(payload, dict):
+            return Answer(response.status_code)
+        if payload.get("errors"):
+            (error,) = payload["errors"]
+            assert error["message"]
+            assert not any(value for key, value in payload.items() if key != "errors")
+            return Answer(response.status_code, error["code"], _snake((error["field"] or [])[1:]))
+        renamed = {"accessToken": "access_token", "refreshToken": "refresh_token", "expiresIn": "expires_in"}
+        data = {renamed.get(key, key): value for key, value in payload.items() if key != "errors"}
+        return Answer(response.status_code, data=data)
+
+
+def _snake(path: list[str]) -> str | None:
+    """Write a path as REST does."""
+    dotted = ".".join(path)
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in dotted) or None
+
+
+def both(address: str = "127.0.0.1") -> list[Api]:
+    return [GraphQL(address), Rest(address)]

@@ -1,0 +1,159 @@
+"""What staff do about people in the admin."""
+
+from unittest import mock
+
+from django.test import Client
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from backend.accounts import services
+from backend.accounts.models import User
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    AccountCase,
+    forget_limits,
+    log_in,
+    make_user,
+    make_waiting_user,
+)
+
+
+class People(AccountCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.client.force_login(User.objects.create_superuser("boss@example.com", PASSWORD))
+
+    def test_who_is_added_may_log_in_and_cannot_be_registered_anew(self) -> None:
+        form = {
+            "email": "Vera@Example.com",
+            "usable_password": "true",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
+        response = self.client.post("/admin/accounts/user/add/", form)
+        self.assertEqual(response.status_code, 302, response.content)
+        for api in self.apis:
+            self.assertIsNone(api.register("vera@example.com", OTHER_PASSWORD).code)
+            self.assertIsNone(api.log_in("vera@example.com", PASSWORD).code)
+
+    def test_who_is_deactivated_is_out_at_once(self) -> None:
+        user = User.objects.create_user("vera@example.com", PASSWORD)
+        token = self.rest.log_in(user.email, PASSWORD).data["access_token"]
+        form = {"email": user.email, "name": "", "language": "en"}
+        response = self.client.post(f"/admin/accounts/user/{user.pk}/change/", form)
+        self.assertEqual(response.status_code, 302, response.content)
+        for api in self.apis:
+            self.assertEqual(api.read(f"Bearer {token}").code, "TOKEN_INVALID")
+            self.assertEqual(api.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+
+    def test_a_password_that_is_set_ends_the_sessions(self) -> None:
+        user = make_user()
+        other = make_user("other@example.com")
+        log_in(other)
+        token = log_in(user).access_token
+        address = f"/admin/accounts/user/{user.pk}/password/"
+        form = {"usable_password": "true", "password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD}
+        refused = self.client.post(address, form | {"password2": PASSWORD})
+        self.assertEqual((refused.status_code, user.sessions.count()), (200, 1))
+        response = self.client.post(address, form)
+        self.assertEqual(response.status_code, 302, response.content)
+        for api in self.apis:
+            self.assertEqual(api.read(f"Bearer {token}").code, "TOKEN_INVALID")
+            self.assertIsNone(api.log_in(user.email, OTHER_PASSWORD).code)
+        self.assertEqual(other.sessions.count(), 1)
+
+    def test_ones_own_password_too(self) -> None:
+        boss = User.objects.get()
+        log_in(boss)
+        form = {
+            "old_password": "wrong",
+            "new_password1": OTHER_PASSWORD,
+            "new_password2": OTHER_PASSWORD,
+        }
+        refused = self.client.post("/admin/password_change/", form)
+        self.assertEqual((refused.status_code, boss.sessions.count()), (200, 1))
+        response = self.client.post("/admin/password_change/", form | {"old_password": PASSWORD})
+        self.assertEqual((response.status_code, boss.sessions.count()), (302, 0))
+        self.assertEqual(self.client.get("/admin/").status_code, 200)
+
+    def test_a_person_is_shown_whole(self) -> None:
+        make_user("vera@example.com", name="Vera Inber", language="ru")
+        waiting = make_waiting_user("waiting@example.com")
+        page = self.client.get("/admin/accounts/user/?q=Inber").content.decode()
+        self.assertIn("Vera Inber", page)
+        self.assertIn("Русский", page)
+        self.assertNotIn("waiting@example.com", page)
+        page = self.client.get("/admin/accounts/user/?status__verified__exact=0").content.decode()
+        self.assertIn("waiting@example.com", page)
+        self.assertIn('alt="False"', page)
+        page = self.client.get(f"/admin/accounts/user/{waiting.pk}/change/").content.decode()
+        self.assertIn("Confirmed", page)
+        form = {"email": waiting.email, "name": "Wait", "language": "ru", "is_active": "on"}
+        self.client.post(f"/admin/accounts/user/{waiting.pk}/change/", form)
+        waiting = User.objects.get(pk=waiting.pk)
+        self.assertEqual((waiting.name, waiting.language, waiting.is_confirmed), ("Wait", "ru", False))
+
+    def test_gqlauth_has_no_pages(self) -> None:
+        self.assertNotIn("gqlauth", self.client.get("/admin/").content.decode())
+        for model in ("refreshtoken", "userstatus"):
+            self.assertEqual(self.client.get(f"/admin/gqlauth/{model}/").status_code, 404)
+
+    def test_mail_is_to_look_at_only(self) -> None:
+        mail = OutgoingEmail.objects.create(task="some", recipient="vera@example.com", language="en")
+        address = f"/admin/notifications/outgoingemail/{mail.pk}"
+        self.assertEqual(self.client.get(f"{address}/change/").status_code, 200)
+        self.assertEqual(self.client.post(f"{address}/delete/", {"post": "yes"}).status_code, 403)
+        chosen = {"action": "delete_selected", "_selected_action": [mail.pk], "post": "yes"}
+        self.client.post("/admin/notifications/outgoingemail/", chosen)
+        self.assertTrue(OutgoingEmail.objects.exists())
+
+
+class StaffLogin(AccountCase):
+    def setUp(self) -> None:
+        super().setUp()
+        User.objects.create_superuser("boss@example.com", PASSWORD)
+
+    def try_it(self, email: str = "boss@example.com", password: str = PASSWORD, **meta: str) -> str | None:
+        """Return what the form says, or None when it lets one in."""
+        form = {"username": email, "password": password}
+        response = Client().post("/admin/login/?next=/admin/", form, **meta)
+        if response.status_code == 302:
+            return None
+        self.assertEqual(response.status_code, 200)
+        return " ".join(response.context["form"].non_field_errors())
+
+    def test_tries_on_one_account(self) -> None:
+        minute = services.LOGIN_PER_ACCOUNT[0].amount
+        for number in range(minute):
+            email = "boss@example.com" if number % 2 else " BOSS@example.com"
+            self.assertIn("Please enter the correct", self.try_it(email, "wrong") or "")
+        self.assertRegex(self.try_it() or "", r"^Too many tries. Try again in \d+ seconds\.$")
+        # Elsewhere is no better, and other people are not held up.
+        self.assertIn("Too many tries", self.try_it(REMOTE_ADDR="192.0.2.7") or "")
+        User.objects.create_superuser("other@example.com", PASSWORD)
+        self.assertIsNone(self.try_it("other@example.com"))
+        forget_limits()
+        self.assertIsNone(self.try_it())
+
+    def test_a_success_begins_anew(self) -> None:
+        for _ in range(3):
+            for _ in range(services.LOGIN_PER_ACCOUNT[0].amount - 1):
+                self.try_it(password="wrong")
+            self.assertIsNone(self.try_it())
+
+    def test_tries_from_one_address(self) -> None:
+        for number in range(services.LOGIN_PER_ADDRESS[0].amount):
+            self.try_it(f"user{number}@example.com", "wrong")
+        self.assertIn("Too many tries", self.try_it() or "")
+        self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
+
+    def test_nothing_is_counted_for_an_empty_form(self) -> None:
+        for _ in range(services.LOGIN_PER_ADDRESS[0].amount + 1):
+            self.try_it(password="")
+        self.assertIsNone(self.try_it())
+
+    def test_redis_that_is_down(self) -> None:
+        with mock.patch("backend.core.throttling._limiter") as limiter:
+            limiter.return_value.hit.side_effect = RedisConnectionError
+            self.assertIn("does not answer", self.try_it() or "")

@@ -1,0 +1,287 @@
+"""Codes: how long and how often they are good, and what guessing them brings."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from unittest import mock
+
+from django.conf import settings
+from django.db import OperationalError
+from django.test import SimpleTestCase
+from limits import parse_many
+
+from backend.accounts import codes, services
+from backend.accounts.codes import Purpose, WrongCode, make_code, spend_code
+from backend.accounts.models import Session, User
+from backend.accounts.tokens import read_refresh_token
+from backend.core.redis import redis_client
+from tests.accounts.apis import Answer, Api, GraphQL, Rest
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    AccountCase,
+    ThreadCase,
+    forget_in_redis,
+    forget_limits,
+    log_in,
+    make_user,
+    make_waiting_user,
+    new_code,
+    together,
+)
+from tests.clients import GraphQLClient
+
+EMAIL = "vera@example.com"
+HASH = "the hash of a password"
+
+
+def wrong(code: str, by: int = 1) -> str:
+    """Return another code."""
+    return f"{(int(code) + by) % 10**6:06}"
+
+
+def codes_of(calls: Iterable[Callable[[], Answer]]) -> list[str | None]:
+    """Make all calls at once and return what they were refused for."""
+    return [answer.code for answer in together(list(calls))]
+
+
+class Codes(SimpleTestCase):
+    def setUp(self) -> None:
+        forget_in_redis()
+
+    def spend(
+        self,
+        code: str,
+        email: str = EMAIL,
+        purpose: Purpose = Purpose.CONFIRMATION,
+        password_hash: str = HASH,
+    ) -> bool:
+        try:
+            spend_code(purpose, email, code, password_hash)
+        except WrongCode:
+            return False
+        return True
+
+    def test_six_digits_good_once(self) -> None:
+        for _ in range(50):
+            code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            self.assertRegex(code, r"^[0-9]{6}$")
+            self.assertEqual([self.spend(code), self.spend(code)], [True, False])
+
+    def test_a_code_is_for_one_address_and_one_purpose(self) -> None:
+        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        self.assertFalse(self.spend(code, email="other@example.com"))
+        self.assertFalse(self.spend(code, purpose=Purpose.PASSWORD_RESET))
+        self.assertTrue(self.spend(code, email="VERA@example.com"))
+
+    def test_a_code_is_for_one_password(self) -> None:
+        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        self.assertFalse(self.spend(code, password_hash="another"))
+        self.assertFalse(self.spend(code, password_hash=""))
+        self.assertTrue(self.spend(code))
+
+    def test_a_quarter_of_an_hour(self) -> None:
+        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        (key,) = redis_client().keys("lavka:code:*")
+        self.assertTrue(890 <= redis_client().ttl(key) <= 900)
+        self.assertFalse(self.spend(wrong(code)))
+        # A try does not make it live longer.
+        self.assertTrue(890 <= redis_client().ttl(key) <= 900)
+        redis_client().expire(key, 0)
+        self.assertFalse(self.spend(code))
+
+    def test_a_new_one_replaces_the_old_and_its_tries(self) -> None:
+        old = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        for _ in range(4):
+            self.spend(wrong(old))
+        new = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        if old != new:
+            self.assertFalse(self.spend(old))
+        for _ in range(3):
+            self.assertFalse(self.spend(wrong(new)))
+        self.assertTrue(self.spend(new))
+
+    def test_the_fifth_try_is_the_last(self) -> None:
+        for wrong_tries, good in ((4, True), (5, False)):
+            code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            for _ in range(wrong_tries):
+                self.assertFalse(self.spend(wrong(code)))
+            self.assertIs(self.spend(code), good)
+            self.assertEqual(redis_client().keys("lavka:code:*"), [])
+
+    def test_one_a_minute(self) -> None:
+        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
+        self.assertFalse(codes.may_send_code(Purpose.CONFIRMATION, EMAIL.upper()))
+        self.assertTrue(codes.may_send_code(Purpose.PASSWORD_RESET, EMAIL))
+        (key,) = redis_client().keys("lavka:code:confirmation:*:sent")
+        self.assertTrue(55 <= redis_client().ttl(key) <= 60)
+        redis_client().expire(key, 0)
+        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
+
+
+class Guessing(AccountCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = make_waiting_user(EMAIL)
+        self.code = new_code(Purpose.CONFIRMATION, EMAIL)
+
+    def is_confirmed(self) -> bool:
+        return User.objects.get(pk=self.user.pk).is_confirmed
+
+    def test_five_wrong_tries_take_the_code_away(self) -> None:
+        for api in self.apis:
+            code = new_code(Purpose.CONFIRMATION, EMAIL)
+            for tried in range(1, 6):
+                self.assertEqual(api.confirm(EMAIL, wrong(code, tried)).code, "WRONG_CODE")
+            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
+            self.assertFalse(self.is_confirmed())
+            forget_limits()
+
+    def test_a_code_of_somebody_else_or_without_a_registration(self) -> None:
+        other = make_user("other@example.com")
+        code = new_code(Purpose.CONFIRMATION, other.email)
+        for api in self.apis:
+            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
+            self.assertEqual(api.confirm("nobody@example.com", code).code, "WRONG_CODE")
+        self.assertEqual(self.rest.confirm(other.email, code).code, "WRONG_CODE")
+        self.assertFalse(self.is_confirmed())
+
+    def test_a_code_does_not_confirm_a_password_that_came_after_it(self) -> None:
+        """Somebody registers the victim's address anew while the victim's code is on its way."""
+        for api in self.apis:
+            code = new_code(Purpose.CONFIRMATION, EMAIL)
+            codes.may_send_code(Purpose.CONFIRMATION, EMAIL)
+            self.assertIsNone(api.register(EMAIL, OTHER_PASSWORD).code)
+            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
+            self.assertFalse(self.is_confirmed())
+            forget_limits()
+
+    def test_a_new_password_ends_the_code_for_another(self) -> None:
+        user = make_user("other@example.com")
+        code = new_code(Purpose.PASSWORD_RESET, user.email)
+        change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
+        header = f"Bearer {log_in(user).access_token}"
+        self.assertIsNone(self.graphql.ask("change password", change, header).code)
+        reset = {"email": user.email, "code": code, "new_password": "a third one entirely"}
+        self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
+        self.assertIsNone(self.rest.log_in(user.email, OTHER_PASSWORD).code)
+
+    def test_a_database_that_fails_leaves_the_code_good(self) -> None:
+        for api in self.apis:
+            with mock.patch.object(services.UserStatus, "objects") as statuses:
+                statuses.filter.side_effect = OperationalError("Gone.")
+                self.assertEqual(api.confirm(EMAIL, self.code).code, "UNAVAILABLE")
+        self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
+
+    def confirmations(self, guesses: list[str], fragment: bool = False) -> str:
+        fields = " ".join(
+            f'try{number}: accountConfirm(input: {{email: "{EMAIL}", code: "{guess}"}}) '
+            "{ errors { code } }"
+            for number, guess in enumerate(guesses)
+        )
+        if fragment:
+            return f"mutation {{ ...tries }} fragment tries on Mutation {{ {fields} }}"
+        return f"mutation {{ {fields} }}"
+
+    def test_a_hundred_in_one_request_are_not_tried_at_all(self) -> None:
+        guesses = [*(wrong(self.code, by) for by in range(1, 100)), self.code]
+        for fragment in (False, True):
+            for count in (100, settings.GRAPHQL_MAX_MUTATIONS + 1):
+                query = self.confirmations(guesses[-count:], fragment)
+                error = GraphQLClient().error(query)
+                self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+        self.assertFalse(self.is_confirmed())
+        self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
+
+    def test_as_many_as_are_allowed_are_tries_each(self) -> None:
+        guesses = [wrong(self.code, by) for by in range(1, settings.GRAPHQL_MAX_MUTATIONS + 1)]
+        data = GraphQLClient().data(self.confirmations(guesses, fragment=True))
+        self.assertEqual({payload["errors"][0]["code"] for payload in data.values()}, {"WRONG_CODE"})
+        self.assertEqual(self.rest.confirm(EMAIL, self.code).code, "WRONG_CODE")
+        self.assertFalse(self.is_confirmed())
+
+
+class AtOnce(ThreadCase):
+    def test_a_hundred_guesses_count_as_a_hundred(self) -> None:
+        make_waiting_user(EMAIL)
+        for kind in (GraphQL, Rest):
+            with self.subTest(kind.name):
+                code = new_code(Purpose.CONFIRMATION, EMAIL)
+                guesses = [wrong(code, by) for by in range(1, 101)]
+                answers = codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
+                # Ten an hour may be tried for one address.
+                self.assertEqual(answers.count("WRONG_CODE"), 10)
+                self.assertEqual(answers.count("RATE_LIMITED"), 90)
+                forget_limits()
+                self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
+                forget_limits()
+
+    def test_five_of_a_hundred_are_looked_at_even_without_limits(self) -> None:
+        make_waiting_user(EMAIL)
+        endless = parse_many("1000/minute")
+        with mock.patch.multiple(services, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
+            for _ in range(5):
+                code = new_code(Purpose.CONFIRMATION, EMAIL)
+                for by in range(1, 5):
+                    self.assertEqual(self.rest.confirm(EMAIL, wrong(code, by)).code, "WRONG_CODE")
+                # One try is left, and thirty are made at once.
+                guesses = [wrong(code, by) for by in range(5, 35)]
+                answers = codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
+                self.assertEqual(set(answers), {"WRONG_CODE"})
+                self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
+
+    def test_two_confirmations_of_one_code(self) -> None:
+        for number, apis in enumerate(([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest])):
+            email = f"user{number}@example.com"
+            make_waiting_user(email)
+            code = new_code(Purpose.CONFIRMATION, email)
+            answers = codes_of(partial(api().confirm, email, code) for api in apis)
+            self.assertCountEqual(answers, [None, "WRONG_CODE"])
+            self.assertTrue(User.objects.get(email=email).is_confirmed)
+
+    def test_two_resets_by_one_code(self) -> None:
+        make_user(EMAIL)
+        code = new_code(Purpose.PASSWORD_RESET, EMAIL)
+        passwords = [OTHER_PASSWORD, "yet another one entirely"]
+        reset = {"email": EMAIL, "code": code}
+        answers = codes_of(
+            partial(GraphQL().ask, "reset password", reset | {"new_password": password})
+            for password in passwords
+        )
+        self.assertCountEqual(answers, [None, "WRONG_CODE"])
+        good = passwords[answers.index(None)]
+        self.assertEqual(
+            [self.rest.log_in(EMAIL, password).code for password in passwords],
+            [None if password == good else "WRONG_CREDENTIALS" for password in passwords],
+        )
+
+    def test_registrations_of_one_address(self) -> None:
+        for number in range(5):
+            email = f"user{number}@example.com"
+            apis: list[Api] = [GraphQL(), Rest(), GraphQL(), Rest()]
+            spellings = [email, email.upper(), email.title(), f" {email}"]
+            answers = codes_of(
+                partial(api.register, spelling, PASSWORD)
+                for api, spelling in zip(apis, spellings, strict=True)
+            )
+            self.assertEqual(answers, [None] * 4)
+            self.assertEqual(User.objects.filter(email=email).count(), 1)
+            self.assertIsNone(self.rest.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
+            self.assertIsNone(self.rest.log_in(email, PASSWORD).code)
+            forget_limits()
+
+    def test_two_refreshes_with_one_token(self) -> None:
+        user = make_user()
+        for apis in ([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest]):
+            other = log_in(user)
+            pair = log_in(user)
+            answers = together([partial(api().refresh, pair.refresh_token) for api in apis])
+            self.assertCountEqual([answer.code for answer in answers], [None, "TOKEN_INVALID"])
+            # One of the two stole it: neither keeps the session.
+            (won,) = [answer.data for answer in answers if answer.code is None]
+            self.assertEqual(self.rest.read(f"Bearer {won['access_token']}").code, "TOKEN_INVALID")
+            self.assertEqual(self.rest.refresh(won["refresh_token"]).code, "TOKEN_INVALID")
+            self.assertEqual(
+                list(Session.objects.values_list("pk", flat=True)),
+                [read_refresh_token(other.refresh_token)[0]],
+            )
+            Session.objects.all().delete()

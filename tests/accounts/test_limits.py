@@ -1,0 +1,237 @@
+"""How often things may be tried, both sides of each limit, and when it is worth trying again."""
+
+from typing import Any
+from unittest import mock
+
+from django.test import RequestFactory, SimpleTestCase, override_settings
+from limits import RateLimitItem
+
+from backend.accounts import services
+from backend.accounts.models import User
+from backend.core.redis import redis_client
+from backend.core.viewer import client_address
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.apis import Answer, Api, GraphQL, Rest
+from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, forget_limits, log_in, make_user
+
+EMAIL = "vera@example.com"
+
+
+def let_pass(limit: RateLimitItem) -> None:
+    """Make the window of a limit be over, for everybody, as the clock would."""
+    for key in redis_client().scan_iter(f"*/{limit.amount}/{limit.multiples}/{limit.GRANULARITY.name}"):
+        redis_client().delete(key)
+
+
+class LimitCase(AccountCase):
+    def assert_limited(self, answer: Answer, limit: RateLimitItem) -> None:
+        """It is refused until the limit's window is over, as this API says that."""
+        self.assertEqual((answer.code, answer.field), ("RATE_LIMITED", None))
+        assert answer.retry_after is not None
+        self.assertTrue(limit.get_expiry() - 20 <= answer.retry_after <= limit.get_expiry() + 1, answer)
+
+    def assert_limited_in_both(self, action: str, given: dict[str, Any], limit: RateLimitItem) -> None:
+        graphql, rest = (api.ask(action, given) for api in self.apis)
+        self.assertEqual((graphql.status, rest.status), (200, 429))
+        for answer in (graphql, rest):
+            self.assert_limited(answer, limit)
+
+
+class Logins(LimitCase):
+    def setUp(self) -> None:
+        super().setUp()
+        make_user(EMAIL)
+
+    def fail_to_log_in(self, times: int, api: Api, email: str = EMAIL) -> None:
+        for _ in range(times):
+            self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
+
+    def test_the_wait_grows(self) -> None:
+        for api in self.apis:
+            with self.subTest(api.name):
+                right = {"email": EMAIL, "password": PASSWORD}
+                minute, quarter, hour, day = services.LOGIN_PER_ACCOUNT
+                waits = []
+                tried = 0
+                for limit in (minute, quarter, hour, day):
+                    # The shorter windows are over again and again while the longer one fills.
+                    shorter = [
+                        other
+                        for other in (*services.LOGIN_PER_ACCOUNT, *services.LOGIN_PER_ADDRESS)
+                        if other.get_expiry() < limit.get_expiry()
+                    ]
+                    for _ in range(limit.amount - tried):
+                        for other in shorter:
+                            let_pass(other)
+                        self.fail_to_log_in(1, api)
+                    tried = limit.amount
+                    for other in shorter:
+                        let_pass(other)
+                    self.assert_limited_in_both("login", right, limit)
+                    waits.append(api.log_in(EMAIL, PASSWORD).retry_after)
+                self.assertEqual(waits, sorted(waits))
+                forget_limits()
+                self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
+
+    def test_a_success_begins_anew(self) -> None:
+        for api in self.apis:
+            for _ in range(3):
+                self.fail_to_log_in(4, api)
+                self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
+                let_pass(services.LOGIN_PER_ADDRESS[0])
+
+    def test_both_apis_count_together(self) -> None:
+        self.fail_to_log_in(2, self.graphql)
+        self.fail_to_log_in(3, self.rest)
+        self.assert_limited_in_both(
+            "login", {"email": EMAIL.upper(), "password": PASSWORD}, services.LOGIN_PER_ACCOUNT[0]
+        )
+
+    def test_one_account_does_not_hold_up_another(self) -> None:
+        self.fail_to_log_in(5, self.rest)
+        make_user("other@example.com")
+        self.assertIsNone(self.rest.log_in("other@example.com", PASSWORD).code)
+
+    def test_an_address_that_tries_many_accounts(self) -> None:
+        limit = services.LOGIN_PER_ADDRESS[0]
+        for number in range(limit.amount):
+            self.fail_to_log_in(1, self.apis[number % 2], f"user{number}@example.com")
+        self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, limit)
+        for elsewhere in (GraphQL("192.0.2.7"), Rest("192.0.2.8")):
+            self.assertIsNone(elsewhere.log_in(EMAIL, PASSWORD).code)
+
+    def test_the_address_is_what_the_proxy_saw(self) -> None:
+        def log_in_from(forwarded: str) -> int:
+            given = {"email": EMAIL, "password": PASSWORD}
+            return self.client.post(
+                "/auth/login", given, content_type="application/json", headers={"X-Forwarded-For": forwarded}
+            ).status_code
+
+        only = mock.patch.object(services, "LOGIN_PER_ADDRESS", services.LOGIN_PER_ADDRESS[:1])
+        limit = services.LOGIN_PER_ADDRESS[0].amount
+        with only:
+            # Without a proxy anybody could write anything there.
+            statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
+            self.assertEqual(statuses, [200] * limit + [429])
+            with override_settings(BEHIND_PROXY=True):
+                statuses = [log_in_from(f"192.0.2.{number}, 198.51.100.1") for number in range(limit + 1)]
+                self.assertEqual(statuses, [200] * limit + [429])
+                self.assertEqual(log_in_from("198.51.100.1, 198.51.100.2"), 200)
+
+    def test_guessing_the_password_of_an_open_session(self) -> None:
+        header = f"Bearer {log_in(User.objects.get()).access_token}"
+        change = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
+        for _ in range(3):
+            self.assertEqual(self.graphql.ask("change password", change, header).code, "WRONG_CREDENTIALS")
+        for _ in range(2):
+            answer = self.graphql.ask("delete", {"password": "wrong"}, header)
+            self.assertEqual(answer.code, "WRONG_CREDENTIALS")
+        right = change | {"old_password": PASSWORD}
+        for answer in (
+            self.graphql.ask("change password", right, header),
+            self.graphql.ask("delete", {"password": PASSWORD}, header),
+        ):
+            self.assert_limited(answer, services.LOGIN_PER_ACCOUNT[0])
+        self.assertTrue(User.objects.get().check_password(PASSWORD))
+
+
+class Mails(LimitCase):
+    def test_to_one_person(self) -> None:
+        hour, day = services.MAIL_PER_ACCOUNT
+        for email in (EMAIL, "unknown@example.com"):
+            if email == EMAIL:
+                make_user(email)
+            for number in range(hour.amount):
+                api = self.apis[number % 2]
+                answer = (
+                    api.register(email, PASSWORD)
+                    if number < 2
+                    else api.resend(email)
+                    if number < 4
+                    else self.graphql.ask("request reset", {"email": email})
+                )
+                self.assertIsNone(answer.code)
+            before = list(OutgoingEmail.objects.values())
+            self.assert_limited_in_both("register", {"email": email, "password": PASSWORD}, hour)
+            self.assert_limited_in_both("resend", {"email": email}, hour)
+            self.assert_limited(self.graphql.ask("request reset", {"email": email}), hour)
+            self.assertEqual(list(OutgoingEmail.objects.values()), before)
+            let_pass(hour)
+            for _ in range(day.amount - hour.amount):
+                self.assertIsNone(self.rest.resend(email).code)
+            let_pass(hour)
+            self.assert_limited_in_both("resend", {"email": email}, day)
+            let_pass(services.MAIL_PER_ADDRESS[0])
+
+    def test_from_one_address(self) -> None:
+        limit = services.MAIL_PER_ADDRESS[0]
+        for number in range(limit.amount):
+            self.assertIsNone(self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code)
+        users = User.objects.count()
+        self.assertEqual(users, limit.amount)
+        self.assert_limited_in_both("register", {"email": EMAIL, "password": PASSWORD}, limit)
+        self.assertEqual(User.objects.count(), users)
+        self.assertIsNone(Rest("192.0.2.7").register(EMAIL, PASSWORD).code)
+
+
+class CodesTried(LimitCase):
+    def test_for_one_person(self) -> None:
+        (limit,) = services.CODES_PER_ACCOUNT
+        for number in range(limit.amount):
+            self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
+        given = {"email": EMAIL, "code": "123456"}
+        self.assert_limited_in_both("confirm", given, limit)
+        reset = given | {"new_password": PASSWORD}
+        self.assert_limited(self.graphql.ask("reset password", reset), limit)
+        self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
+
+    def test_from_one_address(self) -> None:
+        limit = services.CODES_PER_ADDRESS[0]
+        for number in range(limit.amount):
+            answer = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
+            self.assertEqual(answer.code, "WRONG_CODE")
+        self.assert_limited_in_both("confirm", {"email": EMAIL, "code": "123456"}, limit)
+        self.assertEqual(Rest("192.0.2.7").confirm(EMAIL, "123456").code, "WRONG_CODE")
+
+
+class Addresses(SimpleTestCase):
+    def address(self, peer: str, forwarded: str | None = None) -> str:
+        headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+        return client_address(RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers))
+
+    def test_one_client_has_one_address(self) -> None:
+        for peer, expected in {
+            "192.0.2.1": "192.0.2.1",
+            "::ffff:192.0.2.1": "192.0.2.1",
+            "::FFFF:C000:201": "192.0.2.1",
+            "2001:db8:1:2::1": "2001:db8:1:2::/64",
+            "2001:0DB8:1:2:ffff:ffff:ffff:ffff": "2001:db8:1:2::/64",
+            "2001:db8:1:3::1": "2001:db8:1:3::/64",
+            "fe80::1%eth0": "fe80::/64",
+            "": "",
+            "unix": "unix",
+        }.items():
+            with self.subTest(peer):
+                self.assertEqual(self.address(peer), expected)
+                self.assertEqual(self.address(peer, "198.51.100.1"), expected)
+
+    @override_settings(BEHIND_PROXY=True)
+    def test_behind_a_proxy(self) -> None:
+        for forwarded, expected in {
+            None: "192.0.2.1",
+            "": "192.0.2.1",
+            "198.51.100.1": "198.51.100.1",
+            "198.51.100.1, 198.51.100.2": "198.51.100.2",
+            "198.51.100.1, ::ffff:198.51.100.2": "198.51.100.2",
+            "2001:db8:1:2::1": "2001:db8:1:2::/64",
+            "198.51.100.1, made up": "192.0.2.1",
+            "198.51.100.1, ": "192.0.2.1",
+            "198.51.100.1:1234": "192.0.2.1",
+        }.items():
+            with self.subTest(forwarded):
+                self.assertEqual(self.address("192.0.2.1", forwarded), expected)
+
+    @override_settings(CORS_ALLOWED_ORIGINS=["https://www.example.com"])
+    def test_a_browser_may_read_when_to_try_again(self) -> None:
+        response = self.client.get("/health/live", headers={"Origin": "https://www.example.com"})
+        self.assertEqual(response.headers["Access-Control-Expose-Headers"], "Retry-After")

@@ -1,0 +1,266 @@
+"""The same input through GraphQL and REST: the same code, the same field, and nothing written."""
+
+from typing import Any
+
+from backend.accounts.codes import Purpose
+from backend.accounts.models import Session, User
+from backend.core.redis import redis_client
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    AccountCase,
+    forget_limits,
+    make_user,
+    make_waiting_user,
+    new_code,
+)
+from tests.clients import GraphQLClient
+
+EMAIL = "vera@example.com"
+# An address of 254 characters, the longest there is, and one of one more.
+LONGEST_EMAIL = f"{'v' * 60}@{'.'.join(['x' * 60] * 3)}.examples"
+LONGEST_EMAIL += "s" * (254 - len(LONGEST_EMAIL))
+LONG = "x" * 10_240
+
+BAD_EMAILS = {
+    "": "INVALID",
+    " ": "INVALID",
+    "vera": "INVALID",
+    "vera@": "INVALID",
+    "@example.com": "INVALID",
+    "vera@example": "INVALID",
+    "ve ra@example.com": "INVALID",
+    "vera@example.com, other@example.com": "INVALID",
+    "Vera <vera@example.com>": "INVALID",
+    "vera@example.com\nBcc: other@example.com": "INVALID",
+    "vera@example.com\r\n\r\nx": "INVALID",
+    "ve\0ra@example.com": "INVALID",
+    "vera@exa\0mple.com": "INVALID",
+    "vera@example.com\0": "INVALID",
+    # Good addresses, by the letter; sent to, they are others.
+    "=?utf-8?q?vera?=@example.com": "INVALID",
+    '"vera"@example.com': "INVALID",
+    '"\x01vera"@example.com': "INVALID",
+    "vera@exam\xadple.com": "INVALID",
+    "vera@exam\u200bple.com": "INVALID",
+    "vera@℀xample.com": "INVALID",
+    "vera@[127.0.0.1]": "INVALID",
+    # Letters that ignoring case takes for i and s, and what becomes ASCII in lower case.
+    "admın@example.com": "INVALID",
+    "ſhop@example.com": "INVALID",
+    "\u212aate@example.com": "INVALID",
+    # No domain of that length can be written in ASCII, as mail does.
+    f"vera@{'ü' * 60}.example": "INVALID",
+    f"{LONGEST_EMAIL}s": "TOO_LONG",
+    f"{LONG}@example.com": "TOO_LONG",
+    LONG: "TOO_LONG",
+}
+NO_TEXTS: list[Any] = [None, 5, 1.5, True, [], {}, ["vera@example.com"], {"a": 1}]
+
+
+class Refusals(AccountCase):
+    def assert_refused(self, action: str, given: dict[str, Any], code: str, field: str | None) -> None:
+        """Both refuse with this code, for this field, and nothing is written or mailed."""
+        before = self.written()
+        for api in self.apis:
+            with self.subTest(
+                action, api=api.name, given={name: str(value)[:30] for name, value in given.items()}
+            ):
+                answer = api.ask(action, given)
+                self.assertEqual((answer.code, answer.field), (code, field))
+                self.assertEqual(self.written(), before)
+        forget_limits()
+
+    @staticmethod
+    def written() -> list[Any]:
+        # The time of a login would show that one has been let in.
+        rows = [list(model.objects.order_by("pk").values()) for model in (User, Session, OutgoingEmail)]
+        return [*rows, sorted(redis_client().keys("lavka:code:*"))]
+
+    def test_what_is_no_email_address(self) -> None:
+        actions: dict[str, dict[str, Any]] = {
+            "register": {"password": PASSWORD},
+            "confirm": {"code": "123456"},
+            "resend": {},
+            "login": {"password": PASSWORD},
+        }
+        for action, more in actions.items():
+            for email, code in BAD_EMAILS.items():
+                self.assert_refused(action, {"email": email, **more}, code, "email")
+
+    def test_values_of_another_kind(self) -> None:
+        good = {
+            "register": {"email": EMAIL, "password": PASSWORD, "language": "en"},
+            "confirm": {"email": EMAIL, "code": "123456"},
+            "resend": {"email": EMAIL},
+            "login": {"email": EMAIL, "password": PASSWORD},
+            "refresh": {"refresh_token": "x.y"},
+        }
+        for action, given in good.items():
+            for name in given:
+                for value in NO_TEXTS:
+                    if (name, value) == ("language", None):
+                        continue
+                    self.assert_refused(action, given | {name: value}, "INVALID", name)
+                if name != "language":
+                    left = {other: value for other, value in given.items() if other != name}
+                    self.assert_refused(action, left, "INVALID", name)
+
+    def test_what_nobody_asked_for(self) -> None:
+        given = {"email": EMAIL, "password": PASSWORD}
+        for api in self.apis:
+            for more in ("is_staff", "name", "pass"):
+                with self.subTest(more, api=api.name):
+                    answer = api.ask("register", given | {more: "true"})
+                    self.assertEqual((answer.code, answer.field), ("INVALID", more))
+        self.assertFalse(User.objects.exists())
+
+    def test_passwords_to_register_with(self) -> None:
+        cases = {
+            "": "WEAK_PASSWORD",
+            " ": "WEAK_PASSWORD",
+            "Xy7#kQz": "WEAK_PASSWORD",
+            "password": "WEAK_PASSWORD",
+            "password123": "WEAK_PASSWORD",
+            "qwertyuiop": "WEAK_PASSWORD",
+            "9274610385": "WEAK_PASSWORD",
+            EMAIL: "WEAK_PASSWORD",
+            "example.com": "WEAK_PASSWORD",
+            "x" * 257: "TOO_LONG",
+            LONG: "TOO_LONG",
+        }
+        for password, code in cases.items():
+            self.assert_refused("register", {"email": EMAIL, "password": password}, code, "password")
+
+    def test_a_null_character_in_a_password(self) -> None:
+        # It is hashed, not kept: whatever is decided, both do the same and neither fails.
+        for api in self.apis:
+            answers = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
+            self.assertEqual([answer.code for answer in answers], [None, "WRONG_CREDENTIALS"])
+            self.assertIsNone(api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code)
+            self.assertIsNone(api.log_in(EMAIL, f"{PASSWORD}\0").code)
+            self.assertEqual(api.log_in(EMAIL, PASSWORD).code, "WRONG_CREDENTIALS")
+            User.objects.all().delete()
+            forget_limits()
+
+    def test_languages(self) -> None:
+        for language in ("", "de", "EN", "en-GB", "russian", "r\0", LONG):
+            given = {"email": EMAIL, "password": PASSWORD, "language": language}
+            self.assert_refused("register", given, "INVALID", "language")
+
+    def test_codes(self) -> None:
+        make_waiting_user(EMAIL)
+        new_code(Purpose.CONFIRMATION, EMAIL)
+        for code in (
+            "",
+            " ",
+            "abcdef",
+            "12345",
+            "1234567",
+            "12 34 56",
+            "１２３４５６",
+            "12345\0",
+            "-12345",
+            LONG,
+        ):
+            before = User.objects.get().is_confirmed
+            for api in self.apis:
+                with self.subTest(code[:20], api=api.name):
+                    answer = api.confirm(EMAIL, code)
+                    self.assertEqual((answer.code, answer.field), ("WRONG_CODE", "code"))
+                    self.assertEqual(User.objects.get().is_confirmed, before)
+            forget_limits()
+
+    def test_logins(self) -> None:
+        make_user(EMAIL)
+        for password in ("", " ", "\0", f"{PASSWORD} ", PASSWORD.upper(), f"{PASSWORD}\0", "пароль", LONG):
+            self.assert_refused("login", {"email": EMAIL, "password": password}, "WRONG_CREDENTIALS", "email")
+
+    def test_a_login_that_is_not_confirmed_or_not_active(self) -> None:
+        user = make_waiting_user(EMAIL)
+        self.assert_refused("login", {"email": EMAIL, "password": PASSWORD}, "WRONG_CREDENTIALS", "email")
+        wrong = {"email": EMAIL, "password": OTHER_PASSWORD}
+        self.assert_refused("login", wrong, "WRONG_CREDENTIALS", "email")
+        user.is_active = False
+        user.save()
+        self.assert_refused("login", {"email": EMAIL, "password": PASSWORD}, "WRONG_CREDENTIALS", "email")
+
+    def test_graphql_names_the_path_of_the_argument(self) -> None:
+        query = "mutation($input: RefreshInput!) { tokenRefresh(input: $input) { errors { field } } }"
+        data = GraphQLClient().data(query, {"input": {"refreshToken": "x"}})
+        self.assertEqual(data["tokenRefresh"]["errors"], [{"field": ["input", "refreshToken"]}])
+        error = GraphQLClient().error(query, {"input": {"refreshToken": 5}})
+        self.assertEqual(error["extensions"]["field"], ["input", "refreshToken"])
+
+    def test_each_refusal_has_its_status_in_rest(self) -> None:
+        make_waiting_user(EMAIL)
+        self.assertEqual(self.rest.register("x", PASSWORD).status, 422)
+        self.assertEqual(self.rest.register(EMAIL, "x").status, 422)
+        self.assertEqual(self.rest.confirm(EMAIL, "x").status, 422)
+        self.assertEqual(self.rest.log_in(EMAIL, "x").status, 401)
+        self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).status, 401)
+        self.assertEqual(self.rest.refresh("x").status, 401)
+
+
+class Successes(AccountCase):
+    def test_statuses(self) -> None:
+        self.assertEqual(self.rest.register(EMAIL, PASSWORD).status, 202)
+        self.assertEqual(self.rest.resend(EMAIL).status, 202)
+        self.assertEqual(self.rest.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).status, 200)
+        login = self.rest.log_in(EMAIL, PASSWORD)
+        self.assertEqual((login.status, login.data["expires_in"]), (200, 600))
+        self.assertEqual(login.data.keys(), {"access_token", "refresh_token", "expires_in"})
+        self.assertEqual(self.rest.refresh(login.data["refresh_token"]).status, 200)
+        self.assertEqual(self.rest.log_out(login.data["access_token"]).status, 204)
+
+    def test_the_other_side_of_each_limit(self) -> None:
+        for api in self.apis:
+            for email, password in (
+                (LONGEST_EMAIL, PASSWORD),
+                ("v@example.com", "Xy7#kQz2"),
+                ("w@example.com", ("correct horse" * 20)[:256]),
+                ("x@example.com", "правильная лошадь"),
+                ("o'hara+shop@sub.example.co.uk", PASSWORD),
+                ("vera@пример.рф", PASSWORD),
+            ):
+                with self.subTest(email[:30], api=api.name):
+                    self.assertIsNone(api.register(email, password).code)
+                    self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
+                    self.assertIsNone(api.log_in(email, password).code)
+                    self.assertEqual(User.objects.get(email=email).language, "en")
+                    forget_limits()
+            User.objects.all().delete()
+
+    def test_both_spellings_of_an_international_domain_are_one_account(self) -> None:
+        for api, spelling in zip(self.apis, ("vera@xn--e1afmkfd.xn--p1ai", "VERA@Пример.РФ"), strict=True):
+            self.assertIsNone(api.register(spelling, PASSWORD).code)
+            self.assertEqual(User.objects.get().email, "vera@пример.рф")
+            self.assertIsNone(api.confirm(spelling, new_code(Purpose.CONFIRMATION, "vera@пример.рф")).code)
+            self.assertIsNone(api.log_in(spelling, PASSWORD).code)
+            User.objects.all().delete()
+            forget_limits()
+
+    def test_a_registration_that_is_repeated(self) -> None:
+        for api in self.apis:
+            with self.subTest(api.name):
+                email = f"{api.name.lower()}@example.com"
+                api.register(email, PASSWORD, language="en")
+                self.assertIsNone(api.register(email.upper(), OTHER_PASSWORD, language="ru").code)
+                user = User.objects.get(email=email)
+                self.assertEqual((user.language, user.is_confirmed), ("ru", False))
+                self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
+                self.assertEqual(api.log_in(email, PASSWORD).code, "WRONG_CREDENTIALS")
+                self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
+                # A confirmed one is not.
+                self.assertIsNone(api.register(email, PASSWORD).code)
+                self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
+
+    def test_staff_of_the_admin_cannot_be_registered_anew(self) -> None:
+        staff = make_waiting_user("staff@example.com")
+        staff.is_staff = True
+        staff.save()
+        for api in self.apis:
+            self.assertIsNone(api.register(staff.email, OTHER_PASSWORD).code)
+            staff.refresh_from_db()
+            self.assertTrue(staff.check_password(PASSWORD))

@@ -1,0 +1,138 @@
+"""Codes and passwords are at rest nowhere: what Redis, the database, the queue and the logs hold."""
+
+import base64
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from redis import Redis
+
+from backend.core.redis import redis_client
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, ThreadCase, WorkerCase, make_user
+from tests.worker import code_in
+
+EMAIL = "vera@example.com"
+
+
+def all_of_redis() -> str:
+    """Return every key of this process's database with all it holds."""
+    redis: Redis = redis_client()
+    readers: dict[bytes, Callable[[bytes], Any]] = {
+        b"string": redis.get,
+        b"hash": redis.hgetall,
+        b"set": redis.smembers,
+        b"list": lambda key: redis.lrange(key, 0, -1),
+        b"zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
+    }
+    # A key may be gone by then: the worker takes its tasks out.
+    found = {key: redis.type(key) for key in redis.scan_iter()}
+    return "\n".join(f"{key!r} {readers[kind](key)!r}" for key, kind in found.items() if kind in readers)
+
+
+def all_of_the_database() -> str:
+    """Return every row of every table as text."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names():
+            cursor.execute(f'SELECT row::text FROM "{table}" AS row')
+            found += [f"{table} {row}" for (row,) in cursor.fetchall()]
+    return "\n".join(found)
+
+
+class Watch(logging.Handler):
+    """Keeps every line that this process logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The mail server of the test is not the shop.
+        if not record.name.startswith(("mail.", "asyncio")):
+            self.lines.append(self.format(record))
+
+
+class NowhereInTheClear(WorkerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.watch = Watch()
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self.watch)
+        self.addCleanup(root.setLevel, level)
+        self.addCleanup(root.removeHandler, self.watch)
+
+    def assert_nowhere(self, secret: str) -> None:
+        places = {
+            "Redis": all_of_redis(),
+            "the database": all_of_the_database(),
+            "the worker's log": self.worker.output(),
+            "the web's log": "\n".join(self.watch.lines),
+        }
+        for place, content in places.items():
+            with self.subTest(place):
+                # A text would be found; the code's digits within a digest or a longer number are chance.
+                self.assertIsNone(re.search(rf"(?<![0-9a-f]){re.escape(secret)}(?![0-9a-f])", content))
+
+    def test_a_code(self) -> None:
+        make_user("known@example.com")
+        for api in self.apis:
+            email = f"{api.name.lower()}@example.com"
+            api.register(email, PASSWORD)
+            code = code_in(self.mail_server.wait_for_mail(email))
+            self.assert_nowhere(code)
+            # The digest is there, and the search would find a text.
+            self.assertIn("digest", all_of_redis())
+            self.assertIn("sent at attempt 1", self.worker.output())
+            self.assertIn(email, all_of_the_database())
+            self.assertIsNone(api.confirm(email, code).code)
+            self.assert_nowhere(code)
+        self.graphql.ask("request reset", {"email": "known@example.com"})
+        self.assert_nowhere(code_in(self.mail_server.wait_for_mail("known@example.com")))
+
+    def test_passwords_tokens_and_addresses(self) -> None:
+        self.rest.register(EMAIL, PASSWORD)
+        code = code_in(self.mail_server.wait_for_mail(EMAIL))
+        self.rest.confirm(EMAIL, code)
+        self.rest.log_in(EMAIL, OTHER_PASSWORD)
+        tokens = self.rest.log_in(EMAIL, PASSWORD).data
+        newer = self.rest.refresh(tokens["refresh_token"]).data
+        secrets = [PASSWORD, OTHER_PASSWORD]
+        for data in (tokens, newer):
+            secrets += [data["access_token"], data["refresh_token"], data["refresh_token"].partition(".")[2]]
+        for secret in secrets:
+            self.assert_nowhere(secret)
+        # Whom a limit or a code is for can be read out of the database only.
+        self.assertNotIn(EMAIL, all_of_redis())
+        self.assertNotIn(EMAIL, "\n".join(line for line in self.watch.lines if "SELECT" not in line))
+
+
+class Messages(ThreadCase):
+    def test_a_message_names_the_mail_and_nothing_else(self) -> None:
+        """Without a worker, what is handed over waits in the queue to be looked at."""
+        make_user("known@example.com")
+        self.graphql.register(EMAIL, PASSWORD)
+        self.rest.register("known@example.com", OTHER_PASSWORD)
+        self.graphql.ask("request reset", {"email": "known@example.com"})
+        messages = [json.loads(message) for message in redis_client().lrange("celery", 0, -1)]
+        self.assertEqual(len(messages), 3)
+        mails = {mail.pk: mail for mail in OutgoingEmail.objects.all()}
+        for message in messages:
+            positional, named, _ = json.loads(base64.b64decode(message["body"]))
+            mail = mails.pop(named["email_id"])
+            self.assertEqual((positional, named), ([], {"email_id": mail.pk}))
+            self.assertEqual(message["headers"]["task"], mail.task)
+            self.assertEqual(mail.context, {})
+            for secret in (PASSWORD, OTHER_PASSWORD, "example.com"):
+                self.assertNotIn(secret, json.dumps(message))
+
+    def test_no_column_is_made_for_a_code(self) -> None:
+        for label in ("accounts", "notifications"):
+            for model in apps.get_app_config(label).get_models():
+                self.assertNotIn("code", {field.name for field in model._meta.get_fields()})

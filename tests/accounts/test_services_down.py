@@ -1,0 +1,223 @@
+"""Accounts while Redis or PostgreSQL is down: a clear 503 in time, and nothing half done.
+
+The shop runs as its own gunicorn process, on a Valkey of its own that the test can stop.
+"""
+
+import shutil
+import signal
+import tempfile
+import time
+import unittest
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import orjson
+from celery import Celery
+from django.conf import settings
+from django.db import transaction
+from django.test import LiveServerTestCase, TransactionTestCase
+from redis import Redis
+
+from backend.accounts import services
+from backend.accounts.codes import Purpose
+from backend.accounts.models import Session, User
+from backend.accounts.tokens import make_access_token
+from backend.core.errors import Unavailable
+from backend.core.redis import redis_client
+from backend.embedded import addresses, valkey
+from backend.notifications import services as outbox
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.apis import GraphQL, Rest
+from tests.accounts.cases import PASSWORD, AccountCase, make_user, make_waiting_user, new_code
+from tests.faults.test_services_down import PATIENCE, dead_address, shop
+from tests.worker import MailServer, Worker, wait_until
+
+EMAIL = "vera@example.com"
+REGISTER = (
+    'mutation { accountRegister(input: {email: "vera@example.com", password: "correct horse battery"}) '
+    "{ errors { code } } }"
+)
+
+
+def ask(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
+    """Return the status and the code of an answer that must come in time."""
+    request = Request(url, orjson.dumps(body), {"Content-Type": "application/json", **headers})
+    try:
+        with urlopen(request, timeout=PATIENCE) as response:
+            status, content = response.status, response.read()
+    except HTTPError as refusal:
+        status, content = refusal.code, refusal.read()
+    answer = orjson.loads(content) if content else {}
+    errors = answer.get("errors") or [{}]
+    return status, answer.get("code") or errors[0].get("extensions", {}).get("code")
+
+
+@contextmanager
+def own_valkey() -> Iterator[tuple[Path, Any]]:
+    """Run a Valkey that is nobody else's; give its data directory and its process."""
+    directory = Path(tempfile.mkdtemp())
+    sockets = addresses.socket_dir(directory)
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    server = valkey.start(directory)
+    try:
+        yield directory, server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        valkey.stop(server)
+        shutil.rmtree(sockets, ignore_errors=True)
+        shutil.rmtree(directory)
+
+
+def own_environment(directory: Path) -> dict[str, str]:
+    """Return what a process is told to use that Valkey and the database of the running test."""
+    database = settings.DATABASES["default"]
+    return {
+        "DATA_DIR": str(directory),
+        "VALKEY_DATABASE": "0",
+        "DB_NAME": database["NAME"],
+        "DB_HOST": str(database["HOST"]),
+        "DB_USER": database["USER"],
+    }
+
+
+class RedisStopped(LiveServerTestCase):
+    def assert_nothing_done(self) -> None:
+        self.assertFalse(User.objects.exists())
+        self.assertFalse(OutgoingEmail.objects.exists())
+
+    def test_registering(self) -> None:
+        with ExitStack() as running:
+            directory, server = running.enter_context(own_valkey())
+            address = running.enter_context(shop(SMTP_SERVER_ADDR="127.0.0.1", **own_environment(directory)))
+            requests = [
+                (f"{address}/auth/register", {"email": EMAIL, "password": PASSWORD}),
+                (f"{address}/graphql", {"query": REGISTER}),
+            ]
+            # It works, so that what follows is not refused for another reason.
+            other = {"email": "other@example.com", "password": PASSWORD}
+            self.assertEqual(ask(requests[0][0], other), (202, None))
+            User.objects.all().delete()
+            OutgoingEmail.objects.all().delete()
+
+            server.send_signal(signal.SIGSTOP)
+            for url, body in requests:
+                with self.subTest("silent", url=url):
+                    started = time.monotonic()
+                    self.assertEqual(ask(url, body), (503, "UNAVAILABLE"))
+                    self.assertLess(time.monotonic() - started, PATIENCE)
+                    self.assert_nothing_done()
+            server.send_signal(signal.SIGCONT)
+
+            valkey.stop(server)
+            for url, body in requests:
+                with self.subTest("gone", url=url):
+                    self.assertEqual(ask(url, body), (503, "UNAVAILABLE"))
+                    self.assert_nothing_done()
+
+            server = valkey.start(directory)
+            self.addCleanup(valkey.stop, server)
+            for url, body in requests:
+                self.assertEqual(ask(url, body)[1], None)
+            self.assertEqual(User.objects.get().email, EMAIL)
+
+    def test_redis_that_goes_away_half_way(self) -> None:
+        """Between the limits and the code's mark nothing has been written either."""
+        for api in (GraphQL(), Rest()):
+            with mock.patch.object(services, "may_send_code", side_effect=Unavailable("Gone.")):
+                answer = api.register(EMAIL, PASSWORD)
+            self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"))
+            self.assert_nothing_done()
+
+
+class BrokerRestarted(TransactionTestCase):
+    def test_the_worker_goes_on_taking_mails(self) -> None:
+        mail_server = MailServer()
+        mail_server.start()
+        self.addCleanup(mail_server.stop)
+        with own_valkey() as (directory, server):
+            socket = addresses.valkey_socket(directory)
+            broker = Celery(set_as_current=False, broker=f"redis+socket://{socket}?virtual_host=0")
+            worker = Worker(mail_server, **own_environment(directory))
+            worker.start()
+            try:
+                with mock.patch.object(outbox, "current_app", broker):
+                    self.send("before@example.com", mail_server)
+                    valkey.stop(server)
+                    wait_until(lambda: "Connection to broker lost" in worker.output(), "The worker's notice")
+                    server = valkey.start(directory)
+                    self.addCleanup(valkey.stop, server)
+                    self.send("after@example.com", mail_server)
+            finally:
+                worker.stop()
+
+    def send(self, recipient: str, mail_server: MailServer) -> None:
+        with transaction.atomic():
+            outbox.queue_email(task="accounts.send_already_registered", recipient=recipient, language="en")
+        mail_server.wait_for_mail(recipient)
+
+
+class RedisGone(AccountCase):
+    """Whatever needs Redis is refused; who is logged in stays so."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair = self.rest.log_in(make_user(EMAIL).email, PASSWORD).data
+        self.code = new_code(Purpose.CONFIRMATION, make_waiting_user("waiting@example.com").email)
+
+    def test_what_needs_it_and_what_does_not(self) -> None:
+        with dead_address() as address:
+            gone = Redis.from_url(
+                f"redis://{address.host}:{address.port}/0", retry=redis_client().get_retry()
+            )
+            with mock.patch.object(redis_client().connection_pool, "get_connection") as connection:
+                connection.side_effect = gone.connection_pool.get_connection
+                for api in self.apis:
+                    for answer in (
+                        api.register("new@example.com", PASSWORD),
+                        api.resend("waiting@example.com"),
+                        api.confirm("waiting@example.com", self.code),
+                        api.log_in(EMAIL, PASSWORD),
+                    ):
+                        self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"), api.name)
+                    self.assertIsNone(api.read(f"Bearer {self.pair['access_token']}").code)
+                    self.pair = api.refresh(self.pair["refresh_token"]).data
+                self.assertIsNone(self.rest.log_out(self.pair["access_token"]).code)
+        self.assertEqual(User.objects.count(), 2)
+        self.assertFalse(Session.objects.exists())
+        self.assertIsNone(self.rest.confirm("waiting@example.com", self.code).code)
+
+
+class DatabaseDown(unittest.TestCase):
+    def test_a_token_cannot_be_checked(self) -> None:
+        """Nor can anybody register, with a token or without."""
+        header = f"Bearer {make_access_token(user_id=1, session_id=uuid4())}"
+        requests: list[tuple[str, Any]] = [
+            ("/graphql", {"query": "{ me { email } }"}),
+            ("/products", {}),
+            ("/auth/logout", None),
+        ]
+        with (
+            dead_address() as database,
+            shop(DB_HOST=database.host, DB_PORT=str(database.port)) as address,
+        ):
+            for way in database.ways():
+                for path, body in requests:
+                    with self.subTest(path, database=way):
+                        answer = ask(address + path, body, Authorization=header)
+                        self.assertEqual(answer, (503, "UNAVAILABLE"))
+                for headers in ({"Authorization": header}, {}):
+                    # The limits are counted before the database is asked; nobody comes near them.
+                    email = f"{uuid4().hex}@example.com"
+                    for path, body in (
+                        ("/graphql", {"query": REGISTER.replace(EMAIL, email)}),
+                        ("/auth/register", {"email": email, "password": PASSWORD}),
+                    ):
+                        with self.subTest(path, database=way, headers=list(headers)):
+                            answer = ask(address + path, body, **headers)
+                            self.assertEqual(answer, (503, "UNAVAILABLE"))

@@ -1,0 +1,240 @@
+"""What ends a session: logging out, another password, a refresh token that is used twice."""
+
+import uuid
+from datetime import timedelta
+from unittest import mock
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.test import override_settings
+from django.utils import timezone
+
+from backend.accounts import services
+from backend.accounts.codes import Purpose
+from backend.accounts.models import Session, User
+from backend.accounts.services import TokenPair
+from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
+from tests.clients import GraphQLClient
+
+
+class SessionCase(AccountCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = make_user()
+        self.here = log_in(self.user)
+        self.there = log_in(self.user)
+
+    def assert_open(self, pair: TokenPair) -> None:
+        self.assertEqual(self.graphql.me(pair.access_token)["email"], self.user.email)
+        self.assertEqual(self.rest.read(f"Bearer {pair.access_token}").status, 200)
+
+    def assert_over(self, pair: TokenPair) -> None:
+        for api in self.apis:
+            answer = api.read(f"Bearer {pair.access_token}")
+            self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
+            self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
+
+
+class Refreshing(SessionCase):
+    def test_each_refresh_gives_another_token(self) -> None:
+        for api in self.apis:
+            with self.subTest(api.name):
+                seen = set()
+                token = log_in(self.user).refresh_token
+                for _ in range(3):
+                    answer = api.refresh(token)
+                    self.assertEqual((answer.code, answer.data["expires_in"]), (None, 600))
+                    self.assertEqual(self.graphql.me(answer.data["access_token"])["email"], self.user.email)
+                    token = answer.data["refresh_token"]
+                    seen.add(token)
+                self.assertEqual(len(seen), 3)
+
+    def test_an_old_one_ends_the_session_and_no_other(self) -> None:
+        for api in self.apis:
+            with self.subTest(api.name):
+                stolen = log_in(self.user)
+                newer = api.refresh(stolen.refresh_token).data
+                newest = api.refresh(newer["refresh_token"]).data
+                answer = api.refresh(stolen.refresh_token)
+                self.assertEqual((answer.code, answer.field), ("TOKEN_INVALID", "refresh_token"))
+                for data in (newer, newest):
+                    self.assertEqual(api.refresh(data["refresh_token"]).code, "TOKEN_INVALID")
+                    self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
+        self.assert_open(self.here)
+
+    def test_what_is_no_refresh_token(self) -> None:
+        session, _, secret = self.here.refresh_token.partition(".")
+        cases = {
+            "unknown": f"{uuid.uuid4().hex}.{secret}",
+            "empty": "",
+            "a word": "null",
+            "no secret": session,
+            "another's secret": f"{session}.{self.there.refresh_token.partition('.')[2]}",
+            "null characters": f"{session}\0.{secret}",
+            "a null character at the end": f"{self.here.refresh_token}\0",
+            "not ASCII": f"{session}.é",
+            "an access token": self.here.access_token,
+            "10 kB": "x" * 10_240,
+        }
+        for api in self.apis:
+            for name, token in cases.items():
+                with self.subTest(name, api=api.name):
+                    answer = api.refresh(token)
+                    self.assertEqual((answer.code, answer.field), ("TOKEN_INVALID", "refresh_token"))
+                    self.assertEqual(answer.status, 200 if api is self.graphql else 401)
+
+    def test_one_that_is_too_old(self) -> None:
+        for api in self.apis:
+            with override_settings(REFRESH_TOKEN_LIFETIME=timedelta(seconds=-1)):
+                token = log_in(self.user).refresh_token
+            self.assertEqual(api.refresh(token).code, "TOKEN_INVALID")
+
+    def test_it_lives_on_while_it_is_used(self) -> None:
+        Session.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+        self.rest.refresh(self.here.refresh_token)
+        session = Session.objects.order_by("expires_at").last()
+        self.assertGreater(session.expires_at, timezone.now() + timedelta(days=29))
+
+    def test_what_is_kept_is_no_token(self) -> None:
+        for session in Session.objects.values():
+            for pair in (self.here, self.there):
+                for secret in (pair.access_token, pair.refresh_token, pair.refresh_token.partition(".")[2]):
+                    self.assertNotIn(secret, str(session))
+
+
+class Ending(SessionCase):
+    def test_logging_out_ends_this_one(self) -> None:
+        for api, mine in zip(self.apis, (self.here, log_in(self.user)), strict=True):
+            with self.subTest(api.name):
+                self.assertIsNone(api.log_out(mine.access_token).code)
+                self.assert_over(mine)
+                self.assert_open(self.there)
+
+    def test_logging_out_everywhere_ends_all_of_ones_own(self) -> None:
+        other = make_user("other@example.com")
+        others = log_in(other)
+        answer = self.graphql.ask("logout everywhere", None, f"Bearer {self.here.access_token}")
+        self.assertIsNone(answer.code)
+        self.assert_over(self.here)
+        self.assert_over(self.there)
+        self.assertEqual(self.graphql.me(others.access_token)["email"], other.email)
+
+    def test_another_password_ends_the_others(self) -> None:
+        change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
+        answer = self.graphql.ask("change password", change, f"Bearer {self.here.access_token}")
+        self.assertIsNone(answer.code)
+        self.assert_open(self.here)
+        self.assert_over(self.there)
+        self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+        self.assertIsNone(self.rest.log_in(self.user.email, OTHER_PASSWORD).code)
+
+    def test_a_refused_change_of_password_ends_none(self) -> None:
+        cases = [
+            ({"old_password": "wrong", "new_password": OTHER_PASSWORD}, "WRONG_CREDENTIALS", "old_password"),
+            ({"old_password": PASSWORD, "new_password": "12345678"}, "WEAK_PASSWORD", "new_password"),
+            ({"old_password": PASSWORD, "new_password": "x" * 257}, "TOO_LONG", "new_password"),
+            ({"old_password": PASSWORD, "new_password": ""}, "WEAK_PASSWORD", "new_password"),
+        ]
+        for change, code, field in cases:
+            with self.subTest(code):
+                answer = self.graphql.ask("change password", change, f"Bearer {self.here.access_token}")
+                self.assertEqual((answer.code, answer.field), (code, field))
+        self.assert_open(self.there)
+        self.assertIsNone(self.rest.log_in(self.user.email, PASSWORD).code)
+
+    def test_a_new_password_by_code_ends_all(self) -> None:
+        code = new_code(Purpose.PASSWORD_RESET, self.user.email)
+        reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
+        self.assertIsNone(self.graphql.ask("reset password", reset).code)
+        self.assert_over(self.here)
+        self.assert_over(self.there)
+
+    def test_a_deleted_account(self) -> None:
+        header = f"Bearer {self.here.access_token}"
+        refused = self.graphql.ask("delete", {"password": OTHER_PASSWORD}, header)
+        self.assertEqual((refused.code, refused.field), ("WRONG_CREDENTIALS", "password"))
+        self.assert_open(self.here)
+        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+        self.assertFalse(User.objects.exists())
+        self.assertFalse(Session.objects.exists())
+        self.assert_over(self.here)
+        self.assert_over(self.there)
+        self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+
+    def test_an_account_that_is_deleted_within_the_request(self) -> None:
+        later = {
+            "accountUpdate": ('{name: "Vera"}', "user { name } errors { code }"),
+            "accountDelete": (f'{{password: "{PASSWORD}"}}', "errors { code }"),
+            "passwordChange": (
+                f'{{oldPassword: "{PASSWORD}", newPassword: "{OTHER_PASSWORD}"}}',
+                "errors { code }",
+            ),
+        }
+        for number, (mutation, (given, selected)) in enumerate(later.items()):
+            with self.subTest(mutation):
+                user = make_user(f"user{number}@example.com")
+                query = (
+                    f'mutation {{ a: accountDelete(input: {{password: "{PASSWORD}"}}) '
+                    "{ errors { code } } "
+                    f"b: {mutation}(input: {given}) {{ {selected} }} }}"
+                )
+                header = f"Bearer {log_in(user).access_token}"
+                (error,) = GraphQLClient().post(query, Authorization=header).json()["errors"]
+                self.assertEqual((error["path"], error["extensions"]["code"]), (["b"], "UNAUTHENTICATED"))
+
+    def test_a_password_that_is_set_while_the_old_one_is_checked(self) -> None:
+        """Whoever knows only the old one gets no session, no new password and no deletion."""
+
+        def check(password: str, encoded: str, setter: object = None) -> bool:
+            right = check_password(password, encoded)
+            User.objects.update(password=make_password(OTHER_PASSWORD))
+            return right
+
+        header = f"Bearer {self.here.access_token}"
+        change = {"old_password": PASSWORD, "new_password": "a third one entirely"}
+        for ask in (
+            lambda: self.rest.log_in(self.user.email, PASSWORD),
+            lambda: self.graphql.ask("change password", change, header),
+            lambda: self.graphql.ask("delete", {"password": PASSWORD}, header),
+        ):
+            User.objects.update(password=make_password(PASSWORD))
+            with mock.patch.object(services, "check_password", side_effect=check):
+                self.assertEqual(ask().code, "WRONG_CREDENTIALS")
+            self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
+            self.assertEqual(Session.objects.count(), 2)
+
+    def test_nothing_of_it_is_for_a_guest(self) -> None:
+        asked = {
+            "logout": None,
+            "logout everywhere": None,
+            "change password": {"old_password": PASSWORD, "new_password": OTHER_PASSWORD},
+            "update": {"name": "Vera"},
+            "delete": {"password": PASSWORD},
+        }
+        for action, given in asked.items():
+            with self.subTest(action):
+                self.assertEqual(self.graphql.ask(action, given).code, "UNAUTHENTICATED")
+        self.assert_open(self.here)
+
+
+class Updating(SessionCase):
+    def update(self, **given: object) -> tuple[str | None, str | None]:
+        answer = self.graphql.ask("update", given, f"Bearer {self.here.access_token}")
+        return answer.code, answer.field
+
+    def test_what_may_be_changed(self) -> None:
+        self.assertEqual(self.update(name=" Вера "), (None, None))
+        self.assertEqual(self.update(language="ru"), (None, None))
+        account = self.graphql.me(self.here.access_token)
+        self.assertEqual((account["name"], account["language"]), ("Вера", "ru"))
+        self.assertEqual(self.update(name=""), (None, None))
+        self.assertEqual(self.update(name="x" * 150), (None, None))
+
+    def test_what_may_not(self) -> None:
+        self.assertEqual(self.update(name="x" * 151), ("TOO_LONG", "name"))
+        for name in ("Ve\0ra", "Ve\nra", "Vera\r", "Ve\x1bra", "Ve\x85ra", "Ve\u2028ra"):
+            self.assertEqual(self.update(name=name), ("INVALID", "name"))
+        self.assertEqual(self.update(language="xx"), ("INVALID", "language"))
+        self.assertEqual(self.update(name="Vera", language="e\0"), ("INVALID", "language"))
+        self.assertEqual(self.update(email="a@b.example")[0], "INVALID")
+        account = self.graphql.me(self.here.access_token)
+        self.assertEqual((account["name"], account["language"]), ("", "en"))

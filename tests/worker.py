@@ -1,0 +1,190 @@
+"""A real Celery worker and a real SMTP server, for tests that follow a mail all the way."""
+
+import asyncio
+import email.policy
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from django.conf import settings
+
+from backend.embedded import processes
+from tests.ports import free_port
+
+# What a worker on a busy machine may take before the test fails instead of hanging.
+PATIENCE = 30
+
+
+def wait_until(happened: Callable[[], Any], what: str, *, patience: float = PATIENCE) -> Any:
+    """Return what `happened` returns once that is true; fail after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not (result := happened()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {patience} seconds"
+        time.sleep(0.02)
+    return result
+
+
+class MailServer:
+    """An SMTP server on a port that stays its own, which can be stopped, refuse or stall.
+
+    Attributes:
+        mails: what was received and answered with 250.
+        refusal: what every mail is answered with instead, such as "451 Later".
+        refused_recipients: the answers to those who get no mail, such as "550 Unknown".
+        stalled: set once a mail has arrived that is never answered, if `stall` is on.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.mails: list[EmailMessage] = []
+        self.refusal: str | None = None
+        self.refused_recipients: dict[str, str] = {}
+        self.stall = False
+        self.stalled = threading.Event()
+        self._controller: Controller | None = None
+
+    def start(self) -> None:
+        """Listen, again if it was stopped."""
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True)
+        self._controller.start()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        if self._controller:
+            self._controller.stop()
+            self._controller = None
+
+    def clear(self) -> None:
+        """Be as new, and listen."""
+        self.mails.clear()
+        self.refusal = None
+        self.refused_recipients.clear()
+        self.stall = False
+        self.stalled.clear()
+        if not self._controller:
+            self.start()
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused_recipients:
+            return self.refused_recipients[address]
+        envelope.rcpt_tos.append(address)
+        return "250 Known"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.stall:
+            self.stalled.set()
+            await asyncio.sleep(3600)
+        if self.refusal:
+            return self.refusal
+        mail = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content)
+        assert envelope.rcpt_tos == [address.addr_spec for address in mail["To"].addresses]
+        self.mails.append(mail)
+        return "250 Kept"
+
+    def mails_to(self, recipient: str) -> list[EmailMessage]:
+        return [mail for mail in self.mails if mail["To"] == recipient]
+
+    def wait_for_mail(self, recipient: str, *, count: int = 1) -> EmailMessage:
+        """Return the newest mail to somebody once there are so many, which must not be exceeded."""
+        wait_until(lambda: len(self.mails_to(recipient)) >= count, f"Mail number {count} to {recipient}")
+        mails = self.mails_to(recipient)
+        assert len(mails) == count, f"{len(mails)} mails instead of {count}"
+        return mails[-1]
+
+
+def text_of(mail: EmailMessage) -> str:
+    """Return a mail's plain text."""
+    part = mail.get_body(("plain",))
+    assert isinstance(part, EmailMessage)
+    return str(part.get_content())
+
+
+def html_of(mail: EmailMessage) -> str:
+    """Return a mail's HTML."""
+    part = mail.get_body(("html",))
+    assert isinstance(part, EmailMessage)
+    return str(part.get_content())
+
+
+def code_in(mail: EmailMessage) -> str:
+    """Return the one six-digit code that a mail's text tells."""
+    (code,) = set(re.findall(r"(?<!\d)\d{6}(?!\d)", text_of(mail)))
+    return str(code)
+
+
+class Worker:
+    """A Celery worker process on the database and the Valkey of the running test.
+
+    Args:
+        environment: variables that differ from the test's own.
+
+    It says everything it can into `log`, so that a test can look for what must not be there.
+    """
+
+    def __init__(self, mail_server: MailServer, **environment: str) -> None:
+        self._environment = environment
+        self._directory = TemporaryDirectory()
+        self.log = Path(self._directory.name) / "worker.log"
+        self.log.touch()
+        self._mail_port = mail_server.port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it takes tasks."""
+        command = f"{sys.executable} -m celery -A backend.config.celery worker --pool solo --loglevel DEBUG"
+        environment = {
+            "DB_NAME": settings.DATABASES["default"]["NAME"],
+            "LOG_LEVEL": "DEBUG",
+            "SMTP_SERVER_ADDR": "127.0.0.1",
+            "SMTP_PORT": str(self._mail_port),
+            "SMTP_SECURITY": "none",
+            "SMTP_FROM_MAIL": "shop@example.com",
+        }
+        said = len(self.output())
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command.split(), "--without-gossip", "--without-mingle", "--without-heartbeat"],
+                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = self._process
+        wait_until(
+            lambda: "ready." in self.output()[said:] or process.poll() is not None, "The worker's start"
+        )
+        assert process.poll() is None, self.output()[said:]
+
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def stop(self) -> None:
+        """Let it finish what it does."""
+        if self._process:
+            processes.stop([self._process], signal.SIGTERM)
+            self._process = None
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE)
+        self._process = None
+
+    def output(self) -> str:
+        """Return all it has said."""
+        return self.log.read_text(errors="replace")
