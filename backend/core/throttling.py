@@ -15,15 +15,15 @@ from backend.core.redis import PREFIX, needing_redis, redis_client
 
 
 def count_try(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
-    """Count one try against every limit, before it is made, so that parallel tries all count.
+    """Count one try before it is made, so that parallel tries all count, and stop at a limit that is used up.
 
     Args:
-        limits: those in force together; a longer window with a larger allowance makes the wait grow.
+        limits: those in force together, asked in this order; longer windows make the wait grow.
         action: what is tried.
         who: an address or an e-mail; kept as a hash only.
 
     Raises:
-        RateLimited: one of the limits is used up.
+        RateLimited: one of the limits is used up; the wait is that limit's, a later one may ask for more.
         Unavailable: Redis does not answer.
     """
     key = _key(who)
