@@ -26,6 +26,13 @@ class ErrorCode(StrEnum):
     WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
     WRONG_CODE = "WRONG_CODE"
     WEAK_PASSWORD = "WEAK_PASSWORD"
+    CONFLICT = "CONFLICT"
+    OUT_OF_STOCK = "OUT_OF_STOCK"
+    NO_LONGER_SOLD = "NO_LONGER_SOLD"
+    CART_EMPTY = "CART_EMPTY"
+    TOTAL_CHANGED = "TOTAL_CHANGED"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    ORDER_STATUS = "ORDER_STATUS"
     UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
@@ -46,6 +53,13 @@ _HTTP_STATUS = {
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.OUT_OF_STOCK: 409,
+    ErrorCode.NO_LONGER_SOLD: 409,
+    ErrorCode.CART_EMPTY: 409,
+    ErrorCode.TOTAL_CHANGED: 409,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: 409,
+    ErrorCode.ORDER_STATUS: 409,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.RATE_LIMITED: 429,
@@ -61,7 +75,7 @@ class ShopError(Exception):
 
     Args:
         message: what was wrong and what the rule is, for people.
-        field: the parameter it is about, by the name it has in the services.
+        field: the parameter it is about, by the name it has in the services; dots lead into it.
 
     Attributes:
         path: where the client gave that parameter; the field itself unless `fields_named` says else.
@@ -73,7 +87,7 @@ class ShopError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
-        self.path: Sequence[str] = [field] if field else []
+        self.path: Sequence[str] = field.split(".") if field else []
 
 
 @contextmanager
@@ -122,6 +136,12 @@ class NotFound(ShopError):
     """What the request names does not exist, or is not for this viewer."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class Conflict(ShopError):
+    """Somebody else has changed what this is about in the same moment."""
+
+    code = ErrorCode.CONFLICT
 
 
 class Unauthenticated(ShopError):

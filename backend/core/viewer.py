@@ -16,11 +16,13 @@ class Viewer:
         user_id: primary key of the account, or None for a guest.
         session_id: the login that the request belongs to; None without one.
         is_staff: whether the account may enter the admin.
+        cart_token: by which a guest's cart is known, as the client sent it.
     """
 
     user_id: int | None = None
     session_id: uuid.UUID | None = None
     is_staff: bool = False
+    cart_token: str | None = None
 
 
 def client_address(request: HttpRequest) -> str:

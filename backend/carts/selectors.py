@@ -1,0 +1,121 @@
+"""What is in the viewer's cart, and what speaks against ordering it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from backend.carts.models import CartLine
+from backend.carts.tokens import digest_token
+from backend.catalog.models import MAX_SHOWN_STOCK, Product
+from backend.core.viewer import Viewer
+
+
+class CartWarningCode(StrEnum):
+    """What a shopper should know of a line before ordering it."""
+
+    NO_LONGER_SOLD = "NO_LONGER_SOLD"
+    NOT_ENOUGH_STOCK = "NOT_ENOUGH_STOCK"
+    PRICE_CHANGED = "PRICE_CHANGED"
+
+
+@dataclass(frozen=True, slots=True)
+class CartWarning:
+    """Something that has changed since a line was added."""
+
+    code: CartWarningCode
+    message: str
+    product_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CartContents:
+    """A cart as its owner sees it, at the prices of now.
+
+    Attributes:
+        lines: with their products, in the order that these were added.
+        token: of a guest's cart that has just been made; nobody can read it again.
+    """
+
+    lines: Sequence[CartLine]
+    token: str | None = None
+
+    @property
+    def total_quantity(self) -> int:
+        """How many pieces there are."""
+        return sum(line.quantity for line in self.lines)
+
+    @property
+    def total(self) -> Decimal:
+        """What they cost together."""
+        return sum((line.line_total for line in self.lines), Decimal("0.00"))
+
+    @property
+    def currency(self) -> str:
+        """The ISO 4217 code of the shop's one currency."""
+        return settings.SHOP_CURRENCY
+
+    @property
+    def warnings(self) -> list[CartWarning]:
+        """What has changed, line by line."""
+        return [warning for line in self.lines for warning in _warnings(line)]
+
+
+def read_cart(viewer: Viewer) -> CartContents:
+    """Return the viewer's own cart, empty if there is none.
+
+    Raises:
+        Invalid: the guest's token cannot be one.
+    """
+    if viewer.user_id is not None:
+        lines = CartLine.objects.filter(cart__user_id=viewer.user_id)
+    elif viewer.cart_token is not None:
+        lines = CartLine.objects.filter(cart__token_digest=digest_token(viewer.cart_token))
+    else:
+        lines = CartLine.objects.none()
+    return CartContents(list(with_products(lines)))
+
+
+def with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
+    """Load everything that is shown of lines, in one query and one more for the pictures."""
+    return lines.select_related("product__category").defer("product__search_vector").prefetch_related("product__images")
+
+
+def products_to_show() -> "QuerySet[Product]":
+    """Return the products that can be put into a cart, with everything that is shown of them."""
+    return (
+        Product.objects.filter(is_published=True)
+        .select_related("category")
+        .defer("search_vector")
+        .prefetch_related("images")
+    )
+
+
+def _warnings(line: CartLine) -> list[CartWarning]:
+    product = line.product
+    if not product.is_published:
+        return [_warning(line, CartWarningCode.NO_LONGER_SOLD, f"“{product.name}” is no longer sold.")]
+    warnings = []
+    if product.stock < line.quantity:
+        message = f"{stock_left(product, line.quantity)}."
+        warnings.append(_warning(line, CartWarningCode.NOT_ENOUGH_STOCK, message))
+    if product.price != line.price_seen:
+        message = f"“{product.name}” costs {product.price} now, not {line.price_seen}."
+        warnings.append(_warning(line, CartWarningCode.PRICE_CHANGED, message))
+    return warnings
+
+
+def stock_left(product: Product, wanted: int) -> str:
+    """Say that there are not as many of a product as are wanted, without telling a large stock."""
+    if product.stock == 0:
+        return f"“{product.name}” is sold out"
+    if product.stock <= MAX_SHOWN_STOCK:
+        return f"There are only {product.stock} of “{product.name}” left, not {wanted}"
+    return f"There are fewer than {wanted} of “{product.name}” left"
+
+
+def _warning(line: CartLine, code: CartWarningCode, message: str) -> CartWarning:
+    return CartWarning(code=code, message=message, product_id=line.product_id)

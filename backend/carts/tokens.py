@@ -1,0 +1,30 @@
+"""Tokens by which guests are known, of which the database keeps only digests."""
+
+import hashlib
+import re
+import secrets
+
+from backend.core.errors import Invalid
+
+HEADER = "X-Cart-Token"
+
+# 256 bits in the URL-safe alphabet of base 64.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def make_token() -> str:
+    """Return a new token that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def digest_token(token: str) -> str:
+    """Return what the database knows a token by.
+
+    A plain hash is enough: there is nothing to try out in 256 random bits.
+
+    Raises:
+        Invalid: no token looks like this.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise Invalid("This is not a token of a cart of this shop.", field=HEADER)
+    return hashlib.sha256(token.encode()).hexdigest()
