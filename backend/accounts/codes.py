@@ -4,7 +4,6 @@ A code vouches for the password that the account had when it was mailed, and for
 another password of a registration cannot have it confirmed by somebody else's code.
 """
 
-import hashlib
 import secrets
 from enum import StrEnum
 from functools import cache
@@ -12,6 +11,7 @@ from functools import cache
 from django.utils.crypto import salted_hmac
 from redis.commands.core import Script
 
+from backend.core.digests import digest_of
 from backend.core.errors import ErrorCode, ShopError
 from backend.core.redis import PREFIX, needing_redis, redis_client
 
@@ -100,7 +100,7 @@ def may_send_code(purpose: Purpose, email: str) -> bool:
 
 def _key(purpose: Purpose, email: str) -> str:
     # No address in the clear: what is in Redis can be listed by whoever operates it.
-    return f"{PREFIX}code:{purpose}:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+    return f"{PREFIX}code:{purpose}:{digest_of(email.lower())}"
 
 
 def _digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:

@@ -16,7 +16,7 @@ from django.db.models import ForeignKey, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from backend.accounts.models import User
-from backend.accounts.services import LOGIN_PER_ACCOUNT, LOGIN_PER_ADDRESS
+from backend.accounts.services.limits import LOGIN_PER_ACCOUNT, LOGIN_PER_ADDRESS
 from backend.core.errors import RateLimited, ShopError, Unavailable
 from backend.core.identifiers import parse_id
 from backend.core.throttling import count_try, forget_tries

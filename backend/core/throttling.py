@@ -1,6 +1,5 @@
 """Rate limits, counted in Redis so that every process counts the same."""
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from backend.core.digests import digest_of
 from backend.core.errors import RateLimited
 from backend.core.redis import PREFIX, needing_redis, redis_client
 
@@ -26,7 +26,7 @@ def count_try(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
         RateLimited: one of the limits is used up; the wait is that limit's, a later one may ask for more.
         Unavailable: Redis does not answer.
     """
-    key = _key(who)
+    key = digest_of(who)
     with needing_redis():
         for limit in limits:
             if not _limiter().hit(limit, action, key):
@@ -38,11 +38,7 @@ def forget_tries(limits: Sequence[RateLimitItem], action: str, who: str) -> None
     """Start counting anew, as after a success."""
     with needing_redis():
         for limit in limits:
-            _limiter().clear(limit, action, _key(who))
-
-
-def _key(who: str) -> str:
-    return hashlib.sha256(who.encode()).hexdigest()[:32]
+            _limiter().clear(limit, action, digest_of(who))
 
 
 @cache

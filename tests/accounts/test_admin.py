@@ -5,8 +5,8 @@ from unittest import mock
 from django.test import Client
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from backend.accounts import services
 from backend.accounts.models import User
+from backend.accounts.services import limits
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
     OTHER_PASSWORD,
@@ -124,7 +124,7 @@ class StaffLogin(AccountCase):
         return " ".join(response.context["form"].non_field_errors())
 
     def test_tries_on_one_account(self) -> None:
-        minute = services.LOGIN_PER_ACCOUNT[0].amount
+        minute = limits.LOGIN_PER_ACCOUNT[0].amount
         for number in range(minute):
             email = "boss@example.com" if number % 2 else " BOSS@example.com"
             self.assertIn("Please enter the correct", self.try_it(email, "wrong") or "")
@@ -138,18 +138,18 @@ class StaffLogin(AccountCase):
 
     def test_a_success_begins_anew(self) -> None:
         for _ in range(3):
-            for _ in range(services.LOGIN_PER_ACCOUNT[0].amount - 1):
+            for _ in range(limits.LOGIN_PER_ACCOUNT[0].amount - 1):
                 self.try_it(password="wrong")
             self.assertIsNone(self.try_it())
 
     def test_tries_from_one_address(self) -> None:
-        for number in range(services.LOGIN_PER_ADDRESS[0].amount):
+        for number in range(limits.LOGIN_PER_ADDRESS[0].amount):
             self.try_it(f"user{number}@example.com", "wrong")
         self.assertIn("Too many tries", self.try_it() or "")
         self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
 
     def test_nothing_is_counted_for_an_empty_form(self) -> None:
-        for _ in range(services.LOGIN_PER_ADDRESS[0].amount + 1):
+        for _ in range(limits.LOGIN_PER_ADDRESS[0].amount + 1):
             self.try_it(password="")
         self.assertIsNone(self.try_it())
 

@@ -9,9 +9,10 @@ from django.db import OperationalError
 from django.test import SimpleTestCase
 from limits import parse_many
 
-from backend.accounts import codes, services
+from backend.accounts import codes
 from backend.accounts.codes import Purpose, WrongCode, make_code, spend_code
 from backend.accounts.models import Session, User
+from backend.accounts.services import limits, registration
 from backend.accounts.tokens import read_refresh_token
 from backend.core.redis import redis_client
 from tests.accounts.apis import Answer, Api, GraphQL, Rest
@@ -167,7 +168,7 @@ class Guessing(AccountCase):
 
     def test_a_database_that_fails_leaves_the_code_good(self) -> None:
         for api in self.apis:
-            with mock.patch.object(services.UserStatus, "objects") as statuses:
+            with mock.patch.object(registration.UserStatus, "objects") as statuses:
                 statuses.filter.side_effect = OperationalError("Gone.")
                 self.assertEqual(api.confirm(EMAIL, self.code).code, "UNAVAILABLE")
         self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
@@ -218,7 +219,7 @@ class AtOnce(ThreadCase):
     def test_five_of_a_hundred_are_looked_at_even_without_limits(self) -> None:
         make_waiting_user(EMAIL)
         endless = parse_many("1000/minute")
-        with mock.patch.multiple(services, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
+        with mock.patch.multiple(limits, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
             for _ in range(5):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 for by in range(1, 5):

@@ -6,8 +6,8 @@ from unittest import mock
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from limits import RateLimitItem
 
-from backend.accounts import services
 from backend.accounts.models import User
+from backend.accounts.services import limits
 from backend.core.redis import redis_client
 from backend.core.viewer import client_address
 from backend.notifications.models import OutgoingEmail
@@ -50,14 +50,14 @@ class Logins(LimitCase):
         for api in self.apis:
             with self.subTest(api.name):
                 right = {"email": EMAIL, "password": PASSWORD}
-                minute, quarter, hour, day = services.LOGIN_PER_ACCOUNT
+                minute, quarter, hour, day = limits.LOGIN_PER_ACCOUNT
                 waits = []
                 tried = 0
                 for limit in (minute, quarter, hour, day):
                     # The shorter windows are over again and again while the longer one fills.
                     shorter = [
                         other
-                        for other in (*services.LOGIN_PER_ACCOUNT, *services.LOGIN_PER_ADDRESS)
+                        for other in (*limits.LOGIN_PER_ACCOUNT, *limits.LOGIN_PER_ADDRESS)
                         if other.get_expiry() < limit.get_expiry()
                     ]
                     for _ in range(limit.amount - tried):
@@ -78,13 +78,13 @@ class Logins(LimitCase):
             for _ in range(3):
                 self.fail_to_log_in(4, api)
                 self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
-                let_pass(services.LOGIN_PER_ADDRESS[0])
+                let_pass(limits.LOGIN_PER_ADDRESS[0])
 
     def test_both_apis_count_together(self) -> None:
         self.fail_to_log_in(2, self.graphql)
         self.fail_to_log_in(3, self.rest)
         self.assert_limited_in_both(
-            "login", {"email": EMAIL.upper(), "password": PASSWORD}, services.LOGIN_PER_ACCOUNT[0]
+            "login", {"email": EMAIL.upper(), "password": PASSWORD}, limits.LOGIN_PER_ACCOUNT[0]
         )
 
     def test_one_account_does_not_hold_up_another(self) -> None:
@@ -93,7 +93,7 @@ class Logins(LimitCase):
         self.assertIsNone(self.rest.log_in("other@example.com", PASSWORD).code)
 
     def test_an_address_that_tries_many_accounts(self) -> None:
-        limit = services.LOGIN_PER_ADDRESS[0]
+        limit = limits.LOGIN_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.fail_to_log_in(1, self.apis[number % 2], f"user{number}@example.com")
         self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, limit)
@@ -107,8 +107,8 @@ class Logins(LimitCase):
                 "/auth/login", given, content_type="application/json", headers={"X-Forwarded-For": forwarded}
             ).status_code
 
-        only = mock.patch.object(services, "LOGIN_PER_ADDRESS", services.LOGIN_PER_ADDRESS[:1])
-        limit = services.LOGIN_PER_ADDRESS[0].amount
+        only = mock.patch.object(limits, "LOGIN_PER_ADDRESS", limits.LOGIN_PER_ADDRESS[:1])
+        limit = limits.LOGIN_PER_ADDRESS[0].amount
         with only:
             # Without a proxy anybody could write anything there.
             statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
@@ -131,13 +131,13 @@ class Logins(LimitCase):
             self.graphql.ask("change password", right, header),
             self.graphql.ask("delete", {"password": PASSWORD}, header),
         ):
-            self.assert_limited(answer, services.LOGIN_PER_ACCOUNT[0])
+            self.assert_limited(answer, limits.LOGIN_PER_ACCOUNT[0])
         self.assertTrue(User.objects.get().check_password(PASSWORD))
 
 
 class Mails(LimitCase):
     def test_to_one_person(self) -> None:
-        hour, day = services.MAIL_PER_ACCOUNT
+        hour, day = limits.MAIL_PER_ACCOUNT
         for email in (EMAIL, "unknown@example.com"):
             if email == EMAIL:
                 make_user(email)
@@ -161,10 +161,10 @@ class Mails(LimitCase):
                 self.assertIsNone(self.rest.resend(email).code)
             let_pass(hour)
             self.assert_limited_in_both("resend", {"email": email}, day)
-            let_pass(services.MAIL_PER_ADDRESS[0])
+            let_pass(limits.MAIL_PER_ADDRESS[0])
 
     def test_from_one_address(self) -> None:
-        limit = services.MAIL_PER_ADDRESS[0]
+        limit = limits.MAIL_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.assertIsNone(self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code)
         users = User.objects.count()
@@ -176,7 +176,7 @@ class Mails(LimitCase):
 
 class CodesTried(LimitCase):
     def test_for_one_person(self) -> None:
-        (limit,) = services.CODES_PER_ACCOUNT
+        (limit,) = limits.CODES_PER_ACCOUNT
         for number in range(limit.amount):
             self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
         given = {"email": EMAIL, "code": "123456"}
@@ -186,7 +186,7 @@ class CodesTried(LimitCase):
         self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
 
     def test_from_one_address(self) -> None:
-        limit = services.CODES_PER_ADDRESS[0]
+        limit = limits.CODES_PER_ADDRESS[0]
         for number in range(limit.amount):
             answer = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
             self.assertEqual(answer.code, "WRONG_CODE")

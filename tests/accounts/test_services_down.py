@@ -24,9 +24,9 @@ from django.db import transaction
 from django.test import LiveServerTestCase, TransactionTestCase
 from redis import Redis
 
-from backend.accounts import services
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
+from backend.accounts.services import registration
 from backend.accounts.tokens import make_access_token
 from backend.core.errors import Unavailable
 from backend.core.redis import redis_client
@@ -129,7 +129,7 @@ class RedisStopped(LiveServerTestCase):
     def test_redis_that_goes_away_half_way(self) -> None:
         """Between the limits and the code's mark nothing has been written either."""
         for api in (GraphQL(), Rest()):
-            with mock.patch.object(services, "may_send_code", side_effect=Unavailable("Gone.")):
+            with mock.patch.object(registration, "may_send_code", side_effect=Unavailable("Gone.")):
                 answer = api.register(EMAIL, PASSWORD)
             self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"))
             self.assert_nothing_done()

@@ -8,10 +8,9 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.test import override_settings
 from django.utils import timezone
 
-from backend.accounts import services
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
-from backend.accounts.services import TokenPair
+from backend.accounts.services import TokenPair, credentials
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
 from tests.clients import GraphQLClient
 
@@ -197,7 +196,7 @@ class Ending(SessionCase):
             lambda: self.graphql.ask("delete", {"password": PASSWORD}, header),
         ):
             User.objects.update(password=make_password(PASSWORD))
-            with mock.patch.object(services, "check_password", side_effect=check):
+            with mock.patch.object(credentials, "check_password", side_effect=check):
                 self.assertEqual(ask().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
             self.assertEqual(Session.objects.count(), 2)
