@@ -10,6 +10,9 @@ from backend.accounts import models, selectors, services
 from backend.accounts.services import TokenPair
 from backend.core.errors import ShopError
 from backend.core.graphql import Column, Info, UserError, user_errors
+from backend.core.pagination import Window
+from backend.orders.graphql import Order, OrderConnection
+from backend.orders.selectors import get_order, list_orders
 
 
 @strawberry_django.type(models.User, field_cls=Column)
@@ -21,6 +24,22 @@ class User:
     name: auto
     language: str
     date_joined: auto
+
+    @strawberry_django.field(description="The viewer's own orders, the newest first.")
+    def orders(
+        self,
+        info: Info,
+        first: int | None = 20,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> OrderConnection:
+        window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
+        return OrderConnection(page=list_orders(info.context.viewer, window))
+
+    @strawberry_django.field(description="The viewer's own order with this number.")
+    def order(self, info: Info, number: str) -> Order | None:
+        return cast("Order | None", get_order(info.context.viewer, number))
 
 
 @strawberry.type

@@ -3,17 +3,19 @@
 import strawberry
 
 from backend.accounts.graphql import AccountsMutation, AccountsQuery
+from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import make_schema
+from backend.orders.graphql import OrdersMutation
 
 
 @strawberry.type
-class Query(CatalogQuery, AccountsQuery):
+class Query(CatalogQuery, AccountsQuery, CartsQuery):
     """Everything that can be read."""
 
 
 @strawberry.type
-class Mutation(AccountsMutation):
+class Mutation(AccountsMutation, CartsMutation, OrdersMutation):
     """Everything that can be changed."""
 
 

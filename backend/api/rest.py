@@ -1,9 +1,13 @@
 """The REST API: every app's routes in one."""
 
 from backend.accounts.rest import router as accounts
+from backend.carts.rest import router as carts
 from backend.catalog.rest import router as catalog
 from backend.core.rest import make_api
+from backend.orders.rest import router as orders
 
 api = make_api("Lavka REST", "The shop for clients that do not speak GraphQL.")
 api.add_router("", catalog)
+api.add_router("", carts)
+api.add_router("", orders)
 api.add_router("/auth", accounts)

@@ -1,12 +1,12 @@
 """What is in the viewer's cart, and what speaks against ordering it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 
 from backend.carts.models import CartLine
 from backend.carts.tokens import digest_token
@@ -76,22 +76,24 @@ def read_cart(viewer: Viewer) -> CartContents:
         lines = CartLine.objects.filter(cart__token_digest=digest_token(viewer.cart_token))
     else:
         lines = CartLine.objects.none()
-    return CartContents(list(with_products(lines)))
+    return show_lines(with_products(lines))
 
 
 def with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
-    """Load everything that is shown of lines, in one query and one more for the pictures."""
-    return lines.select_related("product__category").defer("product__search_vector").prefetch_related("product__images")
+    """Load the products of lines with them."""
+    return lines.select_related("product__category").defer("product__search_vector")
 
 
 def products_to_show() -> "QuerySet[Product]":
-    """Return the products that can be put into a cart, with everything that is shown of them."""
-    return (
-        Product.objects.filter(is_published=True)
-        .select_related("category")
-        .defer("search_vector")
-        .prefetch_related("images")
-    )
+    """Return the products that can be put into a cart, loaded as those of lines are."""
+    return Product.objects.filter(is_published=True).select_related("category").defer("search_vector")
+
+
+def show_lines(lines: Iterable[CartLine], token: str | None = None) -> CartContents:
+    """Return what a cart with these lines shows, pictures loaded in one query."""
+    shown = list(lines)
+    prefetch_related_objects([line.product for line in shown], "images")
+    return CartContents(shown, token)
 
 
 def _warnings(line: CartLine) -> list[CartWarning]:

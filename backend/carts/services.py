@@ -9,7 +9,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
-from backend.carts.selectors import CartContents, products_to_show, read_cart, with_products
+from backend.carts.selectors import (
+    CartContents,
+    products_to_show,
+    read_cart,
+    show_lines,
+    with_products,
+)
 from backend.carts.tokens import digest_token, make_token
 from backend.catalog.models import Product
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong
@@ -105,7 +111,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents:
         if len(contents) > MAX_LINES and len(contents) > len(present):
             raise TooLong(f"A cart has at most {MAX_LINES} lines.", field="lines")
         _save(cart, changed.values())
-    return CartContents(list(contents.values()), token)
+    return show_lines(contents.values(), token)
 
 
 def update_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents:
@@ -135,7 +141,7 @@ def update_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents
         _save(cart, [present[wanted.product_id] for wanted in lines if wanted.quantity])
         if removed:
             CartLine.objects.filter(cart=cart, product__in=removed).delete()
-    return CartContents([line for line in present.values() if line.quantity])
+    return show_lines(line for line in present.values() if line.quantity)
 
 
 def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
@@ -150,7 +156,7 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
-        return CartContents(list(_read_lines(cart).values()))
+        return show_lines(_read_lines(cart).values())
 
 
 def clear_cart(*, viewer: Viewer) -> CartContents:
@@ -161,7 +167,7 @@ def clear_cart(*, viewer: Viewer) -> CartContents:
     """
     with atomic_or_conflict():
         CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
-    return CartContents([])
+    return show_lines([])
 
 
 def remove_old_carts() -> int:
@@ -249,7 +255,9 @@ def _remove(carts: "QuerySet[Cart]") -> int:
     removed = 0
     while True:
         with transaction.atomic():
-            batch = list(carts.select_for_update(skip_locked=True).values_list("pk", flat=True)[:REMOVED_AT_ONCE])
+            batch = list(
+                carts.select_for_update(skip_locked=True).values_list("pk", flat=True)[:REMOVED_AT_ONCE]
+            )
             Cart.objects.filter(pk__in=batch).delete()
         removed += len(batch)
         if len(batch) < REMOVED_AT_ONCE:

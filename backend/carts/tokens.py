@@ -6,8 +6,6 @@ import secrets
 
 from backend.core.errors import Invalid
 
-HEADER = "X-Cart-Token"
-
 # 256 bits in the URL-safe alphabet of base 64.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -26,5 +24,5 @@ def digest_token(token: str) -> str:
         Invalid: no token looks like this.
     """
     if not _TOKEN.fullmatch(token):
-        raise Invalid("This is not a token of a cart of this shop.", field=HEADER)
+        raise Invalid("This is not a token of a cart of this shop.", field="X-Cart-Token")
     return hashlib.sha256(token.encode()).hexdigest()

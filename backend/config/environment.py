@@ -77,6 +77,7 @@ class Environment(BaseSettings):
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")
+    order_require_delivery: bool = False
 
     @model_validator(mode="after")
     def _require_what_production_needs(self) -> Self:

@@ -28,8 +28,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "backend.core",
     "backend.accounts",
+    "backend.carts",
     "backend.catalog",
     "backend.notifications",
+    "backend.orders",
     "backend.core.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -152,6 +154,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout"
 
 CELERY_BEAT_SCHEDULE = {
     "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
+    "carts that are forgotten": {"task": "carts.remove_old_carts", "schedule": 3600.0},
+    "what sells": {"task": "orders.count_popularity", "schedule": 3600.0},
     "sessions that are over": {"task": "accounts.forget_ended_sessions", "schedule": 3600.0},
 }
 
@@ -183,6 +187,7 @@ WHITENOISE_USE_FINDERS = DEVELOPMENT
 # The shop
 SHOP_CURRENCY = ENV.shop_currency
 SHOP_LANGUAGE = ENV.shop_language
+ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
 
 # The two APIs
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins

@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.db.models import F, Model, QuerySet
@@ -89,6 +90,19 @@ class Page(Generic[Row]):
     cursors: Sequence[str]
     has_next: bool
     has_previous: bool
+
+
+def parse_moment(text: str) -> datetime:
+    """Read a time as a cursor has it.
+
+    Raises:
+        ValueError: it is none, or has no offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    # PostgreSQL knows fewer offsets than Python does.
+    return moment.astimezone(UTC)
 
 
 def encode_cursor(order: SortOrder, key: Any, identifier: int) -> str:

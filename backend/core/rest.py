@@ -32,7 +32,7 @@ from backend.core.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from backend.core.viewer import Viewer
+from backend.core.viewer import Viewer, with_cart_token
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class AccessToken(HttpAuthBase):
     openapi_scheme = "bearer"
 
     def __call__(self, request: HttpRequest) -> Viewer:
-        return read_viewer(request.headers.get("Authorization", ""))
+        return with_cart_token(read_viewer(request.headers.get("Authorization", "")), request)
 
 
 def make_api(title: str, description: str) -> NinjaAPI:

@@ -1,7 +1,7 @@
 """Who is asking, built once at the edge of both APIs."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
@@ -23,6 +23,12 @@ class Viewer:
     session_id: uuid.UUID | None = None
     is_staff: bool = False
     cart_token: str | None = None
+
+
+def with_cart_token(viewer: Viewer, request: HttpRequest) -> Viewer:
+    """Return a viewer with the token of the cart that they have as a guest, or had before they logged in."""
+    token = request.headers.get("X-Cart-Token")
+    return replace(viewer, cart_token=token) if token else viewer
 
 
 def client_address(request: HttpRequest) -> str:

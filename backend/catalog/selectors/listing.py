@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -22,7 +21,7 @@ from backend.catalog.models import (
 from backend.catalog.selectors.search import Search, read_search
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
 from backend.core.identifiers import parse_id
-from backend.core.pagination import Page, SortOrder, Window, read_page
+from backend.core.pagination import Page, SortOrder, Window, parse_moment, read_page
 
 MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
@@ -45,14 +44,6 @@ def _parse_number(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _parse_moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    # PostgreSQL knows fewer offsets than Python does.
-    return moment.astimezone(UTC)
-
-
 def _parse_name(text: str) -> str:
     text.encode()
     if "\0" in text:
@@ -73,7 +64,7 @@ _ORDERS = {
         (ProductSort.PRICE_ASC, "price", False, _parse_number),
         (ProductSort.PRICE_DESC, "price", True, _parse_number),
         (ProductSort.NAME, "name_key", False, _parse_name),
-        (ProductSort.NEWEST, "created_at", True, _parse_moment),
+        (ProductSort.NEWEST, "created_at", True, parse_moment),
         (ProductSort.POPULAR, "popularity", True, _parse_count),
         (ProductSort.RELEVANCE, "relevance", True, _parse_number),
     ]

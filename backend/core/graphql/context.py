@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from backend.accounts.selectors import read_viewer
-from backend.core.viewer import Viewer, client_address
+from backend.core.viewer import Viewer, client_address, with_cart_token
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Context:
         Raises:
             TokenInvalid, TokenExpired: the token is not good for anybody.
         """
-        return read_viewer(self.request.headers.get("Authorization", ""))
+        return with_cart_token(read_viewer(self.request.headers.get("Authorization", "")), self.request)
 
     @property
     def address(self) -> str:
