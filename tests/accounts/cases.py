@@ -89,12 +89,17 @@ class WorkerCase(TransactionTestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         forget_in_redis()
-        cls.mail_server = MailServer()
-        cls.worker = Worker(cls.mail_server)
+        cls.make_services()
         cls.addClassCleanup(cls.mail_server.stop)
         cls.addClassCleanup(cls.worker.stop)
         cls.mail_server.start()
         cls.worker.start()
+
+    @classmethod
+    def make_services(cls) -> None:
+        """Make the mail server and the worker; a class that needs others makes its own here."""
+        cls.mail_server = MailServer()
+        cls.worker = Worker(cls.mail_server)
 
     def setUp(self) -> None:
         forget_in_redis()
