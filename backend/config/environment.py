@@ -41,6 +41,8 @@ class Environment(BaseSettings):
     csrf_trusted_origins: CommaSeparated = []
     cors_allowed_origins: CommaSeparated = []
     behind_tls_proxy: bool = False
+    # None: one where TLS ends at a proxy, else none.
+    trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)

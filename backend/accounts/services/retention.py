@@ -1,0 +1,28 @@
+"""What is forgotten once nobody needs it."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from backend.accounts.models import Session, User
+from backend.core.batches import delete_in_batches
+
+UNCONFIRMED_KEPT_FOR = timedelta(days=7)
+
+
+def forget_ended_sessions() -> int:
+    """Delete the sessions whose refresh token has expired, and return how many."""
+    return delete_in_batches(Session.objects.filter(expires_at__lte=timezone.now()))
+
+
+def forget_unconfirmed_accounts() -> int:
+    """Delete the accounts that nobody has confirmed since they were last registered; return how many."""
+    return delete_in_batches(
+        User.objects.filter(
+            date_joined__lte=timezone.now() - UNCONFIRMED_KEPT_FOR,
+            last_login=None,
+            is_staff=False,
+            is_superuser=False,
+            status__verified=False,
+        )
+    )
