@@ -37,9 +37,8 @@ def forget_in_redis() -> None:
 def forget_limits() -> None:
     """Begin to count tries anew, as if a day had passed."""
     redis = redis_client()
-    for pattern in (f"{PREFIX}limit*", f"{PREFIX}code:*:sent"):
-        for key in redis.scan_iter(pattern):
-            redis.delete(key)
+    for key in redis.scan_iter(f"{PREFIX}limit*"):
+        redis.delete(key)
 
 
 def make_user(email: str = "vera@example.com", password: str = PASSWORD, **fields: object) -> User:
