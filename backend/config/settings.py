@@ -215,7 +215,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Transport
 BEHIND_PROXY = ENV.behind_tls_proxy
-TRUSTED_PROXIES = int(BEHIND_PROXY) if ENV.trusted_proxies is None else ENV.trusted_proxies
+TRUSTED_PROXIES = ENV.trusted_proxies
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
