@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from backend.accounts.models import Session, User
 from backend.accounts.services import retention
+from backend.accounts.tokens import read_refresh_token
 from backend.core import batches
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
@@ -66,6 +67,17 @@ class Nightly(AccountCase):
         self.assertEqual(Session.objects.get().pk, second.pk)
         self.assertEqual(self.rest.read(f"Bearer {over.access_token}").code, "TOKEN_INVALID")
         self.assertIsNone(self.rest.read(f"Bearer {almost.access_token}").code)
+
+    def test_sessions_of_an_old_password(self) -> None:
+        user, other = make_user(), make_user("other@example.com")
+        log_in(user)
+        kept = log_in(other)
+        user.set_password(OTHER_PASSWORD)
+        user.save()
+        # Who is deactivated may be let in again.
+        User.objects.filter(pk=other.pk).update(is_active=False)
+        self.run_task("accounts.forget_ended_sessions")
+        self.assertEqual(Session.objects.get().pk, read_refresh_token(kept.refresh_token)[0])
 
     def test_registrations(self) -> None:
         def joined(user: User, **time: int) -> User:

@@ -20,14 +20,22 @@ class WrongCredentials(ShopError):
 
 
 def signed_in(viewer: Viewer) -> tuple[int, uuid.UUID]:
-    """Return the viewer's account and session."""
+    """Return the keys of the viewer's account and session.
+
+    Raises:
+        Unauthenticated: nobody is logged in.
+    """
     if viewer.user_id is None or viewer.session_id is None:
         raise Unauthenticated("Log in first.")
     return viewer.user_id, viewer.session_id
 
 
 def account_of(user_id: int) -> User:
-    """Return the viewer's account, which another part of the same request may have deleted."""
+    """Return the viewer's account, which another part of the same request may have deleted.
+
+    Raises:
+        Unauthenticated: it is gone.
+    """
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise logged_out()
