@@ -3,6 +3,8 @@ from typing import Any
 import gqlauth.admin
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from gqlauth.models import UserStatus
 
@@ -38,3 +40,13 @@ class UserAdmin(DjangoUserAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             UserStatus.objects.update_or_create(user=obj, defaults={"verified": True})
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        self.delete_queryset(request, User.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[User]") -> None:
+        with transaction.atomic():
+            # Before their carts and orders, as everybody locks them who orders.
+            chosen = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+            list(chosen.select_for_update().order_by("pk").values_list("pk"))
+            super().delete_queryset(request, queryset)

@@ -179,9 +179,13 @@ def remove_old_carts() -> int:
 
 
 def lock_account_cart(user_id: int) -> Cart | None:
-    """Return an account's cart, kept from everybody else until commit, with its user; None without one."""
-    carts = Cart.objects.select_for_update(of=["self"]).select_related("user")
-    return carts.filter(user_id=user_id).first()
+    """Return an account's cart with its user, kept from everybody else until commit; None without one.
+
+    The account is locked before its cart, as its deletion does.
+    """
+    carts = Cart.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+    # Only an inner join can be locked.
+    return carts.filter(user_id=user_id, user__is_active=True).first()
 
 
 def _lock_cart(viewer: Viewer) -> Cart | None:

@@ -1,6 +1,6 @@
 """Placing, moving on and cancelling orders.
 
-Rows are locked in one order everywhere: the order or the cart, then products by primary key.
+Rows are locked in one order everywhere: the account, the order or the cart, then products by primary key.
 """
 
 import json
@@ -95,8 +95,9 @@ def create_order(
     if idempotency_key is not None:
         _check_key(idempotency_key)
     fingerprint = _fingerprint(delivery, expected_total)
+    # A transaction of its own: it locks the cart, and the order locks the account before that.
+    claim_guest_cart(viewer=viewer)
     with atomic_or_conflict():
-        claim_guest_cart(viewer=viewer)
         cart = lock_account_cart(viewer.user_id)
         # Asked after the lock: of two at once with one key, the second finds the first one's order.
         order_id = _find_by_key(viewer.user_id, idempotency_key, fingerprint)
@@ -116,8 +117,10 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
     if viewer.user_id is None:
         raise Unauthenticated("Log in first.")
     with transaction.atomic():
-        orders = Order.objects.select_for_update().filter(user_id=viewer.user_id)
-        order = orders.filter(number=number).first() if "\0" not in number else None
+        # The account first, as its deletion does: the history refers to it.
+        orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+        own = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
+        order = own.first() if "\0" not in number else None
         if order is None:
             raise NotFound("You have no such order.", field="number")
         _move_on(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
@@ -218,12 +221,12 @@ def _place(
 
 
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
-    """Return the cart's lines with their products as they are now, both kept from others until commit.
+    """Return a locked cart's lines with their products as they are now, kept from others until commit.
 
     Products by primary key, so that two orders of the same products wait for each other and never in
-    a circle.
+    a circle. The lines are not locked: staff who delete products lock these before their lines.
     """
-    lines = CartLine.objects.select_for_update(of=["self", "product"], no_key=True)
+    lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
     return list(
         lines.filter(cart=cart)
         .select_related("product")
