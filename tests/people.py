@@ -9,13 +9,12 @@ from backend.accounts.models import Session, User
 from backend.accounts.tokens import make_access_token, make_refresh_token
 from backend.core.viewer import Viewer
 
-PASSWORD = "correct horse"
 _numbers = count(1)
 
 
-def make_user(email: str = "", **fields: object) -> User:
-    """Save an account that has confirmed its address."""
-    return User.objects.create_user(email or f"shopper{next(_numbers)}@example.com", PASSWORD, **fields)
+def make_user(email: str = "", password: str | None = None, **fields: object) -> User:
+    """Save an account that has confirmed its address; a password takes its time to be hashed."""
+    return User.objects.create_user(email or f"shopper{next(_numbers)}@example.com", password, **fields)
 
 
 def viewer_of(user: User, cart_token: str | None = None) -> Viewer:
