@@ -7,7 +7,6 @@ from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
-from backend.carts.models import MAX_QUANTITY
 from backend.catalog.models import Product
 from backend.orders.delivery import Address, Contact
 
@@ -111,16 +110,14 @@ class OrderLine(models.Model):
     sku = models.CharField("SKU", max_length=64)
     name = models.CharField(max_length=255)
     unit_price = models.DecimalField(max_digits=12, decimal_places=2)
-    quantity = models.PositiveSmallIntegerField()
-    line_total = models.DecimalField(max_digits=15, decimal_places=2)
+    quantity = models.PositiveIntegerField()
+    line_total = models.DecimalField(max_digits=18, decimal_places=2)
 
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(quantity__gte=1, quantity__lte=MAX_QUANTITY),
-                name="order_line_quantity_from_1_to_999",
-            ),
+            # Without the cart's upper bound: orders brought from elsewhere can be of any size.
+            models.CheckConstraint(condition=models.Q(quantity__gte=1), name="order_line_quantity_from_1"),
             models.CheckConstraint(
                 condition=models.Q(line_total=F("unit_price") * F("quantity")),
                 name="order_line_total_is_right",
