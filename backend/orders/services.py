@@ -140,8 +140,11 @@ def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order
 
     Raises:
         NotFound: there is no such order.
+        Invalid: there is no such status.
         WrongOrderStatus: that status does not follow the one that the order has.
     """
+    if status not in Order.Status.values:
+        raise Invalid("There is no such status of an order.", field="status")
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:

@@ -1,7 +1,6 @@
 """Carts that nobody has touched for long are forgotten, in batches."""
 
 from datetime import timedelta
-from unittest.mock import patch
 
 from django.test import TestCase
 from django.utils import timezone
@@ -44,19 +43,6 @@ class Expiry(TestCase):
         Cart.objects.filter(pk=old.pk).update(touched_at=timezone.now() - timedelta(days=91))
         remove_old()
         self.assertEqual(list(CartLine.objects.values_list("cart_id", "quantity")), [(kept.pk, 3)])
-
-    @patch.object(services, "REMOVED_AT_ONCE", 3)
-    def test_in_batches(self) -> None:
-        for carts in (2, 3, 4, 6, 7):
-            with self.subTest(carts):
-                for number in range(carts):
-                    make_guest_cart(number, timedelta(days=31))
-                batches, rest = divmod(carts, 3)
-                # A batch that is not full is the last: a savepoint and its release, the keys, and
-                # three statements for what there is to delete.
-                with self.assertNumQueries(6 * batches + (6 if rest else 3)):
-                    self.assertEqual(services._remove(Cart.objects.all()), carts)
-                self.assertFalse(Cart.objects.exists())
 
     def test_every_change_is_a_touch(self) -> None:
         (product,) = make_products(1)
