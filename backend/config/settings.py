@@ -3,6 +3,7 @@
 from datetime import timedelta
 from urllib.parse import quote
 
+from celery.schedules import crontab
 from gqlauth.settings_type import GqlAuthSettings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -153,6 +154,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout"
 CELERY_BEAT_SCHEDULE = {
     "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
     "sessions that are over": {"task": "accounts.forget_ended_sessions", "schedule": 3600.0},
+    "pictures without renditions": {"task": "catalog.hand_over_due_renditions", "schedule": 60.0},
+    "files that no picture needs": {
+        "task": "catalog.remove_orphaned_media",
+        "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
+    },
 }
 
 # Mail

@@ -71,6 +71,8 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
+MEDIA_CACHE_CONTROL = "public, max-age=31536000, immutable"
+
 _LOGIN_REQUIRED = "x-login-required"
 # The `openapi_extra` of a route that is not for guests.
 LOGIN_REQUIRED = {_LOGIN_REQUIRED: True}
@@ -216,9 +218,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404."""
+    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404.
+
+    It may be kept for ever: no two files are ever stored under one name.
+    """
     try:
-        return serve(request, path, document_root=str(settings.MEDIA_ROOT))
+        response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+        response["Cache-Control"] = MEDIA_CACHE_CONTROL
+        return response
     except (Http404, SuspiciousFileOperation, OSError, ValueError):
         return page_not_found(request)
 

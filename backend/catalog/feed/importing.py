@@ -17,7 +17,7 @@ from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
 from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem, RowRefused
 from backend.catalog.feed.writing import lock_for_import, write_plans
-from backend.catalog.pictures import discard_files
+from backend.catalog.pictures.discarding import discard_files
 
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
