@@ -1,7 +1,7 @@
 """Real S3 servers over HTTP, for tests that store pictures: started, stopped and asked what they were asked.
 
-`Moto` keeps everything in memory, takes any key and lets everybody read, as a public bucket does. `Rclone` keeps
-files in a directory, so that it can be stopped and started again, and refuses who has not its key.
+`Moto` keeps everything in memory, takes any key and lets everybody read, as a public bucket does.
+`Rclone` keeps files in a directory, so that it can be stopped and started again, and checks keys.
 """
 
 import os

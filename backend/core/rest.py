@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation, SuspiciousOperation
+from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -32,6 +33,7 @@ from backend.core.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from backend.core.media import StorageUnavailable
 from backend.core.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -216,11 +218,29 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404."""
+    """Send a file out of `MEDIA_ROOT`, or out of the object storage where that is shown through the shop;
+    what is not there, or outside of it, is a plain 404."""
     try:
         return serve(request, path, document_root=str(settings.MEDIA_ROOT))
     except (Http404, SuspiciousFileOperation, OSError, ValueError):
+        return _serve_stored(request, path) if settings.MEDIA_THROUGH_SHOP else page_not_found(request)
+
+
+def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
+    try:
+        # Asked first, which is given up sooner.
+        if not default_storage.exists(path):
+            return page_not_found(request)
+        data = default_storage.open(path).read()
+    except (SuspiciousOperation, FileNotFoundError):
         return page_not_found(request)
+    except StorageUnavailable as error:
+        logger.warning("%s", error.message)
+        return _refuse(ErrorCode.UNAVAILABLE, "The pictures cannot be read now. Try again in a moment.")
+    headers = default_storage.get_object_parameters(path)
+    return HttpResponse(
+        data, content_type=headers["ContentType"], headers={"Cache-Control": headers["CacheControl"]}
+    )
 
 
 def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -1,0 +1,31 @@
+"""Whether pictures can be stored now. Without object storage they are files of this machine, and can."""
+
+from django.core.files.storage import default_storage
+
+from backend.core.errors import Unavailable
+
+
+class StorageUnavailable(Unavailable):
+    """The object storage does not answer, or refuses the shop; the message tells staff why."""
+
+
+def require_media() -> None:
+    """Find out within two seconds whether pictures can be stored, before anything is written.
+
+    Raises:
+        StorageUnavailable: the object storage does not answer, or refuses the shop.
+    """
+    ask = getattr(default_storage, "ask", None)
+    if ask is not None:
+        ask()
+
+
+def media_fault() -> str | None:
+    """Return what is wrong with the object storage, or None; it is asked anew every few seconds at most."""
+    fault = getattr(default_storage, "fault", None)
+    return fault() if fault is not None else None
+
+
+def uses_object_storage() -> bool:
+    """Say whether media is kept in object storage."""
+    return hasattr(default_storage, "ask")
