@@ -1,5 +1,7 @@
 """Whether pictures can be stored now. Without object storage they are files of this machine, and can."""
 
+from typing import Any
+
 from django.core.files.storage import default_storage
 
 from backend.core.errors import Unavailable
@@ -26,6 +28,14 @@ def media_fault() -> str | None:
     return fault() if fault is not None else None
 
 
-def uses_object_storage() -> bool:
-    """Say whether media is kept in object storage."""
-    return hasattr(default_storage, "ask")
+def fetch_stored(name: str) -> tuple[bytes, dict[str, str]]:
+    """Return a file of the object storage and the headers to show it with.
+
+    Raises:
+        FileNotFoundError: there is none.
+        SuspiciousOperation: its name leads out of the bucket.
+        StorageUnavailable: the object storage does not answer, or refuses the shop.
+    """
+    storage: Any = default_storage
+    content, headers = storage.fetch(name)
+    return content, headers

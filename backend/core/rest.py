@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation, SuspiciousOperation
-from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -33,7 +32,7 @@ from backend.core.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from backend.core.media import StorageUnavailable
+from backend.core.media import StorageUnavailable, fetch_stored
 from backend.core.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -228,19 +227,13 @@ def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
 
 def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
     try:
-        # Asked first, which is given up sooner.
-        if not default_storage.exists(path):
-            return page_not_found(request)
-        data = default_storage.open(path).read()
+        data, headers = fetch_stored(path)
     except (SuspiciousOperation, FileNotFoundError):
         return page_not_found(request)
     except StorageUnavailable as error:
         logger.warning("%s", error.message)
         return _refuse(ErrorCode.UNAVAILABLE, "The pictures cannot be read now. Try again in a moment.")
-    headers = default_storage.get_object_parameters(path)
-    return HttpResponse(
-        data, content_type=headers["ContentType"], headers={"Cache-Control": headers["CacheControl"]}
-    )
+    return HttpResponse(data, headers=headers)
 
 
 def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -211,6 +211,16 @@ class ObjectStorage(S3Storage):
             answer = self.client.get_object(Bucket=self.bucket_name, Key=self._key(name))
             return ContentFile(answer["Body"].read(), name)
 
+    def fetch(self, name: str) -> tuple[bytes, dict[str, str]]:
+        """Return a file and the headers to show it with, for a web request."""
+        with self._faults(name):
+            answer = self._quick_client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+            headers = {
+                "Content-Type": answer["ContentType"],
+                "Cache-Control": answer.get("CacheControl", _FOR_AN_HOUR),
+            }
+            return answer["Body"].read(), headers
+
     def listdir(self, name: str) -> tuple[list[str], list[str]]:
         """Return the folders and the files in a folder."""
         with self._faults():
