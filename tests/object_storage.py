@@ -1,9 +1,10 @@
 """Real S3 servers over HTTP, for tests that store pictures: started, stopped and asked what they were asked.
 
-`Moto` keeps everything in memory, takes any key and lets everybody read, as a public bucket does.
+`Moto` keeps everything in memory and takes any key; its bucket has a policy that lets everybody read.
 `Rclone` keeps files in a directory, so that it can be stopped and started again, and checks keys.
 """
 
+import json
 import os
 import re
 import signal
@@ -135,7 +136,16 @@ class Moto(Server):
 
     def start(self) -> "Server":
         super().start()
-        self.client().create_bucket(Bucket=BUCKET)
+        client = self.client()
+        client.create_bucket(Bucket=BUCKET)
+        statement = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{BUCKET}/*",
+        }
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
         return self
 
     def requests(self) -> list[str]:

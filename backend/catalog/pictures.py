@@ -8,6 +8,7 @@ from django.db import transaction
 from PIL import Image
 
 from backend.catalog.models import Category, ProductImage
+from backend.core.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def discard_files_on_commit(names: Iterable[str]) -> None:
 
 
 def discard_files(names: Iterable[str]) -> None:
-    """Delete files from the storage, except those that a picture still has."""
+    """Delete files from the storage, except those that a picture still has; while it is down they stay."""
     names = set(names)
     kept = {
         *ProductImage.objects.filter(file__in=names).values_list("file", flat=True),
@@ -67,5 +68,8 @@ def discard_files(names: Iterable[str]) -> None:
     for name in names - kept:
         try:
             storage.delete(name)
+        except StorageUnavailable as error:
+            logger.warning("could not delete %s and what goes with it: %s", name, error)
+            return
         except Exception:  # each storage has errors of its own; a file too many harms nobody
             logger.warning("could not delete %s from the storage", name, exc_info=True)

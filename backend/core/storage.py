@@ -3,9 +3,11 @@
 import mimetypes
 import re
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from hashlib import md5
 from http import HTTPStatus
 from typing import Any
 
@@ -126,7 +128,7 @@ class ObjectStorage(S3Storage):
     def _faults(self, name: str = "") -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:
             if name and _status(error) == HTTPStatus.NOT_FOUND and _code(error) != "NoSuchBucket":
                 raise FileNotFoundError(f"There is no {name} in the object storage.") from error
             raise StorageUnavailable(f"The object storage fails: {self.explain(error)}.") from error
@@ -198,13 +200,32 @@ class ObjectStorage(S3Storage):
         self.put(name, to_bytes(content.read()))
         return str(clean_name(name))
 
-    def put(self, name: str, data: bytes) -> str:
-        """Write a file of exactly this name, over one that is there, and return its ETag without quotes."""
+    def put(self, name: str, data: bytes) -> tuple[int, str]:
+        """Write a file of exactly this name, over one that is there; bytes damaged on the way are refused.
+
+        Returns:
+            Its size and its ETag, as `entries` gives them.
+        """
         with self._faults():
             answer = self.client.put_object(
-                Bucket=self.bucket_name, Key=self._key(name), Body=data, **self.get_object_parameters(name)
+                Bucket=self.bucket_name,
+                Key=self._key(name),
+                Body=data,
+                ContentMD5=b64encode(md5(data, usedforsecurity=False).digest()).decode(),
+                **self.get_object_parameters(name),
             )
-        return str(answer.get("ETag", "")).strip('"')
+        return len(data), answer.get("ETag", "").strip('"')
+
+    def entries(self) -> Iterator[tuple[str, int, str]]:
+        """Yield the name, size and ETag of every file; an ETag is the content's MD5 with most providers."""
+        folder = f"{self.location}/" if self.location else ""
+        with self._faults():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket_name, Prefix=folder
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"].removeprefix(folder), entry["Size"], entry["ETag"].strip('"')
 
     def _open(self, name: str, mode: str = "rb") -> File:
         with self._faults(name):
