@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -32,6 +32,7 @@ from backend.core.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from backend.core.media import StorageUnavailable, fetch_stored, media_cache_control
 from backend.core.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -70,8 +71,6 @@ class _Renderer(BaseRenderer):
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
         return orjson.dumps(data, default=str)
 
-
-MEDIA_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 _LOGIN_REQUIRED = "x-login-required"
 # The `openapi_extra` of a route that is not for guests.
@@ -218,16 +217,25 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404.
-
-    It may be kept for ever: no two files are ever stored under one name.
-    """
+    """Send a file out of `MEDIA_ROOT`, or out of the object storage where that is shown through the shop;
+    what is not there, or outside of it, is a plain 404."""
     try:
         response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
-        response["Cache-Control"] = MEDIA_CACHE_CONTROL
+        response["Cache-Control"] = media_cache_control(path)
         return response
     except (Http404, SuspiciousFileOperation, OSError, ValueError):
+        return _serve_stored(request, path) if settings.MEDIA_THROUGH_SHOP else page_not_found(request)
+
+
+def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
+    try:
+        data, headers = fetch_stored(path)
+    except (SuspiciousOperation, FileNotFoundError):
         return page_not_found(request)
+    except StorageUnavailable as error:
+        logger.warning("%s", error.message)
+        return _refuse(ErrorCode.UNAVAILABLE, "The pictures cannot be read now. Try again in a moment.")
+    return HttpResponse(data, headers=headers)
 
 
 def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -18,6 +18,7 @@ from backend.catalog.pictures.checking import (
     accept_picture,
     check_size,
 )
+from backend.core.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,14 @@ class Picture:
 
 @dataclass(slots=True)
 class RowPictures:
-    """The pictures of a row, in order, and what was wrong with the links that are missing among them."""
+    """The pictures of a row, in order, and what was wrong with the links that are missing among them.
+
+    `failure` tells that one could not be stored, for no fault of the row, which is not to be written then.
+    """
 
     pictures: list[Picture] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    failure: str = ""
 
 
 @dataclass(slots=True)
@@ -68,6 +73,7 @@ def prepare(
     result = RowPictures()
     remaining = list(existing)
     for number, link in enumerate(row.pictures or ()):
+        column = "additional_image_link" if number else "image_link"
         try:
             data = read_picture(link, folder)
             own = _picture_with(hashlib.sha256(data).hexdigest(), remaining)
@@ -82,9 +88,11 @@ def prepare(
         except PictureRefused as error:
             own = _own_picture(link, remaining)
             if own is None:
-                column = "additional_image_link" if number else "image_link"
                 result.problems.append((column, f"{link[:120]}: {error}"))
                 continue
+        except StorageUnavailable as error:
+            result.failure = f"{column}: {link[:120]}: {error.message}"
+            return result
         remaining.remove(own)
         result.pictures.append(Picture(own.sha256, own.pk))
     return result
@@ -134,8 +142,8 @@ def _store(file: PictureFile) -> str:
     file_field = ProductImage._meta.get_field("file")
     try:
         return file_field.storage.save(file_field.generate_filename(ProductImage(), file.name or ""), file)
-    except Exception as error:  # each storage has errors of its own
-        raise PictureRefused(f"could not be stored: {error}") from error
+    except OSError as error:
+        raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 
 
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:

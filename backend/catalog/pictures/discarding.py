@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backend.catalog.models import Category, ProductImage
 from backend.catalog.renditions import FOLDER, WIDTHS, read_rendition_name, rendition_names
+from backend.core.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,11 @@ def discard_files_on_commit(names: Iterable[str]) -> None:
 
 
 def discard_files(names: Iterable[str]) -> None:
-    """Delete pictures from the storage with their renditions, except those that a row still has."""
+    """Delete pictures from the storage with their renditions, except those that a row still has. While it
+    is down they stay."""
     names = set(names)
-    for name in names - _read_rows(names).keys():
-        _delete([name, *rendition_names(name)])
+    gone = sorted(names - _read_rows(names).keys())
+    _delete([file for name in gone for file in (name, *rendition_names(name))])
 
 
 def discard_renditions(name: str) -> None:
@@ -49,6 +51,9 @@ def _delete(names: Iterable[str]) -> None:
     for name in names:
         try:
             default_storage.delete(name)
+        except StorageUnavailable as error:
+            logger.warning("could not delete %s and what goes with it: %s", name, error)
+            return
         except Exception:  # each storage has errors of its own; a file too many harms nobody
             logger.warning("could not delete %s from the storage", name, exc_info=True)
 

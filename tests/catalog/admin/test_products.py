@@ -109,7 +109,11 @@ class AddProductTest(AdminCase):
     def test_pictures_refused(self) -> None:
         broken = picture(size=(200, 200)).read()[:60]
         for name, content, message in [
-            ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is SVG, HTML or XML, which can hold scripts"),
+            (
+                "a.svg",
+                b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+                "is SVG, HTML or XML, which can hold scripts",
+            ),
             ("a.png", b"hello", "is no picture that the shop knows"),
             ("a.png", broken, "is a broken picture"),
             ("a.png", b"", "empty"),

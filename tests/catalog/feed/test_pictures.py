@@ -153,11 +153,18 @@ class PicturesTest(FeedTestCase):
         row = product_row(image_link="a.jpg", additional_image_link="b.jpg")
         assert counts(self.run_import(row)) == (0, 0, 1, 0)
 
-    def test_a_storage_that_fails_costs_the_picture_only(self) -> None:
+    def test_a_storage_that_fails_stops_the_import_before_the_row(self) -> None:
         self.put("a.jpg", picture())
+        rows = [product_row("A"), product_row("B", image_link="a.jpg"), product_row("C", image_link="a.jpg")]
+        rows[0]["image_link"] = ""
         with mock.patch.object(FileSystemStorage, "_save", side_effect=OSError("no space")):
-            assert "could not be stored: no space" in self.problem("a.jpg")
-        assert self.run_import(product_row(image_link="a.jpg")).pictures_added == 1
+            report = self.run_import(*rows)
+        assert report.stopped.startswith("line 3 [B] image_link: a.jpg: Pictures cannot be stored: no space.")
+        assert "2 rows with pictures are left out" in report.stopped
+        assert counts(report) == (1, 0, 0, 0)
+        assert list(Product.objects.values_list("sku", flat=True)) == ["A"]
+        report = self.run_import(*rows)
+        assert (report.created, report.pictures_added, report.stopped) == (2, 2, "")
 
     def test_a_transaction_that_fails_leaves_no_file(self) -> None:
         self.put("a.jpg", picture("red"))
