@@ -178,7 +178,7 @@ class ChangeProductTest(AdminCase):
         image = ProductImage.objects.get()
         self.addCleanup(image.file.delete, save=False)
         page = self.open()
-        assert image.url in self.client.get(self.path).content.decode()
+        assert image.picture.url in self.client.get(self.path).content.decode()
         page |= {"characteristic_values-0-value": "China", "images-0-alt": "A cup", "images-0-position": "5"}
         self.assert_saved(self.client.post(self.path, page))
         assert Product.objects.get().characteristics == [["Origin", "China", ""]]
