@@ -189,7 +189,7 @@ if ENV.object_storage_url:
     _own_url = MEDIA_URL
     _public_url = ENV.object_storage_public_url or (_own_url if DEVELOPMENT else ENV.object_storage_address)
     MEDIA_URL = f"{_public_url.rstrip('/')}/"
-    MEDIA_THROUGH_SHOP = MEDIA_URL == _own_url
+    MEDIA_THROUGH_SHOP = _own_url == MEDIA_URL
     STORAGES["default"] = {
         "BACKEND": "backend.core.storage.ObjectStorage",
         "OPTIONS": {

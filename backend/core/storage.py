@@ -20,9 +20,11 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
+    ParamValidationError,
     ReadTimeoutError,
     SSLError,
 )
+from django.core.exceptions import SuspiciousOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.utils.encoding import filepath_to_uri
@@ -34,7 +36,8 @@ from backend.core.media import StorageUnavailable
 # Browsers and CDNs keep what its name tells the content of; anything else they ask for again.
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600"
-_CONTENT_HASH = re.compile(r"(?<=[-/])[0-9a-f]{12,64}(?=[-_./])")
+# A number alone may be an article's.
+_CONTENT_HASH = re.compile(r"(?<=[-/])(?=[0-9]*[a-f])[0-9a-f]{12,64}(?=[-_./])")
 
 # One try of at most a second each to connect and to be answered, for the questions that web requests ask.
 # Every file is saved after such a question, so that no request waits for a storage that is down.
@@ -128,6 +131,8 @@ class ObjectStorage(S3Storage):
     def _faults(self, name: str = "") -> Iterator[None]:
         try:
             yield
+        except ParamValidationError as error:
+            raise SuspiciousOperation("No object can have this name.") from error
         except (BotoCoreError, ClientError, ValueError) as error:
             if name and _status(error) == HTTPStatus.NOT_FOUND and _code(error) != "NoSuchBucket":
                 raise FileNotFoundError(f"There is no {name} in the object storage.") from error

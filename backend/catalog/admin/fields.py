@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from backend.catalog.models import Category
 from backend.catalog.pictures import MAX_BYTES, PictureRefused, check_picture
 from backend.core.admin import SuggestsForeignKeys
+from backend.core.media import StorageUnavailable, require_media
 
 NO_PICTURE = "—"
 
@@ -53,8 +54,11 @@ class PictureField(forms.FileField):
             if (file.size or 0) > MAX_BYTES:
                 raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
             suffix, _, _ = check_picture(file.read())
+            require_media()
         except PictureRefused as error:
             raise forms.ValidationError(f"The file {error}.") from error
+        except StorageUnavailable as error:
+            raise forms.ValidationError(f"The picture cannot be stored now. {error.message}") from error
         file.seek(0)
         file.name = PurePath(file.name or "picture").stem + suffix
         return file
