@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from hashlib import md5
 from http import HTTPStatus
@@ -188,8 +189,7 @@ class ObjectStorage(S3Storage):
     def exists(self, name: str) -> bool:
         """Say whether there is such a file."""
         try:
-            with self._faults(name):
-                self._quick_client.head_object(Bucket=self.bucket_name, Key=self._key(name))
+            self._head(name)
         except FileNotFoundError:
             return False
         return True
@@ -255,9 +255,19 @@ class ObjectStorage(S3Storage):
 
     def size(self, name: str) -> int:
         """Return how many bytes a file has."""
+        return int(self._head(name)["ContentLength"])
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when a file was written."""
+        written: datetime = self._head(name)["LastModified"]
+        return written
+
+    def _head(self, name: str) -> dict[str, Any]:
         with self._faults(name):
-            answer = self._quick_client.head_object(Bucket=self.bucket_name, Key=self._key(name))
-            return int(answer["ContentLength"])
+            head: dict[str, Any] = self._quick_client.head_object(
+                Bucket=self.bucket_name, Key=self._key(name)
+            )
+            return head
 
     def get_object_parameters(self, name: str) -> dict[str, str]:
         """Return the headers of a file, told by its name: what an upload says of itself is not trusted."""
