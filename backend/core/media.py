@@ -10,7 +10,8 @@ from backend.core.errors import Unavailable
 # Browsers and CDNs keep what its name tells the content of; anything else they ask for again.
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600"
-_CONTENT_HASH = re.compile(r"(?<=[-/])[0-9a-f]{12,64}(?=[-_./])")
+# A number alone may be an article's.
+_CONTENT_HASH = re.compile(r"(?<=[-/])(?=[0-9]*[a-f])[0-9a-f]{12,64}(?=[-_./])")
 
 
 class StorageUnavailable(Unavailable):

@@ -20,9 +20,11 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
+    ParamValidationError,
     ReadTimeoutError,
     SSLError,
 )
+from django.core.exceptions import SuspiciousOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.utils.encoding import filepath_to_uri
@@ -123,6 +125,8 @@ class ObjectStorage(S3Storage):
     def _faults(self, name: str = "") -> Iterator[None]:
         try:
             yield
+        except ParamValidationError as error:
+            raise SuspiciousOperation("No object can have this name.") from error
         except (BotoCoreError, ClientError, ValueError) as error:
             if name and _status(error) == HTTPStatus.NOT_FOUND and _code(error) != "NoSuchBucket":
                 raise FileNotFoundError(f"There is no {name} in the object storage.") from error
@@ -178,8 +182,7 @@ class ObjectStorage(S3Storage):
     def exists(self, name: str) -> bool:
         """Say whether there is such a file."""
         try:
-            with self._faults(name):
-                self._quick_client.head_object(Bucket=self.bucket_name, Key=self._key(name))
+            self._head(name)
         except FileNotFoundError:
             return False
         return True
@@ -245,16 +248,19 @@ class ObjectStorage(S3Storage):
 
     def size(self, name: str) -> int:
         """Return how many bytes a file has."""
-        with self._faults(name):
-            answer = self._quick_client.head_object(Bucket=self.bucket_name, Key=self._key(name))
-            return int(answer["ContentLength"])
+        return int(self._head(name)["ContentLength"])
 
     def get_modified_time(self, name: str) -> datetime:
-        """Return when a file was stored."""
+        """Return when a file was written."""
+        written: datetime = self._head(name)["LastModified"]
+        return written
+
+    def _head(self, name: str) -> dict[str, Any]:
         with self._faults(name):
-            answer = self._quick_client.head_object(Bucket=self.bucket_name, Key=self._key(name))
-            stored: datetime = answer["LastModified"]
-            return stored
+            head: dict[str, Any] = self._quick_client.head_object(
+                Bucket=self.bucket_name, Key=self._key(name)
+            )
+            return head
 
     def get_object_parameters(self, name: str) -> dict[str, str]:
         """Return the headers of a file, told by its name: what an upload says of itself is not trusted."""

@@ -13,7 +13,7 @@ from tests.faults.test_services_down import dead_address
 from tests.object_storage import BUCKET, SECRET_KEY, Moto, Rclone, Server
 
 PROJECT = Path(__file__).resolve().parents[2]
-STEPS = ("write", "read", "list", "public", "delete")
+STEPS = ("reach", "write", "read", "list", "public", "delete")
 
 
 def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
@@ -78,7 +78,7 @@ class CheckAgainstRclone(ServerTestCase):
             status, output = run("check_storage", **self.server.environment | environment)
             assert status == 1, output
             _, step, *_ = output.splitlines()
-            assert step.startswith("write   FAILED"), output
+            assert step.startswith("reach   FAILED"), output
             assert reason in step, output
 
     def test_what_is_wrong_is_named(self) -> None:

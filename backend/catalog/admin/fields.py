@@ -14,6 +14,7 @@ from backend.catalog.models import Category
 from backend.catalog.pictures.checking import PictureFile, PictureRefused, accept_picture, check_size
 from backend.catalog.renditions import Picture
 from backend.core.admin import SuggestsForeignKeys
+from backend.core.media import StorageUnavailable, require_media
 
 NO_PICTURE = "—"
 
@@ -53,9 +54,13 @@ class PictureField(forms.FileField):
         try:
             # Before it is read into memory.
             check_size(file.size or 0)
-            return accept_picture(file.read(), PurePath(file.name or "").stem)
+            picture = accept_picture(file.read(), PurePath(file.name or "").stem)
+            require_media()
         except PictureRefused as error:
             raise forms.ValidationError(f"The file {error}.") from error
+        except StorageUnavailable as error:
+            raise forms.ValidationError(f"The picture cannot be stored now. {error.message}") from error
+        return picture
 
 
 def preview(picture: Picture | None, height: int) -> SafeString | str:

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.core.media import StorageUnavailable
+from backend.core.media import StorageUnavailable, require_media
 
 _FOLDER = "check-storage"
 _PUBLIC_TIMEOUT = 3
@@ -19,8 +19,8 @@ _PUBLIC_TIMEOUT = 3
 
 class Command(BaseCommand):
     help = (
-        "Write, read, list and delete a file where media is kept, and look whether shoppers can see it; "
-        "exits with 1 when one of the four fails."
+        "Reach the place where media is kept, write, read, list and delete a file there, and look whether "
+        "shoppers can see it; exits with 1 when one of the first five fails."
     )
     _storage: Any = default_storage
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         self._name = f"{_FOLDER}/{secrets.token_hex(8)}.bin"
         self._failed: list[str] = []
         self.stdout.write(f"Media is kept in {self._place()}.")
-        if self._try("write", self._write):
+        if self._try("reach", require_media) and self._try("write", self._write):
             self._try("read", self._read)
             self._try("list", self._list)
             self._look_as_a_shopper()
@@ -59,11 +59,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{step:<7} {result}")
 
     def _write(self) -> None:
-        if hasattr(self._storage, "put"):
-            # `save` would ask first whether the name is free, and such an answer has no reasons.
-            self._storage.put(self._name, self._data)
-        else:
-            self._name = self._storage.save(self._name, ContentFile(self._data))
+        self._name = self._storage.save(self._name, ContentFile(self._data))
 
     def _read(self) -> None:
         with self._storage.open(self._name) as file:
