@@ -33,7 +33,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
             connection.close()
 
     def make_twice_at_once(self, meanwhile: Callable[[], None]) -> list[str]:
-        """Have two workers make the renditions, the second while the first is at it; return what was stored."""
+        """Have a second worker begin while the first is at it; return the names that were stored."""
         stored: list[str] = []
         at_it, second_is_over = threading.Event(), threading.Event()
         real = making._store
