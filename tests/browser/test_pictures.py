@@ -163,7 +163,9 @@ def test_upload_to_rendition(
         assert str(thumbnail.get_attribute("src")).endswith(".160.webp")
         screenshot(page, "pictures-list")
         page.get_by_role("link", name="Чашка", exact=True).click()
-        assert page.locator("img[alt='Чашка сбоку']").evaluate("picture => picture.naturalWidth") == 160
+        preview = page.get_by_role("img", name="Чашка сбоку")
+        preview.scroll_into_view_if_needed()
+        assert preview.evaluate("picture => picture.naturalWidth") == 160
         screenshot(page, "picture-product")
         page.goto("/admin/catalog/category/")
         page.get_by_role("link", name="Посуда", exact=True).click()

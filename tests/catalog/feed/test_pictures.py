@@ -7,8 +7,10 @@ from django.db import connection
 
 from backend.catalog.feed import pictures
 from backend.catalog.models import Product, ProductImage
-from backend.catalog.pictures import checking
+from backend.catalog.pictures import checking, making
+from backend.core import broker
 from tests.catalog.feed.helpers import FeedTestCase, counts, picture, product_row
+from tests.catalog.pictures.samples import SECRET, SIZE, animation, photo
 
 
 class PicturesTest(FeedTestCase):
@@ -120,6 +122,8 @@ class PicturesTest(FeedTestCase):
             (picture(format="BMP"), "is no picture that the shop knows"),
             (whole[: len(whole) // 2], "is a broken picture"),
             (picture(format="PNG", size=(300, 300))[:200], "is a broken picture"),
+            (animation("GIF"), "is animated"),
+            (photo("JPEG") + b"<script>", "is not only a picture"),
         ]:
             with self.subTest(data=data[:10]):
                 self.put("a.jpg", data)
@@ -134,6 +138,42 @@ class PicturesTest(FeedTestCase):
             assert "is larger than" in self.problem("a.jpg")
         with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 500):
             assert "has too many pixels" in self.problem("a.jpg")
+
+    def test_metadata_is_not_stored_and_makes_no_difference_to_the_next_import(self) -> None:
+        for name, data in [
+            ("a.jpg", photo("JPEG")),
+            ("b.jpg", photo("JPEG", orientation=6)),
+            ("c.png", photo("PNG") + b"what follows"),
+        ]:
+            with self.subTest(name):
+                self.put(name, data)
+                row = product_row(name, image_link=name)
+                assert self.run_import(row).pictures_added == 1
+                stored = self.stored_files()
+                (image,) = ProductImage.objects.filter(product__sku=name)
+                with image.file.open() as file:
+                    assert SECRET not in file.read()
+                assert (image.width, image.height) == (SIZE[::-1] if name == "b.jpg" else SIZE)
+                assert counts(self.run_import(row)) == (0, 0, 1, 0)
+                # So it is with the shop's own file.
+                (self.folder / name).write_bytes((self.media / str(image.file.name)).read_bytes())
+                assert counts(self.run_import(row)) == (0, 0, 1, 0)
+                assert self.stored_files() == stored
+
+    def test_new_pictures_are_handed_to_the_worker_on_commit(self) -> None:
+        self.put("a.jpg", picture("red"))
+        row = product_row(image_link="a.jpg")
+        with mock.patch.object(making, "hand_over") as hand_over:
+            with self.captureOnCommitCallbacks(execute=True):
+                self.run_import(row)
+            (image,) = self.images()
+            hand_over.assert_called_once_with(
+                [("catalog.make_renditions", {"kind": "product", "picture_id": image.pk})],
+                priority=broker.LATER,
+            )
+            with self.captureOnCommitCallbacks(execute=True):
+                self.run_import(row)
+        hand_over.assert_called_once()
 
     def test_a_picture_whose_digest_nobody_noted(self) -> None:
         self.put("a.jpg", picture())
