@@ -84,12 +84,13 @@ class Picture:
     @property
     def renditions(self) -> list[Rendition]:
         """The renditions that exist, the smallest first."""
+        prefix = self._prefix
         return [
             Rendition(
                 width=min(width, self.width),
                 height=max(round(min(width, self.width) * self.height / self.width), 1),
-                webp=self._url(width, ImageFormat.WEBP),
-                jpeg=self._url(width, ImageFormat.JPEG),
+                webp=f"{prefix}.{width}.{ImageFormat.WEBP}",
+                jpeg=f"{prefix}.{width}.{ImageFormat.JPEG}",
             )
             for width in self.widths
         ]
@@ -98,12 +99,19 @@ class Picture:
         """Return the address of the smallest rendition that is as wide as a size in pixels, or as the
         picture itself; of the original where there is none."""
         wide_enough = min(size, self.width)
-        return next((self._url(width, format) for width in self.widths if width >= wide_enough), self.url)
+        for width in self.widths:
+            if width >= wide_enough:
+                return f"{self._prefix}.{width}.{format}"
+        return self.url
 
     def srcset(self, format: ImageFormat = ImageFormat.WEBP) -> str:
         """Return the renditions as an HTML `srcset`; the original alone until they exist."""
-        addresses = [f"{self._url(width, format)} {min(width, self.width)}w" for width in self.widths]
+        prefix = self._prefix
+        addresses = [f"{prefix}.{width}.{format} {min(width, self.width)}w" for width in self.widths]
         return ", ".join(addresses) or f"{self.url} {self.width}w"
 
-    def _url(self, width: int, format: ImageFormat) -> str:
-        return default_storage.url(rendition_name(self.name, width, format))
+    @property
+    def _prefix(self) -> str:
+        # Asked of the storage once for all renditions: it is what a list of pictures costs. Neither of our
+        # storages signs its addresses.
+        return default_storage.url(f"{FOLDER}/{self.name}")

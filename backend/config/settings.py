@@ -253,12 +253,18 @@ LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+_TASKS_LEVEL = "DEBUG" if ENV.log_level == "DEBUG" else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
-    # A refused request is not worth a line; a failed one is an error.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        # A refused request is not worth a line; a failed one is an error.
+        "django.request": {"level": "ERROR"},
+        # Nor are the beginning and end of every task that went well: an import has thousands.
+        "celery.worker.strategy": {"level": _TASKS_LEVEL},
+        "celery.app.trace": {"level": _TASKS_LEVEL},
+    },
 }

@@ -8,7 +8,7 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from backend.catalog.pictures.checking import SUFFIXES
 from backend.catalog.renditions import WIDTHS, ImageFormat, widths_for
@@ -31,15 +31,10 @@ def render(data: bytes) -> Rendered:
     Raises:
         Exception: whatever Pillow's decoders raise when it is no picture.
     """
-    with Image.open(io.BytesIO(data), formats=list(SUFFIXES)) as original:
-        full_width, full_height = original.size
-        _decode_no_larger_than_needed(original)
-        image = ImageOps.exif_transpose(original)
-    if (image.width < image.height) != (full_width < full_height):
-        full_width, full_height = full_height, full_width
-    transparent = image.has_transparency_data
+    image, (full_width, full_height) = _open_upright(data)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode in {"P", "PA", "LA", "1"}:
-        image = image.convert("RGBA" if transparent else "RGB")
+        image = image.convert(mode)
     elif image.mode.startswith("I"):
         image = image.point(lambda value: value / 256).convert("L")
     files = []
@@ -47,18 +42,25 @@ def render(data: bytes) -> Rendered:
         width = min(place, full_width)
         height = max(round(full_height * width / full_width), 1)
         image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        image = _in_srgb(image, "RGBA" if transparent else "RGB")
+        image = _in_srgb(image, mode)
         files.append((place, ImageFormat.WEBP, _encode(image, "WEBP", quality=80, method=4)))
         files.append((place, ImageFormat.JPEG, _encode(_on_white(image), "JPEG", quality=82, optimize=True)))
     return Rendered(full_width, full_height, files)
 
 
-def _decode_no_larger_than_needed(image: Image.Image) -> None:
-    """Let a JPEG be decoded at a fraction of its size if that is still twice as wide as any rendition."""
-    width, height = image.size
-    enough = 2 * WIDTHS[-1]
-    if width > enough:
-        image.draft(None, (enough, max(height * enough // width, 1)))
+def _open_upright(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
+    """Return a picture, perhaps at a fraction of its size, and its full size."""
+    with Image.open(io.BytesIO(data), formats=list(SUFFIXES)) as image:
+        width, height = image.size
+        enough = 2 * WIDTHS[-1]
+        if width > enough:
+            # A JPEG can be decoded at a fraction of its size: still twice as wide as any rendition.
+            image.draft(None, (enough, max(height * enough // width, 1)))
+        image.load()
+        on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+        # In place: a copy of the largest pictures would be 200 MB.
+        ImageOps.exif_transpose(image, in_place=True)
+    return image, (height, width) if on_its_side else (width, height)
 
 
 def _in_srgb(image: Image.Image, mode: str) -> Image.Image:

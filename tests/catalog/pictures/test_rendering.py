@@ -55,6 +55,11 @@ class RenderTest(SimpleTestCase):
         assert (done.width, done.height) == (6600, 4400)
         assert {place for place, _, _ in done.files} == {160, 400, 800, 1600}
 
+    def test_a_large_photo_on_its_side(self) -> None:
+        done = render(photo("JPEG", orientation=8, size=(6600, 400)))
+        assert (done.width, done.height) == (400, 6600)
+        assert {place for place, _, _ in done.files} == {160, 400}
+
     def test_a_photo_on_its_side_is_turned(self) -> None:
         done = render(photo("JPEG", orientation=6, size=(200, 100)))
         assert (done.width, done.height) == (100, 200)
