@@ -34,11 +34,10 @@ from storages.utils import clean_name, to_bytes
 
 from backend.core.media import StorageUnavailable
 
-# Browsers and CDNs keep what its name tells the content of; anything else they ask for again.
+# Browsers and CDNs keep for ever what has its content's digest in its name, and ask again for the rest.
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600"
-# A number alone may be an article's.
-_CONTENT_HASH = re.compile(r"(?<=[-/])(?=[0-9]*[a-f])[0-9a-f]{12,64}(?=[-_./])")
+_CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 # One try of at most a second each to connect and to be answered, for the questions that web requests ask.
 # Every file is saved after such a question, so that no request waits for a storage that is down.
@@ -273,7 +272,7 @@ class ObjectStorage(S3Storage):
         """Return the headers of a file, told by its name: what an upload says of itself is not trusted."""
         return {
             "ContentType": mimetypes.guess_type(name)[0] or "application/octet-stream",
-            "CacheControl": _FOR_EVER if _CONTENT_HASH.search(name) else _FOR_AN_HOUR,
+            "CacheControl": _FOR_EVER if _CONTENT_DIGEST.search(name) else _FOR_AN_HOUR,
         }
 
     def url(self, name: str, parameters: Any = None, expire: Any = None, http_method: Any = None) -> str:
