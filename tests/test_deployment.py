@@ -182,7 +182,14 @@ def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given:
         ({}, "https://storage.example.com/pictures/products/a.jpg"),
         ({"OBJECT_STORAGE_ADDRESSING": "virtual"}, "https://pictures.storage.example.com/products/a.jpg"),
         ({"OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com"}, "https://cdn.example.com/products/a.jpg"),
-        ({"DEBUG": "true", "PUBLIC_URL": "https://shop"}, "https://shop/media/products/a.jpg"),
+        (
+            {"DEBUG": "true", "PUBLIC_URL": "https://shop"},
+            "https://shop/media/products/a.jpg through the shop",
+        ),
+        (
+            {"PUBLIC_URL": "https://shop", "OBJECT_STORAGE_PUBLIC_URL": "https://shop/media"},
+            "https://shop/media/products/a.jpg through the shop",
+        ),
         (
             {"DEBUG": "true", "OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com/b/"},
             "https://cdn.example.com/b/products/a.jpg",
@@ -195,8 +202,9 @@ def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given:
 )
 def test_where_pictures_are_shown(given: dict[str, str], expected: str) -> None:
     code = """
+from django.conf import settings
 from django.core.files.storage import default_storage
-print(default_storage.url("products/a.jpg"))
+print(default_storage.url("products/a.jpg"), "through the shop" if settings.MEDIA_THROUGH_SHOP else "")
 """
     done = run(
         [sys.executable, "-c", code],

@@ -7,11 +7,10 @@ from django.core.files.storage import default_storage
 
 from backend.core.errors import Unavailable
 
-# Browsers and CDNs keep what its name tells the content of; anything else they ask for again.
+# Browsers and CDNs keep for ever what has its content's digest in its name, and ask again for the rest.
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_AN_HOUR = "public, max-age=3600"
-# A number alone may be an article's.
-_CONTENT_HASH = re.compile(r"(?<=[-/])(?=[0-9]*[a-f])[0-9a-f]{12,64}(?=[-_./])")
+_CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 
 class StorageUnavailable(Unavailable):
@@ -37,7 +36,7 @@ def media_fault() -> str | None:
 
 def media_cache_control(name: str) -> str:
     """Return how long the file of a name may be kept: for ever if its content can never be another."""
-    return _FOR_EVER if _CONTENT_HASH.search(name) else _FOR_AN_HOUR
+    return _FOR_EVER if _CONTENT_DIGEST.search(name) else _FOR_AN_HOUR
 
 
 def fetch_stored(name: str) -> tuple[bytes, dict[str, str]]:

@@ -154,8 +154,10 @@ class ObjectStorage(S3Storage):
             return f"the bucket is in a region other than {self.region_name} (OBJECT_STORAGE_REGION)"
         if code in ("AccessDenied", "403"):
             return f"the key may not do this in the bucket “{self.bucket_name}”"
+        if code == "RequestTimeTooSkewed":
+            return "its clock and this machine's differ"
         if code:
-            return f"it answers {_status(error) or ''} {code}".replace("  ", " ")
+            return f"it answers {_status(error)}" + (f" {code}" if not code.isdigit() else "")
         return f"{type(error).__name__}: {error}"
 
     def ask(self) -> None:
