@@ -64,7 +64,9 @@ class Server:
             "public_url": f"{self.url}/{BUCKET}",
         }
         media = {"BACKEND": "backend.core.storage.ObjectStorage", "OPTIONS": given | options}
-        return override_settings(STORAGES=settings.STORAGES | {"default": media})
+        # What other tests have left on this machine is not there.
+        nowhere = Path(self._directory.name) / "nowhere"
+        return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=nowhere)
 
     def client(self) -> Any:
         """Return a client of its own that looks past the shop."""

@@ -45,7 +45,7 @@ IMPORT_LOCK_KEY = 7_203_010
 
 
 # A picture that has no renditions by then is handed to the broker again.
-RENDITIONS_STALE_AFTER = timedelta(minutes=2)
+RENDITIONS_STALE_AFTER = timedelta(minutes=10)
 
 
 def lock_tree() -> None:

@@ -45,6 +45,7 @@ class PictureFile(ContentFile, ImageFile):
         self.sha256 = hashlib.sha256(data).hexdigest()
         stem = slugify(stem, max_length=60) or "picture"
         super().__init__(data, f"{stem}-{self.sha256[:12]}{suffix}")
+        # Where ImageFile keeps what it has read of the content.
         self._dimensions_cache = size
 
 

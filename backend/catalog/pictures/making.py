@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 TASK = "catalog.make_renditions"
 LAST_RETRY_AFTER = timedelta(hours=6)
-MAX_HANDED_OVER_AT_ONCE = 1000
+# A minute: what two processes do, so that the queue of a large import is not doubled meanwhile.
+MAX_HANDED_OVER_AT_ONCE = 500
 
 Kind = Literal["product", "category"]
 

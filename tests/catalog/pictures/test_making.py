@@ -10,7 +10,7 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.test import TestCase
 from django.utils import timezone
 
-from backend.catalog.models import Category, ProductImage
+from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImage
 from backend.catalog.pictures import making
 from backend.catalog.pictures.checking import accept_picture
 from backend.catalog.pictures.discarding import discard_files
@@ -20,6 +20,7 @@ from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
 from tests.catalog.feed.helpers import picture
 from tests.catalog.pictures.storage import StorageCase, open_stored
+from tests.concurrency.actors import PATIENCE
 
 
 def make_picture(size: tuple[int, int] = (500, 250), **fields: Any) -> ProductImage:
@@ -144,7 +145,9 @@ class FailureTest(MakingCase):
             assert image.renditions_due_at is not None
             waits.append(image.renditions_due_at - timezone.now())
         assert self.state(image)[2] == 2
-        assert timedelta(minutes=1) < waits[0] < timedelta(minutes=3) < waits[1] < timedelta(minutes=5)
+        for wait, expected in zip(waits, (1, 2), strict=True):
+            expected *= RENDITIONS_STALE_AFTER
+            assert expected - timedelta(seconds=PATIENCE) < wait <= expected
         ProductImage.objects.update(renditions_attempts=100)
         with mock.patch.object(FileSystemStorage, "_open", side_effect=OSError):
             make_renditions(kind="product", picture_id=image.pk)
