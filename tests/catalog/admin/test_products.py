@@ -11,6 +11,7 @@ from backend.catalog.models import Characteristic, CharacteristicValue, Product,
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
 from tests.catalog.factories import make_product
+from tests.catalog.pictures.samples import animation, photo
 from tests.catalog.trees import make_tree
 
 ADD = "/admin/catalog/product/add/"
@@ -117,6 +118,8 @@ class AddProductTest(AdminCase):
             ("a.png", b"hello", "is no picture that the shop knows"),
             ("a.png", broken, "is a broken picture"),
             ("a.png", b"", "empty"),
+            ("a.gif", animation("GIF"), "is animated; pictures of the shop stand still"),
+            ("a.jpg", photo("JPEG") + b"<?php evil(); ?>", "is not only a picture: '<?php' hides in it"),
             ("a.png", b"x" * (20 * 1024 * 1024 + 1), "is larger than 20 MB"),
             ("a.bmp", picture("a.bmp", kind="BMP").read(), "is no picture that the shop knows"),
             ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limit is 50 million"),

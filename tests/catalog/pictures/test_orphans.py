@@ -14,7 +14,7 @@ from django.test import TestCase
 from backend.catalog.models import ProductImage
 from backend.catalog.pictures import discarding
 from backend.catalog.pictures.checking import accept_picture
-from backend.catalog.pictures.discarding import find_orphans, remove_orphans
+from backend.catalog.pictures.discarding import discard_files, find_orphans, remove_orphans
 from backend.catalog.pictures.making import make_renditions
 from backend.catalog.services import update_category
 from backend.catalog.tasks import remove_orphaned_media
@@ -22,6 +22,7 @@ from tests.catalog.factories import make_category
 from tests.catalog.feed.helpers import picture
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_making import make_picture
+from tests.object_storage import Moto
 
 
 class OrphansCase(StorageCase, TestCase):
@@ -105,6 +106,32 @@ class FindTest(OrphansCase):
 
     def test_an_empty_storage(self) -> None:
         assert find_orphans().orphans == []
+
+
+class ObjectStorageTest(TestCase):
+    def test_the_same_in_a_bucket(self) -> None:
+        server = Moto()
+        self.addCleanup(server.remove)
+        server.start()
+        with server.as_media():
+            assert find_orphans().orphans == []
+            image = make_picture()
+            make_renditions(kind="product", picture_id=image.pk)
+            needed = set(server.objects())
+            assert len(needed) == 7
+            orphans = {"products/gone-0123456789ab.jpg", f"renditions/{image.file.name}.1600.webp"}
+            for name in orphans:
+                default_storage.save(name, ContentFile(b"x"))
+            assert find_orphans().orphans == []
+            # As it will be in an hour.
+            found = find_orphans(grace=-timedelta(hours=1))
+            assert set(found.orphans) == orphans
+            remove_orphans(found.orphans)
+            assert set(server.objects()) == needed
+            names = [str(image.file.name)]
+            image.delete()
+            discard_files(names)
+            assert server.objects() == {}
 
 
 class CommandTest(OrphansCase):
