@@ -41,6 +41,8 @@ class Environment(BaseSettings):
     csrf_trusted_origins: CommaSeparated = []
     cors_allowed_origins: CommaSeparated = []
     behind_tls_proxy: bool = False
+    # Unset: one where TLS ends at a proxy, else none.
+    trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -92,6 +94,8 @@ class Environment(BaseSettings):
     @model_validator(mode="after")
     def _require_what_is_needed(self) -> Self:
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
+        if self.trusted_proxies is None:
+            self.trusted_proxies = int(self.behind_tls_proxy)
         wrong = [*self._lacks_of_object_storage(), *([] if self.debug else self._lacks_of_production())]
         if wrong:
             raise ValueError("; ".join(wrong))
