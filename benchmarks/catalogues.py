@@ -7,8 +7,10 @@ from django.db.backends.utils import CursorWrapper
 
 # Three levels below one root: 10 categories, 10 in each of them, 10 in each of those.
 _CATEGORIES = """
-INSERT INTO catalog_category (id, name, slug, parent_id, image, level, tree_id, lft, rght)
-SELECT id, 'Category ' || id, 'category-' || id, parent, '', level, 1, 0, 0
+INSERT INTO catalog_category
+    (id, name, slug, parent_id, image, image_alt, image_width, image_height, renditions, renditions_attempts,
+     level, tree_id, lft, rght)
+SELECT id, 'Category ' || id, 'category-' || id, parent, '', '', 0, 0, '{}', 0, level, 1, 0, 0
 FROM (
     SELECT 1 AS id, NULL::bigint AS parent, 0 AS level
     UNION ALL SELECT 1 + n, 1, 1 FROM generate_series(1, 10) n

@@ -177,9 +177,67 @@ django.setup()
 answer = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.org"}).get("/health/live")
 print(answer.status_code, answer["Strict-Transport-Security"])
 """
-    real = {**REAL, "OBJECT_STORAGE_SECRET_KEY": "s", "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
+    real = {**REAL, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
     done = run([sys.executable, "-c", code], **real, BEHIND_TLS_PROXY="true")
     assert done.stdout.strip() == "200 max-age=31536000", done.stderr
+
+
+STORAGE = {
+    "OBJECT_STORAGE_URL": "https://storage.example.com",
+    "OBJECT_STORAGE_REGION": "ru-1",
+    "OBJECT_STORAGE_KEY_ID": "k",
+    "OBJECT_STORAGE_SECRET_KEY": "s",
+    "OBJECT_STORAGE_BUCKET": "pictures",
+}
+
+
+@pytest.mark.parametrize("given", [{name: value} for name, value in STORAGE.items()])
+def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given: dict[str, str]) -> None:
+    for more in ({}, {"OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com"}):
+        done = run([sys.executable, "manage.py", "check"], DEBUG="true", **given, **more)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        (line,) = (line for line in done.stderr.splitlines() if "OBJECT_STORAGE" in line)
+        missing, present = line.split(": required since ")
+        assert set(re.findall(r"\w+", missing)) == STORAGE.keys() - given.keys()
+        assert set(re.findall(r"OBJECT\w+", present)) == {**given, **more}.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "https://storage.example.com/pictures/products/a.jpg"),
+        ({"OBJECT_STORAGE_ADDRESSING": "virtual"}, "https://pictures.storage.example.com/products/a.jpg"),
+        ({"OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com"}, "https://cdn.example.com/products/a.jpg"),
+        (
+            {"DEBUG": "true", "PUBLIC_URL": "https://shop"},
+            "https://shop/media/products/a.jpg through the shop",
+        ),
+        (
+            {"PUBLIC_URL": "https://shop", "OBJECT_STORAGE_PUBLIC_URL": "https://shop/media"},
+            "https://shop/media/products/a.jpg through the shop",
+        ),
+        (
+            {"DEBUG": "true", "OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com/b/"},
+            "https://cdn.example.com/b/products/a.jpg",
+        ),
+        (
+            dict.fromkeys(STORAGE, "") | {"PUBLIC_URL": "https://shop"},
+            "https://shop/media/products/a.jpg",
+        ),
+    ],
+)
+def test_where_pictures_are_shown(given: dict[str, str], expected: str) -> None:
+    code = """
+from django.conf import settings
+from django.core.files.storage import default_storage
+print(default_storage.url("products/a.jpg"), "through the shop" if settings.MEDIA_THROUGH_SHOP else "")
+"""
+    done = run(
+        [sys.executable, "-c", code],
+        **{**REAL, **STORAGE, "DJANGO_SETTINGS_MODULE": "backend.config.settings", **given},
+    )
+    assert done.stdout.strip() == expected, done.stderr
 
 
 # docker-compose.yml

@@ -10,6 +10,7 @@ import strawberry_django
 from strawberry import auto
 
 from backend.catalog import models, selectors
+from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
 from backend.core.graphql import Column, Edge, Info, PageInfo, edges_of
 from backend.core.identifiers import parse_id
@@ -28,14 +29,38 @@ _PRODUCTS_ARGUMENTS = {
 strawberry.enum(selectors.ProductSort, description="The orders that a list of products can have.")
 
 
-@strawberry_django.type(models.ProductImage, field_cls=Column)
-class Image:
-    """A picture."""
+strawberry.enum(ImageFormat, description="The formats in which renditions of a picture exist.")
 
-    url: str
-    alt: auto
-    width: auto
-    height: auto
+_Format = Annotated[ImageFormat, strawberry.argument(description="WEBP suits every browser since 2020.")]
+
+
+@strawberry.type
+class Image:
+    """A picture. Whatever address it tells can be kept for ever: what is behind it never changes."""
+
+    url: str = strawberry.field(description="The original.")
+    alt: str = strawberry.field(
+        description="What is seen in it; the product's or category's name where staff wrote nothing."
+    )
+    width: int = strawberry.field(description="Of the original, in pixels.")
+    height: int = strawberry.field(description="Of the original, in pixels.")
+
+    @strawberry.field(
+        description="The smallest rendition that is at least so many pixels wide (or as wide as the "
+        f"original); they are {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} wide, never wider than "
+        "the original. The original itself where there is none, as in the seconds after an upload."
+    )
+    def thumbnail(self, size: int, format: _Format = ImageFormat.WEBP) -> str:
+        if size < 1:
+            raise OutOfRange("A picture is at least one pixel wide.", field="size")
+        return cast(Picture, self).thumbnail(size, format)
+
+    @strawberry.field(
+        description="All renditions for the `srcset` of an `<img>` or `<source>`; the original alone until "
+        "there are any."
+    )
+    def srcset(self, format: _Format = ImageFormat.WEBP) -> str:
+        return cast(Picture, self).srcset(format)
 
 
 @strawberry.type
@@ -56,9 +81,8 @@ class Category:
     slug: auto
 
     @strawberry_django.field(description="The category's own picture.")
-    def image_url(self) -> str | None:
-        image = cast(models.Category, self).image
-        return image.url if image else None
+    def image(self) -> Image | None:
+        return cast("Image | None", cast(models.Category, self).picture)
 
     @strawberry_django.field(description="The category above; null for a root.")
     def parent(self, info: Info) -> "Category | None":
@@ -131,7 +155,7 @@ class Product:
 
     @strawberry_django.field(description="Every picture, in order; `image` is the first.")
     def images(self) -> list[Image]:
-        return cast("list[Image]", cast(models.Product, self).images.all())
+        return cast("list[Image]", cast(models.Product, self).pictures)
 
     @strawberry_django.field(description="In the order that they are shown.")
     def characteristics(self) -> list[Characteristic]:

@@ -5,17 +5,24 @@ from the rows of `CharacteristicValue`, and every row of `ListingEntry` from pro
 """
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.files.images import ImageFile
 from django.core.validators import MinValueValidator
 from django.db import connection, models
 from django.db.models import F, Func, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
+from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
+
+from backend.catalog.renditions import Picture
 
 MAX_PRICE = Decimal("9999999999.99")
 
@@ -35,6 +42,10 @@ TREE_LOCK_KEY = 7_203_001
 LISTING_LOCK_KEY = 7_203_002
 CHARACTERISTICS_LOCK_KEY = 7_203_003
 IMPORT_LOCK_KEY = 7_203_010
+
+
+# A picture that has no renditions by then is handed to the broker again.
+RENDITIONS_STALE_AFTER = timedelta(minutes=10)
 
 
 def lock_tree() -> None:
@@ -79,18 +90,67 @@ def _lock(function: str, key: int) -> None:
         cursor.execute(f"SELECT {function}(%s)", [key])
 
 
-class Category(MPTTModel):
+def renditions_due() -> datetime:
+    """Return when a picture that is stored now should have renditions."""
+    return timezone.now() + RENDITIONS_STALE_AFTER
+
+
+class HasRenditions(models.Model):
+    """What is known of a picture's renditions, so that nobody has to ask the storage."""
+
+    renditions = ArrayField(
+        models.PositiveIntegerField(),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Those of `renditions.WIDTHS` that exist, in every format.",
+    )
+    renditions_due_at = models.DateTimeField(
+        null=True, editable=False, help_text="When to make them (again); null when nothing is to be made."
+    )
+    renditions_attempts = models.PositiveIntegerField(default=0, editable=False)
+
+    COLUMNS = ("renditions", "renditions_due_at", "renditions_attempts")
+
+    class Meta:
+        abstract = True
+
+    def expect_renditions(self) -> None:
+        """Note that the picture is another one, which has no renditions yet; saves nothing."""
+        self.renditions, self.renditions_due_at, self.renditions_attempts = [], renditions_due(), 0
+
+
+def _renditions_due(name: str) -> models.Index:
+    waiting = models.Q(renditions_due_at__isnull=False)
+    return models.Index(fields=["renditions_due_at"], name=f"{name}_renditions_due", condition=waiting)
+
+
+_ALT_HELP = "What is seen in it, for those who do not see it; the {}'s name when empty."
+
+
+class Category(MPTTModel, HasRenditions):  # type: ignore[django-manager-missing]
     """A node of the category tree; siblings stand in the order that staff give them."""
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=200, unique=True)
     parent = TreeForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    # Its size is not Django's to keep: that would open the file of every category whose size is not known.
     image = models.ImageField(upload_to="categories", blank=True)
+    image_alt = models.CharField(
+        "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("category")
+    )
+    image_width = models.PositiveIntegerField(default=0, editable=False)
+    image_height = models.PositiveIntegerField(default=0, editable=False)
+
+    objects: ClassVar[Any] = TreeManager()
 
     class Meta:
         verbose_name_plural = "categories"
         ordering = ["tree_id", "lft"]
-        indexes = [models.Index(fields=["tree_id", "lft"], name="category_tree")]
+        indexes = [
+            models.Index(fields=["tree_id", "lft"], name="category_tree"),
+            _renditions_due("category"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["parent", "name"],
@@ -108,6 +168,31 @@ class Category(MPTTModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def change_picture(self, file: ImageFile | None) -> None:
+        """Take another picture, or none; saves nothing.
+
+        Args:
+            file: with `width` and `height` in pixels.
+        """
+        self.image = file
+        self.image_width, self.image_height = (file.width, file.height) if file else (0, 0)
+        self.expect_renditions()
+        if not file:
+            self.renditions_due_at = None
+
+    @property
+    def picture(self) -> Picture | None:
+        """The category's own picture, if it has one whose size is known."""
+        if not (self.image and self.image_width):
+            return None
+        return Picture(
+            name=self.image.name or "",
+            alt=self.image_alt or self.name,
+            width=self.image_width,
+            height=self.image_height,
+            widths=self.renditions,
+        )
 
 
 def folded(text: str | Cast) -> Func:
@@ -189,9 +274,15 @@ class Product(models.Model):
         return settings.SHOP_CURRENCY
 
     @property
-    def image(self) -> "ProductImage | None":
+    def image(self) -> Picture | None:
         """The picture that stands for the product in lists; reads loaded pictures."""
-        return next(iter(self.images.all()), None)
+        first = next(iter(self.images.all()), None)
+        return first.picture if first else None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture, in order; reads loaded pictures."""
+        return [image.picture for image in self.images.all()]
 
 
 class Characteristic(models.Model):
@@ -239,29 +330,40 @@ class CharacteristicValue(models.Model):
         return f"{self.characteristic}: {self.value}"
 
 
-class ProductImage(models.Model):
+class ProductImage(HasRenditions):
     """A picture of a product; the one with the lowest position stands for it in lists."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="images")
     file = models.ImageField(upload_to="products", width_field="width", height_field="height")
-    alt = models.CharField("alternative text", max_length=255, blank=True)
+    alt = models.CharField(
+        "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("product")
+    )
     position = models.PositiveIntegerField(default=0)
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)
     sha256 = models.CharField(max_length=64, editable=False, help_text="Of the file, in hexadecimal.")
+    renditions_due_at = models.DateTimeField(null=True, default=renditions_due, editable=False)
 
     class Meta:
         ordering = ["position", "id"]
-        indexes = [models.Index(fields=["product", "position", "id"], name="image_order")]
+        indexes = [
+            models.Index(fields=["product", "position", "id"], name="image_order"),
+            _renditions_due("image"),
+        ]
 
     def __str__(self) -> str:
         return self.alt or str(self.file)
 
     @property
-    def url(self) -> str:
-        """The address of the picture, whole if `PUBLIC_URL` is set."""
-        url: str = self.file.url or ""
-        return url
+    def picture(self) -> Picture:
+        """The picture as shoppers see it; reads the loaded product."""
+        return Picture(
+            name=self.file.name or "",
+            alt=self.alt or self.product.name,
+            width=self.width,
+            height=self.height,
+            widths=self.renditions,
+        )
 
 
 class ListingEntry(models.Model):

@@ -14,6 +14,7 @@ from ninja.decorators import decorate_view
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.catalog import models, selectors
+from backend.catalog.renditions import WIDTHS, Picture
 from backend.core.errors import Invalid, NotFound, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
@@ -46,11 +47,33 @@ _SORTS = {
 }
 
 
-class Image(Schema):
-    url: str
-    alt: str
+class Rendition(Schema):
+    """A picture in one width, as a WebP and as a JPEG."""
+
     width: int
     height: int
+    webp: str
+    jpeg: str
+
+
+class Image(Schema):
+    """A picture. Whatever address it tells can be kept for ever: what is behind it never changes."""
+
+    url: str = Field(description="The original, which is `width` × `height` pixels.")
+    alt: str = Field(
+        description="What is seen in it; the product's or category's name where staff wrote nothing."
+    )
+    width: int
+    height: int
+    renditions: list[Rendition] = Field(
+        description=f"The smallest first, {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} pixels wide, "
+        "never wider than the original; none in the seconds after an upload."
+    )
+    srcset: str = Field(description="The WebP renditions for an `<img>`; the original until there are any.")
+
+    @staticmethod
+    def resolve_srcset(picture: Picture) -> str:
+        return picture.srcset()
 
 
 class Characteristic(Schema):
@@ -95,8 +118,8 @@ class ProductCard(Product):
     updated_at: datetime
 
     @staticmethod
-    def resolve_images(product: models.Product) -> list[models.ProductImage]:
-        return list(product.images.all())
+    def resolve_images(product: models.Product) -> list[Picture]:
+        return product.pictures
 
     @staticmethod
     def resolve_category_path(product: models.Product) -> list[models.Category]:
@@ -112,7 +135,7 @@ class ProductPage(Schema):
 class CategoryNode(CategoryName):
     """A category with everything below it."""
 
-    image_url: str | None
+    image: Image | None
     product_count: int = Field(description="How many products are in it and below.")
     children: list["CategoryNode"]
 
@@ -264,7 +287,7 @@ def show_categories(request: HttpRequest) -> Any:
                 "id": category.pk,
                 "name": category.name,
                 "slug": category.slug,
-                "image_url": category.image.url if category.image else None,
+                "image": category.picture,
                 "product_count": tree.product_counts[category.pk],
                 "children": nodes(category.pk),
             }

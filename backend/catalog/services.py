@@ -6,21 +6,23 @@ from itertools import chain, count
 from typing import Literal
 
 from django.core.exceptions import ValidationError
-from django.core.files import File
 from django.core.validators import validate_slug
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from slugify import slugify
 
-from backend.catalog.models import Category, Product, lock_listing, lock_products, lock_tree
-from backend.catalog.pictures import discard_files_on_commit
+from backend.catalog.models import Category, HasRenditions, Product, lock_listing, lock_products, lock_tree
+from backend.catalog.pictures.checking import PictureFile
+from backend.catalog.pictures.discarding import discard_files_on_commit
+from backend.catalog.pictures.making import queue_renditions
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
 
 Position = Literal["first-child", "last-child", "left", "right"]
 
 MAX_CATEGORY_NAME = 200
+MAX_ALT = 255
 
 
 class CategoryNameTaken(Invalid):
@@ -68,7 +70,8 @@ def update_category(
     category_id: int,
     name: str | None = None,
     slug: str | None = None,
-    image: File | Literal[""] | None = None,
+    image: PictureFile | Literal[""] | None = None,
+    image_alt: str | None = None,
 ) -> Category:
     """Change what is said of a category, not where it stands, and return it.
 
@@ -78,11 +81,12 @@ def update_category(
         category_id: the category.
         name, slug: as for `create_category`; None leaves them, an empty slug is made from the name.
         image: a new picture; "" takes the picture away, None leaves it.
+        image_alt: what is seen in the picture; None leaves it.
 
     Raises:
         NotFound: there is no such category.
         CategoryNameTaken, SlugTaken: another category has it.
-        Invalid, TooLong: the name or the slug is not fit to be one.
+        Invalid, TooLong: the name, the slug or the alternative text is not fit to be one.
     """
     lock_tree()
     category = _get_category(category_id, field="category_id")
@@ -96,8 +100,13 @@ def update_category(
         changed.append("slug")
     if image is not None:
         discard_files_on_commit([category.image.name or ""])
-        category.image = image
-        changed.append("image")
+        category.change_picture(image or None)
+        changed += ["image", "image_width", "image_height", *HasRenditions.COLUMNS]
+        if image:
+            queue_renditions("category", [category.pk])
+    if image_alt is not None:
+        category.image_alt = _check_alt(image_alt)
+        changed.append("image_alt")
     if changed:
         category.save(update_fields=changed)
     return category
@@ -257,6 +266,16 @@ def _check_name(name: str) -> str:
 def _require_free_name(name: str, parent_id: int | None, but: int | None = None) -> None:
     if Category.objects.filter(parent_id=parent_id, name=name).exclude(pk=but).exists():
         raise CategoryNameTaken(f"There is a category “{name}” beside it.", field="name")
+
+
+def _check_alt(alt: str) -> str:
+    if "\0" in alt:
+        raise Invalid("A text has no null characters.", field="image_alt")
+    if len(alt) > MAX_ALT:
+        raise TooLong(
+            f"An alternative text has at most {MAX_ALT} characters, not {len(alt)}.", field="image_alt"
+        )
+    return alt.strip()
 
 
 def _check_slug(slug: str) -> str:

@@ -61,11 +61,14 @@ class Environment(BaseSettings):
     valkey_database: int = Field(default=0, ge=0)
     redis_url: str = Field(default="", pattern=r"^$|^rediss?://")
 
-    object_storage_url: str = Field(default="", pattern=r"^$|^https?://")
+    object_storage_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
     object_storage_region: str = ""
     object_storage_key_id: str = ""
     object_storage_secret_key: str = ""
-    object_storage_bucket: str = "lavka"
+    object_storage_bucket: str = ""
+    object_storage_public_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
+    object_storage_addressing: Literal["path", "virtual"] = "path"
+    object_storage_static: bool = False
 
     smtp_server_addr: str = ""
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -81,16 +84,37 @@ class Environment(BaseSettings):
     shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")
     order_require_delivery: bool = False
 
+    @property
+    def object_storage_address(self) -> str:
+        """Where the provider itself shows the bucket to everybody."""
+        scheme, _, host = self.object_storage_url.rstrip("/").partition("://")
+        if self.object_storage_addressing == "virtual":
+            return f"{scheme}://{self.object_storage_bucket}.{host}"
+        return f"{scheme}://{host}/{self.object_storage_bucket}"
+
     @model_validator(mode="after")
-    def _require_what_production_needs(self) -> Self:
+    def _require_what_is_needed(self) -> Self:
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
-        if self.debug:
-            # Mail catchers speak no TLS; nothing secret is lost without a password.
-            if "smtp_security" not in self.model_fields_set and not self.smtp_from_password:
-                self.smtp_security = "none"
-            return self
+        wrong = [*self._lacks_of_object_storage(), *([] if self.debug else self._lacks_of_production())]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        # Mail catchers speak no TLS; nothing secret is lost without a password.
+        if self.debug and "smtp_security" not in self.model_fields_set and not self.smtp_from_password:
+            self.smtp_security = "none"
+        return self
+
+    def _lacks_of_object_storage(self) -> list[str]:
+        needed = [f"object_storage_{name}" for name in ("url", "region", "key_id", "secret_key", "bucket")]
+        used = [*needed, "object_storage_public_url", "object_storage_static"]
+        missing = [name.upper() for name in needed if not getattr(self, name)]
+        given = [name.upper() for name in used if getattr(self, name)]
+        if not missing or not given:
+            return []
+        return [f"{', '.join(missing)}: required since {', '.join(given)} is set; give all of them or none"]
+
+    def _lacks_of_production(self) -> list[str]:
         needed = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
         secrets = ("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password")
         missing = [name.upper() for name in needed if not getattr(self, name)]
@@ -100,9 +124,7 @@ class Environment(BaseSettings):
             wrong.append(f"{', '.join(missing)}: required unless DEBUG is on")
         if known:
             wrong.append(f"{', '.join(known)}: known to everybody, choose your own unless DEBUG is on")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
+        return wrong
 
 
 def read_environment() -> Environment:

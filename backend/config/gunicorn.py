@@ -1,5 +1,8 @@
 """How gunicorn serves the shop: ``gunicorn --config python:backend.config.gunicorn``."""
 
+from threading import Thread
+from typing import Any
+
 from backend.config.environment import read_environment
 
 _env = read_environment()
@@ -12,3 +15,18 @@ access_log_format = "%(m)s %(U)s %(s)s %(M)sms"
 control_socket_disable = True
 # No request waits longer for one query; commands and tasks may.
 raw_env = [f"DB_STATEMENT_TIMEOUT={_env.db_statement_timeout or 10}"]
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the first worker say what is wrong with the object storage; nobody waits for that."""
+    if worker.age == 1:
+        Thread(target=_report_media, args=[worker.log], daemon=True).start()
+
+
+def _report_media(log: Any) -> None:
+    # Not before the worker has set Django up.
+    from backend.core.media import media_fault
+
+    fault = media_fault()
+    if fault:
+        log.error("%s Pictures cannot be stored; see manage.py check_storage.", fault)

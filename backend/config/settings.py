@@ -1,6 +1,8 @@
 """Django settings, all of them derived from the typed environment."""
 
+import mimetypes
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 from celery.schedules import crontab
@@ -171,6 +173,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.forget_unconfirmed_accounts",
         "schedule": crontab(hour=2, minute=30),
     },
+    "pictures without renditions": {"task": "catalog.hand_over_due_renditions", "schedule": 60.0},
+    "files that no picture needs": {
+        "task": "catalog.remove_orphaned_media",
+        "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
+    },
 }
 
 # Mail
@@ -190,12 +197,40 @@ MEDIA_ROOT = ENV.data_dir / "media"
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
 STATIC_URL = "/static/"
+# Debian's slim images know no type for these.
+mimetypes.add_type("image/webp", ".webp")
+mimetypes.add_type("image/avif", ".avif")
 # In development static files are served from where they are written.
 STATIC_ROOT = None if DEVELOPMENT else PROJECT_DIR / "staticfiles"
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
+MEDIA_THROUGH_SHOP = False
+if ENV.object_storage_url:
+    # In development pictures come through the shop, so that the bucket needs no name that browsers know.
+    _own_url = MEDIA_URL
+    _public_url = ENV.object_storage_public_url or (_own_url if DEVELOPMENT else ENV.object_storage_address)
+    MEDIA_URL = f"{_public_url.rstrip('/')}/"
+    MEDIA_THROUGH_SHOP = _own_url == MEDIA_URL
+    STORAGES["default"] = {
+        "BACKEND": "backend.core.storage.ObjectStorage",
+        "OPTIONS": {
+            "url": ENV.object_storage_url,
+            "region": ENV.object_storage_region,
+            "key_id": ENV.object_storage_key_id,
+            "secret_key": ENV.object_storage_secret_key,
+            "bucket": ENV.object_storage_bucket,
+            "addressing": ENV.object_storage_addressing,
+            "public_url": MEDIA_URL,
+        },
+    }
+    if ENV.object_storage_static:
+        STATIC_URL = f"{MEDIA_URL}static/"
+        STORAGES["staticfiles"] = {
+            "BACKEND": "backend.core.storage.ObjectStorage",
+            "OPTIONS": STORAGES["default"]["OPTIONS"] | {"location": "static"},
+        }
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 
 # The shop
@@ -237,12 +272,18 @@ LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+_TASKS_LEVEL = "DEBUG" if ENV.log_level == "DEBUG" else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
-    # A refused request is not worth a line; a failed one is an error.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        # A refused request is not worth a line; a failed one is an error.
+        "django.request": {"level": "ERROR"},
+        # Nor are the beginning and end of every task that went well: an import has thousands.
+        "celery.worker.strategy": {"level": _TASKS_LEVEL},
+        "celery.app.trace": {"level": _TASKS_LEVEL},
+    },
 }

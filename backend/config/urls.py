@@ -20,15 +20,15 @@ graphql = csrf_exempt(
     GraphQLView.as_view(schema=schema, graphql_ide="graphiql" if settings.GRAPHIQL else None)
 )
 
+readiness = ["health_check.checks.Database", "health_check.checks.Cache"]
+if settings.ENV.object_storage_url:
+    readiness.append("backend.core.health.Storage")
+
 urlpatterns = [
     path("graphql", graphql, name="graphql"),
     path("admin/", admin.site.urls),
     path("health/live", Health.as_view(checks=[]), name="health-live"),
-    path(
-        "health/ready",
-        Health.as_view(checks=["health_check.checks.Database", "health_check.checks.Cache"]),
-        name="health-ready",
-    ),
+    path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
     re_path(r"^media/(?P<path>.*)$", serve_media),
     path("", RedirectView.as_view(url="/docs" if not settings.GRAPHIQL else "/graphql")),
     path("", api.urls),

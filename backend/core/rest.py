@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousFileOperation, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -32,6 +32,7 @@ from backend.core.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from backend.core.media import StorageUnavailable, fetch_stored, media_cache_control
 from backend.core.viewer import Viewer, with_cart_token
 
 logger = logging.getLogger(__name__)
@@ -216,11 +217,25 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Send a file out of `MEDIA_ROOT`; what is not there, or outside of it, is a plain 404."""
+    """Send a file out of `MEDIA_ROOT`, or out of the object storage where that is shown through the shop;
+    what is not there, or outside of it, is a plain 404."""
     try:
-        return serve(request, path, document_root=str(settings.MEDIA_ROOT))
+        response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+        response["Cache-Control"] = media_cache_control(path)
+        return response
     except (Http404, SuspiciousFileOperation, OSError, ValueError):
+        return _serve_stored(request, path) if settings.MEDIA_THROUGH_SHOP else page_not_found(request)
+
+
+def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
+    try:
+        data, headers = fetch_stored(path)
+    except (SuspiciousOperation, FileNotFoundError):
         return page_not_found(request)
+    except StorageUnavailable as error:
+        logger.warning("%s", error.message)
+        return _refuse(ErrorCode.UNAVAILABLE, "The pictures cannot be read now. Try again in a moment.")
+    return HttpResponse(data, headers=headers)
 
 
 def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from celery import current_app
 from django.core.mail import EmailMultiAlternatives
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Max, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
 from backend.core.batches import delete_in_batches
+from backend.core.broker import hand_over
 from backend.core.errors import Unavailable
-from backend.core.redis import redis_answers
 from backend.notifications.models import OutgoingEmail
 
 logger = logging.getLogger(__name__)
@@ -172,15 +170,7 @@ def _last_sent(task: str, recipient: str, now: datetime) -> datetime | None:
 
 
 def _publish(emails: list[OutgoingEmail]) -> None:
-    # Celery itself waits for seconds on a broker that is down; asking first costs a round trip.
-    if emails and not redis_answers():
-        logger.warning("The broker does not answer; %s mails wait for beat", len(emails))
-        return
-    for email in emails:
-        try:
-            current_app.send_task(email.task, kwargs={"email_id": email.pk}, retry=False)
-        except BrokerError:
-            logger.warning("The broker does not answer; mail %s waits for beat", email.pk)
+    hand_over((email.task, {"email_id": email.pk}) for email in emails)
 
 
 def _deliver(email: OutgoingEmail, letter: Letter) -> None:

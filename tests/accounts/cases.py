@@ -33,7 +33,8 @@ def forget_in_redis() -> None:
     Not all of it: a worker that is running has told there which queue it listens to.
     """
     redis = redis_client()
-    keys = [*redis.scan_iter(f"{PREFIX}*"), "celery", "unacked", "unacked_index"]
+    # Each priority has a queue of its own, named after the first.
+    keys = [*redis.scan_iter(f"{PREFIX}*"), *redis.scan_iter("celery*"), "unacked", "unacked_index"]
     redis.delete(*keys)
 
 

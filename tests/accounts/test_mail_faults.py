@@ -12,6 +12,7 @@ from django.test import TransactionTestCase
 from django.utils import timezone
 from redis import Redis
 
+from backend.core import broker
 from backend.core.redis import TIMEOUT_SECONDS, redis_client
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
@@ -170,13 +171,13 @@ class BrokerDown(TransactionTestCase):
     def test_a_broker_that_goes_away_just_then(self) -> None:
         with dead_address() as address:
             for way in address.ways():
-                broker = Celery(set_as_current=False, broker=f"redis://{address.host}:{address.port}/0")
-                broker.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-                with self.subTest(way), mock.patch.object(services, "current_app", broker):
+                app = Celery(set_as_current=False, broker=f"redis://{address.host}:{address.port}/0")
+                app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+                with self.subTest(way), mock.patch.object(broker, "current_app", app):
                     self.queue()
 
     def test_beat_hands_over_what_was_left(self) -> None:
-        with mock.patch.object(services, "redis_answers", return_value=False):
+        with mock.patch.object(broker, "redis_answers", return_value=False):
             self.queue()
         self.assertEqual(redis_client().llen("celery"), 0)
         self.assertEqual(services.publish_due_emails(), 0)
@@ -212,7 +213,7 @@ class BrokerDown(TransactionTestCase):
         self.assertEqual(redis_client().llen("celery"), before)
 
     def test_beat_hands_over_after_its_commit(self) -> None:
-        with mock.patch.object(services, "redis_answers", return_value=False):
+        with mock.patch.object(broker, "redis_answers", return_value=False):
             self.queue()
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         in_transaction: list[bool] = []

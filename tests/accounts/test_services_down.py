@@ -135,7 +135,7 @@ class BrokerRestarted(TransactionTestCase):
             worker = Worker(mail_server, **own_environment(directory))
             worker.start()
             try:
-                with mock.patch.object(outbox, "current_app", broker):
+                with mock.patch("backend.core.broker.current_app", broker):
                     self.send("before@example.com", mail_server)
                     valkey.stop(server)
                     wait_until(lambda: "Connection to broker lost" in worker.output(), "The worker's notice")

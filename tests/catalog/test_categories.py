@@ -2,6 +2,7 @@
 
 from django.test import TestCase
 
+from backend.catalog.models import Category
 from backend.catalog.selectors import category_path, read_category_tree, read_counted_category_tree
 from tests.catalog.factories import make_category, make_product
 from tests.clients import GraphQLClient, RestClient
@@ -47,9 +48,12 @@ class Tree(TestCase):
         self.assertEqual(len(rest[0]["children"][0]["children"]), 16)
 
     def test_both_apis_show_the_same_tree(self) -> None:
+        Category.objects.filter(slug="books").update(
+            image="categories/b-0123456789ab.jpg", image_width=40, image_height=30
+        )
         data = GraphQLClient().data(
             "{ categories { ...node children { ...node children { ...node children { ...node } } } } }"
-            "fragment node on Category { id name slug imageUrl productCount }"
+            "fragment node on Category { id name slug image { url alt width height srcset } productCount }"
         )
 
         def as_rest(node: dict) -> dict:
@@ -57,7 +61,7 @@ class Tree(TestCase):
                 "id": int(node["id"]),
                 "name": node["name"],
                 "slug": node["slug"],
-                "image_url": node["imageUrl"],
+                "image": node["image"] and node["image"] | {"renditions": []},
                 "product_count": node["productCount"],
                 "children": [as_rest(child) for child in node.get("children", [])],
             }

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import TestCase
 
 from backend.catalog.models import Category, Product
+from backend.catalog.pictures.checking import accept_picture
 from backend.catalog.services import (
     CategoryBelowItself,
     CategoryNameTaken,
@@ -22,6 +22,7 @@ from backend.catalog.services import (
 from backend.core.errors import Invalid, NotFound, ShopError, TooLong
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.catalog.factories import make_product
+from tests.catalog.feed.helpers import picture
 from tests.catalog.trees import make_tree, outline
 
 SHOP = {"Tea": {"Green": {"Sencha": {}, "Matcha": {}}, "Black": {}}, "Coffee": {"Arabica": {}}}
@@ -87,14 +88,26 @@ class UpdateCategoryTest(TreeCase):
         assert outline() == SHOP
 
     def test_picture_comes_and_goes(self) -> None:
-        update_category(category_id=self.pk("Tea"), image=SimpleUploadedFile("tea.png", b"picture"))
-        image = Category.objects.get(pk=self.pk("Tea")).image
-        self.addCleanup(image.storage.delete, image.name)
-        assert image.name.startswith("categories/tea")
-        update_category(category_id=self.pk("Tea"), name="Чай")
-        assert Category.objects.get(pk=self.pk("Tea")).image
+        update_category(category_id=self.pk("Tea"), image=accept_picture(picture(size=(40, 30)), "tea"))
+        category = Category.objects.get(pk=self.pk("Tea"))
+        self.addCleanup(category.image.storage.delete, category.image.name)
+        assert category.image.name.startswith("categories/tea-")
+        assert (category.picture.width, category.picture.height, category.picture.alt) == (40, 30, "Tea")
+        assert category.renditions_due_at
+        update_category(category_id=self.pk("Tea"), name="Чай", image_alt=" Чайник ")
+        category.refresh_from_db()
+        assert category.picture.alt == "Чайник"
         update_category(category_id=self.pk("Tea"), image="")
-        assert not Category.objects.get(pk=self.pk("Tea")).image
+        category.refresh_from_db()
+        assert (category.picture, category.renditions_due_at) == (None, None)
+
+    def test_alternative_texts(self) -> None:
+        update_category(category_id=self.pk("Tea"), image_alt="x" * 255)
+        for alt, refusal in [("x" * 256, TooLong), ("a\0b", Invalid)]:
+            with self.assertRaises(refusal) as raised:
+                update_category(category_id=self.pk("Tea"), image_alt=alt)
+            assert raised.exception.field == "image_alt"
+        assert Category.objects.get(pk=self.pk("Tea")).image_alt == "x" * 255
 
     def test_refusals(self) -> None:
         green = self.pk("Green")

@@ -91,6 +91,23 @@ class Products(TestCase):
                 self.assertEqual(response.status_code, 404)
                 self.assertEqual(response["Content-Type"], "application/problem+json")
 
+    def test_a_picture_may_be_kept_for_ever_if_its_name_tells_the_content(self) -> None:
+        stored = self.product.images.get().file
+        for name, kept in [
+            ("products/dress-0123456789ab.png", "public, max-age=31536000, immutable"),
+            ("renditions/products/dress-0123456789ab.png.160.webp", "public, max-age=31536000, immutable"),
+            (stored.name, "public, max-age=3600"),
+        ]:
+            with self.subTest(name):
+                if name != stored.name:
+                    stored.storage.save(name, stored.file)
+                    self.addCleanup(stored.storage.delete, name)
+                response = self.client.get(f"/media/{name}")
+                self.assertEqual((response.status_code, response["Cache-Control"]), (200, kept))
+                self.assertEqual(response["X-Content-Type-Options"], "nosniff")
+                self.assertEqual(response["Content-Type"], f"image/{name.rpartition('.')[2]}")
+                self.assertEqual(b"".join(response)[1:4], b"PNG")
+
     def test_head_is_get_without_the_body(self) -> None:
         for path in ("/products", "/categories", self.product.images.get().file.url):
             with self.subTest(path):

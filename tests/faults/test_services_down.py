@@ -122,6 +122,32 @@ class RedisDown(LiveServerTestCase):
                     self.assertEqual(answer, {"database": "ok", "cache": "unavailable"})
 
 
+class ObjectStorageDown(LiveServerTestCase):
+    def test_browsing_goes_on_and_health_tells(self) -> None:
+        with (
+            dead_address() as storage,
+            shop(
+                OBJECT_STORAGE_URL=f"http://{storage.host}:{storage.port}",
+                OBJECT_STORAGE_REGION="us-east-1",
+                OBJECT_STORAGE_KEY_ID="key",
+                OBJECT_STORAGE_SECRET_KEY="secret",
+                OBJECT_STORAGE_BUCKET="pictures",
+                DB_NAME=settings.DATABASES["default"]["NAME"],
+            ) as address,
+        ):
+            for way in storage.ways():
+                for path in ("/products", "/categories"):
+                    with self.subTest(path=path, storage=way):
+                        self.assertEqual(ask(address + path)[0], 200)
+                with self.subTest("/health", storage=way):
+                    report = {"database": "ok", "cache": "ok", "storage": "unavailable"}
+                    self.assertEqual(ask(address + "/health/ready"), (200, report))
+                with self.subTest("/media", storage=way):
+                    status, problem = ask(address + "/media/products/a.jpg")
+                    self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
+                    self.assertNotIn("127.0.0.1", problem["detail"])
+
+
 class SlowQuery(LiveServerTestCase):
     def test_a_query_that_takes_too_long_is_a_503(self) -> None:
         with (

@@ -34,7 +34,7 @@ class CategoryForm(EditsOnlyWhatChanged):
 
     class Meta:
         model = Category
-        fields = ["name", "slug", "parent", "image"]
+        fields = ["name", "slug", "parent", "image", "image_alt"]
 
     def clean(self) -> dict[str, Any]:
         # From here to the end of the page's transaction: what is found valid stays so until it is written.
@@ -88,11 +88,11 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
 
     def get_fields(self, request: HttpRequest, obj: Category | None = None) -> list[Any]:
         picture = ["picture"] if obj and obj.image else []
-        return [("name", "slug"), "parent", ("image", *picture)]
+        return [("name", "slug"), "parent", ("image", *picture), "image_alt"]
 
     @admin.display(description="Now")
     def picture(self, category: Category) -> SafeString | str:
-        return preview(category.image, category.name, height=160)
+        return preview(category.picture, height=160)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -107,7 +107,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
         parent_id = parent.pk if parent else None
         if not change:
             obj.pk = create_category(name=entered["name"], parent_id=parent_id, slug=entered["slug"]).pk
-            changed = ["image"]
+            changed = ["image", "image_alt"]
         elif "parent" in changed:
             move_category(category_id=obj.pk, target_id=parent_id)
         update_category(
@@ -116,6 +116,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
             slug=entered["slug"] if "slug" in changed else None,
             # Django's word for a picture to be taken away is False.
             image=(entered["image"] or "") if "image" in changed else None,
+            image_alt=entered["image_alt"] if "image_alt" in changed else None,
         )
         obj.refresh_from_db()
 

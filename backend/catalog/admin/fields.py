@@ -11,8 +11,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backend.catalog.models import Category
-from backend.catalog.pictures import MAX_BYTES, PictureRefused, check_picture
+from backend.catalog.pictures.checking import PictureFile, PictureRefused, accept_picture, check_size
+from backend.catalog.renditions import Picture
 from backend.core.admin import SuggestsForeignKeys
+from backend.core.media import StorageUnavailable, require_media
 
 NO_PICTURE = "—"
 
@@ -45,28 +47,30 @@ class PictureField(forms.FileField):
 
     widget = forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/gif"})
 
-    def to_python(self, data: Any) -> UploadedFile | None:
+    def to_python(self, data: Any) -> PictureFile | None:
         file = super().to_python(data)
         if not isinstance(file, UploadedFile):
             return None
         try:
-            if (file.size or 0) > MAX_BYTES:
-                raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
-            suffix, _, _ = check_picture(file.read())
+            # Before it is read into memory.
+            check_size(file.size or 0)
+            picture = accept_picture(file.read(), PurePath(file.name or "").stem)
+            require_media()
         except PictureRefused as error:
             raise forms.ValidationError(f"The file {error}.") from error
-        file.seek(0)
-        file.name = PurePath(file.name or "picture").stem + suffix
-        return file
+        except StorageUnavailable as error:
+            raise forms.ValidationError(f"The picture cannot be stored now. {error.message}") from error
+        return picture
 
 
-def preview(file: Any, alt: str, height: int) -> SafeString | str:
+def preview(picture: Picture | None, height: int) -> SafeString | str:
     """Return a picture as HTML, of a height in pixels, or a dash when there is none."""
-    if not file:
+    if picture is None:
         return NO_PICTURE
     return format_html(
-        '<a href="{0}" target="_blank"><img src="{0}" alt="{1}" height="{2}" loading="lazy"></a>',
-        file.url,
-        alt,
+        '<a href="{}" target="_blank"><img src="{}" alt="{}" height="{}" loading="lazy"></a>',
+        picture.url,
+        picture.thumbnail(2 * height),
+        picture.alt,
         height,
     )

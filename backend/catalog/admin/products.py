@@ -1,13 +1,11 @@
 """Products with their characteristics and pictures."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -16,7 +14,9 @@ from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
-from backend.catalog.pictures import discard_files_on_commit
+from backend.catalog.pictures.checking import PictureFile
+from backend.catalog.pictures.discarding import discard_files_on_commit
+from backend.catalog.pictures.making import queue_renditions
 from backend.catalog.services import free_product_slug, publish_products
 from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
 from backend.core.errors import NotFound
@@ -59,9 +59,9 @@ class ProductImageForm(forms.ModelForm):
 
     def save(self, commit: bool = True) -> ProductImage:
         file = self.cleaned_data["file"]
-        if isinstance(file, UploadedFile):
-            self.instance.sha256 = hashlib.sha256(file.read()).hexdigest()
-            file.seek(0)
+        if isinstance(file, PictureFile):
+            self.instance.sha256 = file.sha256
+            self.instance.expect_renditions()
         image: ProductImage = super().save(commit)
         return image
 
@@ -77,7 +77,7 @@ class ProductImageInline(admin.TabularInline):
 
     @admin.display(description="")
     def preview(self, image: ProductImage) -> SafeString | str:
-        return preview(image.file, image.alt, height=80)
+        return preview(image.picture if image.pk else None, height=80)
 
 
 @admin.register(Product)
@@ -138,6 +138,8 @@ class ProductAdmin(FeedMixin, ChoosesCategory, SavesOnlyWhatChanged):
         before = _files_of([form.instance.pk])
         super().save_related(request, form, formsets, change)
         discard_files_on_commit(before - _files_of([form.instance.pk]))
+        waiting = ProductImage.objects.filter(product=form.instance, renditions_due_at__isnull=False)
+        queue_renditions("product", waiting.values_list("pk", flat=True))
 
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
         discard_files_on_commit(_files_of([obj.pk]))
@@ -150,8 +152,7 @@ class ProductAdmin(FeedMixin, ChoosesCategory, SavesOnlyWhatChanged):
 
     @admin.display(description="")
     def picture(self, product: Product) -> SafeString | str:
-        image = product.image
-        return preview(image.file, image.alt, height=40) if image else ""
+        return preview(product.image, height=40) if product.image else ""
 
     @admin.action(description="Publish", permissions=["change"])
     def publish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:

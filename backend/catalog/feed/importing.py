@@ -1,6 +1,7 @@
 """Brings a product feed into the shop, batch by batch."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
@@ -17,10 +18,12 @@ from backend.catalog.feed.planning import Known, Plan, look_up, plan_row
 from backend.catalog.feed.reading import RawRow, open_feed
 from backend.catalog.feed.report import FeedUnreadable, ImportReport, Problem, RowRefused
 from backend.catalog.feed.writing import lock_for_import, write_plans
-from backend.catalog.pictures import discard_files
+from backend.catalog.pictures.discarding import discard_files
 
 DEFAULT_STOCK = 10
 BATCH_SIZE = 500
+# Pictures wait for the storage, and Pillow lets others work while it decodes.
+_PICTURES_AT_ONCE = 8
 _MAX_RETRIES = 5
 _CATEGORY_ROUNDS = 3
 # PostgreSQL's codes for a transaction that may simply be tried again: deadlock, serialization failure.
@@ -56,12 +59,13 @@ def import_feed(
 
     Raises:
         FeedUnreadable: the file is no feed; nothing was imported. (One that breaks off in the middle is
-            imported up to there, and so is one during which the database fails: `stopped` says so.)
+            imported up to there, and so is one during which the database or the storage of the pictures
+            fails: `stopped` says so.)
     """
     if folder is None and isinstance(source, Path):
         folder = source.parent
-    with open_feed(source) as feed:
-        run = _Import(folder, accept_currency, default_stock, dry_run, on_problem)
+    with open_feed(source) as feed, ThreadPoolExecutor(_PICTURES_AT_ONCE) as pool:
+        run = _Import(folder, accept_currency, default_stock, dry_run, on_problem, pool)
         run.columns.update(feed.columns)
         try:
             for batch in _batches(run.accepted(feed.rows), batch_size):
@@ -73,6 +77,8 @@ def import_feed(
                 f"The database failed in the rows from line {run.batch_line} on: {str(error).strip()}\n"
                 "What came before them is imported; import the feed again to complete it."
             )
+        except _StorageFailed as error:
+            run.report.stopped = f"{error}\nImport the feed again to complete it."
         if on_progress and not run.report.stopped:
             on_progress(feed.size, feed.size)
     run.report.ignored_columns = sorted(run.columns - {*COLUMNS, ""})
@@ -90,6 +96,10 @@ def _batches(rows: Iterator[ProductRow], size: int) -> Iterator[list[ProductRow]
         yield batch
 
 
+class _StorageFailed(Exception):
+    """Pictures could not be stored; the message says which and why."""
+
+
 class _Import:
     """One run of an import."""
 
@@ -100,6 +110,7 @@ class _Import:
         default_stock: int,
         dry_run: bool,
         on_problem: Callable[[Problem], None] | None,
+        pool: ThreadPoolExecutor,
     ) -> None:
         self.report = ImportReport()
         self.columns: set[str] = set()
@@ -109,6 +120,7 @@ class _Import:
         self._default_stock = default_stock
         self._dry_run = dry_run
         self._on_problem = on_problem
+        self._pool = pool
         self._seen: dict[str, int] = {}
         self._categories = CategoryPaths(dry_run=dry_run)
         self._new_categories: set[CategoryPath] = set()
@@ -137,6 +149,7 @@ class _Import:
 
         Raises:
             DatabaseError: the database does not answer, or failed for no fault of the rows.
+            _StorageFailed: so did the storage; the rows whose pictures were stored by then are imported.
         """
         self.batch_line = rows[0].line
         if not self._dry_run:
@@ -144,11 +157,10 @@ class _Import:
         known = look_up(rows)
         prepared: dict[str, RowPictures] = {}
         try:
-            for row in rows:
-                if row.pictures is not None:
-                    product = known.products.get(row.sku)
-                    have = known.images_of(product) if product else []
-                    prepared[row.sku] = prepare(row, have, self._folder, store=not self._dry_run)
+            self._prepare(rows, known, prepared)
+            failed = [row for row in rows if row.sku in prepared and prepared[row.sku].failure]
+            left_out = {row.sku for row in failed}
+            rows = [row for row in rows if row.sku not in left_out]
             plans, refusals = self._planned(rows, known, prepared)
             changed = [plan for plan in plans if plan.changes_anything]
             if self._dry_run:
@@ -159,8 +171,32 @@ class _Import:
                 self._tell([plan for plan in plans if not plan.changes_anything], refusals)
                 if changed:
                     self._write([plan.row for plan in changed], prepared)
+            if failed:
+                first = failed[0]
+                about = f"line {first.line} [{printable(first.sku)}] {prepared[first.sku].failure}"
+                raise _StorageFailed(
+                    f"{about}\nFrom there on, {len(failed)} rows with pictures are left out."
+                )
         finally:
             self._drop_unused(prepared)
+
+    def _prepare(self, rows: Sequence[ProductRow], known: Known, prepared: dict[str, RowPictures]) -> None:
+        """Prepare the pictures of all rows that speak of any, several at once, and none after a failure."""
+        failures: list[str] = []
+
+        def prepare_row(row: ProductRow) -> RowPictures:
+            if failures:
+                return RowPictures(failure=failures[0])
+            product = known.products.get(row.sku)
+            have = known.images_of(product) if product else []
+            result = prepare(row, have, self._folder, store=not self._dry_run)
+            if result.failure:
+                failures.append(result.failure)
+            return result
+
+        with_pictures = [row for row in rows if row.pictures is not None]
+        for row, result in zip(with_pictures, self._pool.map(prepare_row, with_pictures), strict=True):
+            prepared[row.sku] = result
 
     def _create_categories(self, rows: Sequence[ProductRow]) -> None:
         """Create what is missing; staff who move categories meanwhile can make a round of it vain."""

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from django.core.files.base import ContentFile
-from slugify import slugify
-
 from backend.catalog.feed.cells import clean
 from backend.catalog.feed.parsing import ProductRow
 from backend.catalog.models import ProductImage
-from backend.catalog.pictures import MAX_BYTES, PictureRefused, check_picture
+from backend.catalog.pictures.checking import (
+    MAX_BYTES,
+    PictureFile,
+    PictureRefused,
+    accept_picture,
+    check_size,
+)
+from backend.core.media import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +39,14 @@ class Picture:
 
 @dataclass(slots=True)
 class RowPictures:
-    """The pictures of a row, in order, and what was wrong with the links that are missing among them."""
+    """The pictures of a row, in order, and what was wrong with the links that are missing among them.
+
+    `failure` tells that one could not be stored, for no fault of the row, which is not to be written then.
+    """
 
     pictures: list[Picture] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    failure: str = ""
 
 
 @dataclass(slots=True)
@@ -65,24 +73,33 @@ def prepare(
     result = RowPictures()
     remaining = list(existing)
     for number, link in enumerate(row.pictures or ()):
+        column = "additional_image_link" if number else "image_link"
         try:
             data = read_picture(link, folder)
-            sha256 = hashlib.sha256(data).hexdigest()
-            own = next((image for image in remaining if _sha256_of(image) == sha256), None)
+            own = _picture_with(hashlib.sha256(data).hexdigest(), remaining)
             if own is None:
-                suffix, width, height = check_picture(data)
-                name = _store(data, row.sku, sha256, suffix) if store else ""
-                result.pictures.append(Picture(sha256, None, name, width, height))
+                # What the shop has of a file may be less: it keeps no metadata.
+                file = accept_picture(data, row.sku)
+                own = _picture_with(file.sha256, remaining)
+            if own is None:
+                name = _store(file) if store else ""
+                result.pictures.append(Picture(file.sha256, None, name, file.width, file.height))
                 continue
         except PictureRefused as error:
             own = _own_picture(link, remaining)
             if own is None:
-                column = "additional_image_link" if number else "image_link"
                 result.problems.append((column, f"{link[:120]}: {error}"))
                 continue
+        except StorageUnavailable as error:
+            result.failure = f"{column}: {link[:120]}: {error.message}"
+            return result
         remaining.remove(own)
         result.pictures.append(Picture(own.sha256, own.pk))
     return result
+
+
+def _picture_with(sha256: str, images: Sequence[ProductImage]) -> ProductImage | None:
+    return next((image for image in images if _sha256_of(image) == sha256), None)
 
 
 def _sha256_of(image: ProductImage) -> str:
@@ -117,18 +134,16 @@ def read_picture(link: str, folder: Path | None) -> bytes:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PictureRefused(f"cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
+    check_size(len(data))
     return data
 
 
-def _store(data: bytes, sku: str, sha256: str, suffix: str) -> str:
+def _store(file: PictureFile) -> str:
     file_field = ProductImage._meta.get_field("file")
-    name = f"{slugify(sku, max_length=60) or 'product'}-{sha256[:12]}{suffix}"
     try:
-        return file_field.storage.save(file_field.generate_filename(ProductImage(), name), ContentFile(data))
-    except Exception as error:  # each storage has errors of its own
-        raise PictureRefused(f"could not be stored: {error}") from error
+        return file_field.storage.save(file_field.generate_filename(ProductImage(), file.name or ""), file)
+    except OSError as error:
+        raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 
 
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:

@@ -12,7 +12,8 @@ from backend.catalog.models import (
     lock_imports,
     lock_products,
 )
-from backend.catalog.pictures import discard_files_on_commit
+from backend.catalog.pictures.discarding import discard_files_on_commit
+from backend.catalog.pictures.making import queue_renditions
 
 # Numbers that name one product each are of no use as filters.
 _NO_FACETS = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
@@ -124,3 +125,4 @@ def _write_pictures(plans: list[Plan]) -> None:
         ProductImage.objects.bulk_update(kept, ["alt", "position"])
     if new:
         ProductImage.objects.bulk_create(new)
+        queue_renditions("product", [image.pk for image in new])

@@ -11,6 +11,7 @@ from backend.catalog.models import Characteristic, CharacteristicValue, Product,
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
 from tests.catalog.factories import make_product
+from tests.catalog.pictures.samples import animation, photo
 from tests.catalog.trees import make_tree
 
 ADD = "/admin/catalog/product/add/"
@@ -109,12 +110,18 @@ class AddProductTest(AdminCase):
     def test_pictures_refused(self) -> None:
         broken = picture(size=(200, 200)).read()[:60]
         for name, content, message in [
-            ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a whole JPEG, PNG, WebP or GIF"),
-            ("a.png", b"hello", "not a whole JPEG, PNG, WebP or GIF"),
-            ("a.png", broken, "not a whole JPEG, PNG, WebP or GIF"),
+            (
+                "a.svg",
+                b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+                "is SVG, HTML or XML, which can hold scripts",
+            ),
+            ("a.png", b"hello", "is no picture that the shop knows"),
+            ("a.png", broken, "is a broken picture"),
             ("a.png", b"", "empty"),
+            ("a.gif", animation("GIF"), "is animated; pictures of the shop stand still"),
+            ("a.jpg", photo("JPEG") + b"<?php evil(); ?>", "is not only a picture: '<?php' hides in it"),
             ("a.png", b"x" * (20 * 1024 * 1024 + 1), "is larger than 20 MB"),
-            ("a.bmp", picture("a.bmp", kind="BMP").read(), "not a whole JPEG, PNG, WebP or GIF"),
+            ("a.bmp", picture("a.bmp", kind="BMP").read(), "is no picture that the shop knows"),
             ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limit is 50 million"),
         ]:
             with self.subTest(name=name, message=message):
@@ -174,7 +181,7 @@ class ChangeProductTest(AdminCase):
         image = ProductImage.objects.get()
         self.addCleanup(image.file.delete, save=False)
         page = self.open()
-        assert image.url in self.client.get(self.path).content.decode()
+        assert image.picture.url in self.client.get(self.path).content.decode()
         page |= {"characteristic_values-0-value": "China", "images-0-alt": "A cup", "images-0-position": "5"}
         self.assert_saved(self.client.post(self.path, page))
         assert Product.objects.get().characteristics == [["Origin", "China", ""]]

@@ -7,7 +7,10 @@ from django.db import connection
 
 from backend.catalog.feed import pictures
 from backend.catalog.models import Product, ProductImage
+from backend.catalog.pictures import checking, making
+from backend.core import broker
 from tests.catalog.feed.helpers import FeedTestCase, counts, picture, product_row
+from tests.catalog.pictures.samples import SECRET, SIZE, animation, photo
 
 
 class PicturesTest(FeedTestCase):
@@ -114,11 +117,13 @@ class PicturesTest(FeedTestCase):
     def test_files_that_are_refused(self) -> None:
         whole = picture(size=(300, 300))
         for data, reason in [
-            (b"", "is not a whole JPEG, PNG, WebP or GIF picture"),
-            (b"<svg/>", "is not a whole JPEG"),
-            (picture(format="BMP"), "is not a whole JPEG"),
-            (whole[: len(whole) // 2], "is not a whole JPEG"),
-            (picture(format="PNG", size=(300, 300))[:200], "is not a whole JPEG"),
+            (b"", "is no picture that the shop knows"),
+            (b"<svg/>", "is SVG, HTML or XML, which can hold scripts"),
+            (picture(format="BMP"), "is no picture that the shop knows"),
+            (whole[: len(whole) // 2], "is a broken picture"),
+            (picture(format="PNG", size=(300, 300))[:200], "is a broken picture"),
+            (animation("GIF"), "is animated"),
+            (photo("JPEG") + b"<script>", "is not only a picture"),
         ]:
             with self.subTest(data=data[:10]):
                 self.put("a.jpg", data)
@@ -127,12 +132,48 @@ class PicturesTest(FeedTestCase):
 
     def test_limits(self) -> None:
         self.put("a.jpg", picture(size=(40, 30)))
-        with mock.patch("backend.catalog.pictures.MAX_PIXELS", 1000):
+        with mock.patch("backend.catalog.pictures.checking.MAX_PIXELS", 1000):
             assert "has 40 × 30 pixels" in self.problem("a.jpg")
-        with mock.patch.object(pictures, "MAX_BYTES", 100):
+        with mock.patch.multiple(pictures, MAX_BYTES=100), mock.patch.object(checking, "MAX_BYTES", 100):
             assert "is larger than" in self.problem("a.jpg")
         with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 500):
             assert "has too many pixels" in self.problem("a.jpg")
+
+    def test_metadata_is_not_stored_and_makes_no_difference_to_the_next_import(self) -> None:
+        for name, data in [
+            ("a.jpg", photo("JPEG")),
+            ("b.jpg", photo("JPEG", orientation=6)),
+            ("c.png", photo("PNG") + b"what follows"),
+        ]:
+            with self.subTest(name):
+                self.put(name, data)
+                row = product_row(name, image_link=name)
+                assert self.run_import(row).pictures_added == 1
+                stored = self.stored_files()
+                (image,) = ProductImage.objects.filter(product__sku=name)
+                with image.file.open() as file:
+                    assert SECRET not in file.read()
+                assert (image.width, image.height) == (SIZE[::-1] if name == "b.jpg" else SIZE)
+                assert counts(self.run_import(row)) == (0, 0, 1, 0)
+                # So it is with the shop's own file.
+                (self.folder / name).write_bytes((self.media / str(image.file.name)).read_bytes())
+                assert counts(self.run_import(row)) == (0, 0, 1, 0)
+                assert self.stored_files() == stored
+
+    def test_new_pictures_are_handed_to_the_worker_on_commit(self) -> None:
+        self.put("a.jpg", picture("red"))
+        row = product_row(image_link="a.jpg")
+        with mock.patch.object(making, "hand_over") as hand_over:
+            with self.captureOnCommitCallbacks(execute=True):
+                self.run_import(row)
+            (image,) = self.images()
+            hand_over.assert_called_once_with(
+                [("catalog.make_renditions", {"kind": "product", "picture_id": image.pk})],
+                priority=broker.LATER,
+            )
+            with self.captureOnCommitCallbacks(execute=True):
+                self.run_import(row)
+        hand_over.assert_called_once()
 
     def test_a_picture_whose_digest_nobody_noted(self) -> None:
         self.put("a.jpg", picture())
@@ -152,11 +193,18 @@ class PicturesTest(FeedTestCase):
         row = product_row(image_link="a.jpg", additional_image_link="b.jpg")
         assert counts(self.run_import(row)) == (0, 0, 1, 0)
 
-    def test_a_storage_that_fails_costs_the_picture_only(self) -> None:
+    def test_a_storage_that_fails_stops_the_import_before_the_row(self) -> None:
         self.put("a.jpg", picture())
+        rows = [product_row("A"), product_row("B", image_link="a.jpg"), product_row("C", image_link="a.jpg")]
+        rows[0]["image_link"] = ""
         with mock.patch.object(FileSystemStorage, "_save", side_effect=OSError("no space")):
-            assert "could not be stored: no space" in self.problem("a.jpg")
-        assert self.run_import(product_row(image_link="a.jpg")).pictures_added == 1
+            report = self.run_import(*rows)
+        assert report.stopped.startswith("line 3 [B] image_link: a.jpg: Pictures cannot be stored: no space.")
+        assert "2 rows with pictures are left out" in report.stopped
+        assert counts(report) == (1, 0, 0, 0)
+        assert list(Product.objects.values_list("sku", flat=True)) == ["A"]
+        report = self.run_import(*rows)
+        assert (report.created, report.pictures_added, report.stopped) == (2, 2, "")
 
     def test_a_transaction_that_fails_leaves_no_file(self) -> None:
         self.put("a.jpg", picture("red"))

@@ -1,0 +1,75 @@
+import backend.catalog.models
+import django.contrib.postgres.fields
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('catalog', '0002_derived_columns'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='category',
+            name='image_alt',
+            field=models.CharField(blank=True, help_text="What is seen in it, for those who do not see it; the category's name when empty.", max_length=255, verbose_name='alternative text'),
+        ),
+        migrations.AddField(
+            model_name='category',
+            name='image_height',
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+        migrations.AddField(
+            model_name='category',
+            name='image_width',
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+        migrations.AddField(
+            model_name='category',
+            name='renditions',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Those of `renditions.WIDTHS` that exist, in every format.', size=None),
+        ),
+        migrations.AddField(
+            model_name='category',
+            name='renditions_attempts',
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+        migrations.AddField(
+            model_name='category',
+            name='renditions_due_at',
+            field=models.DateTimeField(editable=False, help_text='When to make them (again); null when nothing is to be made.', null=True),
+        ),
+        migrations.AddField(
+            model_name='productimage',
+            name='renditions',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Those of `renditions.WIDTHS` that exist, in every format.', size=None),
+        ),
+        migrations.AddField(
+            model_name='productimage',
+            name='renditions_attempts',
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+        migrations.AddField(
+            model_name='productimage',
+            name='renditions_due_at',
+            field=models.DateTimeField(default=backend.catalog.models.renditions_due, editable=False, null=True),
+        ),
+        migrations.AlterField(
+            model_name='productimage',
+            name='alt',
+            field=models.CharField(blank=True, help_text="What is seen in it, for those who do not see it; the product's name when empty.", max_length=255, verbose_name='alternative text'),
+        ),
+        migrations.AddIndex(
+            model_name='category',
+            index=models.Index(condition=models.Q(('renditions_due_at__isnull', False)), fields=['renditions_due_at'], name='category_renditions_due'),
+        ),
+        migrations.AddIndex(
+            model_name='productimage',
+            index=models.Index(condition=models.Q(('renditions_due_at__isnull', False)), fields=['renditions_due_at'], name='image_renditions_due'),
+        ),
+        # The pictures of products wait for theirs by the column's default.
+        migrations.RunSQL(
+            "UPDATE catalog_category SET renditions_due_at = now() WHERE image <> ''", migrations.RunSQL.noop
+        ),
+    ]

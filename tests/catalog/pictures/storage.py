@@ -1,0 +1,32 @@
+"""A storage of the test's own, looked at from outside."""
+
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+from django.test import SimpleTestCase, override_settings
+from PIL import Image
+
+
+class StorageCase(SimpleTestCase):
+    """Keeps media in a folder of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.media = Path(temporary.name)
+        overridden = override_settings(MEDIA_ROOT=self.media)
+        overridden.enable()
+        self.addCleanup(overridden.disable)
+
+    def files(self) -> set[str]:
+        """Return the names of all files in the storage."""
+        return {str(path.relative_to(self.media)) for path in self.media.rglob("*") if path.is_file()}
+
+
+def open_stored(url: str) -> Image.Image:
+    """Open the picture that an address of the shop tells, past the shop."""
+    image = Image.open(Path(settings.MEDIA_ROOT) / url.removeprefix(settings.MEDIA_URL))
+    image.load()
+    return image

@@ -1,0 +1,170 @@
+"""What is accepted as a picture and what is stored of it: the picture, and nothing else of the file."""
+
+import io
+import re
+import zipfile
+from unittest import mock
+
+from django.test import SimpleTestCase
+from PIL import Image, ImageChops, ImageOps, ImageStat
+
+from backend.catalog.pictures import checking
+from backend.catalog.pictures.checking import SUFFIXES, PictureFile, PictureRefused, accept_picture
+from tests.catalog.pictures.samples import SECRET, SIZE, animation, noise, photo, png_that_claims, profile
+
+
+def accepted(data: bytes) -> PictureFile:
+    return accept_picture(data, "a")
+
+
+def content_of(file: PictureFile) -> bytes:
+    file.seek(0)
+    return bytes(file.read())
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def archive() -> bytes:
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w") as file:
+        file.writestr("Main.class", "x")
+    return output.getvalue()
+
+
+class CleaningTest(SimpleTestCase):
+    def test_pixels_and_profile_stay_and_metadata_goes(self) -> None:
+        for format, suffix in SUFFIXES.items():
+            with self.subTest(format):
+                data = photo(format)
+                assert SECRET in data
+                file = accepted(data)
+                stored = content_of(file)
+                assert SECRET not in stored
+                assert b"GPS" not in stored
+                before, after = opened(data), opened(stored)
+                assert after.format == format
+                assert after.tobytes() == before.tobytes()
+                assert not after.getexif()
+                if format != "GIF":
+                    assert after.info["icc_profile"] == profile()
+                assert (file.width, file.height) == SIZE
+                assert re.fullmatch(rf"a-[0-9a-f]{{12}}\{suffix}", file.name or "")
+                assert file.sha256.startswith((file.name or "")[2:14])
+
+    def test_a_clean_file_stays_as_it_is(self) -> None:
+        for format in SUFFIXES:
+            with self.subTest(format):
+                once = content_of(accepted(photo(format)))
+                assert content_of(accepted(once)) == once
+
+    def test_whatever_follows_the_picture_is_cut_off(self) -> None:
+        for format in SUFFIXES:
+            with self.subTest(format):
+                data = photo(format)
+                assert content_of(accepted(data + b"\0 a video of the phone")) == content_of(accepted(data))
+
+    def test_progressive_and_cmyk_jpegs(self) -> None:
+        for mode, progressive in [("RGB", True), ("CMYK", False), ("L", False)]:
+            with self.subTest(mode=mode, progressive=progressive):
+                output = io.BytesIO()
+                noise(mode=mode).save(output, "JPEG", restart_marker_rows=1, progressive=progressive)
+                assert content_of(accepted(output.getvalue())) == output.getvalue()
+
+    def test_photos_of_phones_come_with_previews(self) -> None:
+        output = io.BytesIO()
+        noise().save(output, "MPO", save_all=True, append_images=[noise((16, 16))])
+        assert opened(output.getvalue()).format == "MPO"
+        file = accepted(output.getvalue())
+        assert (file.width, file.height) == SIZE
+        assert opened(content_of(file)).format == "JPEG"
+
+    def test_pictures_are_turned_as_the_camera_says(self) -> None:
+        for format in ("JPEG", "PNG", "WEBP"):
+            for orientation in range(1, 9):
+                with self.subTest(format, orientation=orientation):
+                    data = photo(format, orientation=orientation)
+                    upright = ImageOps.exif_transpose(opened(data))
+                    file = accepted(data)
+                    stored = opened(content_of(file))
+                    assert not stored.getexif()
+                    assert stored.size == (file.width, file.height) == upright.size
+                    difference = ImageChops.difference(stored.convert("RGB"), upright.convert("RGB"))
+                    assert max(ImageStat.Stat(difference).mean) < 12
+                    assert SECRET not in content_of(file)
+
+    def test_a_jpeg_that_only_pillow_understands_is_written_anew(self) -> None:
+        data = photo("JPEG")
+        # A stray byte between two segments.
+        data = data[:2] + b"\xff\xe1\x00\x04ab" + b"\x00" + data[2:]
+        assert SECRET not in content_of(accepted(data))
+
+
+class RefusalTest(SimpleTestCase):
+    def refusal(self, data: bytes) -> str:
+        with self.assertRaises(PictureRefused) as raised:
+            accepted(data)
+        return str(raised.exception)
+
+    def test_what_is_no_picture(self) -> None:
+        svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+        for data, reason in [
+            (svg, "is SVG, HTML or XML, which can hold scripts"),
+            (b"\xef\xbb\xbf\n <?xml version='1.0'?>" + svg, "is SVG, HTML or XML"),
+            (b"<!DOCTYPE html><script>alert(1)</script>", "is SVG, HTML or XML"),
+            (archive(), "is no picture that the shop knows"),
+            (b"MZ\x90\0" + bytes(60), "is no picture"),
+            (b"\x7fELF" + bytes(60), "is no picture"),
+            (b"#!/bin/sh\n", "is no picture"),
+            (b"%PDF-1.7\n", "is no picture"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no picture"),
+            (b"", "is no picture"),
+            (photo("JPEG")[:-200], "is a broken picture, or one that was cut short"),
+            (photo("PNG")[:-200], "is a broken picture"),
+            (photo("WEBP")[: len(photo("WEBP")) // 2], "is a broken picture"),
+            (b"\xff\xd8\xff\xe0" + bytes(100), "is no picture"),
+        ]:
+            with self.subTest(data=data[:20], reason=reason):
+                assert reason in self.refusal(data)
+
+    def test_what_hides_in_a_picture(self) -> None:
+        comment = io.BytesIO()
+        noise().save(comment, "JPEG", comment=b"<?php system($_GET['c']); ?>")
+        for data, what in [
+            (photo("JPEG") + archive(), "PK"),
+            (photo("PNG") + b"<script>alert(1)</script>", "<script"),
+            (photo("GIF") + b"<HTML>", "<HTML"),
+            (photo("WEBP") + b"\x7fELF", "ELF"),
+            (photo("JPEG") + b"%PDF-1.7", "%PDF-"),
+            (comment.getvalue(), "<?php"),
+        ]:
+            with self.subTest(what):
+                refusal = self.refusal(data)
+                assert "is not only a picture" in refusal
+                assert what in refusal
+
+    def test_animations(self) -> None:
+        for format in ("GIF", "PNG", "WEBP"):
+            with self.subTest(format):
+                assert self.refusal(animation(format)) == "is animated; pictures of the shop stand still"
+
+    def test_bytes(self) -> None:
+        data = photo("JPEG")
+        with mock.patch.object(checking, "MAX_BYTES", len(data)):
+            accepted(data)
+            assert "is larger than" in self.refusal(data + b"\0")
+
+    def test_pixels(self) -> None:
+        with mock.patch.object(checking, "MAX_PIXELS", 100 * 100):
+            accepted(png_that_claims(100, 100))
+            assert "has 100 × 101 pixels" in self.refusal(png_that_claims(100, 101))
+        accepted(png_that_claims(checking.MAX_SIDE, 1))
+        assert "16383 a side" in self.refusal(png_that_claims(checking.MAX_SIDE + 1, 1))
+
+    def test_bombs(self) -> None:
+        for side in (10_000, 16_000, 60_000):
+            with self.subTest(side):
+                assert "the limit is 50 million" in self.refusal(png_that_claims(side, side))

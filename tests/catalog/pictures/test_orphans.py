@@ -1,0 +1,175 @@
+"""Files that nothing needs are found and removed, and no others."""
+
+import io
+import os
+import time
+from datetime import timedelta
+from unittest import mock
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.test import TestCase
+
+from backend.catalog.models import ProductImage
+from backend.catalog.pictures import discarding
+from backend.catalog.pictures.checking import accept_picture
+from backend.catalog.pictures.discarding import discard_files, find_orphans, remove_orphans
+from backend.catalog.pictures.making import make_renditions
+from backend.catalog.services import update_category
+from backend.catalog.tasks import remove_orphaned_media
+from tests.catalog.factories import make_category
+from tests.catalog.feed.helpers import picture
+from tests.catalog.pictures.storage import StorageCase
+from tests.catalog.pictures.test_making import make_picture
+from tests.object_storage import Moto
+
+
+class OrphansCase(StorageCase, TestCase):
+    def store(self, name: str, *, hours_ago: float = 25) -> str:
+        default_storage.save(name, ContentFile(b"x"))
+        self.age(name, hours_ago)
+        return name
+
+    def age(self, name: str, hours: float) -> None:
+        moment = time.time() - hours * 3600
+        os.utime(self.media / name, (moment, moment))
+
+    def age_all(self) -> None:
+        for name in self.files():
+            self.age(name, 25)
+
+    def command(self, *arguments: str) -> str:
+        output = io.StringIO()
+        call_command("remove_orphaned_media", *arguments, stdout=output)
+        return output.getvalue()
+
+
+class FindTest(OrphansCase):
+    def test_what_is_needed_stays(self) -> None:
+        image = make_picture()
+        make_renditions(kind="product", picture_id=image.pk)
+        category = make_category("Cups")
+        update_category(category_id=category.pk, image=accept_picture(picture(), "cups"))
+        make_renditions(kind="category", picture_id=category.pk)
+        self.age_all()
+        needed = self.files()
+        name = image.file.name
+        orphans = {
+            self.store("products/gone-0123456789ab.jpg"),
+            self.store("categories/gone.png"),
+            self.store("renditions/products/gone-0123456789ab.jpg.160.webp"),
+            # Of a width that the picture no longer has, and what is no rendition at all.
+            self.store(f"renditions/{name}.1600.webp"),
+            self.store(f"renditions/{name}.160.gif"),
+            self.store("renditions/readme.txt"),
+        }
+        elsewhere = self.store("sample/other.jpg")
+        found = find_orphans()
+        assert set(found.orphans) == orphans
+        assert found.needed == len(needed)
+        remove_orphans(found.orphans)
+        assert self.files() == needed | {elsewhere}
+
+    def test_renditions_that_are_being_made_stay(self) -> None:
+        image = make_picture()
+        self.store(f"renditions/{image.file.name}.160.webp")
+        assert find_orphans().orphans == []
+        ProductImage.objects.update(renditions_due_at=None)
+        assert find_orphans().orphans == [f"renditions/{image.file.name}.160.webp"]
+
+    def test_an_upload_under_way_keeps_its_file(self) -> None:
+        self.store("products/new.jpg", hours_ago=23.9)
+        old = self.store("products/old.jpg", hours_ago=24.1)
+        assert find_orphans().orphans == [old]
+        assert set(find_orphans(grace=timedelta(hours=1)).orphans) == {old, "products/new.jpg"}
+
+    def test_what_is_needed_after_all_is_not_removed(self) -> None:
+        image = make_picture()
+        remove_orphans([image.file.name or "", self.store("products/old.jpg")])
+        assert self.files() == {image.file.name}
+
+    def test_batches(self) -> None:
+        kept = make_picture()
+        for number in range(5):
+            self.store(f"products/{number}.jpg")
+        with mock.patch.object(discarding, "_BATCH", 2):
+            remove_orphans(find_orphans().orphans)
+        assert self.files() == {kept.file.name}
+
+    def test_a_batch_costs_the_same_queries_however_full(self) -> None:
+        for count in (1, 10):
+            for number in range(count):
+                self.store(f"products/{count}-{number}.jpg")
+            with self.assertNumQueries(1):
+                find_orphans()
+
+    def test_an_empty_storage(self) -> None:
+        assert find_orphans().orphans == []
+
+
+class ObjectStorageTest(TestCase):
+    def test_the_same_in_a_bucket(self) -> None:
+        server = Moto()
+        self.addCleanup(server.remove)
+        server.start()
+        with server.as_media():
+            assert find_orphans().orphans == []
+            image = make_picture()
+            make_renditions(kind="product", picture_id=image.pk)
+            needed = set(server.objects())
+            assert len(needed) == 7
+            orphans = {"products/gone-0123456789ab.jpg", f"renditions/{image.file.name}.1600.webp"}
+            for name in orphans:
+                default_storage.save(name, ContentFile(b"x"))
+            assert find_orphans().orphans == []
+            # As it will be in an hour.
+            found = find_orphans(grace=-timedelta(hours=1))
+            assert set(found.orphans) == orphans
+            remove_orphans(found.orphans)
+            assert set(server.objects()) == needed
+            names = [str(image.file.name)]
+            image.delete()
+            discard_files(names)
+            assert server.objects() == {}
+
+
+class CommandTest(OrphansCase):
+    def test_a_dry_run_only_lists(self) -> None:
+        old = self.store("products/old.jpg")
+        output = self.command("--dry-run")
+        assert output.splitlines() == [old, "1 files that nothing needs, 0 others; nothing was removed."]
+        assert self.files() == {old}
+
+    def test_removing(self) -> None:
+        self.store("products/old.jpg", hours_ago=3)
+        assert "0 files" in self.command()
+        output = self.command("--older-than", "2")
+        assert "1 files that nothing needs, 0 others; the former are removed." in output
+        assert self.files() == set()
+
+    def test_the_grace_has_a_least(self) -> None:
+        self.store("products/old.jpg", hours_ago=1.1)
+        with self.assertRaisesMessage(CommandError, "--older-than must be at least 1"):
+            self.command("--older-than", "0")
+        assert self.files()
+        self.command("--older-than", "1")
+        assert not self.files()
+
+    def test_a_storage_that_may_be_anothers_is_left_alone(self) -> None:
+        files = {self.store(f"products/{number}.jpg") for number in range(4)}
+        with mock.patch.object(discarding, "MAX_ORPHANS", 3):
+            with self.assertRaisesMessage(CommandError, "is the storage another shop's, too?"):
+                self.command()
+            with self.assertLogs("backend.catalog", "ERROR"):
+                remove_orphaned_media()
+            assert self.files() == files
+            assert "removed" in self.command("--force")
+        assert self.files() == set()
+
+    def test_as_many_orphans_as_are_usual_are_removed_by_beat(self) -> None:
+        for number in range(3):
+            self.store(f"products/{number}.jpg")
+        with mock.patch.object(discarding, "MAX_ORPHANS", 3):
+            remove_orphaned_media()
+        assert self.files() == set()

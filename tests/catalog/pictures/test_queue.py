@@ -1,0 +1,104 @@
+"""From the row to a real worker: at once, after mail, and even if the broker loses the task."""
+
+import time
+from unittest import mock
+
+from celery import current_app
+from django.db import transaction
+from django.test import TransactionTestCase
+from django.utils import timezone
+from redis import Redis
+
+from backend.catalog.models import ProductImage
+from backend.catalog.pictures.discarding import discard_files
+from backend.catalog.pictures.making import queue_renditions
+from backend.core.redis import redis_client
+from backend.notifications.services import queue_email
+from tests.accounts.cases import forget_in_redis
+from tests.catalog.admin.pages import AdminCase, picture
+from tests.catalog.factories import make_product
+from tests.catalog.pictures.storage import StorageCase
+from tests.catalog.pictures.test_making import make_picture
+from tests.faults.test_services_down import PATIENCE, dead_address
+from tests.worker import MailServer, Worker, wait_until
+
+
+class QueueTest(TransactionTestCase):
+    """Stores into the tests' own media folder, which the worker knows too."""
+
+    def setUp(self) -> None:
+        forget_in_redis()
+        self.mail_server = MailServer()
+        self.worker = Worker(self.mail_server)
+        self.addCleanup(self.worker.stop)
+        self.images = [make_picture((100, 50)) for _ in range(3)]
+        self.addCleanup(self.discard)
+
+    def discard(self) -> None:
+        names = [str(image.file.name) for image in self.images]
+        ProductImage.objects.all().delete()
+        discard_files(names)
+
+    def queue(self) -> None:
+        with transaction.atomic():
+            queue_renditions("product", [image.pk for image in self.images])
+
+    def wait_until_made(self) -> None:
+        wait_until(
+            lambda: not ProductImage.objects.filter(renditions_due_at__isnull=False).exists(),
+            "The making of the renditions",
+        )
+        assert set(ProductImage.objects.values_list("renditions__0", flat=True)) == {160}
+
+    def test_mail_goes_before_pictures(self) -> None:
+        self.mail_server.start()
+        self.addCleanup(self.mail_server.stop)
+        self.queue()
+        with transaction.atomic():
+            queue_email(task="accounts.send_already_registered", recipient="vera@example.com", language="en")
+        self.worker.start()
+        self.mail_server.wait_for_mail("vera@example.com")
+        self.wait_until_made()
+        said = self.worker.output()
+        assert said.index("accounts.send_already_registered[") < said.index("catalog.make_renditions[")
+
+    def test_what_the_broker_loses_beat_hands_over(self) -> None:
+        self.queue()
+        forget_in_redis()
+        self.worker.start()
+        for _ in range(2):
+            ProductImage.objects.filter(renditions_due_at__isnull=False).update(
+                renditions_due_at=timezone.now()
+            )
+            current_app.send_task("catalog.hand_over_due_renditions")
+            self.wait_until_made()
+        made = self.worker.output().count("catalog.make_renditions[")
+        assert made >= 3
+
+
+class BrokerDownTest(StorageCase, AdminCase):
+    def test_an_upload_waits_neither_for_the_broker_nor_is_it_lost(self) -> None:
+        product = make_product()
+        path = f"/admin/catalog/product/{product.pk}/change/"
+        with dead_address() as address:
+            gone = Redis.from_url(f"redis://{address.host}:{address.port}/0", socket_timeout=0.8)
+            for way in address.ways():
+                with self.subTest(way):
+                    page = self.form(path, "product_form")
+                    count = int(page["images-INITIAL_FORMS"])
+                    page |= {
+                        "images-TOTAL_FORMS": str(count + 1),
+                        f"images-{count}-file": picture(size=(9 + count, 9)),
+                        f"images-{count}-position": "0",
+                        f"images-{count}-product": str(product.pk),
+                    }
+                    began = time.monotonic()
+                    with (
+                        mock.patch.object(redis_client().connection_pool, "get_connection") as connection,
+                        self.assertLogs("backend.core.broker", "WARNING"),
+                        self.captureOnCommitCallbacks(execute=True),
+                    ):
+                        connection.side_effect = gone.connection_pool.get_connection
+                        self.assert_saved(self.client.post(path, page))
+                    assert time.monotonic() - began < PATIENCE
+        assert ProductImage.objects.filter(renditions_due_at__isnull=False).count() == 2

@@ -1,0 +1,170 @@
+"""Real S3 servers over HTTP, for tests that store pictures: started, stopped and asked what they were asked.
+
+`Moto` keeps everything in memory and takes any key; its bucket has a policy that lets everybody read.
+`Rclone` keeps files in a directory, so that it can be stopped and started again, and checks keys.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from django.conf import settings
+from django.test import override_settings
+
+from backend.embedded import processes
+from tests.ports import free_port
+from tests.worker import wait_until
+
+KEY_ID = "the-key-id"
+SECRET_KEY = "the-secret-key"
+BUCKET = "pictures"
+
+
+class Server:
+    """An S3 server process with one bucket, on a port that stays its own."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._directory = TemporaryDirectory()
+        self.files = Path(self._directory.name) / "files"
+        (self.files / BUCKET).mkdir(parents=True)
+        self._log = Path(self._directory.name) / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a shop, as a process of its own, that keeps its pictures here."""
+        return {
+            "OBJECT_STORAGE_URL": self.url,
+            "OBJECT_STORAGE_REGION": "us-east-1",
+            "OBJECT_STORAGE_KEY_ID": KEY_ID,
+            "OBJECT_STORAGE_SECRET_KEY": SECRET_KEY,
+            "OBJECT_STORAGE_BUCKET": BUCKET,
+            "OBJECT_STORAGE_PUBLIC_URL": f"{self.url}/{BUCKET}",
+        }
+
+    def as_media(self, **options: Any) -> override_settings:
+        """Keep this process's pictures here while the settings are overridden."""
+        given = {
+            "url": self.url,
+            "region": "us-east-1",
+            "key_id": KEY_ID,
+            "secret_key": SECRET_KEY,
+            "bucket": BUCKET,
+            "public_url": f"{self.url}/{BUCKET}",
+        }
+        media = {"BACKEND": "backend.core.storage.ObjectStorage", "OPTIONS": given | options}
+        # What other tests have left on this machine is not there.
+        nowhere = Path(self._directory.name) / "nowhere"
+        return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=nowhere)
+
+    def client(self) -> Any:
+        """Return a client of its own that looks past the shop."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=KEY_ID,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def objects(self) -> dict[str, bytes]:
+        """Return the content of every object by its name."""
+        client = self.client()
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        names = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+
+    def start(self) -> "Server":
+        """Listen, again if it was stopped."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                env=processes.environment(settings.ENV.data_dir),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = self._process
+        wait_until(lambda: self._listens() or process.poll() is not None, "The S3 server's start")
+        assert process.poll() is None, self._log.read_text()
+        return self
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        if self._process:
+            processes.stop([self._process], signal.SIGTERM)
+            self._process = None
+
+    def silence(self) -> None:
+        """Accept connections and answer nothing, until it speaks again."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def speak(self) -> None:
+        """Answer again."""
+        assert self._process
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop for good."""
+        if self._process:
+            self.speak()
+        self.stop()
+        self._directory.cleanup()
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+
+class Moto(Server):
+    """moto's server, which also tells what it was asked."""
+
+    def start(self) -> "Server":
+        super().start()
+        client = self.client()
+        client.create_bucket(Bucket=BUCKET)
+        statement = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{BUCKET}/*",
+        }
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+        return self
+
+    def requests(self) -> list[str]:
+        """Return every request since the start, such as "PUT /pictures/products/a.jpg"."""
+        return re.findall(r'"(?:\x1b\[\d*m)*([A-Z]+ \S+) HTTP/1', self._log.read_text())
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+
+
+class Rclone(Server):
+    """`rclone serve s3`: an implementation of its own, with files that outlive the process."""
+
+    def _command(self) -> list[str]:
+        rclone = str(Path(sys.executable).with_name("rclone"))
+        address = f"127.0.0.1:{self.port}"
+        return [
+            *(rclone, "serve", "s3", str(self.files), "--addr", address),
+            *("--auth-key", f"{KEY_ID},{SECRET_KEY}", "--config", os.devnull),
+        ]
