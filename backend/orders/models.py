@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Func, TextField, Value
-from django.db.models.functions import Cast, Concat, Substr
+from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
 from backend.catalog.models import Product
@@ -60,6 +60,7 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["user", "placed_at", "id"], name="order_of_user"),
             models.Index(fields=["placed_at", "id"], name="order_by_date"),
+            models.Index(fields=["status", "placed_at", "id"], name="order_by_status"),
         ]
 
     def __str__(self) -> str:
@@ -122,6 +123,7 @@ class OrderLine(models.Model):
                 name="order_line_total_is_right",
             ),
         ]
+        indexes = [models.Index(Upper("sku"), name="order_line_by_sku")]
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.sku}"

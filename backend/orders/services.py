@@ -4,7 +4,6 @@ Rows are locked in one order everywhere: the account, the order or the cart, the
 """
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -20,7 +19,7 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import stock_left
 from backend.carts.services import OutOfStock, claim_guest_cart, lock_account_cart
 from backend.catalog.models import Product
-from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
+from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import queue_email
@@ -29,6 +28,7 @@ from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine,
 from backend.orders.selectors import read_order
 
 MAX_KEY_LENGTH = 255
+BEYOND_ANY_TOTAL = Decimal(10**16)
 POPULAR_WITHIN = timedelta(days=30)
 COUNTED_AT_ONCE = 500
 
@@ -86,6 +86,7 @@ def create_order(
         CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered as it is.
         IdempotencyKeyReused: the key is of another order.
         Invalid, TooLong: the delivery or the key is not fit.
+        OutOfRange: no total of an order looks like the expected one.
         Conflict: the account or a product was deleted at this moment.
     """
     if viewer.user_id is None:
@@ -94,6 +95,8 @@ def create_order(
     columns = check_delivery(delivery)
     if idempotency_key is not None:
         _check_key(idempotency_key)
+    if expected_total is not None:
+        expected_total = _check_expected_total(expected_total)
     fingerprint = _fingerprint(delivery, expected_total)
     # A transaction of its own: it locks the cart, and the order locks the account before that.
     claim_guest_cart(viewer=viewer)
@@ -137,8 +140,11 @@ def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order
 
     Raises:
         NotFound: there is no such order.
+        Invalid: there is no such status.
         WrongOrderStatus: that status does not follow the one that the order has.
     """
+    if status not in Order.Status.values:
+        raise Invalid("There is no such status of an order.", field="status")
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:
@@ -300,11 +306,20 @@ def _find_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
 def _check_key(key: str) -> None:
     if len(key) > MAX_KEY_LENGTH:
         raise TooLong(f"A key has at most {MAX_KEY_LENGTH} characters.", field="idempotency_key")
-    if not key.strip() or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in key):
-        raise Invalid("A key is a text without control characters.", field="idempotency_key")
+    # What a header can carry, so that both APIs know the same keys.
+    if not (key.strip() and key.isascii() and key.isprintable()):
+        raise Invalid("A key is made of printable ASCII characters.", field="idempotency_key")
+
+
+def _check_expected_total(total: Decimal) -> Decimal:
+    if not 0 <= total < BEYOND_ANY_TOTAL:
+        raise OutOfRange("No order costs as much as that.", field="expected_total")
+    if total != round(total, 2):
+        raise OutOfRange("A total has at most two decimals.", field="expected_total")
+    return round(total, 2)
 
 
 def _fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
-    asked = [asdict(delivery), None if expected_total is None else f"{expected_total:.2f}"]
+    asked = [asdict(delivery), None if expected_total is None else str(expected_total)]
     # With a key: an address could be guessed from a plain hash of it.
     return salted_hmac("backend.orders", json.dumps(asked, sort_keys=True), algorithm="sha256").hexdigest()

@@ -1,0 +1,104 @@
+"""Orders in the admin, in a browser: staff move one on, and are told why they cannot."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from backend.accounts.models import User
+from backend.catalog.models import Product
+from backend.notifications.models import OutgoingEmail
+from backend.orders.models import Order
+from tests.browser.conftest import OpenPage
+from tests.browser.test_admin import PASSWORD, log_in
+from tests.catalog.factories import make_product
+from tests.orders.factories import EVERYTHING, make_order
+from tests.people import make_user
+
+
+@pytest.fixture
+def orders(transactional_db: None) -> list[Order]:
+    User.objects.create_superuser(email="boss@shop.example", password=PASSWORD)
+    vera = make_user("vera@example.com", language="ru")
+    tea = make_product(name="Сенча, первый сбор", sku="TEA-1", price=Decimal("1250.00"), stock=10)
+    mug = make_product(name="Enamel mug “Camp”", sku="MUG-7", price=Decimal("450.00"), stock=10)
+    return [make_order(vera, (tea, 2), (mug, 1), delivery=EVERYTHING), make_order(make_user(), (mug, 3))]
+
+
+def open_order(page: Page, order: Order) -> None:
+    log_in(page)
+    page.goto("/admin/orders/order/")
+    page.get_by_role("link", name=order.number).click()
+    expect(page.locator("#lines tbody tr")).to_have_count(2)
+
+
+def test_move_an_order_on(
+    open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
+) -> None:
+    order = orders[0]
+    with open_page("/admin/") as page:
+        open_order(page, order)
+        expect(page.locator("#lines tfoot")).to_contain_text("2950.00 RUB")
+        screenshot(page, "admin-order")
+        page.get_by_role("button", name="Mark as paid").click()
+        expect(page.locator(".messagelist")).to_have_text(
+            "The order is paid now. The customer is told by mail."
+        )
+        rows = page.locator("#history tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.last).to_contain_text("boss@shop.example")
+        expect(page.get_by_role("button", name="Mark as paid")).to_have_count(0)
+        page.get_by_text("Cancel…").click()
+        screenshot(page, "admin-order-cancel")
+        page.get_by_role("button", name="Cancel the order").click()
+        expect(page.locator(".messagelist")).to_contain_text("The order is cancelled now.")
+        expect(page.get_by_text("Cancel…")).to_have_count(0)
+        screenshot(page, "admin-order-cancelled")
+    assert Product.objects.get(sku="TEA-1").stock == 10
+    mails = OutgoingEmail.objects.filter(task="orders.send_status", recipient="vera@example.com")
+    assert list(mails.order_by("pk").values_list("context__status", flat=True)) == ["paid", "cancelled"]
+
+
+def test_be_told_why_an_order_cannot_be_moved_on(
+    open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
+) -> None:
+    order = orders[0]
+    with open_page("/admin/") as page:
+        open_order(page, order)
+        # A colleague cancels it in another tab.
+        other = page.context.new_page()
+        other.goto(page.url)
+        other.get_by_text("Cancel…").click()
+        other.get_by_role("button", name="Cancel the order").click()
+        expect(other.locator(".messagelist")).to_contain_text("cancelled now")
+        page.get_by_role("button", name="Mark as paid").click()
+        expect(page.locator(".messagelist .error")).to_have_text(
+            "An order that is cancelled cannot become paid."
+        )
+        screenshot(page, "admin-order-refused")
+    assert Order.objects.get(pk=order.pk).status == "cancelled"
+
+
+def test_move_several_orders_on(
+    open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
+) -> None:
+    with open_page("/admin/") as page:
+        log_in(page)
+        page.goto("/admin/orders/order/")
+        for action, messages in (
+            ("Mark as paid", ["2 of the chosen orders paid now."]),
+            (
+                "Mark as paid",
+                [f"{order.number}: An order that is paid cannot become paid." for order in orders],
+            ),
+        ):
+            page.locator("#action-toggle").check()
+            page.get_by_label("Action:").select_option(label=action)
+            page.get_by_role("button", name="Go").click()
+            expect(page.locator(".messagelist li")).to_have_text(messages)
+            screenshot(page, f"admin-orders-{len(messages)}")
+        page.locator("#changelist-search input[type=text]").fill("tea-1")
+        page.get_by_role("button", name="Search").click()
+        expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    assert set(Order.objects.values_list("status", flat=True)) == {"paid"}

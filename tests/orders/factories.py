@@ -1,0 +1,28 @@
+"""Orders for tests, placed as shoppers place them."""
+
+from backend.accounts.models import User
+from backend.carts.services import WantedLine, add_lines
+from backend.catalog.models import Product
+from backend.orders.delivery import Address, Contact, Delivery
+from backend.orders.models import Order
+from backend.orders.services import create_order
+from tests.catalog.factories import make_product
+from tests.people import make_user, viewer_of
+
+EVERYTHING = Delivery(
+    contact=Contact(name="Vera Inber", phone="+7 921 555-01-02"),
+    address=Address(
+        line1="Nevsky 1", line2="flat <2>", city="St Petersburg", postal_code="191186", country="RU"
+    ),
+    comment="Ring twice.\nThe <bell> is broken.",
+)
+
+
+def make_order(
+    user: User | None = None, *products: tuple[Product, int], delivery: Delivery | None = None
+) -> Order:
+    """Order so many of some products, one of a new one when none is named."""
+    viewer = viewer_of(user or make_user())
+    lines = [WantedLine(product.pk, quantity) for product, quantity in products or [(make_product(), 1)]]
+    add_lines(viewer=viewer, lines=lines)
+    return create_order(viewer=viewer, delivery=delivery)
