@@ -145,6 +145,10 @@ class ProductDuringAddTest(ShopCase):
 
 
 class AccountTest(ShopCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = make_user(password="correct horse")
+
     def delete(self) -> None:
         """Leave the shop oneself."""
         viewer = Viewer(user_id=self.user.pk, session_id=uuid4())

@@ -1,0 +1,220 @@
+"""Web processes and a worker are killed while orders are placed: nothing is lost, doubled or half done."""
+
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import nullcontext
+from http.client import HTTPException
+from typing import Any
+from unittest import mock
+
+import orjson
+from django.db import connection
+from django.test import TransactionTestCase
+from django.utils import timezone
+
+from backend.accounts.models import User
+from backend.carts.models import Cart, CartLine
+from backend.carts.services import WantedLine, add_lines
+from backend.catalog.models import Product
+from backend.notifications.models import OutgoingEmail
+from backend.notifications.services import publish_due_emails
+from backend.orders import services as orders
+from backend.orders.models import Order, OrderLine
+from tests.catalog.factories import make_product
+from tests.concurrency.crowds import run_together
+from tests.concurrency.locks import without_row_locks
+from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
+from tests.people import access_token_of, make_user, viewer_of
+from tests.web import Web
+from tests.worker import PATIENCE, MailServer, Worker, wait_until
+
+SHOPPERS = 8
+ORDERS_OF_EACH = 25
+STOCK = 100_000
+
+
+class Shopper:
+    """A client that orders what is in the cart, and again with the same key until it is answered.
+
+    Attributes:
+        orders: the number and the quantities that were answered, by idempotency key.
+        answered, unanswered: how often an answer came, and how often not.
+    """
+
+    def __init__(self, web: Web, user: User, products: list[Product]) -> None:
+        self.user = user
+        self.orders: dict[str, tuple[str, dict[int, int]]] = {}
+        self.answered = self.unanswered = 0
+        self._web = web
+        self._products = products
+        self._login = {"Authorization": f"Bearer {access_token_of(user)}"}
+
+    def shop(self, rng: random.Random) -> None:
+        """Order two products once."""
+        wanted = {product.pk: rng.randint(1, 5) for product in rng.sample(self._products, 2)}
+        lines = [WantedLine(product_id, quantity) for product_id, quantity in wanted.items()]
+        cart = add_lines(viewer=viewer_of(self.user), lines=lines)
+        # Nothing is left of the order before.
+        assert {line.product_id: line.quantity for line in cart.lines} == wanted
+        key = f"order {len(self.orders)}"
+        order = self._order(key, str(cart.total))
+        self.orders[key] = (order["number"], wanted)
+
+    def _order(self, key: str, total: str) -> Any:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                status, answer = self._web.ask(
+                    "POST", "/order", {"expected_total": total}, Idempotency_Key=key, **self._login
+                )
+            except (OSError, HTTPException, orjson.JSONDecodeError):
+                assert time.monotonic() < deadline, self._web.output()[-2000:]
+                self.unanswered += 1
+                time.sleep(0.02)
+            else:
+                assert status == 201, answer
+                self.answered += 1
+                return answer
+
+
+class KilledTest(TransactionTestCase):
+    def setUp(self) -> None:
+        self.mail_server = MailServer()
+        self.mail_server.start()
+        self.addCleanup(self.mail_server.stop)
+        self.worker = Worker(self.mail_server, LOG_LEVEL="INFO")
+        self.web = Web("--threads", "4", "--preload", WEB_WORKERS="2")
+        for process in (self.worker, self.web):
+            self.addCleanup(process.stop)
+            process.start()
+
+    def test_every_order_is_whole_and_there_once(self) -> None:
+        products = [make_product(stock=STOCK) for _ in range(5)]
+        shoppers = [Shopper(self.web, make_user(language="en"), products) for _ in range(SHOPPERS)]
+        done = threading.Event()
+        self.killed = 0
+        killer = threading.Thread(target=self.kill_now_and_then, args=[shoppers, done])
+        killer.start()
+        try:
+            run_together([shopper.shop for shopper in shoppers], times=ORDERS_OF_EACH, seed=1)
+        finally:
+            done.set()
+            killer.join()
+
+        assert self.killed > 5
+        assert sum(shopper.unanswered for shopper in shoppers) > 0
+        self.assert_orders_are_as_answered(shoppers)
+        self.assert_stock_is_right(products)
+        self.assert_mailed_once()
+
+    def kill_now_and_then(self, shoppers: list[Shopper], done: threading.Event) -> None:
+        """Kill web processes at random moments, and the worker once, as long as there is some progress."""
+        rng = random.Random(1)
+        next_kill = 0
+        try:
+            while not done.wait(rng.uniform(0, 0.03)):
+                if sum(shopper.answered for shopper in shoppers) < next_kill:
+                    continue
+                next_kill = sum(shopper.answered for shopper in shoppers) + rng.randint(4, 12)
+                workers = self.web.workers()
+                if not workers:
+                    continue
+                self.web.kill(rng.choice(workers))
+                self.killed += 1
+                if self.killed == 3:
+                    self.worker.kill()
+                    self.worker.start()
+        finally:
+            connection.close()
+
+    def assert_orders_are_as_answered(self, shoppers: list[Shopper]) -> None:
+        assert_orders_are_whole()
+        # Every cart was ordered and emptied.
+        assert not CartLine.objects.exists()
+        assert Order.objects.count() == SHOPPERS * ORDERS_OF_EACH
+        lines: dict[str, dict[int, int]] = {}
+        for number, product_id, quantity in OrderLine.objects.values_list(
+            "order__number", "product_id", "quantity"
+        ):
+            lines.setdefault(number, {})[product_id] = quantity
+        for shopper in shoppers:
+            placed = dict(shopper.user.orders.values_list("idempotency_key", "number"))
+            assert placed == {key: number for key, (number, _) in shopper.orders.items()}
+            assert [lines[number] for number, _ in shopper.orders.values()] == [
+                wanted for _, wanted in shopper.orders.values()
+            ]
+
+    def assert_stock_is_right(self, products: list[Product]) -> None:
+        for product in products:
+            product.refresh_from_db()
+            assert product.stock + sold(product) == STOCK
+
+    def assert_mailed_once(self) -> None:
+        """Every order has one mail, sent as often as was recorded: once, whoever was killed on the way."""
+        # Beat's job: what a killed process had no time to hand over is due in a minute, which is now.
+        OutgoingEmail.objects.filter(status="queued").update(due_at=timezone.now())
+        publish_due_emails()
+        wait_until(lambda: not OutgoingEmail.objects.exclude(status="sent").exists(), "The last mail")
+        recorded = OutgoingEmail.objects.values_list("context__order_id", flat=True)
+        assert sorted(recorded) == sorted(Order.objects.values_list("pk", flat=True))
+        numbers = dict(Order.objects.values_list("number", "user__email"))
+        received = Counter(
+            (number, str(mail["To"]))
+            for mail in self.mail_server.mails
+            for number in numbers
+            if number in mail["Subject"]
+        )
+        assert set(received) == set(numbers.items())
+        # A worker that was killed between the server's answer and its own commit sends once more.
+        assert sum(received.values()) - len(numbers) <= 1
+
+
+class Death(BaseException):
+    """What a process is killed with here, at a chosen moment."""
+
+
+class DiesAtEveryStatementTest(ShopCase):
+    def die_before(self, number: int) -> bool:
+        """Order, and die before the statement with this number; tell whether it came to that."""
+        statements = 0
+
+        def count(execute: Any, *arguments: Any) -> Any:
+            nonlocal statements
+            statements += 1
+            if statements == number:
+                raise Death
+            return execute(*arguments)
+
+        try:
+            with connection.execute_wrapper(count):
+                self.order()
+        except Death:
+            return True
+        return False
+
+    def written(self) -> tuple[Any, ...]:
+        counts = [model.objects.count() for model in (Order, OrderLine, OutgoingEmail)]
+        return self.stock(), self.in_cart(), *counts
+
+    def test_all_of_the_order_or_nothing(self) -> None:
+        self.add(self.a, self.b)
+        before = self.written()
+        number = 1
+        while self.die_before(number):
+            assert self.written() == before, f"half an order, dead before statement {number}"
+            number += 1
+        assert number > 8
+        assert self.written() == ({"A": 9, "B": 9, "C": 10}, {}, 1, 2, 1)
+
+    def test_without_the_transaction_half_of_it(self) -> None:
+        self.add(self.a, self.b)
+        before = self.written()
+        number = 1
+        with mock.patch.object(orders, "atomic_or_conflict", nullcontext), without_row_locks(Cart, CartLine):
+            while self.written() == before:
+                assert self.die_before(number)
+                number += 1
+        # The stock is taken; there is no order, and the cart is full.
+        assert self.written() == ({"A": 9, "B": 9, "C": 10}, {"A": 1, "B": 1}, 0, 0, 0)

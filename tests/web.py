@@ -1,0 +1,98 @@
+"""The web processes as they are deployed, on the database and the Valkey of the running test."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+import psutil
+from django.conf import settings
+
+from backend.embedded import processes
+from tests.ports import free_port
+from tests.worker import PATIENCE, wait_until
+
+
+class Web:
+    """Gunicorn with its workers.
+
+    Args:
+        options: of gunicorn, beside those of `backend.config.gunicorn`.
+        environment: variables that differ from the test's own.
+    """
+
+    def __init__(self, *options: str, **environment: str) -> None:
+        self.port = free_port()
+        self._options = options
+        self._environment = environment
+        self._directory = TemporaryDirectory()
+        self._log = Path(self._directory.name) / "web.log"
+        self._master: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:backend.config.gunicorn"]
+        environment = {"DB_NAME": settings.DATABASES["default"]["NAME"], "PORT": str(self.port)}
+        with self._log.open("ab") as log:
+            self._master = subprocess.Popen(
+                [*command, *self._options],
+                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self._answers, "The start of the web processes")
+
+    def stop(self) -> None:
+        """Let it finish what it does."""
+        if self._master:
+            processes.stop([self._master], signal.SIGTERM)
+            self._master = None
+
+    def workers(self) -> Sequence[int]:
+        """Return the process numbers of the workers that are alive."""
+        assert self._master
+        children = psutil.Process(self._master.pid).children()
+        return [child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+    def kill(self, worker: int) -> None:
+        """End a worker at once, whatever it does; the master starts another one."""
+        os.kill(worker, signal.SIGKILL)
+
+    def output(self) -> str:
+        """Return all it has said."""
+        return self._log.read_text(errors="replace")
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Send a request with a JSON body and return the status and the answer's JSON.
+
+        Args:
+            headers: with underscores for hyphens.
+
+        Raises:
+            OSError, HTTPException: the worker has died before it answered.
+        """
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            content = orjson.dumps(body) if body is not None else None
+            connection.request(method, path, content, {"Content-Type": "application/json"} | names)
+            with connection.getresponse() as response:
+                return response.status, orjson.loads(response.read())
+        finally:
+            connection.close()
+
+    def _answers(self) -> bool:
+        assert self._master
+        assert self._master.poll() is None, self.output()
+        try:
+            return self.ask("GET", "/health/live")[0] == 200
+        except (OSError, orjson.JSONDecodeError):
+            return False
