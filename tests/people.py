@@ -2,18 +2,19 @@
 
 from itertools import count
 
-from backend.accounts.models import User
-from backend.accounts.services.sessions import _open_session
+from django.conf import settings
+from django.utils import timezone
+
+from backend.accounts.models import Session, User
+from backend.accounts.tokens import make_access_token, make_refresh_token
 from backend.core.viewer import Viewer
 
 _numbers = count(1)
 
 
-def make_user(email: str = "", **fields: object) -> User:
-    """Save an account that has confirmed its address."""
-    return User.objects.create_user(
-        email or f"shopper{next(_numbers)}@example.com", "correct horse", **fields
-    )
+def make_user(email: str = "", password: str | None = None, **fields: object) -> User:
+    """Save an account that has confirmed its address; a password takes its time to be hashed."""
+    return User.objects.create_user(email or f"shopper{next(_numbers)}@example.com", password, **fields)
 
 
 def viewer_of(user: User, cart_token: str | None = None) -> Viewer:
@@ -23,4 +24,7 @@ def viewer_of(user: User, cart_token: str | None = None) -> Viewer:
 
 def access_token_of(user: User) -> str:
     """Log a person in and return what a client sends as Bearer."""
-    return _open_session(user).access_token
+    session = Session(user=user, expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
+    _, session.refresh_digest = make_refresh_token(session.pk)
+    session.save(force_insert=True)
+    return make_access_token(user_id=user.pk, session_id=session.pk)

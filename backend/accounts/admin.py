@@ -3,32 +3,20 @@ from typing import Any
 import gqlauth.admin
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from gqlauth.models import UserStatus
 
-from backend.accounts.models import Session, User
+from backend.accounts.models import User
 
 # Its tokens are not used, and a status that is changed there goes past everything that is checked here.
 for model in gqlauth.admin.app.get_models():
     admin.site.unregister(model)
 
 
-class PasswordForm(AdminPasswordChangeForm):
-    """Ends the person's sessions with the old password: whoever has stolen it is out."""
-
-    def save(self, commit: bool = True) -> User:
-        with transaction.atomic():
-            user: User = super().save(commit)
-            if commit:
-                Session.objects.filter(user=user).delete()
-        return user
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    change_password_form = PasswordForm
     ordering = ["email"]
     list_display = ["email", "name", "language", "confirmed", "is_staff", "is_active", "date_joined"]
     list_filter = ["is_staff", "is_active", "status__verified"]
@@ -52,3 +40,13 @@ class UserAdmin(DjangoUserAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             UserStatus.objects.update_or_create(user=obj, defaults={"verified": True})
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        self.delete_queryset(request, User.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[User]") -> None:
+        with transaction.atomic():
+            # Before their carts and orders, as everybody locks them who orders.
+            chosen = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+            list(chosen.select_for_update().order_by("pk").values_list("pk"))
+            super().delete_queryset(request, queryset)

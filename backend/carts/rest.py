@@ -8,6 +8,7 @@ from ninja import Body, Query, Router, Schema
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from backend.carts import selectors, services
+from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
 from backend.core.identifiers import parse_id
@@ -40,11 +41,18 @@ CART_TOKEN = {
 
 def _id(value: Any) -> int:
     """Read an identifier; what cannot be one is the identifier of nothing."""
+    value = _whole(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("an identifier")
     return parse_id(value)
 
 
+def _whole(value: Any) -> Any:
+    """Take 2.0 for 2: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Quantity = Annotated[StrictInt, BeforeValidator(_whole)]
 ProductId = Annotated[int, BeforeValidator(_id), WithJsonSchema({"type": "integer"})]
 
 
@@ -85,12 +93,14 @@ class _Body(Schema):
 
 class AddedLine(_Body):
     product_id: ProductId
-    quantity: StrictInt = 1
+    quantity: Quantity = Field(1, description=f"1 to {MAX_QUANTITY}.")
 
 
 class ChangedLine(_Body):
     product_id: ProductId
-    quantity: StrictInt = Field(description="How many there shall be; 0 takes the product out.")
+    quantity: Quantity = Field(
+        description=f"How many there shall be, up to {MAX_QUANTITY}; 0 takes the product out."
+    )
 
 
 class RemovedLine(_Body):
@@ -133,10 +143,12 @@ def remove_line(
     request: HttpRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
 ) -> Any:
     """Take a product out, or everything when none is named, in the query or in the body."""
-    for name in request.GET:
+    for name, values in request.GET.lists():
         if name not in RemovedLine.model_fields:
             # A misspelt name would empty the cart.
             raise Invalid(f"There is no parameter {name[:100]!r}.", field=name[:100])
+        if len(values) > 1:
+            raise Invalid("Name one product, or none to remove everything.", field=name)
     named = {given.product_id for given in (query, payload) if given and given.product_id is not None}
     if len(named) > 1:
         raise Invalid("The query and the body name different products.", field="product_id")

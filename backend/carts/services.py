@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
@@ -18,13 +16,13 @@ from backend.carts.selectors import (
 )
 from backend.carts.tokens import digest_token, make_token
 from backend.catalog.models import Product
+from backend.core.batches import delete_in_batches
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 
 KEEP_OF_ACCOUNTS = timedelta(days=90)
 KEEP_OF_GUESTS = timedelta(days=30)
-REMOVED_AT_ONCE = 1000
 
 
 class OutOfStock(ShopError):
@@ -175,13 +173,17 @@ def remove_old_carts() -> int:
     now = timezone.now()
     accounts = Cart.objects.filter(user__isnull=False, touched_at__lt=now - KEEP_OF_ACCOUNTS)
     guests = Cart.objects.filter(user__isnull=True, touched_at__lt=now - KEEP_OF_GUESTS)
-    return _remove(accounts) + _remove(guests)
+    return delete_in_batches(accounts) + delete_in_batches(guests)
 
 
 def lock_account_cart(user_id: int) -> Cart | None:
-    """Return an account's cart, kept from everybody else until commit, with its user; None without one."""
-    carts = Cart.objects.select_for_update(of=["self"]).select_related("user")
-    return carts.filter(user_id=user_id).first()
+    """Return an account's cart with its user, kept from everybody else until commit; None without one.
+
+    The account is locked before its cart, as its deletion does.
+    """
+    carts = Cart.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+    # Only an inner join can be locked.
+    return carts.filter(user_id=user_id, user__is_active=True).first()
 
 
 def _lock_cart(viewer: Viewer) -> Cart | None:
@@ -249,19 +251,6 @@ def _save(cart: Cart | None, lines: Iterable[CartLine]) -> None:
         unique_fields=["cart", "product"],
         update_fields=["quantity", "price_seen"],
     )
-
-
-def _remove(carts: "QuerySet[Cart]") -> int:
-    removed = 0
-    while True:
-        with transaction.atomic():
-            batch = list(
-                carts.select_for_update(skip_locked=True).values_list("pk", flat=True)[:REMOVED_AT_ONCE]
-            )
-            Cart.objects.filter(pk__in=batch).delete()
-        removed += len(batch)
-        if len(batch) < REMOVED_AT_ONCE:
-            return removed
 
 
 def _check_lines(lines: Sequence[WantedLine], *, least: int) -> None:

@@ -6,6 +6,11 @@ import secrets
 
 from backend.core.errors import Invalid
 
+
+class CartTokenInvalid(Invalid):
+    """What was sent as a guest's token cannot be one."""
+
+
 # 256 bits in the URL-safe alphabet of base 64.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -21,8 +26,8 @@ def digest_token(token: str) -> str:
     A plain hash is enough: there is nothing to try out in 256 random bits.
 
     Raises:
-        Invalid: no token looks like this.
+        CartTokenInvalid: no token looks like this.
     """
     if not _TOKEN.fullmatch(token):
-        raise Invalid("This is not a token of a cart of this shop.", field="X-Cart-Token")
+        raise CartTokenInvalid("This is not a token of a cart of this shop.", field="X-Cart-Token")
     return hashlib.sha256(token.encode()).hexdigest()

@@ -7,6 +7,7 @@ import strawberry
 import strawberry_django
 from strawberry import auto
 
+from backend.carts.tokens import CartTokenInvalid
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
 from backend.core.graphql import Column, Edge, Info, PageInfo, UserError, edges_of, user_errors
@@ -162,7 +163,9 @@ class OrdersMutation:
                 expected_total=input.expected_total,
             )
         except ShopError as error:
-            return OrderPayload(order=None, errors=user_errors(error, "input"))
+            # The cart's token comes in a header, not in the input.
+            within = () if isinstance(error, CartTokenInvalid) else ("input",)
+            return OrderPayload(order=None, errors=user_errors(error, *within))
         return OrderPayload(order=cast(Order, order), errors=[])
 
     @strawberry.mutation(description="Cancel an order that is not shipped yet; its stock is given back.")

@@ -1,10 +1,9 @@
 """Placing, moving on and cancelling orders.
 
-Rows are locked in one order everywhere: the order or the cart, then products by primary key.
+Rows are locked in one order everywhere: the account, the order or the cart, then products by primary key.
 """
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -20,7 +19,7 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import stock_left
 from backend.carts.services import OutOfStock, claim_guest_cart, lock_account_cart
 from backend.catalog.models import Product
-from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
+from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import queue_email
@@ -29,6 +28,7 @@ from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine,
 from backend.orders.selectors import read_order
 
 MAX_KEY_LENGTH = 255
+BEYOND_ANY_TOTAL = Decimal(10**16)
 POPULAR_WITHIN = timedelta(days=30)
 COUNTED_AT_ONCE = 500
 
@@ -86,6 +86,7 @@ def create_order(
         CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered as it is.
         IdempotencyKeyReused: the key is of another order.
         Invalid, TooLong: the delivery or the key is not fit.
+        OutOfRange: no total of an order looks like the expected one.
         Conflict: the account or a product was deleted at this moment.
     """
     if viewer.user_id is None:
@@ -94,9 +95,12 @@ def create_order(
     columns = check_delivery(delivery)
     if idempotency_key is not None:
         _check_key(idempotency_key)
+    if expected_total is not None:
+        expected_total = _check_expected_total(expected_total)
     fingerprint = _fingerprint(delivery, expected_total)
+    # A transaction of its own: it locks the cart, and the order locks the account before that.
+    claim_guest_cart(viewer=viewer)
     with atomic_or_conflict():
-        claim_guest_cart(viewer=viewer)
         cart = lock_account_cart(viewer.user_id)
         # Asked after the lock: of two at once with one key, the second finds the first one's order.
         order_id = _find_by_key(viewer.user_id, idempotency_key, fingerprint)
@@ -116,8 +120,10 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
     if viewer.user_id is None:
         raise Unauthenticated("Log in first.")
     with transaction.atomic():
-        orders = Order.objects.select_for_update().filter(user_id=viewer.user_id)
-        order = orders.filter(number=number).first() if "\0" not in number else None
+        # The account first, as its deletion does: the history refers to it.
+        orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+        own = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
+        order = own.first() if "\0" not in number else None
         if order is None:
             raise NotFound("You have no such order.", field="number")
         _move_on(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
@@ -221,12 +227,12 @@ def _place(
 
 
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
-    """Return the cart's lines with their products as they are now, both kept from others until commit.
+    """Return a locked cart's lines with their products as they are now, kept from others until commit.
 
     Products by primary key, so that two orders of the same products wait for each other and never in
-    a circle.
+    a circle. The lines are not locked: staff who delete products lock these before their lines.
     """
-    lines = CartLine.objects.select_for_update(of=["self", "product"], no_key=True)
+    lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
     return list(
         lines.filter(cart=cart)
         .select_related("product")
@@ -300,11 +306,20 @@ def _find_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
 def _check_key(key: str) -> None:
     if len(key) > MAX_KEY_LENGTH:
         raise TooLong(f"A key has at most {MAX_KEY_LENGTH} characters.", field="idempotency_key")
-    if not key.strip() or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in key):
-        raise Invalid("A key is a text without control characters.", field="idempotency_key")
+    # What a header can carry, so that both APIs know the same keys.
+    if not (key.strip() and key.isascii() and key.isprintable()):
+        raise Invalid("A key is made of printable ASCII characters.", field="idempotency_key")
+
+
+def _check_expected_total(total: Decimal) -> Decimal:
+    if not 0 <= total < BEYOND_ANY_TOTAL:
+        raise OutOfRange("No order costs as much as that.", field="expected_total")
+    if total != round(total, 2):
+        raise OutOfRange("A total has at most two decimals.", field="expected_total")
+    return round(total, 2)
 
 
 def _fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
-    asked = [asdict(delivery), None if expected_total is None else f"{expected_total:.2f}"]
+    asked = [asdict(delivery), None if expected_total is None else str(expected_total)]
     # With a key: an address could be guessed from a plain hash of it.
     return salted_hmac("backend.orders", json.dumps(asked, sort_keys=True), algorithm="sha256").hexdigest()

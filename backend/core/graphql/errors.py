@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 strawberry.enum(ErrorCode, description="Why a request was refused.")
 
+# What graphql-core says of a number that is well-formed and too large.
+_BEYOND_INT = "Int cannot represent non 32-bit signed integer value"
 _INVALID_VARIABLE = re.compile(
     r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?:"
     r"(?: Expected value of type '\w+' (?:not )?to include \w+ field '(\w+)')?"
@@ -101,6 +103,8 @@ def _code_of(error: GraphQLError) -> ErrorCode:
         return (
             ErrorCode.TOO_COMPLEX if "Document contains more than" in error.message else ErrorCode.MALFORMED
         )
+    if _BEYOND_INT in error.message:
+        return ErrorCode.OUT_OF_RANGE
     return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))
 
 

@@ -56,4 +56,7 @@ def _describe_by_docstrings(schema: strawberry.Schema) -> None:
         definition = graphql_type.extensions.get("strawberry-definition")
         origin = getattr(definition, "origin", None)
         if graphql_type.description is None and origin and origin.__module__.startswith("backend."):
-            graphql_type.description = inspect.getdoc(origin)
+            docstring = inspect.getdoc(origin) or ""
+            # A dataclass without a docstring of its own has its signature for one.
+            if not docstring.startswith(f"{origin.__name__}("):
+                graphql_type.description = docstring or None

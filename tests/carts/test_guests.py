@@ -1,0 +1,193 @@
+"""Guests' carts: a token told once, and what becomes of the cart when its guest logs in."""
+
+import hashlib
+from typing import Any
+
+from django.db import connection
+from django.test import TestCase
+
+from backend.carts.models import Cart, CartLine
+from backend.orders.models import Order
+from tests.carts.factories import fill_cart, make_products
+from tests.people import make_user
+from tests.shopping import GraphQLShopper, RestShopper, Shopper, both
+
+
+class Tokens(TestCase):
+    def test_a_token_is_told_once_and_kept_as_a_digest(self) -> None:
+        first, second = make_products(2)
+        for guest in both():
+            with self.subTest(guest.api):
+                self.assertIsNone(guest.cart().data["token"])
+                token = guest.add(first.pk).data["token"]
+                self.assertRegex(token, r"^[A-Za-z0-9_-]{43}$")
+                for answer in (
+                    guest.add(second.pk),
+                    guest.cart(),
+                    guest.set(first.pk, 4),
+                    guest.remove(second.pk),
+                ):
+                    self.assertIsNone(answer.data["token"])
+                self.assertEqual(guest.cart().data["total_quantity"], 4)
+                cart = Cart.objects.get(user=None)
+                self.assertEqual(cart.token_digest, hashlib.sha256(token.encode()).hexdigest())
+                self.assertFalse(self.is_anywhere(token))
+                self.assertIsNone(guest.clear().data["token"])
+                cart.delete()
+
+    @staticmethod
+    def is_anywhere(text: str) -> bool:
+        """Say whether any row of any table has this text in it."""
+        with connection.cursor() as cursor:
+            for table in connection.introspection.table_names(cursor):
+                name = connection.ops.quote_name(table)
+                cursor.execute(f"SELECT EXISTS (SELECT FROM {name} t WHERE t::text LIKE %s)", [f"%{text}%"])
+                if cursor.fetchone()[0]:
+                    return True
+        return False
+
+    def test_an_account_gets_no_token(self) -> None:
+        (product,) = make_products(1)
+        for shopper in both(make_user()):
+            self.assertIsNone(shopper.add(product.pk).data["token"])
+
+    def test_without_a_token_every_first_line_makes_a_cart_of_its_own(self) -> None:
+        (product,) = make_products(1)
+        tokens = {shopper.add(product.pk).data["token"] for shopper in [*both(), *both()]}
+        self.assertEqual(len(tokens), 4)
+        self.assertEqual(Cart.objects.count(), 4)
+
+    def test_nothing_is_made_for_a_guest_who_only_looks(self) -> None:
+        for guest in both():
+            guest.cart()
+            guest.clear()
+            guest.remove(1)
+            guest.set(1, 1)
+        self.assertFalse(Cart.objects.exists())
+
+    def test_a_guest_cannot_order(self) -> None:
+        (product,) = make_products(1)
+        for guest in both():
+            with self.subTest(guest.api):
+                guest.add(product.pk)
+                answer = guest.order()
+                self.assertEqual((answer.status, answer.code), (401, "UNAUTHENTICATED"))
+                self.assertEqual(guest.cancel("1-00000000").code, "UNAUTHENTICATED")
+                self.assertEqual(guest.cart().data["total_quantity"], 1)
+        self.assertFalse(Order.objects.exists())
+
+
+class Merging:
+    """What a guest collected, claimed by the account that they log in to."""
+
+    shopper_class: type[Shopper]
+
+    def setUp(self: Any) -> None:
+        self.user = make_user()
+        self.mine, self.common, self.theirs = make_products(3)
+        fill_cart(self.user, {self.mine: 1, self.common: 2})
+        self.guest = self.shopper_class()
+        self.guest.add(self.common.pk, 3)
+        self.guest.add(self.theirs.pk, 4)
+        self.shopper = self.shopper_class(self.user, self.guest.cart_token)
+
+    def quantities(self: Any) -> dict[int, int]:
+        return dict(CartLine.objects.filter(cart__user=self.user).values_list("product_id", "quantity"))
+
+    def assert_merged(self: Any, changes: dict[int, int] | None = None) -> None:
+        merged = {self.mine.pk: 1, self.common.pk: 5, self.theirs.pk: 4}
+        self.assertEqual(self.quantities(), merged | (changes or {}))
+        self.assert_dead()
+
+    def assert_dead(self: Any) -> None:
+        """The token is good for nothing any more, for a guest and for anybody else."""
+        self.assertFalse(Cart.objects.filter(user=None).exists())
+        before = self.quantities()
+        self.assertEqual(self.guest.cart().data["lines"], [])
+        self.assertEqual(self.shopper_class(make_user(), self.guest.cart_token).cart().data["lines"], [])
+        self.shopper.cart()
+        self.assertEqual(self.quantities(), before)
+
+    def test_by_looking(self: Any) -> None:
+        cart = self.shopper.cart().data
+        self.assertEqual(
+            [(line["product"]["id"], line["quantity"]) for line in cart["lines"]],
+            [(self.mine.pk, 1), (self.common.pk, 5), (self.theirs.pk, 4)],
+        )
+        self.assertIsNone(cart["token"])
+        self.assert_merged()
+
+    def test_by_adding(self: Any) -> None:
+        self.assertEqual(self.shopper.add(self.common.pk).data["total_quantity"], 11)
+        self.assert_merged({self.common.pk: 6})
+
+    def test_by_setting(self: Any) -> None:
+        self.assertEqual(self.shopper.set(self.theirs.pk, 9).data["total_quantity"], 15)
+        self.assert_merged({self.theirs.pk: 9})
+
+    def test_by_removing(self: Any) -> None:
+        cart = self.shopper.remove(self.theirs.pk).data
+        self.assertEqual(cart["total_quantity"], 6)
+        self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 5})
+        self.assert_dead()
+
+    def test_by_clearing(self: Any) -> None:
+        self.assertEqual(self.shopper.clear().data["lines"], [])
+        self.assertEqual(self.quantities(), {})
+        self.assert_dead()
+
+    def test_by_ordering(self: Any) -> None:
+        order = self.shopper.order().data
+        self.assertEqual([line["quantity"] for line in order["lines"]], [1, 5, 4])
+        self.assertEqual(self.quantities(), {})
+        self.assert_dead()
+
+    def test_a_refused_change_merges_nothing(self: Any) -> None:
+        self.assertEqual(self.shopper.add(0).code, "NOT_FOUND")
+        self.assertEqual(self.shopper.order({"expected_total": "1.00"}).code, "TOTAL_CHANGED")
+        self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 2})
+        self.assertEqual(self.guest.cart().data["total_quantity"], 7)
+
+    def test_quantities_are_capped(self: Any) -> None:
+        self.guest.set(self.common.pk, 997)
+        self.guest.set(self.theirs.pk, 999)
+        self.shopper.cart()
+        self.assertEqual(self.quantities()[self.common.pk], 999)
+        self.guest = self.shopper_class()
+        self.guest.add(self.common.pk, 1)
+        self.guest.add(self.theirs.pk, 999)
+        self.shopper.cart_token = self.guest.cart_token
+        self.shopper.cart()
+        self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 999, self.theirs.pk: 999})
+
+    def test_every_line_is_kept_beyond_200(self: Any) -> None:
+        fill_cart(self.user, dict.fromkeys(make_products(198), 1))
+        cart = self.shopper.cart().data
+        self.assertEqual(len(cart["lines"]), 201)
+        (one_more,) = make_products(1)
+        self.assertEqual(self.shopper.add(one_more.pk).code, "TOO_LONG")
+        self.assertEqual(self.shopper.add(self.mine.pk).data["total_quantity"], 209)
+        self.assertEqual(len(self.shopper.order().data["lines"]), 201)
+
+    def test_into_an_account_without_a_cart(self: Any) -> None:
+        newcomer = make_user()
+        cart = self.shopper_class(newcomer, self.guest.cart_token).cart().data
+        self.assertEqual([line["quantity"] for line in cart["lines"]], [3, 4])
+        self.assertFalse(Cart.objects.filter(user=None).exists())
+
+    def test_a_change_of_price_since_the_guest_added_is_still_told(self: Any) -> None:
+        self.theirs.price = "99.00"
+        self.theirs.save()
+        warnings = self.shopper.cart().data["warnings"]
+        self.assertEqual(
+            [(warning["code"], warning["product_id"]) for warning in warnings],
+            [("PRICE_CHANGED", self.theirs.pk)],
+        )
+
+
+class MergingThroughGraphQL(Merging, TestCase):
+    shopper_class = GraphQLShopper
+
+
+class MergingThroughRest(Merging, TestCase):
+    shopper_class = RestShopper

@@ -1,0 +1,96 @@
+"""Taking guards away, to see that it is them who help."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from django.db import connection
+from django.db.models import Model, QuerySet
+
+from tests.concurrency.actors import execute
+
+
+@contextmanager
+def without_row_locks(*unlocked: type[Model]) -> Iterator[None]:
+    """Let `select_for_update` lock nothing where rows of these models are read."""
+    original = QuerySet.select_for_update
+
+    def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
+        return rows.all() if rows.model in unlocked else original(rows, *arguments, **options)
+
+    with mock.patch.object(QuerySet, "select_for_update", select):
+        yield
+
+
+@contextmanager
+def without_joined_locks() -> Iterator[None]:
+    """Let `select_for_update` lock the rows that are read, and nothing that is joined to them."""
+    original = QuerySet.select_for_update
+
+    def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
+        if options.get("of"):
+            options["of"] = ["self"]
+        return original(rows, *arguments, **options)
+
+    with mock.patch.object(QuerySet, "select_for_update", select):
+        yield
+
+
+@contextmanager
+def without_index(name: str) -> Iterator[None]:
+    """Drop a unique index; its table is emptied before it comes back."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef, tablename FROM pg_indexes WHERE indexname = %s", [name])
+        definition, table = cursor.fetchone()
+    execute(f"DROP INDEX {name}")
+    try:
+        yield
+    finally:
+        execute(f"TRUNCATE {table} CASCADE")
+        execute(definition)
+
+
+@contextmanager
+def without_constraints(table: str, *, about: str) -> Iterator[None]:
+    """Drop the constraints whose definition holds a text; the table is emptied before they come back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid = %s::regclass AND pg_get_constraintdef(oid) LIKE %s",
+            [table, f"%{about}%"],
+        )
+        constraints = cursor.fetchall()
+    assert constraints
+    for name, _ in constraints:
+        execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    try:
+        yield
+    finally:
+        execute(f"TRUNCATE {table} CASCADE")
+        for name, definition in constraints:
+            execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+
+
+@contextmanager
+def without_cascade(table: str) -> Iterator[None]:
+    """Let a table's foreign keys refuse the deletion of what they refer to."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid = %s::regclass AND confdeltype = 'c'",
+            [table],
+        )
+        keys = cursor.fetchall()
+    assert keys
+    for name, definition in keys:
+        _replace(table, name, definition.replace("ON DELETE CASCADE", ""))
+    try:
+        yield
+    finally:
+        for name, definition in keys:
+            _replace(table, name, definition)
+
+
+def _replace(table: str, name: str, definition: str) -> None:
+    execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition}")

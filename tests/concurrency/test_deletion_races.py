@@ -1,0 +1,262 @@
+"""A product or an account is deleted while it is bought with: refused clearly, half-written never."""
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+import pytest
+from django.contrib import admin
+from django.db import IntegrityError, OperationalError
+
+from backend.accounts.models import User
+from backend.accounts.services import delete_account
+from backend.carts.models import Cart, CartLine
+from backend.catalog.models import Product
+from backend.core.errors import NotFound, ShopError
+from backend.core.viewer import Viewer
+from backend.orders import services
+from backend.orders.models import Order
+from backend.orders.services import CartEmpty, cancel_order
+from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
+from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, contents
+from tests.people import make_user, viewer_of
+
+
+def delete_products(*products: Product) -> None:
+    """Delete products as staff do from the admin's list."""
+    chosen = Product.objects.filter(pk__in=[product.pk for product in products])
+    admin.site._registry[Product].delete_queryset(None, chosen)
+
+
+def delete_users(*users: User) -> None:
+    """Delete accounts as staff do from the admin's list."""
+    chosen = User.objects.filter(pk__in=[user.pk for user in users])
+    admin.site._registry[User].delete_queryset(None, chosen)
+
+
+class ProductDuringOrderTest(ShopCase):
+    def test_deletion_waits_for_the_order_that_has_the_product(self) -> None:
+        self.add(self.a, self.b)
+        with Actor() as shopper, Actor() as staff:
+            order = shopper.do(self.order)
+            deletion = staff.start(delete_products, self.b, self.a)
+            assert not deletion.done()
+            shopper.commit()
+            deletion.result(PATIENCE)
+            staff.commit()
+        assert contents(order) == {"A": 1, "B": 1}
+        assert not order.lines.filter(product__isnull=False).exists()
+        assert self.stock() == {"C": 10}
+
+    def order_during_deletion(self) -> Any:
+        """Staff have locked the products and wait before they delete the lines of the carts."""
+        with Actor() as other, Actor() as staff, Actor() as shopper:
+            other.do(self.add, self.a, user=self.other)
+            deletion = staff.start(delete_products, self.a, self.b)
+            order = shopper.start(self.order)
+            assert not deletion.done()
+            assert not order.done()
+            other.commit()
+            deletion.result(PATIENCE)
+            staff.commit()
+            try:
+                placed = order.result(PATIENCE)
+            except ShopError as refusal:
+                return refusal
+            shopper.commit()
+        return placed
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = make_user()
+        self.add(self.a, user=self.other)
+
+    def test_order_waits_for_the_deletion(self) -> None:
+        self.add(self.a, self.b)
+        refusal = self.order_during_deletion()
+        assert isinstance(refusal, CartEmpty)
+        assert not Order.objects.exists()
+
+    def test_what_is_left_can_be_ordered(self) -> None:
+        self.add(self.a, self.c)
+        order = self.order_during_deletion()
+        assert contents(order) == {"C": 1}
+        assert_orders_are_whole()
+        assert self.in_cart() == {}
+
+    def test_with_the_lines_locked_before_the_products_they_deadlock(self) -> None:
+        def lock_both(cart: Cart) -> list[CartLine]:
+            lines = CartLine.objects.select_for_update(of=["self", "product"], no_key=True)
+            return list(lines.filter(cart=cart).select_related("product").order_by("product_id"))
+
+        self.add(self.a, self.b)
+        with (
+            mock.patch.object(services, "_lock_lines", lock_both),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.order_during_deletion()
+
+
+class ProductDuringAddTest(ShopCase):
+    def test_added_while_it_is_being_deleted(self) -> None:
+        with Actor() as staff, Actor() as shopper:
+            staff.do(delete_products, self.a)
+            shopper.do(self.add, self.a, self.b)
+            commit = shopper.start_commit()
+            assert not commit.done()
+            staff.commit()
+            # The service itself says `Conflict`: see `CrowdTest`.
+            with pytest.raises(IntegrityError):
+                commit.result(PATIENCE)
+        assert self.in_cart() == {}
+
+    def test_deleted_while_it_is_being_added(self) -> None:
+        self.add(self.a)
+        with Actor() as staff, Actor() as shopper:
+            shopper.do(self.add, self.a, self.b)
+            deletion = staff.start(delete_products, self.a)
+            assert not deletion.done()
+            shopper.commit()
+            deletion.result(PATIENCE)
+            staff.commit()
+        assert self.in_cart() == {"B": 1}
+
+    def delete_both_while_one_is_added(self) -> None:
+        """Staff delete the lines of both products, wait for A's, and cannot see B's, which is new."""
+        self.add(self.a)
+        with Actor() as staff, Actor() as shopper:
+            shopper.do(self.add, self.a, self.b)
+            deletion = staff.start(delete_products, self.a, self.b)
+            assert not deletion.done()
+            shopper.commit()
+            deletion.result(PATIENCE)
+            staff.commit()
+
+    def test_line_that_came_late_is_deleted_with_the_product(self) -> None:
+        self.delete_both_while_one_is_added()
+        assert self.in_cart() == {}
+
+    def test_without_the_cascade_staff_are_refused(self) -> None:
+        with without_cascade("carts_cartline"), pytest.raises(IntegrityError):
+            self.delete_both_while_one_is_added()
+        assert self.in_cart() == {"A": 2, "B": 1}
+
+
+class AccountTest(ShopCase):
+    def delete(self) -> None:
+        """Leave the shop oneself."""
+        viewer = Viewer(user_id=self.user.pk, session_id=uuid4())
+        delete_account(viewer=viewer, password="correct horse")
+
+    def act_then_delete(self, act: Callable[[], object]) -> None:
+        with Actor() as shopper, Actor() as leaver:
+            shopper.do(act)
+            deletion = leaver.start(self.delete)
+            assert not deletion.done()
+            shopper.commit()
+            deletion.result(PATIENCE)
+            leaver.commit()
+        assert not Cart.objects.filter(user=self.user.pk).exists()
+
+    def order_then_delete(self) -> None:
+        self.add(self.a)
+        self.act_then_delete(self.order)
+
+    def cancel_then_delete(self) -> None:
+        self.add(self.a)
+        number = self.order().number
+        self.act_then_delete(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
+
+    def test_deleted_while_it_orders(self) -> None:
+        self.order_then_delete()
+        assert contents(Order.objects.get(user=None)) == {"A": 1}
+        assert self.stock()["A"] == 9
+
+    def test_with_the_cart_alone_locked_they_deadlock(self) -> None:
+        """The order's foreign key wants the account's row when the order is committed."""
+        with without_joined_locks(), pytest.raises(OperationalError, match="deadlock detected"):
+            self.order_then_delete()
+
+    def test_deleted_while_it_cancels(self) -> None:
+        self.cancel_then_delete()
+        assert Order.objects.get(user=None).status == Order.Status.CANCELLED
+        assert self.stock()["A"] == 10
+
+    def test_with_the_order_alone_locked_they_deadlock(self) -> None:
+        with without_joined_locks(), pytest.raises(OperationalError, match="deadlock detected"):
+            self.cancel_then_delete()
+
+    def test_deleted_while_it_adds(self) -> None:
+        self.add(self.a)
+        self.act_then_delete(lambda: self.add(self.a, self.b))
+        assert not CartLine.objects.exists()
+
+    def test_without_the_cascade_the_new_line_keeps_the_account(self) -> None:
+        self.add(self.a)
+        with without_cascade("carts_cartline"), pytest.raises(IntegrityError):
+            self.act_then_delete(lambda: self.add(self.a, self.b))
+        assert self.in_cart() == {"A": 2, "B": 1}
+
+    def delete_then_act(self, act: Callable[[], object]) -> None:
+        with Actor() as leaver, Actor() as shopper:
+            leaver.do(self.delete)
+            acting = shopper.start(act)
+            assert not acting.done()
+            leaver.commit()
+            acting.result(PATIENCE)
+
+    def test_ordered_while_it_is_deleted(self) -> None:
+        self.add(self.a)
+        with pytest.raises(CartEmpty):
+            self.delete_then_act(self.order)
+        assert not Order.objects.exists()
+        assert self.stock()["A"] == 10
+
+    def test_cancelled_while_it_is_deleted(self) -> None:
+        self.add(self.a)
+        number = self.order().number
+        with pytest.raises(NotFound):
+            self.delete_then_act(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
+        assert self.stock()["A"] == 9
+
+    def test_first_add_while_it_is_deleted(self) -> None:
+        with Actor() as leaver, Actor() as shopper:
+            leaver.do(self.delete)
+            shopper.do(self.add, self.a)
+            commit = shopper.start_commit()
+            assert not commit.done()
+            leaver.commit()
+            # The service itself says `Conflict`: see `CrowdTest`.
+            with pytest.raises(IntegrityError):
+                commit.result(PATIENCE)
+        assert not Cart.objects.exists()
+
+
+class AccountDeletedByStaffTest(ShopCase):
+    def order_during_deletion(self) -> None:
+        """Staff wait in the middle: somebody holds the order that is to lose its owner."""
+        self.add(self.a)
+        placed = self.order()
+        self.add(self.b)
+        with Actor() as other, Actor() as staff, Actor() as shopper:
+            other.do(Order.objects.filter(pk=placed.pk).update, status=Order.Status.PAID)
+            deletion = staff.start(delete_users, self.user)
+            order = shopper.start(self.order)
+            assert not deletion.done()
+            assert not order.done()
+            other.commit()
+            deletion.result(PATIENCE)
+            staff.commit()
+            order.result(PATIENCE)
+
+    def test_order_waits_for_the_deletion(self) -> None:
+        with pytest.raises(CartEmpty):
+            self.order_during_deletion()
+        assert Order.objects.get().user is None
+        assert self.stock() == {"A": 9, "B": 10, "C": 10}
+
+    def test_with_the_account_locked_last_they_deadlock(self) -> None:
+        with without_row_locks(User), pytest.raises(OperationalError, match="deadlock detected"):
+            self.order_during_deletion()

@@ -1,0 +1,268 @@
+"""Two orders, cancellations or edits of one product at once: nothing is sold twice or given back twice."""
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import IntegrityError, OperationalError
+
+from backend.carts.models import Cart, CartLine
+from backend.carts.services import OutOfStock
+from backend.catalog.models import Product
+from backend.catalog.services import publish_products
+from backend.orders import services
+from backend.orders.models import Order
+from backend.orders.services import (
+    NoLongerSold,
+    TotalChanged,
+    WrongOrderStatus,
+    cancel_order,
+    change_order_status,
+    create_order,
+)
+from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.locks import without_constraints, without_index, without_row_locks
+from tests.concurrency.shoppers import ShopCase, contents, read_account_cart, sold
+from tests.people import make_user, viewer_of
+
+
+class LastUnitTest(ShopCase):
+    def setUp(self) -> None:
+        super().setUp()
+        Product.objects.filter(pk=self.a.pk).update(stock=1)
+        self.other = make_user()
+        self.add(self.a)
+        self.add(self.a, user=self.other)
+
+    def order_twice(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(self.order)
+            order = second.start(self.order, self.other)
+            assert not order.done()
+            first.commit()
+            order.result(PATIENCE)
+            second.commit()
+
+    def test_second_is_refused_and_keeps_the_cart(self) -> None:
+        with pytest.raises(OutOfStock):
+            self.order_twice()
+        assert (self.stock()["A"], sold(self.a)) == (0, 1)
+        assert (self.in_cart(), self.in_cart(self.other)) == ({}, {"A": 1})
+
+    def test_without_the_lock_only_the_constraint_refuses(self) -> None:
+        with without_row_locks(CartLine), pytest.raises(IntegrityError, match="violates check constraint"):
+            self.order_twice()
+        assert (self.stock()["A"], sold(self.a)) == (0, 1)
+
+    def test_without_both_it_is_sold_twice(self) -> None:
+        with without_constraints("catalog_product", about="stock >= 0"), without_row_locks(CartLine):
+            self.order_twice()
+            assert (self.stock()["A"], sold(self.a)) == (-1, 2)
+
+
+class OppositeOrderTest(ShopCase):
+    """Staff hold B until both others have gone as far as they can."""
+
+    def meet_at_b(self, first_step: Any, second_step: Any) -> None:
+        with Actor() as staff, Actor() as first, Actor() as second:
+            staff.do(Product.objects.filter(pk=self.b.pk).update, price=7)
+            one: Future[Any] = first.start(first_step)
+            two: Future[Any] = second.start(second_step)
+            assert not one.done()
+            assert not two.done()
+            staff.commit()
+            one.result(PATIENCE)
+            first.commit()
+            two.result(PATIENCE)
+            second.commit()
+
+    def order_twice(self) -> None:
+        other = make_user()
+        self.add(self.a, self.b, self.c)
+        self.add(self.c, self.b, self.a, user=other)
+        self.meet_at_b(self.order, lambda: self.order(other))
+
+    def test_two_orders(self) -> None:
+        self.order_twice()
+        assert self.stock() == {"A": 8, "B": 8, "C": 8}
+
+    def test_two_orders_that_lock_as_was_added_deadlock(self) -> None:
+        def lock_as_added(cart: Cart) -> list[CartLine]:
+            lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
+            return list(lines.filter(cart=cart).select_related("product").order_by("id"))
+
+        with (
+            mock.patch.object(services, "_lock_lines", lock_as_added),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.order_twice()
+
+    def cancel_and_order(self) -> None:
+        self.add(self.c, self.b, self.a)
+        number = self.order().number
+        other = make_user()
+        self.add(self.a, self.b, self.c, user=other)
+        self.meet_at_b(
+            lambda: self.order(other), lambda: cancel_order(viewer=viewer_of(self.user), number=number)
+        )
+
+    def test_cancellation_and_order(self) -> None:
+        self.cancel_and_order()
+        assert self.stock() == {"A": 9, "B": 9, "C": 9}
+
+    def test_a_cancellation_that_locks_backwards_deadlocks(self) -> None:
+        def lock_backwards(product_ids: Iterable[int]) -> list[int]:
+            products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
+            return list(products.order_by("-pk").values_list("pk", flat=True))
+
+        with (
+            mock.patch.object(services, "_lock_by_key", lock_backwards),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.cancel_and_order()
+
+
+class SameKeyTest(ShopCase):
+    def order_twice(self) -> tuple[Order, Order]:
+        self.add(self.a)
+        with Actor() as first, Actor() as second:
+            one = first.do(self.order, key="k")
+            order = second.start(self.order, key="k")
+            assert not order.done()
+            first.commit()
+            two = order.result(PATIENCE)
+            second.commit()
+        return one, two
+
+    def test_second_gets_the_first_ones_order(self) -> None:
+        one, two = self.order_twice()
+        assert one.number == two.number
+        assert sold(self.a) == 1
+
+    def test_without_the_lock_only_the_index_refuses(self) -> None:
+        with (
+            mock.patch.object(services, "lock_account_cart", read_account_cart),
+            pytest.raises(IntegrityError, match="order_once_per_key"),
+        ):
+            self.order_twice()
+
+    def test_without_both_there_are_two_orders(self) -> None:
+        with (
+            without_index("order_once_per_key"),
+            mock.patch.object(services, "lock_account_cart", read_account_cart),
+        ):
+            self.order_twice()
+            assert sold(self.a) == 2
+
+
+class CancelTest(ShopCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.staff = make_user(is_staff=True)
+        self.add(self.a, quantity=4)
+        self.placed = self.order()
+
+    def cancel(self) -> Order:
+        return cancel_order(viewer=viewer_of(self.user), number=self.placed.number)
+
+    def change(self, status: str) -> Order:
+        return change_order_status(order_id=self.placed.pk, status=status, changed_by=self.staff.pk)
+
+    def one_after_the_other(self, first_step: Any, second_step: Any, *arguments: object) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(first_step, *arguments)
+            cancel = second.start(second_step)
+            assert not cancel.done()
+            first.commit()
+            cancel.result(PATIENCE)
+            second.commit()
+
+    def test_second_cancellation_is_refused(self) -> None:
+        with pytest.raises(WrongOrderStatus):
+            self.one_after_the_other(self.cancel, self.cancel)
+        assert self.stock()["A"] == 10
+
+    def test_without_the_lock_only_the_history_refuses(self) -> None:
+        with without_row_locks(Order), pytest.raises(IntegrityError, match="order_status_once"):
+            self.one_after_the_other(self.cancel, self.cancel)
+        assert self.stock()["A"] == 10
+
+    def test_without_both_the_stock_is_given_back_twice(self) -> None:
+        unique = without_constraints("orders_orderstatuschange", about="UNIQUE (order_id, status)")
+        with unique, without_row_locks(Order):
+            self.one_after_the_other(self.cancel, self.cancel)
+        assert self.stock()["A"] == 14
+
+    def test_staff_cancel_at_the_same_time(self) -> None:
+        with pytest.raises(WrongOrderStatus):
+            self.one_after_the_other(self.change, self.cancel, Order.Status.CANCELLED)
+        assert self.stock()["A"] == 10
+        with pytest.raises(WrongOrderStatus):
+            self.change(Order.Status.PAID)
+
+    def ship_and_cancel(self) -> None:
+        self.change(Order.Status.PAID)
+        self.one_after_the_other(self.change, self.cancel, Order.Status.SHIPPED)
+
+    def test_what_staff_have_just_shipped_stays_sold(self) -> None:
+        with pytest.raises(WrongOrderStatus):
+            self.ship_and_cancel()
+        assert self.stock()["A"] == 6
+
+    def test_without_the_lock_it_is_shipped_and_given_back(self) -> None:
+        with without_row_locks(Order):
+            self.ship_and_cancel()
+        assert self.stock()["A"] == 10
+        assert list(self.placed.history.values_list("status", flat=True))[-2:] == ["shipped", "cancelled"]
+
+
+class EditedProductTest(ShopCase):
+    """Staff edit a product while it is being ordered: the order waits, and sees what they have written."""
+
+    def order_during(self, edit: Any, *arguments: object, **options: Any) -> Order:
+        self.add(self.a, self.b, quantity=2)
+        with Actor() as staff, Actor() as shopper:
+            staff.do(edit, *arguments)
+            order = shopper.start(create_order, viewer=viewer_of(self.user), **options)
+            assert not order.done()
+            staff.commit()
+            placed: Order = order.result(PATIENCE)
+            shopper.commit()
+        return placed
+
+    def change_price(self) -> None:
+        Product.objects.filter(pk=self.a.pk).update(price=Decimal("12.50"))
+
+    def hide(self) -> None:
+        publish_products(products=Product.objects.filter(pk=self.a.pk), published=False)
+
+    def prices(self, order: Order) -> list[Decimal]:
+        return [line.unit_price for line in order.lines.all()]
+
+    def test_new_price_in_line_and_total(self) -> None:
+        order = self.order_during(self.change_price, expected_total=Decimal("45.00"))
+        assert (self.prices(order), order.total) == ([Decimal("12.50"), Decimal("10.00")], Decimal("45.00"))
+
+    def test_old_total_is_refused_with_the_new_one(self) -> None:
+        with pytest.raises(TotalChanged, match=r"45\.00"):
+            self.order_during(self.change_price, expected_total=Decimal("40.00"))
+        assert self.in_cart() == {"A": 2, "B": 2}
+        assert self.stock()["A"] == 10
+
+    def test_without_the_lock_it_is_sold_at_the_old_price(self) -> None:
+        with without_row_locks(CartLine):
+            order = self.order_during(self.change_price, expected_total=Decimal("40.00"))
+        assert self.prices(order)[0] == 10
+
+    def test_hidden_product_is_refused(self) -> None:
+        with pytest.raises(NoLongerSold):
+            self.order_during(self.hide)
+        assert self.in_cart() == {"A": 2, "B": 2}
+        assert not Order.objects.exists()
+
+    def test_without_the_lock_a_hidden_product_is_sold(self) -> None:
+        with without_row_locks(CartLine):
+            assert contents(self.order_during(self.hide)) == {"A": 2, "B": 2}

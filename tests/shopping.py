@@ -1,0 +1,314 @@
+"""The cart and the orders of one shopper, asked for in one way through both APIs and answered in one way."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+from strawberry.utils.str_converters import to_camel_case
+
+from backend.accounts.models import User
+from backend.core.errors import ErrorCode
+from tests.clients import GraphQLClient
+from tests.people import access_token_of
+
+PRODUCT = """
+    id sku slug name description price currency inStock availableQuantity
+    category { id name slug } image { url alt width height } characteristics { name value unit }
+"""
+CART = f"""
+    lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal isAvailable }}
+    totalQuantity total currency warnings {{ code message productId }} token
+"""
+ORDER = """
+    number status total currency placedAt comment isCancellable
+    lines { product { id } sku name unitPrice quantity lineTotal }
+    contact { name phone } deliveryAddress { line1 line2 city postalCode country }
+    history { status changedAt }
+"""
+_CART_PAYLOAD = f"cart {{ {CART} }} errors {{ code message field }}"
+_ORDER_PAYLOAD = f"order {{ {ORDER} }} errors {{ code message field }}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an API said.
+
+    Attributes:
+        code: why it refused; None when it did what was asked.
+        field: what was wrong, in REST's spelling.
+        data: the cart, the order or the page of orders, by REST's names.
+    """
+
+    status: int
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+    data: Any = None
+
+
+class Shopper:
+    """One person at one of the two APIs.
+
+    Args:
+        user: whose access token is sent; None for a guest.
+        cart_token: sent with every request; a guest's shopper picks up the token of a cart that is made.
+    """
+
+    api: str
+
+    def __init__(self, user: User | None = None, cart_token: str | None = None) -> None:
+        self.client = Client()
+        self.access_token = access_token_of(user) if user else None
+        self.cart_token = cart_token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {}
+        if self.access_token is not None:
+            headers["Authorization"] = f"Bearer {self.access_token}"
+        if self.cart_token is not None:
+            headers["X-Cart-Token"] = self.cart_token
+        return headers
+
+    def cart(self) -> Answer:
+        raise NotImplementedError
+
+    def add(self, product_id: Any, quantity: Any = 1) -> Answer:
+        return self.add_line({"product_id": product_id, "quantity": quantity})
+
+    def add_line(self, line: dict[str, Any]) -> Answer:
+        raise NotImplementedError
+
+    def set(self, product_id: Any, quantity: Any) -> Answer:
+        return self.set_line({"product_id": product_id, "quantity": quantity})
+
+    def set_line(self, line: dict[str, Any]) -> Answer:
+        raise NotImplementedError
+
+    def remove(self, product_id: Any) -> Answer:
+        raise NotImplementedError
+
+    def clear(self) -> Answer:
+        raise NotImplementedError
+
+    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        """Order the cart; wishes are what REST's body can hold."""
+        raise NotImplementedError
+
+    def orders(self, **page: Any) -> Answer:
+        """List the orders; `limit` and `cursor` are the page."""
+        raise NotImplementedError
+
+    def read(self, number: str) -> Answer:
+        raise NotImplementedError
+
+    def cancel(self, number: str) -> Answer:
+        raise NotImplementedError
+
+    def _kept(self, answer: Answer) -> Answer:
+        if self.access_token is None and answer.data and answer.data.get("token"):
+            self.cart_token = answer.data["token"]
+        return answer
+
+
+class RestShopper(Shopper):
+    api = "REST"
+
+    def cart(self) -> Answer:
+        return self.send("GET", "/cart")
+
+    def add_line(self, line: dict[str, Any]) -> Answer:
+        return self.send("POST", "/cart", line)
+
+    def set_line(self, line: dict[str, Any]) -> Answer:
+        return self.send("PUT", "/cart", line)
+
+    def remove(self, product_id: Any) -> Answer:
+        return self.send("DELETE", "/cart", {"product_id": product_id})
+
+    def clear(self) -> Answer:
+        return self.send("DELETE", "/cart")
+
+    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        return self.send("POST", "/order", wishes, **({"Idempotency-Key": key} if key is not None else {}))
+
+    def orders(self, **page: Any) -> Answer:
+        return self.send("GET", "/orders", page)
+
+    def read(self, number: str) -> Answer:
+        return self.send("GET", "/order", {"number": number})
+
+    def cancel(self, number: str) -> Answer:
+        return self.send("POST", "/order/cancel", query={"number": number})
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        given: dict[str, Any] | None = None,
+        query: dict[str, Any] | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Send a request: what is given stands in the query of a GET, else in the body."""
+        response = self.client.generic(
+            method,
+            path,
+            "" if given is None or method == "GET" else json.dumps(given),
+            content_type="application/json",
+            headers=self.headers | headers,
+            query_params=(given if method == "GET" else query) or {},
+        )
+        return self._kept(self._answer(response))
+
+    @staticmethod
+    def _answer(response: HttpResponse) -> Answer:
+        body = response.json()
+        if response.status_code < 400:
+            return Answer(response.status_code, data=body)
+        assert response["Content-Type"] == "application/problem+json", response.content
+        return Answer(response.status_code, body["code"], body["field"], body["detail"])
+
+
+class GraphQLShopper(Shopper):
+    api = "GraphQL"
+
+    def cart(self) -> Answer:
+        return self.ask(f"{{ cart {{ {CART} }} }}")
+
+    def add_line(self, line: dict[str, Any]) -> Answer:
+        return self.add_lines([line])
+
+    def add_lines(self, lines: list[dict[str, Any]]) -> Answer:
+        return self._lines("cartLinesAdd", "CartLineInput", lines)
+
+    def set_line(self, line: dict[str, Any]) -> Answer:
+        return self.set_lines([line])
+
+    def set_lines(self, lines: list[dict[str, Any]]) -> Answer:
+        return self._lines("cartLinesUpdate", "CartLineUpdateInput", lines)
+
+    def remove(self, product_id: Any) -> Answer:
+        return self.remove_all([product_id])
+
+    def remove_all(self, product_ids: list[Any]) -> Answer:
+        return self.ask(
+            f"mutation($productIds: [ID!]!) {{ "
+            f"cartLinesRemove(productIds: $productIds) {{ {_CART_PAYLOAD} }} }}",
+            {"productIds": product_ids},
+        )
+
+    def clear(self) -> Answer:
+        return self.ask(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
+
+    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        given = _camel(wishes or {}) | ({"idempotencyKey": key} if key is not None else {})
+        answer = self.ask(
+            f"mutation($input: OrderInput) {{ orderCreate(input: $input) {{ {_ORDER_PAYLOAD} }} }}",
+            {"input": given} if given else {},
+        )
+        return Answer(201, data=answer.data) if answer.code is None else answer
+
+    def orders(self, **page: Any) -> Answer:
+        return self.ask(
+            f"""query($first: Int, $after: String) {{ me {{ orders(first: $first, after: $after) {{
+                nodes {{ {ORDER} }} pageInfo {{ hasNextPage endCursor }}
+            }} }} }}""",
+            {"first": page.get("limit", 20), "after": page.get("cursor")},
+        )
+
+    def read(self, number: str) -> Answer:
+        return self.ask(
+            f"query($number: String!) {{ me {{ order(number: $number) {{ {ORDER} }} }} }}", {"number": number}
+        )
+
+    def cancel(self, number: str) -> Answer:
+        return self.ask(
+            f"mutation($number: String!) {{ orderCancel(number: $number) {{ {_ORDER_PAYLOAD} }} }}",
+            {"number": number},
+        )
+
+    def ask(self, query: str, variables: dict[str, Any] | None = None) -> Answer:
+        """Send an operation with one field and return what it says in REST's words."""
+        response = GraphQLClient(self.client).post(query, variables or {}, **self.headers)
+        body = response.json()
+        if errors := body.get("errors"):
+            assert not any((body["data"] or {}).values()), body
+            extensions = errors[0]["extensions"]
+            return _refusal(extensions["code"], extensions["field"], errors[0]["message"])
+        (found,) = body["data"].values()
+        if found and "errors" in found:
+            if found["errors"]:
+                (error,) = found.pop("errors")
+                assert not any(found.values()), found
+                return _refusal(error["code"], error["field"], error["message"])
+            (found,) = (value for name, value in found.items() if name in ("cart", "order"))
+        elif found and "orders" in found:
+            page = found["orders"]["pageInfo"]
+            found = {
+                "items": found["orders"]["nodes"],
+                "next_cursor": page["endCursor"] if page["hasNextPage"] else None,
+            }
+        elif found and "order" in found:
+            found = found["order"]
+            if found is None:
+                # What does not exist is null here, and an error in REST.
+                return _refusal(ErrorCode.NOT_FOUND, ["number"], "")
+        return self._kept(Answer(response.status_code, data=_rest(found)))
+
+    def _lines(self, mutation: str, kind: str, lines: list[dict[str, Any]]) -> Answer:
+        return self.ask(
+            f"mutation($lines: [{kind}!]!) {{ {mutation}(lines: $lines) {{ {_CART_PAYLOAD} }} }}",
+            {"lines": [_camel(line) for line in lines]},
+        )
+
+
+_FIELDS = {
+    "productIds": "product_id",
+    "lines": "product_id",
+    "first": "limit",
+    "after": "cursor",
+    "idempotencyKey": "Idempotency-Key",
+    "X-Cart-Token": "X-Cart-Token",
+}
+
+
+def _refusal(code: str, path: list[str] | None, message: str) -> Answer:
+    """Return a refusal with REST's status and REST's name for the field; a cart has one line there."""
+    dotted = re.sub(r"^(input\.|lines\.0\.|productIds\.0$)", "", ".".join(path or []))
+    field = _FIELDS.get(dotted) or _snake(dotted) or ("product_id" if path else None)
+    return Answer(ErrorCode(code).http_status, code, field, message)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", name)
+
+
+def _camel(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {to_camel_case(name): _camel(value) for name, value in given.items()}
+    return given
+
+
+def _rest(value: Any, name: str = "") -> Any:
+    """Write an answer of GraphQL's as REST does."""
+    if isinstance(value, list):
+        return [_rest(item) for item in value]
+    if name in ("id", "product_id") and value is not None:
+        return int(value)
+    if name == "status":
+        return value.lower()
+    if not isinstance(value, dict):
+        return value
+    written = {_snake(key): _rest(item, _snake(key)) for key, item in value.items()}
+    if "sku" in written and "line_total" in written:
+        product = written.pop("product")
+        written["product_id"] = product and product["id"]
+    return written
+
+
+def both(user: User | None = None, cart_token: str | None = None) -> list[Shopper]:
+    """Return one person at both APIs."""
+    return [GraphQLShopper(user, cart_token), RestShopper(user, cart_token)]
