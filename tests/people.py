@@ -2,11 +2,8 @@
 
 from itertools import count
 
-from django.conf import settings
-from django.utils import timezone
-
-from backend.accounts.models import Session, User
-from backend.accounts.tokens import make_access_token, make_refresh_token
+from backend.accounts.models import User
+from backend.accounts.services.sessions import open_session
 from backend.core.viewer import Viewer
 
 _numbers = count(1)
@@ -24,7 +21,4 @@ def viewer_of(user: User, cart_token: str | None = None) -> Viewer:
 
 def access_token_of(user: User) -> str:
     """Log a person in and return what a client sends as Bearer."""
-    session = Session(user=user, expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
-    _, session.refresh_digest = make_refresh_token(session.pk)
-    session.save(force_insert=True)
-    return make_access_token(user_id=user.pk, session_id=session.pk)
+    return open_session(user).access_token

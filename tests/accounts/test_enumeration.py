@@ -136,7 +136,7 @@ class Schema(AccountCase):
                 self.assertNotIn(their.lower(), name.lower())
         self.assertEqual(
             {name.partition(".")[2] for name in names if name.startswith("User.")},
-            {"id", "email", "name", "language", "dateJoined"},
+            {"id", "email", "name", "language", "dateJoined", "orders", "order"},
         )
 
     def graphql_data(self, query: str) -> Any:

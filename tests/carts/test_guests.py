@@ -144,9 +144,13 @@ class Merging:
 
     def test_a_refused_change_merges_nothing(self: Any) -> None:
         self.assertEqual(self.shopper.add(0).code, "NOT_FOUND")
-        self.assertEqual(self.shopper.order({"expected_total": "1.00"}).code, "TOTAL_CHANGED")
         self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 2})
         self.assertEqual(self.guest.cart().data["total_quantity"], 7)
+
+    def test_a_refused_order_leaves_one_cart(self: Any) -> None:
+        self.assertEqual(self.shopper.order({"expected_total": "1.00"}).code, "TOTAL_CHANGED")
+        self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 5, self.theirs.pk: 4})
+        self.assertEqual(self.guest.cart().data["total_quantity"], 0)
 
     def test_quantities_are_capped(self: Any) -> None:
         self.guest.set(self.common.pk, 997)

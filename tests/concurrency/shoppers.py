@@ -17,7 +17,7 @@ class ShopCase(TransactionTestCase):
     """One shopper, and three products with ten pieces each."""
 
     def setUp(self) -> None:
-        self.user = make_user()
+        self.user = make_user(password="correct horse")
         self.a, self.b, self.c = (make_product(name, stock=10) for name in "ABC")
 
     def add(self, *products: Product, quantity: int = 1, user: User | None = None) -> None:

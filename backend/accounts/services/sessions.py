@@ -57,7 +57,7 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
         unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
         if not unchanged.update(last_login=timezone.now()):
             raise WrongCredentials(_WRONG_LOGIN, field="email")
-        pair = _open_session(user)
+        pair = open_session(user)
     forget_logins(email, address)
     return pair
 
@@ -110,7 +110,8 @@ def log_out_everywhere(*, viewer: Viewer) -> None:
     Session.objects.filter(user_id=user_id).delete()
 
 
-def _open_session(user: User) -> TokenPair:
+def open_session(user: User) -> TokenPair:
+    """Open a session of somebody who has shown who they are, and return its tokens."""
     session = Session(user=user, password_digest=digest_of(user.password))
     session.expires_at = _end_of(session)
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
