@@ -47,11 +47,11 @@ class Shopper:
         from django.core.wsgi import get_wsgi_application
 
         from backend.accounts.models import User
-        from backend.accounts.services.sessions import _open_session
+        from backend.accounts.services.sessions import open_session
 
         User.objects.filter(email="bench@example.com").delete()
         self.user = User.objects.create_user("bench@example.com")
-        self._token = _open_session(self.user).access_token
+        self._token = open_session(self.user).access_token
         self._handle = get_wsgi_application()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
