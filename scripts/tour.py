@@ -26,15 +26,21 @@ def say(text: str) -> None:
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
 
-def ask(method: str, path: str, body: Any = None, token: str = "") -> Any:
+def ask(
+    method: str, path: str, body: Any = None, token: str = "", headers: dict[str, str] | None = None
+) -> Any:
     """Send a request, print it with its answer, and return what the answer holds."""
     data = None if body is None else json.dumps(body, ensure_ascii=False)
     request = Request(SHOP + path, data.encode() if data else None, method=method)
     request.add_header("Content-Type", "application/json")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
+    for name, value in (headers or {}).items():
+        request.add_header(name, value)
     print(f"\n$ curl{'' if method == 'GET' else f' -X {method}'} '{SHOP}{path}'", end="")
     print(f" \\\n    -H 'Authorization: Bearer {token[:12]}…'" if token else "", end="")
+    for name, value in (headers or {}).items():
+        print(f" \\\n    -H '{name}: {value[:12]}…'", end="")
     print(f" \\\n    -H 'Content-Type: application/json' -d '{data}'" if data else "")
     try:
         with urlopen(request, timeout=10) as response:
@@ -51,9 +57,10 @@ def ask(method: str, path: str, body: Any = None, token: str = "") -> Any:
     return answer
 
 
-def query(text: str, token: str = "", **variables: Any) -> Any:
+def query(text: str, token: str = "", headers: dict[str, str] | None = None, **variables: Any) -> Any:
     """Send a GraphQL query, print it with its answer, and return the answer's data."""
-    answer = ask("POST", "/graphql", {"query": " ".join(text.split()), "variables": variables}, token)
+    body = {"query": " ".join(text.split()), "variables": variables}
+    answer = ask("POST", "/graphql", body, token, headers)
     return answer["data"]
 
 
@@ -78,8 +85,12 @@ def mailed_code(address: str) -> str:
     sys.exit(f"\nNo mail came to {address} in {MAIL}. The tour needs the mail sink of `make up`.")
 
 
-def accounts() -> None:
-    """Register, confirm by the mailed code, log in and out."""
+def accounts(product_id: int) -> None:
+    """Register, confirm by the mailed code, log in, order what the guest has collected, log out."""
+    say("A guest puts something into a cart, which is told its token once")
+    guest = ask("POST", "/cart", {"product_id": product_id, "quantity": 2})
+    guest_headers = {"X-Cart-Token": guest["token"]}
+
     address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
     say("Register: the answer is the same for a known and an unknown address")
     ask("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
@@ -106,11 +117,74 @@ def accounts() -> None:
     me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
     expect(me["email"] == address, "the token is somebody else's")
 
+    checkout(product_id, login["accessToken"], guest_headers)
+
     say("New tokens for the refresh token; then log out, after which neither token is good")
     tokens = ask("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
     ask("POST", "/auth/logout", {}, token=tokens["access_token"])
     refused = ask("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
     expect(refused["code"] == "TOKEN_INVALID", "a token outlived its session")
+
+
+def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
+    """Claim the guest's cart, order it twice with one key, cancel the order; then order over REST."""
+    say("The first request with both tokens makes the guest's cart one's own")
+    cart = query(
+        "{ cart { lines { product { id name } quantity lineTotal } total currency } }", token, guest_headers
+    )["cart"]
+    expect(cart["lines"][0]["quantity"] == 2, "the guest's cart was lost")
+    empty = ask("GET", "/cart", headers=guest_headers)
+    expect(empty["lines"] == [], "the guest's token was good for two carts")
+
+    say("Order it over REST; the same key again returns the same order")
+    wish = {"comment": "Ring twice", "expected_total": cart["total"]}
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    order = ask("POST", "/order", wish, token, key)
+    again = ask("POST", "/order", wish, token, key)
+    expect(again["number"] == order["number"], "one key made two orders")
+    problem = ask("POST", "/order", {"comment": "Something else"}, token, key)
+    expect(problem["code"] == "IDEMPOTENCY_KEY_REUSED", "a key was good for two orders")
+
+    say("Read it, and cancel it, over GraphQL")
+    read = query(
+        """query Read($number: String!) {
+            me { order(number: $number) { number status total currency lines { name quantity lineTotal } } }
+        }""",
+        token,
+        number=order["number"],
+    )["me"]["order"]
+    expect(read["total"] == cart["total"], "the order costs something else than the cart")
+    cancel = """mutation Cancel($number: String!) {
+        orderCancel(number: $number) {
+            order { status history { status changedAt } } errors { code message field }
+        }
+    }"""
+    cancelled = query(cancel, token, number=order["number"])["orderCancel"]
+    expect(cancelled["order"]["status"] == "CANCELLED", "the order could not be cancelled")
+    refused = query(cancel, token, number=order["number"])["orderCancel"]
+    expect(refused["errors"][0]["code"] == "ORDER_STATUS", "an order was cancelled twice")
+
+    say("The same the other way round: order over GraphQL, read and cancel over REST")
+    query(
+        """mutation Add($lines: [CartLineInput!]!) {
+            cartLinesAdd(lines: $lines) { cart { totalQuantity total } errors { code message field } }
+        }""",
+        token,
+        lines=[{"productId": str(product_id)}],
+    )
+    created = query(
+        """mutation Order($input: OrderInput!) {
+            orderCreate(input: $input) { order { number status total } errors { code message field } }
+        }""",
+        token,
+        input={"idempotencyKey": secrets.token_hex(8)},
+    )["orderCreate"]["order"]
+    number = urlencode({"number": created["number"]})
+    shown = ask("GET", f"/order?{number}", token=token)
+    expect(shown["total"] == created["total"], "GraphQL and REST show different totals")
+    ask("POST", f"/order/cancel?{number}", token=token)
+    listed = ask("GET", "/orders?limit=5", token=token)["items"]
+    expect([item["status"] for item in listed] == ["cancelled"] * 2, "the orders are not listed as they are")
 
 
 def main() -> None:
@@ -174,7 +248,7 @@ def main() -> None:
     )
     expect(problem["code"] == answer["errors"][0]["extensions"]["code"], "the codes differ")
 
-    accounts()
+    accounts(next(item["id"] for item in rest["items"] if item["available_quantity"] > 2))
 
     say(f"More to look at: {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
 

@@ -1,5 +1,6 @@
 """Orders, as staff see them and move them on. What was ordered is not to be changed by anybody."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -7,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, linebreaks
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -43,8 +44,8 @@ class OrderAdmin(admin.ModelAdmin):
     paginator = BoundedPaginator
     actions = ["mark_paid", "mark_shipped", "mark_delivered", "cancel"]
     fieldsets = [
-        (None, {"fields": [("number", "status", "placed_at"), ("customer", "cost")]}),
-        ("Delivery", {"fields": [("recipient", "address"), "comment"]}),
+        (None, {"fields": ["status", "placed_at", "customer"]}),
+        ("Delivery", {"fields": ["recipient", "address", "comment"]}),
     ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -137,8 +138,8 @@ class OrderAdmin(admin.ModelAdmin):
     def cancel(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
         self._move_all(request, queryset, Order.Status.CANCELLED)
 
-    @admin.display(ordering="user__email")
-    def customer(self, order: Order) -> SafeString | str:
+    @admin.display(description="Customer")
+    def customer(self, order: Order) -> str:
         return order.user.email if order.user else "(account deleted)"
 
     @admin.display(description="Total")
@@ -148,7 +149,7 @@ class OrderAdmin(admin.ModelAdmin):
     @admin.display(description="Contact")
     def recipient(self, order: Order) -> SafeString | str:
         contact = order.contact
-        return format_html("{}<br>{}", contact.name, contact.phone) if contact else NOTHING
+        return _in_rows([contact.name, contact.phone]) if contact else NOTHING
 
     @admin.display(description="Address")
     def address(self, order: Order) -> SafeString | str:
@@ -157,11 +158,11 @@ class OrderAdmin(admin.ModelAdmin):
             return NOTHING
         town = f"{address.postal_code} {address.city}, {address.country}"
         rows = [row for row in (address.line1, address.line2, town) if row]
-        return SafeString(linebreaks("\n".join(rows), autoescape=True))
+        return _in_rows(rows)
 
     @admin.display(description="Comment")
     def comment(self, order: Order) -> SafeString | str:
-        return SafeString(linebreaks(order.comment, autoescape=True)) if order.comment else NOTHING
+        return _in_rows(order.comment.splitlines()) if order.comment else NOTHING
 
     def _move(self, request: HttpRequest, order_id: int, status: str) -> Order:
         assert isinstance(request.user, User)
@@ -182,3 +183,7 @@ class OrderAdmin(admin.ModelAdmin):
                 self.message_user(request, f"{number}: {error.message}", messages.ERROR)
         if moved:
             self.message_user(request, f"{moved} of the chosen orders {status} now.", messages.SUCCESS)
+
+
+def _in_rows(texts: Iterable[str]) -> SafeString:
+    return format_html_join(SafeString("<br>"), "{}", ((text,) for text in texts))

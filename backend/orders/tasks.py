@@ -28,5 +28,7 @@ def recount() -> None:
 
 
 def _letter(email: OutgoingEmail, template: str) -> Letter | None:
-    order = Order.objects.prefetch_related("lines").filter(pk=email.context["order_id"]).first()
+    """Return the mail; None once there is nobody to tell, their account having been deleted."""
+    orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
+    order = orders.prefetch_related("lines").first()
     return render_letter(template, email.language, {"order": order}) if order is not None else None

@@ -305,7 +305,7 @@ class FindingTest(OrderAdminCase):
         self.assertEqual(self.found(status__exact="paid"), [self.order])
         self.assertEqual(self.found(status__exact="placed", q="tea-1"), [])
         Order.objects.filter(pk=self.order.pk).update(placed_at=timezone.now() - timedelta(days=8))
-        week = (timezone.now() - timedelta(days=7)).date().isoformat()
+        week = (timezone.now() - timedelta(days=7)).isoformat()
         self.assertEqual(self.found(placed_at__gte=week), [self.other])
 
     def test_the_same_queries_for_one_order_and_for_many(self) -> None:
