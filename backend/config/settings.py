@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "backend.accounts",
     "backend.catalog",
     "backend.notifications",
+    "backend.recommendations",
     "backend.core.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
