@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from backend.recommendations.log import Baskets
 from backend.recommendations.tables import BLOCK_SIZE, RowBuilder, best_of, cut_rows, product_blocks
@@ -88,7 +89,9 @@ def build_tables(
 
             best = best_of(columns, weights / np.sqrt(popularity[columns]), KEPT_PAIRS)
             kept.append(columns[best], weights[best])
-    regression = neighbour_regression(kept.build(), popularity)
+    # Threads cost more than they save on systems of a hundred equations.
+    with threadpool_limits(1):
+        regression = neighbour_regression(kept.build(), popularity)
     return Tables(bought_together=together.build(), complements=cut_rows(regression, width))
 
 
