@@ -1,6 +1,4 @@
 import json
-import resource
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backend.core.memory import peak_memory
 from backend.recommendations import baselines
 from backend.recommendations.evaluation import (
     CUT,
@@ -72,7 +71,7 @@ class Command(BaseCommand):
             "items": len(split.train.items),
             "build_seconds": build_seconds,
             "seconds": time.monotonic() - start,
-            "peak_mb": _peak_mb(),
+            "peak_mb": peak_memory(),
         }
         self.stdout.write(json.dumps(result) if options["json"] else _as_text(result))
 
@@ -121,10 +120,3 @@ def _as_text(result: dict[str, Any]) -> str:
         f"at most {result['peak_mb']} MB",
     ]
     return "\n".join(lines)
-
-
-def _peak_mb() -> int:
-    """Return the most memory that this process has had, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
