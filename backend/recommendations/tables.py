@@ -53,11 +53,13 @@ class RowBuilder:
         self._scores.append(scores.astype(np.float32, copy=False))
 
     def build(self) -> sparse.csr_array:
-        """Return the matrix, whose rows keep the order in which they were given."""
+        """Return the matrix, whose rows keep the order in which they were given, and let go of them."""
         lengths = [len(columns) for columns in self._columns]
         starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
         columns = np.concatenate([*self._columns, np.empty(0, np.int32)])
+        self._columns = []
         scores = np.concatenate([*self._scores, np.empty(0, np.float32)])
+        self._scores = []
         return sparse.csr_array((scores, columns, starts), shape=self._shape)
 
 

@@ -1,5 +1,6 @@
 import json
 import time
+from argparse import ArgumentTypeError
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["until"] is not None and options["until"] <= options["train_before"]:
+            raise CommandError("--until must be after --train-before")
         start = time.monotonic()
         try:
             baskets = collect_baskets(read_log(options["log"]))
@@ -77,7 +80,10 @@ class Command(BaseCommand):
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a day such as 2011-10-01") from error
 
 
 def _measure(split: Split) -> tuple[dict[str, dict[str, npt.NDArray]], float]:
