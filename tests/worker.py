@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
@@ -43,10 +43,12 @@ class MailServer:
         refusal: what every mail is answered with instead, such as "451 Later".
         refused_recipients: the answers to those who get no mail, such as "550 Unknown".
         stalled: set once a mail has arrived that is never answered, if `stall` is on.
+        options: what else aiosmtpd is told when it starts to listen.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.options: dict[str, Any] = {}
         self.mails: list[EmailMessage] = []
         self.refusal: str | None = None
         self.refused_recipients: dict[str, str] = {}
@@ -56,7 +58,9 @@ class MailServer:
 
     def start(self) -> None:
         """Listen, again if it was stopped."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True)
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True, **self.options
+        )
         self._controller.start()
 
     def stop(self) -> None:
@@ -125,16 +129,25 @@ def code_in(mail: EmailMessage) -> str:
     return str(code)
 
 
+# One process only, which starts sooner.
+SOLO = (
+    *("celery", "--app", "backend.config.celery", "worker", "--pool", "solo", "--loglevel", "DEBUG"),
+    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
+
+
 class Worker:
     """A Celery worker process on the database and the Valkey of the running test.
 
     Args:
+        command: how it is started.
         environment: variables that differ from the test's own.
 
     It says everything it can into `log`, so that a test can look for what must not be there.
     """
 
-    def __init__(self, mail_server: MailServer, **environment: str) -> None:
+    def __init__(self, mail_server: MailServer, *, command: Sequence[str] = SOLO, **environment: str) -> None:
+        self._command = command
         self._environment = environment
         self._directory = TemporaryDirectory()
         self.log = Path(self._directory.name) / "worker.log"
@@ -144,7 +157,6 @@ class Worker:
 
     def start(self) -> None:
         """Start it and wait until it takes tasks."""
-        command = f"{sys.executable} -m celery -A backend.config.celery worker --pool solo --loglevel DEBUG"
         environment = {
             "DB_NAME": settings.DATABASES["default"]["NAME"],
             "LOG_LEVEL": "DEBUG",
@@ -156,7 +168,7 @@ class Worker:
         said = len(self.output())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command.split(), "--without-gossip", "--without-mingle", "--without-heartbeat"],
+                [sys.executable, "-m", *self._command],
                 # Marked as the tests' own, so that the next run stops what a killed one has left.
                 env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
@@ -188,3 +200,7 @@ class Worker:
     def output(self) -> str:
         """Return all it has said."""
         return self.log.read_text(errors="replace")
+
+    def said(self, pattern: str) -> bool:
+        """Return whether a regular expression is found in what it has said."""
+        return re.search(pattern, self.output()) is not None

@@ -4,7 +4,6 @@ A code vouches for the password that the account had when it was mailed, and for
 another password of a registration cannot have it confirmed by somebody else's code.
 """
 
-import hashlib
 import secrets
 from enum import StrEnum
 from functools import cache
@@ -12,11 +11,11 @@ from functools import cache
 from django.utils.crypto import salted_hmac
 from redis.commands.core import Script
 
+from backend.core.digests import digest_of
 from backend.core.errors import ErrorCode, ShopError
 from backend.core.redis import PREFIX, needing_redis, redis_client
 
 LIFETIME_SECONDS = 15 * 60
-RESEND_AFTER_SECONDS = 60
 MAX_TRIES = 5
 
 # One step, so that a hundred guesses at once count as a hundred: a right code is used up, the last
@@ -88,19 +87,9 @@ def spend_code(purpose: Purpose, email: str, code: str, password_hash: str) -> N
         raise WrongCode("This code is not right, or not any more. Ask for a new one.", field="code")
 
 
-def may_send_code(purpose: Purpose, email: str) -> bool:
-    """Say whether a code may be sent to this address now, at most once a minute, and note that it is.
-
-    Raises:
-        Unavailable: Redis does not answer.
-    """
-    with needing_redis() as redis:
-        return bool(redis.set(f"{_key(purpose, email)}:sent", 1, nx=True, ex=RESEND_AFTER_SECONDS))
-
-
 def _key(purpose: Purpose, email: str) -> str:
     # No address in the clear: what is in Redis can be listed by whoever operates it.
-    return f"{PREFIX}code:{purpose}:{hashlib.sha256(email.lower().encode()).hexdigest()}"
+    return f"{PREFIX}code:{purpose}:{digest_of(email.lower())}"
 
 
 def _digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:

@@ -1,7 +1,5 @@
 """Access and refresh tokens: standard JSON Web Tokens for minutes, random texts for weeks."""
 
-import hashlib
-import hmac
 import secrets
 import uuid
 from datetime import UTC, datetime
@@ -10,6 +8,7 @@ import jwt
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
+from backend.core.digests import digest_of
 from backend.core.errors import ErrorCode, ShopError
 
 _ALGORITHM = "HS256"
@@ -82,16 +81,6 @@ def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
         return uuid.UUID(hex=session), digest_of(secret)
     except ValueError:
         raise TokenInvalid("The refresh token is not valid. Log in again.", field="refresh_token") from None
-
-
-def digest_of(secret: str) -> str:
-    """Return what is kept of a random secret: enough to know it again, not to tell it."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def same_digest(one: str, other: str) -> bool:
-    """Compare two digests in a time that says nothing of where they differ."""
-    return hmac.compare_digest(one, other)
 
 
 def _key() -> bytes:

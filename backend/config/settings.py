@@ -3,6 +3,7 @@
 from datetime import timedelta
 from urllib.parse import quote
 
+from celery.schedules import crontab
 from gqlauth.settings_type import GqlAuthSettings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -90,6 +91,8 @@ PASSWORD_HASHERS = [
 ]
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+# However often its tokens are refreshed, one logs in again after this.
+SESSION_LIFETIME = timedelta(days=90)
 # Who may log in is `gqlauth`'s UserStatus; its tokens are made and read by ours.
 GQL_AUTH = GqlAuthSettings(
     LOGIN_REQUIRE_CAPTCHA=False,
@@ -153,7 +156,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout"
 
 CELERY_BEAT_SCHEDULE = {
     "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
-    "sessions that are over": {"task": "accounts.forget_ended_sessions", "schedule": 3600.0},
+    "mails that are done": {
+        "task": "notifications.forget_finished_emails",
+        "schedule": crontab(hour=2, minute=10),
+    },
+    "sessions that are over": {
+        "task": "accounts.forget_ended_sessions",
+        "schedule": crontab(hour=2, minute=20),
+    },
+    "registrations nobody confirmed": {
+        "task": "accounts.forget_unconfirmed_accounts",
+        "schedule": crontab(hour=2, minute=30),
+    },
 }
 
 # Mail
@@ -202,6 +216,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Transport
 BEHIND_PROXY = ENV.behind_tls_proxy
+TRUSTED_PROXIES = ENV.trusted_proxies
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True

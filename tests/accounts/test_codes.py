@@ -9,9 +9,9 @@ from django.db import OperationalError
 from django.test import SimpleTestCase
 from limits import parse_many
 
-from backend.accounts import codes, services
 from backend.accounts.codes import Purpose, WrongCode, make_code, spend_code
 from backend.accounts.models import Session, User
+from backend.accounts.services import limits, registration
 from backend.accounts.tokens import read_refresh_token
 from backend.core.redis import redis_client
 from tests.accounts.apis import Answer, Api, GraphQL, Rest
@@ -108,15 +108,6 @@ class Codes(SimpleTestCase):
             self.assertIs(self.spend(code), good)
             self.assertEqual(redis_client().keys("lavka:code:*"), [])
 
-    def test_one_a_minute(self) -> None:
-        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
-        self.assertFalse(codes.may_send_code(Purpose.CONFIRMATION, EMAIL.upper()))
-        self.assertTrue(codes.may_send_code(Purpose.PASSWORD_RESET, EMAIL))
-        (key,) = redis_client().keys("lavka:code:confirmation:*:sent")
-        self.assertTrue(55 <= redis_client().ttl(key) <= 60)
-        redis_client().expire(key, 0)
-        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
-
 
 class Guessing(AccountCase):
     def setUp(self) -> None:
@@ -149,7 +140,6 @@ class Guessing(AccountCase):
         """Somebody registers the victim's address anew while the victim's code is on its way."""
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
-            codes.may_send_code(Purpose.CONFIRMATION, EMAIL)
             self.assertIsNone(api.register(EMAIL, OTHER_PASSWORD).code)
             self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
             self.assertFalse(self.is_confirmed())
@@ -167,7 +157,7 @@ class Guessing(AccountCase):
 
     def test_a_database_that_fails_leaves_the_code_good(self) -> None:
         for api in self.apis:
-            with mock.patch.object(services.UserStatus, "objects") as statuses:
+            with mock.patch.object(registration.UserStatus, "objects") as statuses:
                 statuses.filter.side_effect = OperationalError("Gone.")
                 self.assertEqual(api.confirm(EMAIL, self.code).code, "UNAVAILABLE")
         self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
@@ -218,7 +208,7 @@ class AtOnce(ThreadCase):
     def test_five_of_a_hundred_are_looked_at_even_without_limits(self) -> None:
         make_waiting_user(EMAIL)
         endless = parse_many("1000/minute")
-        with mock.patch.multiple(services, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
+        with mock.patch.multiple(limits, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
             for _ in range(5):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 for by in range(1, 5):

@@ -1,6 +1,51 @@
-"""Which passwords are too easily guessed by who knows the person."""
+"""How passwords are kept, and which are too easily guessed by who knows the person."""
 
-from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user
+from django.contrib.auth.hashers import make_password
+from django.test import TestCase
+
+from backend.accounts.models import User
+from tests.accounts.apis import both
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    AccountCase,
+    forget_in_redis,
+    log_in,
+    make_user,
+)
+
+
+class Hashes(TestCase):
+    """With the shop's own hashers, slow as they are."""
+
+    def setUp(self) -> None:
+        forget_in_redis()
+
+    def kept(self, email: str) -> str:
+        return User.objects.get(email=email).password
+
+    def test_a_registration_keeps_argon2(self) -> None:
+        for api in both():
+            with self.subTest(api.name):
+                email = f"{api.name.lower()}@example.com"
+                self.assertIsNone(api.register(email, PASSWORD).code)
+                self.assertTrue(self.kept(email).startswith("argon2$argon2id$"), self.kept(email)[:20])
+
+    def test_an_old_hash_is_accepted_and_renewed(self) -> None:
+        old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+        for api in both():
+            with self.subTest(api.name):
+                email = make_user(f"{api.name.lower()}@example.com").email
+                User.objects.filter(email=email).update(password=old)
+
+                self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
+                self.assertEqual(self.kept(email), old)
+
+                self.assertIsNone(api.log_in(email, PASSWORD).code)
+                renewed = self.kept(email)
+                self.assertTrue(renewed.startswith("argon2$argon2id$"), renewed[:20])
+                self.assertIsNone(api.log_in(email, PASSWORD).code)
+                self.assertEqual(self.kept(email), renewed)
 
 
 class LikeThePerson(AccountCase):

@@ -30,7 +30,7 @@ class Context:
         Raises:
             TokenInvalid, TokenExpired: the token is not good for anybody.
         """
-        return read_viewer(self.request)
+        return read_viewer(self.request.headers.get("Authorization", ""))
 
     @property
     def address(self) -> str:

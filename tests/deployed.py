@@ -1,0 +1,13 @@
+"""How docker-compose.yml starts the shop's processes, for tests that start the same ones."""
+
+from pathlib import Path
+
+import yaml
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+
+
+def deployed_command(service: str, *, data_dir: str | Path = "/data") -> list[str]:
+    """Return the command of a service, with its files in ``data_dir``."""
+    compose = yaml.safe_load((PROJECT_DIR / "docker-compose.yml").read_text())
+    return [word.replace("/data", str(data_dir)) for word in compose["services"][service]["command"]]

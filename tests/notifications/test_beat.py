@@ -1,0 +1,60 @@
+"""Beat and a worker, as they are deployed, with nobody else to help."""
+
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from celery import current_app
+from django.conf import settings
+from django.utils import timezone
+
+from backend.config.beat import Scheduler
+from backend.embedded import processes
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import WorkerCase
+from tests.deployed import deployed_command
+from tests.worker import PATIENCE, wait_until
+
+EMAIL = "vera@example.com"
+SCHEDULE = settings.CELERY_BEAT_SCHEDULE
+
+
+class Beat(WorkerCase):
+    def test_a_worker_knows_every_task_of_the_schedule(self) -> None:
+        inspect = current_app.control.inspect(timeout=PATIENCE, limit=1)
+        [known] = inspect.registered().values()
+        for name, entry in SCHEDULE.items():
+            with self.subTest(name):
+                self.assertIn(entry["task"], known)
+                self.assertGreater(entry["schedule"], 0)
+
+    def test_a_mail_that_nobody_took_is_sent(self) -> None:
+        OutgoingEmail.objects.create(
+            task="accounts.send_already_registered", recipient=EMAIL, language="en", due_at=timezone.now()
+        )
+        self.start_beat()
+        self.mail_server.wait_for_mail(EMAIL)
+        wait_until(lambda: OutgoingEmail.objects.get().status == OutgoingEmail.Status.SENT, "The row's end")
+        for entry in SCHEDULE.values():
+            # The worker's line has the task's number between the two.
+            done = rf"Task {entry['task']}\[\S+ succeeded"
+            wait_until(lambda done=done: self.worker.said(done), f"{entry['task']}")
+
+    def start_beat(self) -> None:
+        """Start a beat that was away for so long that all is due."""
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        schedule = Path(directory.name) / "beat-schedule"
+        before = Scheduler(app=current_app, schedule_filename=str(schedule))
+        for entry in before.schedule.values():
+            entry.last_run_at -= timedelta(days=365)
+        before.close()
+        beat = processes.spawn(
+            [sys.executable, "-m", *deployed_command("beat", data_dir=directory.name)],
+            settings.ENV.data_dir,
+            log=Path(directory.name) / "beat.log",
+        )
+        self.addCleanup(processes.stop, [beat], signal.SIGTERM)
+        wait_until(Path(f"{schedule}-alive").exists, "Beat's first round")

@@ -1,0 +1,75 @@
+"""A worker of several processes, as it is deployed: none uses a connection of another."""
+
+import asyncio
+import re
+from collections import defaultdict
+from itertools import combinations
+from typing import Any
+
+from django.db import transaction
+
+from backend.notifications import services
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import WorkerCase, make_waiting_user
+from tests.deployed import deployed_command
+from tests.worker import MailServer, Worker, code_in, wait_until
+
+MAILS = 20
+LINE = re.compile(r"(parent|child) (\d+) has database (\d+), redis (\d+)")
+
+
+class MeetingMailServer(MailServer):
+    """Answers its first mail when a second one is under way too, so that two processes must be sending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrived = 0
+        self._met = asyncio.Event()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self._arrived += 1
+        if self._arrived == 2:
+            self._met.set()
+        await self._met.wait()
+        return await super().handle_DATA(server, session, envelope)
+
+
+class Prefork(WorkerCase):
+    @classmethod
+    def make_services(cls) -> None:
+        cls.mail_server = MeetingMailServer()
+        command = [*deployed_command("worker"), "--include=tests.notifications.forking"]
+        cls.worker = Worker(cls.mail_server, command=command)
+
+    def test_each_mail_is_sent_once_over_connections_of_its_own(self) -> None:
+        emails = [f"vera{number}@example.com" for number in range(MAILS)]
+        for email in emails:
+            make_waiting_user(email)
+        with transaction.atomic():
+            for email in emails:
+                services.queue_email(task="accounts.send_confirmation_code", recipient=email, language="en")
+        left = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.SENT)
+        wait_until(lambda: not left.exists(), "The last mail")
+        self.assertEqual(sorted(mail["To"] for mail in self.mail_server.mails), sorted(emails))
+        self.assertEqual({mail.attempts for mail in OutgoingEmail.objects.all()}, {1})
+        self.assertIsNone(
+            self.rest.confirm(emails[0], code_in(self.mail_server.wait_for_mail(emails[0]))).code
+        )
+
+        self.check_connections()
+        self.assertNotIn("Traceback", self.worker.output())
+
+    def check_connections(self) -> None:
+        parents, children = set(), set()
+        databases, redises = defaultdict(set), defaultdict(set)
+        for role, process, database, redis in LINE.findall(self.worker.output()):
+            (parents if role == "parent" else children).add(process)
+            databases[process].add(database)
+            redises[process].add(redis)
+        self.assertEqual((len(parents), len(children), len(parents & children)), (1, 2, 0))
+        for one, other in combinations(databases, 2):
+            self.assertFalse(databases[one] & databases[other])
+            self.assertFalse(redises[one] & redises[other])
+        # What the children do with what they inherit leaves the parent's connections whole.
+        [parent] = parents
+        self.assertEqual((len(databases[parent]), len(redises[parent])), (1, 1))
