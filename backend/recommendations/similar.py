@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from backend.recommendations.tables import BLOCK_SIZE, RowBuilder, best_of, product_blocks
+from backend.recommendations.tables import BLOCK_SIZE, RowBuilder, best_of, product_blocks, table_rows
 
 WORD = re.compile(r"[^\W_]{2,}")
 # The shares of the parts in a full match.
@@ -49,7 +49,7 @@ class Content:
 def find_similar(
     products: Sequence[Content], *, width: int, block_size: int = BLOCK_SIZE
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield (product, other, score) for the most similar others of every product, best first.
+    """Return (product, other, score) for the most similar others of every product, best first.
 
     Args:
         products: in an order that stays the same, which decides between equal scores.
@@ -57,9 +57,7 @@ def find_similar(
         block_size: how many scores are held at once.
     """
     table = similarity_table(products, width=width, block_size=block_size)
-    for row, product in enumerate(products):
-        for entry in range(table.indptr[row], table.indptr[row + 1]):
-            yield product.id, products[table.indices[entry]].id, float(table.data[entry])
+    return table_rows(table, [product.id for product in products])
 
 
 def similarity_table(

@@ -4,7 +4,7 @@ import numpy as np
 from django.test import SimpleTestCase
 from scipy import sparse
 
-from backend.recommendations.tables import RowBuilder, best_of, cut_rows, product_blocks
+from backend.recommendations.tables import RowBuilder, best_of, cut_rows, product_blocks, table_rows
 
 
 class BestOfTest(SimpleTestCase):
@@ -29,6 +29,14 @@ class CutRowsTest(SimpleTestCase):
         cut = cut_rows(table, 2)
         assert cut.toarray().tolist() == [[0, 0, 2, 1], [0, 0, 0, 0], [0, 0, 3, 0]]
         assert cut.indices.tolist() == [2, 3, 2]
+
+
+class TableRowsTest(SimpleTestCase):
+    def test_ids_stand_for_rows_and_columns(self) -> None:
+        table = RowBuilder((3, 3))
+        for columns, scores in [([2, 1], [0.75, 0.5]), ([], []), ([0], [1])]:
+            table.append(np.array(columns), np.array(scores))
+        assert list(table_rows(table.build(), [7, 8, 9])) == [(7, 9, 0.75), (7, 8, 0.5), (9, 7, 1.0)]
 
 
 class RowBuilderTest(SimpleTestCase):
