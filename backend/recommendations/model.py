@@ -6,7 +6,9 @@ about each of its many pairs. G is made in blocks of rows and only the pairs wit
 are kept, so memory is linear in the number of products.
 
 - Bought together: P(other | product), the share of the product's baskets that hold the other, mixed
-  with how popular the other was in the last weeks (Jelinek-Mercer smoothing).
+  with how popular the other was in the last weeks (Jelinek-Mercer smoothing). Baskets that an offer
+  before it fits count less, so that a list serves several sorts of baskets and not ten times the same:
+  the greedy choice of weighted maximum coverage (Nemhauser, Wolsey and Fisher, 1978), softened.
 - Complements: which weights on the products of a cart best predict another one that is in it. This is
   EASE (Steck, 2019, "Embarrassingly Shallow Autoencoders for Sparse Data") restricted, like FSLIM
   (Ning and Karypis, 2011, "SLIM"), to the nearest products of every product, so that instead of one
@@ -31,6 +33,11 @@ HALF_LIFE = 150
 # The same for what is popular now, and how much of the mix that is.
 TREND_HALF_LIFE = 30
 TREND_SHARE = 0.2
+# What part of a basket's weight an offer takes that is in it, and how many offers are chosen so.
+COVERED = 0.3
+CHOSEN = 10
+# How many baskets of one product are looked at for that; of more, every second or third stands for all.
+MAX_HOLDING = 20_000
 # How many lines of a basket are looked at.
 MAX_LINES = 300
 # How many pairs of G are kept of each product, and with how many of them its regression is made.
@@ -68,7 +75,10 @@ def build_tables(
     """
     matrix = cap_lines(baskets.matrix)
     age = np.maximum(today - baskets.days, 0)
-    weighted = _scale_rows(matrix, np.sqrt(basket_weights(matrix, age, HALF_LIFE)))
+    weights_of_baskets = basket_weights(matrix, age, HALF_LIFE)
+    weighted = _scale_rows(matrix, np.sqrt(weights_of_baskets))
+    holders = matrix.T.tocsr()
+    place = np.full(matrix.shape[1], -1, dtype=np.int32)
     popularity = weighted.multiply(weighted).sum(axis=0)
     trend = basket_weights(matrix, age, TREND_HALF_LIFE) @ matrix
     trend = trend / max(trend.sum(), np.finfo(np.float64).tiny)
@@ -82,10 +92,15 @@ def build_tables(
             others = columns != product
             columns, weights = columns[others], weights[others]
 
-            share = weights / max(weights.sum(), np.finfo(np.float64).tiny)
-            scores = share + TREND_SHARE * trend[columns]
-            best = best_of(columns, scores, width)
-            together.append(columns[best], scores[best])
+            total = max(weights.sum(), np.finfo(np.float64).tiny)
+            best = best_of(columns, weights / total + TREND_SHARE * trend[columns], width)
+            offers, holding = columns[best], holders.indices[slice(*holders.indptr[product : product + 2])]
+            step = max(-(-len(holding) // MAX_HOLDING), 1)
+            inside = _dense_among(matrix, holding[::step], offers, place)
+            shares = weights_of_baskets[holding[::step]] * step / total
+            scores = spread_scores(inside, shares, TREND_SHARE * trend[offers])
+            best = best_of(offers, scores, width)
+            together.append(offers[best], scores[best])
 
             best = best_of(columns, weights / np.sqrt(popularity[columns]), KEPT_PAIRS)
             kept.append(columns[best], weights[best])
@@ -93,6 +108,30 @@ def build_tables(
     with threadpool_limits(1):
         regression = neighbour_regression(kept.build(), popularity)
     return Tables(bought_together=together.build(), complements=cut_rows(regression, width))
+
+
+def spread_scores(
+    inside: npt.NDArray[np.floating], weights: npt.NDArray, bonus: npt.NDArray
+) -> npt.NDArray[np.float64]:
+    """Return the score of each offer when the best are chosen one after another.
+
+    An offer's score is the weight of the baskets that hold it, plus its bonus, at the time it is chosen;
+    then these baskets lose COVERED of their weight. After CHOSEN offers the rest have what is left.
+
+    Args:
+        inside: baskets x offers, 1 where the basket holds the offer.
+        weights: of the baskets.
+        bonus: of the offers.
+    """
+    weights, scores = weights.astype(np.float64), np.zeros(inside.shape[1])
+    left = np.ones(inside.shape[1], dtype=bool)
+    for _ in range(min(CHOSEN, inside.shape[1])):
+        gains = np.where(left, weights @ inside + bonus, -np.inf)
+        offer = int(gains.argmax())
+        scores[offer], left[offer] = gains[offer], False
+        weights = weights * (1 - COVERED * inside[:, offer])
+    scores[left] = (weights @ inside + bonus)[left]
+    return scores
 
 
 def basket_weights(
@@ -154,30 +193,33 @@ def neighbour_regression(pairs: sparse.csr_array, popularity: npt.NDArray) -> sp
             continue
         right = pairs.data[pairs.indptr[product] : pairs.indptr[product + 1]][:NEIGHBOURS]
         right = right / (flat[nearest] * flat[product])
-        left = _square_among(pairs, nearest, place) / np.outer(flat[nearest], flat[nearest])
+        # What is in one triangle alone counts for both.
+        left = _dense_among(pairs, nearest, nearest, place)
+        left = np.maximum(left, left.T) / np.outer(flat[nearest], flat[nearest])
         left[np.diag_indices_from(left)] = diagonal[nearest] + ridge
         weights = np.linalg.solve(left, right) / flat[nearest] * np.sqrt(flat[product])
         columns.append(nearest, weights)
     return columns.build().T.tocsr()
 
 
-def _square_among(table: sparse.csr_array, chosen: npt.NDArray, place: npt.NDArray) -> npt.NDArray:
-    """Return the dense part of a table between chosen products, made symmetric.
+def _dense_among(
+    table: sparse.csr_array, rows: npt.NDArray, columns: npt.NDArray, place: npt.NDArray
+) -> npt.NDArray[np.float64]:
+    """Return the dense part of a table between chosen rows and columns.
 
     Args:
-        place: of every product, -1; used, and left as it was.
+        place: -1 for every column; used, and left as it was.
     """
-    starts, ends = table.indptr[chosen], table.indptr[chosen + 1]
+    starts, ends = table.indptr[rows], table.indptr[rows + 1]
     lengths = ends - starts
-    rows = np.repeat(np.arange(len(chosen)), lengths)
     entries = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    place[chosen] = np.arange(len(chosen))
-    columns = place[table.indices[entries]]
-    place[chosen] = -1
-    inside = columns >= 0
-    square = np.zeros((len(chosen), len(chosen)))
-    square[rows[inside], columns[inside]] = table.data[entries[inside]]
-    return np.maximum(square, square.T)
+    place[columns] = np.arange(len(columns))
+    found = place[table.indices[entries]]
+    place[columns] = -1
+    inside = found >= 0
+    dense = np.zeros((len(rows), len(columns)))
+    dense[np.repeat(np.arange(len(rows)), lengths)[inside], found[inside]] = table.data[entries[inside]]
+    return dense
 
 
 def _scale_rows(matrix: sparse.csr_array, factors: npt.NDArray) -> sparse.csr_array:
