@@ -9,7 +9,7 @@ MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 # Those with tables of our own; gqlauth's migrations do not match its models without captchas.
 APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
-.PHONY: up down tour test bench-listing bench-import bench-checkout lint types imports migrations generated format generate chromium
+.PHONY: up down tour test bench-listing bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -84,3 +84,6 @@ bench-import: .venv/runtime
 
 bench-checkout: .venv/runtime
 	@$(BIN)/python -m benchmarks.checkout
+
+bench-recommendations: .venv/runtime
+	@$(BIN)/python -m benchmarks.recommendations "$(LOG)"
