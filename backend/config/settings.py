@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "backend.catalog",
     "backend.notifications",
     "backend.orders",
+    "backend.recommendations",
     "backend.core.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

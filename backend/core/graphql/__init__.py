@@ -12,6 +12,7 @@ __all__ = [
     "Context",
     "Edge",
     "GraphQLView",
+    "Context",
     "Info",
     "PageInfo",
     "UserError",
