@@ -9,7 +9,7 @@ MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 # Those with tables of our own; gqlauth's migrations do not match its models without captchas.
 APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
-.PHONY: up down tour test bench-listing bench-import lint types imports migrations generated format generate chromium
+.PHONY: up down tour test bench-listing bench-import bench-recommendations lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -81,3 +81,6 @@ bench-listing: .venv/runtime
 
 bench-import: .venv/runtime
 	@$(BIN)/python -m benchmarks.imports
+
+bench-recommendations: .venv/runtime
+	@$(BIN)/python -m benchmarks.recommendations "$(LOG)"

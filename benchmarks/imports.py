@@ -6,12 +6,12 @@ must change nothing.
 
 import argparse
 import random
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from backend.core.memory import peak_memory
 from benchmarks.database import DATA_DIR, migrated_database
 
 MAX_MEMORY_MB = 500
@@ -50,13 +50,6 @@ def seconds_to_import(feed: Path, *, created: int, unchanged: int) -> float:
     assert not report.stopped, report.stopped
     assert (report.created, report.unchanged) == (created, unchanged), report.summary()
     return taken
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process has had, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def main() -> int:

@@ -142,6 +142,33 @@ def test_mail_is_encrypted_unless_a_development_shop_has_no_password(
     assert Environment(_env_file=None).smtp_security == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 0),
+        ({"BEHIND_TLS_PROXY": "true"}, 1),
+        ({"BEHIND_TLS_PROXY": "true", "TRUSTED_PROXIES": ""}, 1),
+        ({"BEHIND_TLS_PROXY": "true", "TRUSTED_PROXIES": "2"}, 2),
+        ({"BEHIND_TLS_PROXY": "true", "TRUSTED_PROXIES": "0"}, 0),
+        ({"TRUSTED_PROXIES": "10"}, 10),
+    ],
+)
+def test_how_many_proxies_are_believed(
+    nothing_set: pytest.MonkeyPatch, given: dict[str, str], expected: int
+) -> None:
+    for name, value in {**REAL, **given}.items():
+        nothing_set.setenv(name, value)
+    assert Environment(_env_file=None).trusted_proxies == expected
+
+
+@pytest.mark.parametrize("given", ["-1", "11", "one"])
+def test_a_number_of_proxies_that_cannot_be(nothing_set: pytest.MonkeyPatch, given: str) -> None:
+    for name, value in {**REAL, "TRUSTED_PROXIES": given}.items():
+        nothing_set.setenv(name, value)
+    with pytest.raises(ValidationError):
+        Environment(_env_file=None)
+
+
 def test_a_shop_behind_tls_speaks_for_its_own_host_alone() -> None:
     code = """
 import django

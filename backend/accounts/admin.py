@@ -3,32 +3,18 @@ from typing import Any
 import gqlauth.admin
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm
-from django.db import transaction
 from django.http import HttpRequest
 from gqlauth.models import UserStatus
 
-from backend.accounts.models import Session, User
+from backend.accounts.models import User
 
 # Its tokens are not used, and a status that is changed there goes past everything that is checked here.
 for model in gqlauth.admin.app.get_models():
     admin.site.unregister(model)
 
 
-class PasswordForm(AdminPasswordChangeForm):
-    """Ends the person's sessions with the old password: whoever has stolen it is out."""
-
-    def save(self, commit: bool = True) -> User:
-        with transaction.atomic():
-            user: User = super().save(commit)
-            if commit:
-                Session.objects.filter(user=user).delete()
-        return user
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
-    change_password_form = PasswordForm
     ordering = ["email"]
     list_display = ["email", "name", "language", "confirmed", "is_staff", "is_active", "date_joined"]
     list_filter = ["is_staff", "is_active", "status__verified"]

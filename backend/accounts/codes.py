@@ -16,7 +16,6 @@ from backend.core.errors import ErrorCode, ShopError
 from backend.core.redis import PREFIX, needing_redis, redis_client
 
 LIFETIME_SECONDS = 15 * 60
-RESEND_AFTER_SECONDS = 60
 MAX_TRIES = 5
 
 # One step, so that a hundred guesses at once count as a hundred: a right code is used up, the last
@@ -86,16 +85,6 @@ def spend_code(purpose: Purpose, email: str, code: str, password_hash: str) -> N
         )
     if not spent:
         raise WrongCode("This code is not right, or not any more. Ask for a new one.", field="code")
-
-
-def may_send_code(purpose: Purpose, email: str) -> bool:
-    """Say whether a code may be sent to this address now, at most once a minute, and note that it is.
-
-    Raises:
-        Unavailable: Redis does not answer.
-    """
-    with needing_redis() as redis:
-        return bool(redis.set(f"{_key(purpose, email)}:sent", 1, nx=True, ex=RESEND_AFTER_SECONDS))
 
 
 def _key(purpose: Purpose, email: str) -> str:

@@ -194,11 +194,12 @@ class AccountsMutation:
         return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Get new tokens for a refresh token, which is used up.")
-    def token_refresh(self, input: RefreshInput) -> TokenPayload:
+    def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload:
         try:
-            return TokenPayload.of(services.refresh(refresh_token=input.refresh_token))
+            pair = services.refresh(refresh_token=input.refresh_token, address=info.context.address)
         except ShopError as error:
             return TokenPayload.refused(error)
+        return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Log out: end this session.")
     def token_revoke(self, info: Info) -> AccountPayload:

@@ -88,7 +88,7 @@ def log_in(request: HttpRequest, payload: Login) -> Any:
 )
 def refresh(request: HttpRequest, payload: Refresh) -> Any:
     """Use a refresh token up for a new pair."""
-    return services.refresh(**payload.dict())
+    return services.refresh(**payload.dict(), address=client_address(request))
 
 
 @router.post(

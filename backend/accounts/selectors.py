@@ -1,7 +1,5 @@
 """Who somebody is."""
 
-from django.utils import timezone
-
 from backend.accounts.models import Session, User
 from backend.accounts.tokens import TokenInvalid, read_access_token
 from backend.core.viewer import Viewer
@@ -13,7 +11,8 @@ def read_viewer(authorization: str) -> Viewer:
     """Return who is asking by the access token of the Authorization header; a guest without one.
 
     Costs no query for a guest and one for anybody else. A session that has ended and an account that
-    is deactivated or deleted are refused at once, however long their tokens would still be good.
+    is deactivated, archived, deleted or has another password are refused at once, however long their
+    tokens would still be good.
 
     Args:
         authorization: the header's text; empty when it is not sent.
@@ -25,12 +24,8 @@ def read_viewer(authorization: str) -> Viewer:
     if not token or scheme.lower() not in ("bearer", "jwt"):
         return GUEST
     session = (
-        Session.objects.filter(
-            pk=read_access_token(token.strip()),
-            expires_at__gt=timezone.now(),
-            user__is_active=True,
-            user__status__verified=True,
-        )
+        Session.objects.open()
+        .filter(pk=read_access_token(token.strip()))
         .values_list("pk", "user_id", "user__is_staff")
         .first()
     )

@@ -41,6 +41,8 @@ class Environment(BaseSettings):
     csrf_trusted_origins: CommaSeparated = []
     cors_allowed_origins: CommaSeparated = []
     behind_tls_proxy: bool = False
+    # Unset: one where TLS ends at a proxy, else none.
+    trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -82,6 +84,8 @@ class Environment(BaseSettings):
     @model_validator(mode="after")
     def _require_what_production_needs(self) -> Self:
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
+        if self.trusted_proxies is None:
+            self.trusted_proxies = int(self.behind_tls_proxy)
         if self.debug:
             # Mail catchers speak no TLS; nothing secret is lost without a password.
             if "smtp_security" not in self.model_fields_set and not self.smtp_from_password:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from urllib.parse import quote
 
+from celery.schedules import crontab
 from gqlauth.settings_type import GqlAuthSettings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -92,6 +93,8 @@ PASSWORD_HASHERS = [
 ]
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+# However often its tokens are refreshed, one logs in again after this.
+SESSION_LIFETIME = timedelta(days=90)
 # Who may log in is `gqlauth`'s UserStatus; its tokens are made and read by ours.
 GQL_AUTH = GqlAuthSettings(
     LOGIN_REQUIRE_CAPTCHA=False,
@@ -157,7 +160,29 @@ CELERY_BEAT_SCHEDULE = {
     "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
     "carts that are forgotten": {"task": "carts.remove_old_carts", "schedule": 3600.0},
     "what sells": {"task": "orders.count_popularity", "schedule": 3600.0},
-    "sessions that are over": {"task": "accounts.forget_ended_sessions", "schedule": 3600.0},
+    "mails that are done": {
+        "task": "notifications.forget_finished_emails",
+        "schedule": crontab(hour=2, minute=10),
+    },
+    "sessions that are over": {
+        "task": "accounts.forget_ended_sessions",
+        "schedule": crontab(hour=2, minute=20),
+    },
+    "registrations nobody confirmed": {
+        "task": "accounts.forget_unconfirmed_accounts",
+        "schedule": crontab(hour=2, minute=30),
+    },
+    "recommendations": {
+        "task": "recommendations.build",
+        "schedule": crontab(hour=3, minute=10),
+        # What a worker that was down has missed is not made up for many times over.
+        "options": {"expires": 6 * 3600},
+    },
+    "recommendations after orders": {
+        "task": "recommendations.update",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 # Mail
@@ -207,6 +232,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # Transport
 BEHIND_PROXY = ENV.behind_tls_proxy
+TRUSTED_PROXIES = ENV.trusted_proxies
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True

@@ -1,7 +1,6 @@
 """The admin site, and what its pages share: refusals shown as messages, edits that overwrite nothing."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from django import forms
@@ -15,11 +14,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import ForeignKey, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from backend.accounts.emails import normal_email
 from backend.accounts.models import User
-from backend.accounts.services.limits import LOGIN_PER_ACCOUNT, LOGIN_PER_ADDRESS
-from backend.core.errors import RateLimited, ShopError, Unavailable
+from backend.accounts.services.limits import count_login, forget_logins
+from backend.core.errors import Invalid, RateLimited, ShopError, TooLong, Unavailable
 from backend.core.identifiers import parse_id
-from backend.core.throttling import count_try, forget_tries
 from backend.core.viewer import client_address
 
 
@@ -36,18 +35,26 @@ class LimitedLoginForm(AdminAuthenticationForm):
     """Lets nobody guess passwords faster here than in the APIs; the tries are counted apart from theirs."""
 
     def clean(self) -> dict[str, Any]:
-        email = self.cleaned_data.get("username", "").lower()
-        if not email or not self.cleaned_data.get("password"):
+        if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
             return super().clean()
         assert self.request is not None
+        address = client_address(self.request)
         try:
-            count_try(LOGIN_PER_ADDRESS, "admin-login-address", client_address(self.request))
-            count_try(LOGIN_PER_ACCOUNT, "admin-login", email)
+            email = self.cleaned_data["username"] = normal_email(self.cleaned_data["username"])
+            count_login(email, address, "admin-login")
             cleaned = super().clean()
-            forget_tries(LOGIN_PER_ACCOUNT, "admin-login", email)
+        except (Invalid, TooLong):
+            raise self.get_invalid_login_error() from None
         except (RateLimited, Unavailable) as error:
             raise forms.ValidationError(error.message, code=error.code) from None
+        forget_logins(email, address, "admin-login")
         return cleaned
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Keep out whose account is archived, as the APIs do; staff need no confirmed address."""
+        super().confirm_login_allowed(user)
+        if user.is_archived:
+            raise self.get_invalid_login_error()
 
 
 class ShopAdminSite(AdminSite):
@@ -57,15 +64,6 @@ class ShopAdminSite(AdminSite):
     site_header = "Lavka"
     index_title = "The shop"
     login_form = LimitedLoginForm
-
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Change the password of whoever asks, and end their sessions in the APIs as those themselves do."""
-        with transaction.atomic():
-            response = super().password_change(request, extra_context)
-            if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
-                assert isinstance(request.user, User)
-                request.user.sessions.all().delete()
-        return response
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from limits import RateLimitItem
@@ -14,31 +15,51 @@ from backend.core.errors import RateLimited
 from backend.core.redis import PREFIX, needing_redis, redis_client
 
 
-def count_try(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
-    """Count one try before it is made, so that parallel tries all count, and stop at a limit that is used up.
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What is counted together, and how much of it is allowed.
 
-    Args:
-        limits: those in force together, asked in this order; longer windows make the wait grow.
+    Attributes:
+        limits: those in force together, the shortest window first.
         action: what is tried.
-        who: an address or an e-mail; kept as a hash only.
+        who: an address, an e-mail or whatever it is counted by; kept as a hash only.
+    """
+
+    limits: Sequence[RateLimitItem]
+    action: str
+    who: str
+
+
+def count_try(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
+    """Count one try by one thing; see `count_tries`."""
+    count_tries([Tries(limits, action, who)])
+
+
+def count_tries(counted: Sequence[Tries]) -> None:
+    """Count one try before it is made, so that parallel tries all count.
+
+    The limit that refuses a try is the last to count it: who goes on trying does not fill the windows
+    after it, and to wait as long as one is told helps.
 
     Raises:
-        RateLimited: one of the limits is used up; the wait is that limit's, a later one may ask for more.
+        RateLimited: limits are used up; the wait is the longest of theirs.
         Unavailable: Redis does not answer.
     """
-    key = digest_of(who)
+    asked = [(limit, (tries.action, digest_of(tries.who))) for tries in counted for limit in tries.limits]
     with needing_redis():
-        for limit in limits:
-            if not _limiter().hit(limit, action, key):
-                reset = _limiter().get_window_stats(limit, action, key).reset_time
-                raise RateLimited(max(1, math.ceil(reset - time.time())))
+        if all(_limiter().hit(limit, *key) for limit, key in asked):
+            return
+        used_up = [(limit, key) for limit, key in asked if not _limiter().test(limit, *key)]
+        ends = [_limiter().get_window_stats(limit, *key).reset_time for limit, key in used_up]
+    raise RateLimited(max(1, math.ceil(max(ends, default=0) - time.time())))
 
 
-def forget_tries(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
+def forget_tries(counted: Sequence[Tries]) -> None:
     """Start counting anew, as after a success."""
     with needing_redis():
-        for limit in limits:
-            _limiter().clear(limit, action, digest_of(who))
+        for tries in counted:
+            for limit in tries.limits:
+                _limiter().clear(limit, tries.action, digest_of(tries.who))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,13 +34,22 @@ def with_cart_token(viewer: Viewer, request: HttpRequest) -> Viewer:
 def client_address(request: HttpRequest) -> str:
     """Return whom to count a request for: an IPv4 address, or the /64 network of an IPv6 address.
 
-    A proxy appends the address it sees to X-Forwarded-For; what stands before it is the client's word.
+    Each of the TRUSTED_PROXIES appends the address it sees to X-Forwarded-For, so that many entries
+    from its end are theirs; what stands before them is the client's word.
     """
     peer = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.BEHIND_PROXY:
-        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        return _countable(forwarded) or _countable(peer) or peer
+    if settings.TRUSTED_PROXIES:
+        seen = request.headers.get("X-Forwarded-For", "").split(",")[-settings.TRUSTED_PROXIES :]
+        return _countable(seen[0].strip()) or _countable(peer) or peer
     return _countable(peer) or peer
+
+
+def network_of(address: str) -> str:
+    """Return the network that a client's address is in, as `client_address` has it: /24 or /64."""
+    try:
+        return str(IPv4Network((address, 24), strict=False))
+    except ValueError:
+        return address
 
 
 def _countable(text: str) -> str | None:

@@ -10,7 +10,7 @@ class OutgoingEmailAdmin(admin.ModelAdmin):
 
     list_display = ["created_at", "task", "recipient", "status", "attempts", "sent_at", "last_error"]
     list_filter = ["status", "task"]
-    search_fields = ["recipient"]
+    search_fields = ["recipient__exact"]
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

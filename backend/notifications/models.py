@@ -16,12 +16,13 @@ class OutgoingEmail(models.Model):
         QUEUED = "queued"
         SENT = "sent"
         FAILED = "failed"
+        SKIPPED = "skipped"  # There was nothing to say any more.
 
     task = models.CharField(max_length=100)
     recipient = models.EmailField(max_length=254)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES)
     context = models.JSONField(default=dict, blank=True, help_text="What the text is made from.")
-    status = models.CharField(max_length=6, choices=Status, default=Status.QUEUED)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is to be tried (again).")
     created_at = models.DateTimeField(default=timezone.now)
@@ -37,7 +38,11 @@ class OutgoingEmail(models.Model):
                 name="email_sent_at_when_sent",
             )
         ]
-        indexes = [models.Index(fields=["due_at"], name="email_due", condition=models.Q(status="queued"))]
+        indexes = [
+            models.Index(fields=["due_at"], name="email_due", condition=models.Q(status="queued")),
+            models.Index(fields=["recipient", "task"], name="email_recipient_task"),
+            models.Index(fields=["created_at", "id"], name="email_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.pk} ({self.status})"

@@ -5,15 +5,18 @@ import smtplib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
 from django.core.mail import EmailMultiAlternatives
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Max, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from backend.core.batches import delete_in_batches
 from backend.core.errors import Unavailable
 from backend.core.redis import redis_answers
 from backend.notifications.models import OutgoingEmail
@@ -27,6 +30,7 @@ LAST_RETRY_AFTER = timedelta(hours=1)
 # With the delays doubling from the first to the last, about a day of trying.
 MAX_ATTEMPTS = 30
 MAX_PUBLISHED_AT_ONCE = 500
+FINISHED_KEPT_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +42,40 @@ class Letter:
     html: str
 
 
-def queue_email(*, task: str, recipient: str, language: str, context: dict[str, Any] | None = None) -> None:
+def queue_email(
+    *,
+    task: str,
+    recipient: str,
+    language: str,
+    context: dict[str, Any] | None = None,
+    at_most_every: timedelta | None = None,
+) -> None:
     """Record a mail in the caller's transaction; it is handed to the broker once that is committed.
 
     A broker that is down costs nothing but time: beat hands the row over later.
+
+    With `at_most_every`, one that comes too soon after the last waits for its time, and at most one
+    waits: it takes the place of one that is there already.
 
     Args:
         task: the name of the Celery task that writes and sends it, called with `email_id`.
         recipient: one address.
         language: "ru" or "en".
         context: what the task makes the text from; nothing secret.
+        at_most_every: the least time between two mails of this task to this recipient.
     """
+    now = timezone.now()
+    since = _last_sent(task, recipient, now) if at_most_every is not None else None
+    free_at = since + at_most_every if since is not None and at_most_every is not None else now
     email = OutgoingEmail.objects.create(
         task=task,
         recipient=recipient,
         language=language,
         context=context or {},
-        due_at=timezone.now() + STALE_AFTER,
+        due_at=free_at if free_at > now else now + STALE_AFTER,
     )
-    transaction.on_commit(lambda: _publish([email]), robust=True)
+    if free_at <= now:
+        transaction.on_commit(lambda: _publish([email]), robust=True)
 
 
 def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]) -> None:
@@ -66,7 +85,7 @@ def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]
 
     Args:
         email_id: the row.
-        write: makes the text now; None when there is nothing to say any more.
+        write: makes the text now; None when there is nothing to say (any more), which ends the row too.
     """
     with transaction.atomic():
         queued = OutgoingEmail.objects.select_for_update(skip_locked=True).filter(
@@ -92,11 +111,14 @@ def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]
             logger.error("Mail %s (%s) could not be written:\n%s", email.pk, email.task, trace)
             _postpone(email, error)
             return
-        email.status = OutgoingEmail.Status.SENT
-        email.sent_at = timezone.now()
+        if letter is not None:
+            email.status = OutgoingEmail.Status.SENT
+            email.sent_at = timezone.now()
+        else:
+            email.status = OutgoingEmail.Status.SKIPPED
         email.last_error = ""
         email.save()
-    logger.info("Mail %s (%s) sent at attempt %s", email.pk, email.task, email.attempts)
+    logger.info("Mail %s (%s) %s at attempt %s", email.pk, email.task, email.status, email.attempts)
 
 
 def publish_due_emails() -> int:
@@ -117,6 +139,36 @@ def publish_due_emails() -> int:
         # Not before: a worker that is quick would find the rows locked and leave them.
         transaction.on_commit(lambda: _publish(emails), robust=True)
     return len(emails)
+
+
+def forget_emails(*, recipient: str) -> None:
+    """Delete the mails to somebody; one that is being sent at this moment is left to its worker."""
+    emails = OutgoingEmail.objects.filter(recipient=recipient)
+    emails.filter(pk__in=emails.select_for_update(skip_locked=True).values("pk")).delete()
+
+
+def forget_finished_emails() -> int:
+    """Delete the mails that were done with long ago, and return how many."""
+    finished = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.QUEUED)
+    return delete_in_batches(finished.filter(created_at__lte=timezone.now() - FINISHED_KEPT_FOR))
+
+
+def _last_sent(task: str, recipient: str, now: datetime) -> datetime | None:
+    """Clear the way for a mail that takes the place of what waits, and return when the last was sent.
+
+    One that is being sent, whose row its worker has locked, counts as sent now: it may tell what was
+    true before the caller's transaction. A row that is free is gone when a worker comes for it.
+    """
+    with connection.cursor() as cursor:
+        # One at a time, also where there is no row yet to be locked.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{task} {recipient}"])
+    emails = OutgoingEmail.objects.filter(task=task, recipient=recipient)
+    queued = emails.filter(status=OutgoingEmail.Status.QUEUED)
+    emails.filter(pk__in=queued.select_for_update(skip_locked=True).values("pk")).delete()
+    known: datetime | None = emails.filter(
+        status__in=[OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENT]
+    ).aggregate(last=Max(Coalesce("sent_at", Value(now))))["last"]
+    return known
 
 
 def _publish(emails: list[OutgoingEmail]) -> None:

@@ -75,4 +75,5 @@ def _of_rows(matrix: sparse.csr_array, values: npt.NDArray) -> npt.NDArray:
 
 
 def _dense(scores: sparse.csr_array) -> npt.NDArray:
-    return scores.toarray()
+    dense: npt.NDArray = scores.toarray()
+    return dense

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from backend.recommendations.log import Baskets
 from backend.recommendations.tables import BLOCK_SIZE, RowBuilder, best_of, cut_rows, product_blocks
@@ -88,7 +89,9 @@ def build_tables(
 
             best = best_of(columns, weights / np.sqrt(popularity[columns]), KEPT_PAIRS)
             kept.append(columns[best], weights[best])
-    regression = neighbour_regression(kept.build(), popularity)
+    # Threads cost more than they save on systems of a hundred equations.
+    with threadpool_limits(1):
+        regression = neighbour_regression(kept.build(), popularity)
     return Tables(bought_together=together.build(), complements=cut_rows(regression, width))
 
 
@@ -139,8 +142,6 @@ def neighbour_regression(pairs: sparse.csr_array, popularity: npt.NDArray) -> sp
     known = popularity[popularity > 0]
     mean = known.mean() if len(known) else 1.0
     flat = np.where(popularity > 0, popularity / mean, 1.0) ** FLATTENING
-    scaled = sparse.csr_array((pairs.data.copy(), pairs.indices, pairs.indptr), shape=pairs.shape)
-    scaled.data /= flat[np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))] * flat[pairs.indices]
     diagonal = popularity / flat**2
     ridge = RIDGE * (diagonal[popularity > 0].mean() if len(known) else 1.0)
 
@@ -151,8 +152,9 @@ def neighbour_regression(pairs: sparse.csr_array, popularity: npt.NDArray) -> sp
         if not len(nearest):
             columns.append(nearest, np.empty(0))
             continue
-        right = scaled.data[scaled.indptr[product] : scaled.indptr[product + 1]][:NEIGHBOURS]
-        left = _square_among(scaled, nearest, place)
+        right = pairs.data[pairs.indptr[product] : pairs.indptr[product + 1]][:NEIGHBOURS]
+        right = right / (flat[nearest] * flat[product])
+        left = _square_among(pairs, nearest, place) / np.outer(flat[nearest], flat[nearest])
         left[np.diag_indices_from(left)] = diagonal[nearest] + ridge
         weights = np.linalg.solve(left, right) / flat[nearest] * np.sqrt(flat[product])
         columns.append(nearest, weights)

@@ -1,6 +1,6 @@
 """Tables of scores between products: sparse matrices cut to the best of every row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +53,26 @@ class RowBuilder:
         self._scores.append(scores.astype(np.float32, copy=False))
 
     def build(self) -> sparse.csr_array:
-        """Return the matrix, whose rows keep the order in which they were given."""
+        """Return the matrix, whose rows keep the order in which they were given, and let go of them."""
         lengths = [len(columns) for columns in self._columns]
         starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
         columns = np.concatenate([*self._columns, np.empty(0, np.int32)])
+        self._columns = []
         scores = np.concatenate([*self._scores, np.empty(0, np.float32)])
+        self._scores = []
         return sparse.csr_array((scores, columns, starts), shape=self._shape)
+
+
+def table_rows(table: sparse.csr_array, ids: Sequence[int]) -> Iterator[tuple[int, int, float]]:
+    """Yield (product, other, score) for every score of a table, in its order.
+
+    Args:
+        table: products x products.
+        ids: of the products, in the order of the rows and columns.
+    """
+    for row, product in enumerate(ids):
+        for entry in range(table.indptr[row], table.indptr[row + 1]):
+            yield product, ids[table.indices[entry]], float(table.data[entry])
 
 
 def product_blocks(

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import TypeVar
 
 from django.db import connection
+from django.db.models import F
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from backend.accounts import services
@@ -13,8 +15,9 @@ from backend.accounts.codes import Purpose, make_code
 from backend.accounts.models import User
 from backend.accounts.services import TokenPair
 from backend.core.redis import PREFIX, redis_client
+from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import GraphQL, Rest
-from tests.worker import PATIENCE, MailServer, Worker
+from tests.worker import PATIENCE, MailServer, Worker, wait_until
 
 T = TypeVar("T")
 
@@ -37,9 +40,15 @@ def forget_in_redis() -> None:
 def forget_limits() -> None:
     """Begin to count tries anew, as if a day had passed."""
     redis = redis_client()
-    for pattern in (f"{PREFIX}limit*", f"{PREFIX}code:*:sent"):
-        for key in redis.scan_iter(pattern):
-            redis.delete(key)
+    for key in redis.scan_iter(f"{PREFIX}limit*"):
+        redis.delete(key)
+
+
+def let_a_minute_pass() -> None:
+    """Wait until no mail is under way; those that were sent were sent a minute earlier then."""
+    queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
+    wait_until(lambda: not queued.exists(), "The end of all mails")
+    OutgoingEmail.objects.update(sent_at=F("sent_at") - timedelta(minutes=1))
 
 
 def make_user(email: str = "vera@example.com", password: str = PASSWORD, **fields: object) -> User:

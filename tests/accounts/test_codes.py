@@ -9,7 +9,6 @@ from django.db import OperationalError
 from django.test import SimpleTestCase
 from limits import parse_many
 
-from backend.accounts import codes
 from backend.accounts.codes import Purpose, WrongCode, make_code, spend_code
 from backend.accounts.models import Session, User
 from backend.accounts.services import limits, registration
@@ -109,15 +108,6 @@ class Codes(SimpleTestCase):
             self.assertIs(self.spend(code), good)
             self.assertEqual(redis_client().keys("lavka:code:*"), [])
 
-    def test_one_a_minute(self) -> None:
-        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
-        self.assertFalse(codes.may_send_code(Purpose.CONFIRMATION, EMAIL.upper()))
-        self.assertTrue(codes.may_send_code(Purpose.PASSWORD_RESET, EMAIL))
-        (key,) = redis_client().keys("lavka:code:confirmation:*:sent")
-        self.assertTrue(55 <= redis_client().ttl(key) <= 60)
-        redis_client().expire(key, 0)
-        self.assertTrue(codes.may_send_code(Purpose.CONFIRMATION, EMAIL))
-
 
 class Guessing(AccountCase):
     def setUp(self) -> None:
@@ -150,7 +140,6 @@ class Guessing(AccountCase):
         """Somebody registers the victim's address anew while the victim's code is on its way."""
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
-            codes.may_send_code(Purpose.CONFIRMATION, EMAIL)
             self.assertIsNone(api.register(EMAIL, OTHER_PASSWORD).code)
             self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
             self.assertFalse(self.is_confirmed())

@@ -1,8 +1,22 @@
 """From registration to logout, with a worker process that sends the mail over SMTP."""
 
+from django.utils import timezone
+from gqlauth.models import UserStatus
+
+from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import Api
-from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, WorkerCase, forget_limits, log_in, make_user
-from tests.worker import code_in, html_of, text_of
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    WorkerCase,
+    forget_limits,
+    let_a_minute_pass,
+    log_in,
+    make_user,
+    make_waiting_user,
+)
+from tests.accounts.test_mail_faults import time_has_come
+from tests.worker import code_in, html_of, text_of, wait_until
 
 
 class Journey(WorkerCase):
@@ -64,7 +78,7 @@ class Journey(WorkerCase):
                 email = f"{api.name.lower()}@example.com"
                 api.register(email, PASSWORD)
                 old = code_in(self.mail_server.wait_for_mail(email))
-                forget_limits()  # A minute has passed.
+                let_a_minute_pass()
                 self.assertEqual(api.resend(email).code, None)
                 new = code_in(self.mail_server.wait_for_mail(email, count=2))
                 if old != new:
@@ -77,16 +91,53 @@ class Journey(WorkerCase):
         code = code_in(self.mail_server.wait_for_mail("vera@example.com"))
         for api in self.apis:
             self.assertEqual(api.resend("vera@example.com").code, None)
+        (waiting,) = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
+        self.assertTrue(40 < (waiting.due_at - timezone.now()).total_seconds() <= 60)
         # Somebody else's mail, queued after theirs would have been, shows that there is none.
         self.rest.register("other@example.com", PASSWORD)
         self.mail_server.wait_for_mail("other@example.com")
         self.mail_server.wait_for_mail("vera@example.com", count=1)
         self.assertEqual(self.rest.confirm("vera@example.com", code).code, None)
 
+    def test_registering_twice_leaves_a_code_that_is_good(self) -> None:
+        """A double click: the second registration makes the first one's code void."""
+        for api in self.apis:
+            email = f"{api.name.lower()}@example.com"
+            api.register(email, PASSWORD)
+            first = code_in(self.mail_server.wait_for_mail(email))
+            api.register(email, PASSWORD)
+            self.assertEqual(api.confirm(email, first).code, "WRONG_CODE")
+            time_has_come()
+            self.assertIsNone(
+                api.confirm(email, code_in(self.mail_server.wait_for_mail(email, count=2))).code
+            )
+            forget_limits()
+
+    def test_who_gets_no_mail(self) -> None:
+        """Rows are queued for every address; the worker ends those that are for nobody."""
+        make_waiting_user("waiting@example.com")
+        make_user("known@example.com")
+        make_user("staff@example.com", is_staff=True)
+        make_user("deactivated@example.com", is_active=False)
+        UserStatus.objects.filter(user=make_user("archived@example.com")).update(archived=True)
+        for email in ("known@example.com", "unknown@example.com", "archived@example.com"):
+            self.assertIsNone(self.rest.resend(email).code)
+        for name in ("waiting", "staff", "deactivated", "archived", "unknown"):
+            given = {"email": f"{name}@example.com"}
+            self.assertIsNone(self.graphql.ask("request reset", given).code)
+        queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
+        wait_until(lambda: not queued.exists(), "The end of all mails")
+        self.assertEqual(set(OutgoingEmail.objects.values_list("status", "sent_at")), {("skipped", None)})
+        self.assertEqual((OutgoingEmail.objects.count(), self.mail_server.mails), (8, []))
+        # One that nobody got keeps nobody waiting.
+        self.assertIsNone(self.rest.register("unknown@example.com", PASSWORD).code)
+        self.mail_server.wait_for_mail("unknown@example.com")
+
     def test_the_owner_of_a_known_address_is_told(self) -> None:
         user = make_user(language="ru")
         for count, api in enumerate(self.apis, start=1):
             with self.subTest(api.name):
+                let_a_minute_pass()
                 self.assertEqual(api.register(user.email, OTHER_PASSWORD).code, None)
                 mail = self.mail_server.wait_for_mail(user.email, count=count)
                 self.assertEqual(mail["Subject"].strip(), "У вас уже есть учётная запись")

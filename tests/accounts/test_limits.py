@@ -1,18 +1,28 @@
 """How often things may be tried, both sides of each limit, and when it is worth trying again."""
 
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from limits import RateLimitItem
 
+from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.accounts.services import limits
 from backend.core.redis import redis_client
-from backend.core.viewer import client_address
+from backend.core.viewer import client_address, network_of
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import Answer, Api, GraphQL, Rest
-from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, forget_limits, log_in, make_user
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    AccountCase,
+    forget_limits,
+    log_in,
+    make_user,
+    new_code,
+)
 
 EMAIL = "vera@example.com"
 
@@ -50,14 +60,14 @@ class Logins(LimitCase):
         for api in self.apis:
             with self.subTest(api.name):
                 right = {"email": EMAIL, "password": PASSWORD}
-                minute, quarter, hour, day = limits.LOGIN_PER_ACCOUNT
+                minute, quarter, hour, day = limits.LOGIN_PER_NETWORK
                 waits = []
                 tried = 0
                 for limit in (minute, quarter, hour, day):
                     # The shorter windows are over again and again while the longer one fills.
                     shorter = [
                         other
-                        for other in (*limits.LOGIN_PER_ACCOUNT, *limits.LOGIN_PER_ADDRESS)
+                        for other in (*limits.LOGIN_PER_NETWORK, *limits.LOGIN_PER_ADDRESS)
                         if other.get_expiry() < limit.get_expiry()
                     ]
                     for _ in range(limit.amount - tried):
@@ -84,13 +94,71 @@ class Logins(LimitCase):
         self.fail_to_log_in(2, self.graphql)
         self.fail_to_log_in(3, self.rest)
         self.assert_limited_in_both(
-            "login", {"email": EMAIL.upper(), "password": PASSWORD}, limits.LOGIN_PER_ACCOUNT[0]
+            "login", {"email": EMAIL.upper(), "password": PASSWORD}, limits.LOGIN_PER_NETWORK[0]
         )
 
     def test_one_account_does_not_hold_up_another(self) -> None:
         self.fail_to_log_in(5, self.rest)
         make_user("other@example.com")
         self.assertIsNone(self.rest.log_in("other@example.com", PASSWORD).code)
+
+    def test_who_guesses_does_not_lock_the_owner_out(self) -> None:
+        for network, neighbour, owner in (
+            ("192.0.2.1", "192.0.2.254", "192.0.3.1"),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
+        ):
+            with self.subTest(network):
+                self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, Rest(network))
+                for address in (network, neighbour):
+                    self.assertEqual(Rest(address).log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
+                self.assertIsNone(Rest(owner).log_in(EMAIL, PASSWORD).code)
+
+    def test_many_networks_that_guess_at_one_account(self) -> None:
+        hour, day = limits.LOGIN_PER_ACCOUNT
+        given = {"email": EMAIL, "password": PASSWORD}
+        for number in range(hour.amount - 1):
+            self.fail_to_log_in(1, Rest(f"198.51.{number}.1"))
+        # The last one is the owner's, which begins anew.
+        self.assertIsNone(self.rest.log_in(EMAIL, PASSWORD).code)
+        for number in range(hour.amount):
+            self.fail_to_log_in(1, Rest(f"198.51.{number}.2"))
+        self.assert_limited_in_both("login", given, hour)
+        for number in range(hour.amount, day.amount):
+            if number % hour.amount == 0:
+                let_pass(hour)
+            self.fail_to_log_in(1, Rest(f"198.{number // 256}.{number % 256}.3"))
+        let_pass(hour)
+        self.assert_limited_in_both("login", given, day)
+
+    def test_the_wait_is_the_longest_of_the_limits_that_are_used_up(self) -> None:
+        minute, quarter = limits.LOGIN_PER_NETWORK[:2]
+        self.fail_to_log_in(minute.amount, self.rest)
+        self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), minute)
+        let_pass(minute)
+        self.fail_to_log_in(quarter.amount - minute.amount, self.rest)
+        # Both are used up now, and the shorter one is asked first.
+        self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, quarter)
+
+    def test_the_wait_is_the_longest_of_what_is_counted_together(self) -> None:
+        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
+        let_pass(limits.LOGIN_PER_NETWORK[0])
+        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
+        for number in range(limits.LOGIN_PER_ADDRESS[0].amount - limits.LOGIN_PER_NETWORK[1].amount):
+            self.rest.log_in(f"user{number}@example.com", OTHER_PASSWORD)
+        # The address may try again in a minute; this account only later.
+        self.assert_limited(self.rest.log_in("other@example.com", PASSWORD), limits.LOGIN_PER_ADDRESS[0])
+        self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), limits.LOGIN_PER_NETWORK[1])
+
+    def test_a_new_password_by_code_begins_anew(self) -> None:
+        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, self.rest)
+        reset = {
+            "email": EMAIL,
+            "code": new_code(Purpose.PASSWORD_RESET, EMAIL),
+            "new_password": OTHER_PASSWORD,
+        }
+        self.assertEqual(self.rest.log_in(EMAIL, OTHER_PASSWORD).code, "RATE_LIMITED")
+        self.assertIsNone(self.graphql.ask("reset password", reset).code)
+        self.assertIsNone(self.rest.log_in(EMAIL, OTHER_PASSWORD).code)
 
     def test_an_address_that_tries_many_accounts(self) -> None:
         limit = limits.LOGIN_PER_ADDRESS[0]
@@ -109,11 +177,11 @@ class Logins(LimitCase):
 
         only = mock.patch.object(limits, "LOGIN_PER_ADDRESS", limits.LOGIN_PER_ADDRESS[:1])
         limit = limits.LOGIN_PER_ADDRESS[0].amount
-        with only:
+        with only, mock.patch.object(limits, "LOGIN_PER_NETWORK", []):
             # Without a proxy anybody could write anything there.
             statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
             self.assertEqual(statuses, [200] * limit + [429])
-            with override_settings(BEHIND_PROXY=True):
+            with override_settings(TRUSTED_PROXIES=1):
                 statuses = [log_in_from(f"192.0.2.{number}, 198.51.100.1") for number in range(limit + 1)]
                 self.assertEqual(statuses, [200] * limit + [429])
                 self.assertEqual(log_in_from("198.51.100.1, 198.51.100.2"), 200)
@@ -131,8 +199,37 @@ class Logins(LimitCase):
             self.graphql.ask("change password", right, header),
             self.graphql.ask("delete", {"password": PASSWORD}, header),
         ):
-            self.assert_limited(answer, limits.LOGIN_PER_ACCOUNT[0])
+            self.assert_limited(answer, limits.PASSWORD_PER_ACCOUNT[0])
         self.assertTrue(User.objects.get().check_password(PASSWORD))
+
+    def test_a_right_password_of_an_open_session_begins_anew(self) -> None:
+        header = f"Bearer {log_in(User.objects.get()).access_token}"
+        wrong = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
+        right = wrong | {"old_password": PASSWORD, "new_password": PASSWORD}
+        for _ in range(3):
+            for _ in range(limits.PASSWORD_PER_ACCOUNT[0].amount - 1):
+                answer = self.graphql.ask("change password", wrong, header)
+                self.assertEqual(answer.code, "WRONG_CREDENTIALS")
+            self.assertIsNone(self.graphql.ask("change password", right, header).code)
+
+    def test_who_cannot_log_in_keeps_nobody_from_changing_the_password(self) -> None:
+        header = f"Bearer {log_in(User.objects.get()).access_token}"
+        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, self.rest)
+        self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
+        change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
+        self.assertIsNone(self.graphql.ask("change password", change, header).code)
+
+
+class Refreshes(LimitCase):
+    def test_from_one_address(self) -> None:
+        make_user(EMAIL)
+        token = self.rest.log_in(EMAIL, PASSWORD).data["refresh_token"]
+        minute = limits.REFRESH_PER_ADDRESS[0]
+        for _ in range(minute.amount):
+            token = self.rest.refresh(token).data["refresh_token"]
+        self.assert_limited_in_both("refresh", {"refresh_token": token}, minute)
+        # What was refused has used nothing up.
+        self.assertIsNone(Rest("192.0.2.7").refresh(token).code)
 
 
 class Mails(LimitCase):
@@ -176,13 +273,22 @@ class Mails(LimitCase):
 
 class CodesTried(LimitCase):
     def test_for_one_person(self) -> None:
-        (limit,) = limits.CODES_PER_ACCOUNT
-        for number in range(limit.amount):
-            self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
+        hour, day = limits.CODES_PER_ACCOUNT
         given = {"email": EMAIL, "code": "123456"}
-        self.assert_limited_in_both("confirm", given, limit)
         reset = given | {"new_password": PASSWORD}
-        self.assert_limited(self.graphql.ask("reset password", reset), limit)
+        for number in range(hour.amount):
+            self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
+        self.assert_limited_in_both("confirm", given, hour)
+        let_pass(hour)
+        for _ in range(day.amount - hour.amount):
+            self.assertEqual(self.rest.confirm(EMAIL, "123456").code, "WRONG_CODE")
+        let_pass(hour)
+        self.assert_limited_in_both("confirm", given, day)
+        let_pass(limits.CODES_PER_ADDRESS[0])
+        # Codes of another purpose and of other people are counted apart.
+        for _ in range(hour.amount):
+            self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
+        self.assert_limited(self.graphql.ask("reset password", reset), hour)
         self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
 
     def test_from_one_address(self) -> None:
@@ -192,6 +298,56 @@ class CodesTried(LimitCase):
             self.assertEqual(answer.code, "WRONG_CODE")
         self.assert_limited_in_both("confirm", {"email": EMAIL, "code": "123456"}, limit)
         self.assertEqual(Rest("192.0.2.7").confirm(EMAIL, "123456").code, "WRONG_CODE")
+
+
+class EachWindow(LimitCase):
+    """The longer windows of what one address or one session may try, each on both of its sides."""
+
+    def assert_each(
+        self, windows: list[RateLimitItem], ask: Callable[[int], Answer], code: str | None
+    ) -> None:
+        """As many are answered with the code as the window has room for, and the next one is refused."""
+        tried = 0
+        for limit in windows:
+            shorter = [other for other in windows if other.get_expiry() < limit.get_expiry()]
+            for number in range(tried, limit.amount):
+                for other in shorter:
+                    let_pass(other)
+                self.assertEqual(ask(number).code, code)
+            tried = limit.amount
+            for other in shorter:
+                let_pass(other)
+            self.assert_limited(ask(tried), limit)
+
+    def test_logins(self) -> None:
+        self.assert_each(
+            limits.LOGIN_PER_ADDRESS,
+            lambda number: self.rest.log_in(f"user{number}@example.com", PASSWORD),
+            "WRONG_CREDENTIALS",
+        )
+
+    def test_codes(self) -> None:
+        self.assert_each(
+            limits.CODES_PER_ADDRESS,
+            lambda number: self.rest.confirm(f"user{number}@example.com", "123456"),
+            "WRONG_CODE",
+        )
+
+    def test_mails(self) -> None:
+        self.assert_each(
+            limits.MAIL_PER_ADDRESS, lambda number: self.rest.resend(f"user{number}@example.com"), None
+        )
+
+    def test_refreshes(self) -> None:
+        self.assert_each(limits.REFRESH_PER_ADDRESS, lambda number: self.rest.refresh("x.y"), "TOKEN_INVALID")
+
+    def test_passwords_of_an_open_session(self) -> None:
+        header = f"Bearer {log_in(make_user(EMAIL)).access_token}"
+        self.assert_each(
+            limits.PASSWORD_PER_ACCOUNT,
+            lambda number: self.graphql.ask("delete", {"password": "wrong"}, header),
+            "WRONG_CREDENTIALS",
+        )
 
 
 class Addresses(SimpleTestCase):
@@ -215,7 +371,33 @@ class Addresses(SimpleTestCase):
                 self.assertEqual(self.address(peer), expected)
                 self.assertEqual(self.address(peer, "198.51.100.1"), expected)
 
-    @override_settings(BEHIND_PROXY=True)
+    @override_settings(TRUSTED_PROXIES=2)
+    def test_behind_two(self) -> None:
+        for forwarded, expected in {
+            None: "192.0.2.1",
+            "198.51.100.1": "198.51.100.1",
+            "198.51.100.1, 203.0.113.1": "198.51.100.1",
+            "made up, 198.51.100.1, 203.0.113.1": "198.51.100.1",
+            "198.51.100.9, 198.51.100.1, 203.0.113.1": "198.51.100.1",
+            "198.51.100.9,198.51.100.1,203.0.113.1": "198.51.100.1",
+            "made up, 203.0.113.1": "192.0.2.1",
+        }.items():
+            with self.subTest(forwarded):
+                self.assertEqual(self.address("192.0.2.1", forwarded), expected)
+
+    def test_networks(self) -> None:
+        for address, expected in {
+            "192.0.2.1": "192.0.2.0/24",
+            "192.0.2.255": "192.0.2.0/24",
+            "192.0.3.0": "192.0.3.0/24",
+            "2001:db8:1:2::/64": "2001:db8:1:2::/64",
+            "unix": "unix",
+            "": "",
+        }.items():
+            with self.subTest(address):
+                self.assertEqual(network_of(address), expected)
+
+    @override_settings(TRUSTED_PROXIES=1)
     def test_behind_a_proxy(self) -> None:
         for forwarded, expected in {
             None: "192.0.2.1",

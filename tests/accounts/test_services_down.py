@@ -26,14 +26,11 @@ from redis import Redis
 
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
-from backend.accounts.services import registration
 from backend.accounts.tokens import make_access_token
-from backend.core.errors import Unavailable
 from backend.core.redis import redis_client
 from backend.embedded import addresses, valkey
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
-from tests.accounts.apis import GraphQL, Rest
 from tests.accounts.cases import PASSWORD, AccountCase, make_user, make_waiting_user, new_code
 from tests.faults.test_services_down import PATIENCE, dead_address, shop
 from tests.worker import MailServer, Worker, wait_until
@@ -125,14 +122,6 @@ class RedisStopped(LiveServerTestCase):
             for url, body in requests:
                 self.assertEqual(ask(url, body)[1], None)
             self.assertEqual(User.objects.get().email, EMAIL)
-
-    def test_redis_that_goes_away_half_way(self) -> None:
-        """Between the limits and the code's mark nothing has been written either."""
-        for api in (GraphQL(), Rest()):
-            with mock.patch.object(registration, "may_send_code", side_effect=Unavailable("Gone.")):
-                answer = api.register(EMAIL, PASSWORD)
-            self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"))
-            self.assert_nothing_done()
 
 
 class BrokerRestarted(TransactionTestCase):

@@ -5,12 +5,16 @@ from datetime import timedelta
 from unittest import mock
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
 
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
 from backend.accounts.services import TokenPair, credentials
+from backend.accounts.tokens import read_refresh_token
+from backend.core.digests import digest_of
+from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
 from tests.clients import GraphQLClient
 
@@ -93,6 +97,23 @@ class Refreshing(SessionCase):
         session = Session.objects.order_by("expires_at").last()
         self.assertGreater(session.expires_at, timezone.now() + timedelta(days=29))
 
+    def test_it_ends_after_ninety_days_all_the_same(self) -> None:
+        for api in self.apis:
+            pair = log_in(self.user)
+            made = timezone.now() - timedelta(days=90) + timedelta(hours=1)
+            session = Session.objects.filter(pk=read_refresh_token(pair.refresh_token)[0])
+            session.update(created_at=made)
+            answer = api.refresh(pair.refresh_token)
+            self.assertIsNone(answer.code)
+            self.assertEqual(session.get().expires_at, made + timedelta(days=90))
+            header = f"Bearer {answer.data['access_token']}"
+            self.assertIsNone(api.read(header).code)
+            # An hour later.
+            hour = timedelta(hours=1)
+            session.update(created_at=F("created_at") - hour, expires_at=F("expires_at") - hour)
+            self.assertEqual(api.read(header).code, "TOKEN_INVALID")
+            self.assertEqual(api.refresh(answer.data["refresh_token"]).code, "TOKEN_INVALID")
+
     def test_what_is_kept_is_no_token(self) -> None:
         for session in Session.objects.values():
             for pair in (self.here, self.there):
@@ -147,6 +168,50 @@ class Ending(SessionCase):
         self.assert_over(self.here)
         self.assert_over(self.there)
 
+    def test_a_password_that_is_set_by_whatever_way(self) -> None:
+        self.user.set_password(OTHER_PASSWORD)
+        self.user.save()
+        self.assert_over(self.here)
+        self.assert_over(self.there)
+
+    def test_a_hash_that_is_renewed_ends_none(self) -> None:
+        hashers = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("PBKDF2", "MD5")]
+        with override_settings(PASSWORD_HASHERS=hashers):
+            newest = log_in(self.user)
+            self.assertTrue(User.objects.get().password.startswith("pbkdf2"))
+            for pair in (self.here, self.there, newest):
+                self.assert_open(pair)
+            # It does not bring back what another password has ended.
+            Session.objects.filter(pk=read_refresh_token(self.there.refresh_token)[0]).update(
+                password_digest=digest_of("another")
+            )
+            User.objects.update(password=make_password(PASSWORD, hasher="md5"))
+            log_in(self.user)
+            self.assert_over(self.there)
+
+    def test_staff_do_not_delete_themselves(self) -> None:
+        User.objects.update(is_staff=True)
+        header = f"Bearer {self.here.access_token}"
+        self.assertEqual(self.graphql.ask("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
+        self.assertTrue(User.objects.exists())
+        User.objects.update(is_staff=False)
+        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+
+    def test_staff_get_no_new_password_by_code(self) -> None:
+        for is_staff, refusal in ((True, "WRONG_CODE"), (False, None)):
+            User.objects.update(is_staff=is_staff)
+            code = new_code(Purpose.PASSWORD_RESET, self.user.email)
+            reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
+            self.assertEqual(self.graphql.ask("reset password", reset).code, refusal)
+            self.assertIs(User.objects.get().check_password(OTHER_PASSWORD), refusal is None)
+
+    def test_a_deleted_account_takes_its_mails_along(self) -> None:
+        for recipient in (self.user.email, "other@example.com"):
+            OutgoingEmail.objects.create(task="some", recipient=recipient, language="en")
+        header = f"Bearer {self.here.access_token}"
+        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+        self.assertEqual(OutgoingEmail.objects.get().recipient, "other@example.com")
+
     def test_a_deleted_account(self) -> None:
         header = f"Bearer {self.here.access_token}"
         refused = self.graphql.ask("delete", {"password": OTHER_PASSWORD}, header)
@@ -195,7 +260,9 @@ class Ending(SessionCase):
             lambda: self.graphql.ask("change password", change, header),
             lambda: self.graphql.ask("delete", {"password": PASSWORD}, header),
         ):
-            User.objects.update(password=make_password(PASSWORD))
+            hashed = make_password(PASSWORD)
+            User.objects.update(password=hashed)
+            Session.objects.update(password_digest=digest_of(hashed))
             with mock.patch.object(credentials, "check_password", side_effect=check):
                 self.assertEqual(ask().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))

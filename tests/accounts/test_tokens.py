@@ -181,10 +181,16 @@ class AccessTokens(AccountCase):
             user.status.delete()
             self.assertEqual(self.rest.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
 
+        def archived(user: User) -> None:
+            user.status.archived = True
+            user.status.save()
+            for api in self.apis:
+                self.assertEqual(api.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+
         def deleted(user: User) -> None:
             user.delete()
 
-        for number, end in enumerate((deactivated, unconfirmed, without_status, deleted)):
+        for number, end in enumerate((deactivated, unconfirmed, without_status, archived, deleted)):
             with self.subTest(end.__name__):
                 user = make_user(f"user{number}@example.com")
                 pair = log_in(user)

@@ -17,12 +17,26 @@ class WeakPassword(ShopError):
 
 
 def check_language(language: str) -> None:
+    """Refuse what is none of the shop's languages.
+
+    Raises:
+        Invalid: it is not.
+    """
     known = [code for code, _ in settings.LANGUAGES]
     if language not in known:
         raise Invalid(f"A language is one of {', '.join(known)}.", field="language")
 
 
 def check_password_strength(password: str, user: User, *, field: str) -> None:
+    """Refuse a password that is too easily guessed.
+
+    Args:
+        user: whose it is to be; it must not be like their name or address.
+        field: what the password is called where it is given.
+
+    Raises:
+        WeakPassword, TooLong: it is not fit.
+    """
     if len(password) > MAX_PASSWORD_LENGTH:
         raise TooLong(f"A password has at most {MAX_PASSWORD_LENGTH} characters.", field=field)
     try:

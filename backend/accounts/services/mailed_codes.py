@@ -1,23 +1,39 @@
 """Codes between the mail and the account that they are for."""
 
+from datetime import timedelta
+
 from django.db import transaction
 
-from backend.accounts.codes import Purpose, WrongCode, may_send_code, spend_code
+from backend.accounts.codes import Purpose, WrongCode, spend_code
 from backend.accounts.emails import normal_email
 from backend.accounts.models import User
 from backend.accounts.services.limits import count_mail
 from backend.notifications.services import queue_email
 
+# For each kind of mail to one address; what comes sooner waits for the minute's end.
+MAIL_EVERY = timedelta(minutes=1)
 
-def mail_code(purpose: Purpose, email: str, address: str, *, confirmed: bool, task: str) -> None:
+_TASKS = {
+    Purpose.CONFIRMATION: "accounts.send_confirmation_code",
+    Purpose.PASSWORD_RESET: "accounts.send_password_reset_code",
+}
+
+
+def mail_code(purpose: Purpose, *, email: str, address: str) -> None:
+    """Queue a mail with a code; the worker finds out whether there is anybody to send it to.
+
+    What is done here is the same for every address, so that its time tells nothing.
+
+    Raises:
+        Invalid, TooLong, RateLimited, Unavailable: as for `register`.
+    """
     email = normal_email(email)
     count_mail(email, address)
-    if not may_send_code(purpose, email):
-        return
-    user = User.objects.filter(email=email, is_active=True, status__verified=confirmed).first()
-    if user is not None:
-        with transaction.atomic():
-            queue_email(task=task, recipient=email, language=user.language)
+    language = User.objects.filter(email=email).values_list("language", flat=True).first()
+    with transaction.atomic():
+        queue_email(
+            task=_TASKS[purpose], recipient=email, language=language or "en", at_most_every=MAIL_EVERY
+        )
 
 
 def use_code(purpose: Purpose, email: str, code: str, user: User | None) -> None:

@@ -2,21 +2,20 @@
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
-from gqlauth.models import UserStatus
 
 from backend.accounts.codes import Purpose
 from backend.accounts.emails import normal_email
-from backend.accounts.models import Session, User
+from backend.accounts.models import MAY_LOG_IN, Session, User
 from backend.accounts.services.checks import check_password_strength
 from backend.accounts.services.credentials import (
     account_of,
     lock_unchanged,
-    logged_out,
     require_password,
     signed_in,
 )
-from backend.accounts.services.limits import count_code
+from backend.accounts.services.limits import count_code, forget_logins, forget_passwords
 from backend.accounts.services.mailed_codes import mail_code, use_code
+from backend.core.digests import digest_of
 from backend.core.viewer import Viewer
 
 
@@ -35,21 +34,21 @@ def change_password(*, viewer: Viewer, old_password: str, new_password: str) -> 
     check_password_strength(new_password, user, field="new_password")
     hashed = make_password(new_password)
     with transaction.atomic():
-        if lock_unchanged(user, field="old_password") is None:
-            raise logged_out()
+        lock_unchanged(user, field="old_password")
         User.objects.filter(pk=user.pk).update(password=hashed)
         Session.objects.filter(user=user).exclude(pk=session_id).delete()
+        Session.objects.filter(pk=session_id).update(password_digest=digest_of(hashed))
 
 
 def request_password_reset(*, email: str, address: str) -> None:
     """Mail a code for a new password to the owner of a confirmed account; the caller learns nothing.
 
+    Staff get none: their passwords are set in the admin, and a mailbox is not worth as much.
+
     Raises:
         Invalid, TooLong, RateLimited, Unavailable: as for `register`.
     """
-    mail_code(
-        Purpose.PASSWORD_RESET, email, address, confirmed=True, task="accounts.send_password_reset_code"
-    )
+    mail_code(Purpose.PASSWORD_RESET, email=email, address=address)
 
 
 def reset_password(*, email: str, code: str, new_password: str, address: str) -> None:
@@ -62,14 +61,15 @@ def reset_password(*, email: str, code: str, new_password: str, address: str) ->
     """
     email = normal_email(email)
     check_password_strength(new_password, User(email=email), field="new_password")
-    count_code(email, address)
-    # Before the row is locked, and for unknown addresses too: it takes its time.
+    count_code(Purpose.PASSWORD_RESET, email, address)
+    # Before the row is locked. All of this is done for unknown addresses too: it takes its time.
     hashed = make_password(new_password)
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(email=email).first()
-        if user is not None and not UserStatus.objects.filter(user=user, verified=True).exists():
-            user = None
-        if user is not None:
-            User.objects.filter(pk=user.pk).update(password=hashed)
-            Session.objects.filter(user=user).delete()
+        users = User.objects.select_for_update(of=("self",))
+        user = users.filter(MAY_LOG_IN, email=email, is_staff=False).first()
+        user_id = user.pk if user else 0
+        User.objects.filter(pk=user_id).update(password=hashed)
+        Session.objects.filter(user_id=user_id).delete()
         use_code(Purpose.PASSWORD_RESET, email, code, user)
+    forget_logins(email, address)
+    forget_passwords(user_id)

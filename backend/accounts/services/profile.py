@@ -9,12 +9,12 @@ from backend.accounts.services.checks import check_language
 from backend.accounts.services.credentials import (
     account_of,
     lock_unchanged,
-    logged_out,
     require_password,
     signed_in,
 )
-from backend.core.errors import Invalid, TooLong
+from backend.core.errors import Forbidden, Invalid, TooLong
 from backend.core.viewer import Viewer
+from backend.notifications.services import forget_emails
 
 MAX_NAME_LENGTH = 150
 
@@ -43,17 +43,20 @@ def update_account(*, viewer: Viewer, name: str | None = None, language: str | N
 
 
 def delete_account(*, viewer: Viewer, password: str) -> None:
-    """Delete the viewer's account and everything that is personal.
+    """Delete the viewer's account and everything that is personal, the mails to its address too.
 
     Raises:
         Unauthenticated: nobody is logged in.
+        Forbidden: of staff, who are deleted in the admin: what they did there names them.
         WrongCredentials: the password is wrong.
         RateLimited: too many tries at it.
     """
     user_id, _ = signed_in(viewer)
     user = account_of(user_id)
+    if user.is_staff:
+        raise Forbidden("Accounts of staff are deleted in the admin.")
     require_password(user, password, field="password")
     with transaction.atomic():
-        if lock_unchanged(user, field="password") is None:
-            raise logged_out()
+        lock_unchanged(user, field="password")
+        forget_emails(recipient=user.email)
         user.delete()

@@ -1,24 +1,24 @@
 """Registration, confirmed by a mailed code."""
 
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.utils import timezone
 from gqlauth.models import UserStatus
 
-from backend.accounts.codes import Purpose, may_send_code
+from backend.accounts.codes import Purpose
 from backend.accounts.emails import normal_email
 from backend.accounts.models import User
 from backend.accounts.services.checks import check_language, check_password_strength
 from backend.accounts.services.limits import count_code, count_mail
-from backend.accounts.services.mailed_codes import mail_code, use_code
-from backend.core.errors import Unavailable
+from backend.accounts.services.mailed_codes import MAIL_EVERY, mail_code, use_code
 from backend.notifications.services import queue_email
 
 
 def register(*, email: str, password: str, language: str, address: str) -> None:
     """Take a registration and mail a code, or mail the owner of a known address that it is known.
 
-    The caller learns the same either way. Until it is confirmed a registration can be repeated; the
-    last password counts.
+    The caller learns the same either way, after the same work. Until it is confirmed a registration can
+    be repeated; the last password counts, and a code for it is mailed, at most one a minute.
 
     Args:
         email: the login to be.
@@ -35,21 +35,19 @@ def register(*, email: str, password: str, language: str, address: str) -> None:
     check_language(language)
     check_password_strength(password, User(email=email), field="password")
     count_mail(email, address)
-    # Both of the slow things are done for known addresses too: their time must not tell them apart.
     hashed = make_password(password)
-    send_code = may_send_code(Purpose.CONFIRMATION, email)
     with transaction.atomic():
-        user = _lock_or_create(email, hashed, language)
-        # Read after the lock: who waited for a confirmation must see it. Staff are made in the admin,
-        # where they need no confirmation to enter.
-        if user.is_staff or UserStatus.objects.filter(user=user, verified=True).exists():
-            queue_email(task="accounts.send_already_registered", recipient=email, language=user.language)
-            return
-        user.password = hashed
-        user.language = language
-        user.save(update_fields=["password", "language"])
-        if send_code:
-            queue_email(task="accounts.send_confirmation_code", recipient=email, language=language)
+        user = _locked_account(email, hashed, language)
+        # Staff are made in the admin, where they need no confirmation to enter.
+        waiting = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
+            password=hashed, language=language, date_joined=timezone.now()
+        )
+        queue_email(
+            task="accounts.send_confirmation_code" if waiting else "accounts.send_already_registered",
+            recipient=email,
+            language=User.objects.values_list("language", flat=True).get(pk=user.pk),
+            at_most_every=MAIL_EVERY,
+        )
 
 
 def resend_confirmation(*, email: str, address: str) -> None:
@@ -58,7 +56,7 @@ def resend_confirmation(*, email: str, address: str) -> None:
     Raises:
         Invalid, TooLong, RateLimited, Unavailable: as for `register`.
     """
-    mail_code(Purpose.CONFIRMATION, email, address, confirmed=False, task="accounts.send_confirmation_code")
+    mail_code(Purpose.CONFIRMATION, email=email, address=address)
 
 
 def confirm(*, email: str, code: str, address: str) -> None:
@@ -69,23 +67,17 @@ def confirm(*, email: str, code: str, address: str) -> None:
         Invalid, TooLong, RateLimited, Unavailable: as for `register`.
     """
     email = normal_email(email)
-    count_code(email, address)
+    count_code(Purpose.CONFIRMATION, email, address)
     with transaction.atomic():
+        # The same statements for an unknown address, whose row is none.
         user = User.objects.select_for_update().filter(email=email).first()
-        confirmed = UserStatus.objects.filter(user=user, verified=False).update(verified=True) if user else 0
-        use_code(Purpose.CONFIRMATION, email, code, user if confirmed else None)
+        waiting = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
+        use_code(Purpose.CONFIRMATION, email, code, user if waiting.update(verified=True) else None)
 
 
-def _lock_or_create(email: str, hashed_password: str, language: str) -> User:
-    try:
-        with transaction.atomic():
-            # A signal of gqlauth's makes the status, unconfirmed.
-            user = User.objects.create(email=email, password=hashed_password, language=language)
-    except IntegrityError:
-        # Somebody has registered it, perhaps at this very moment.
-        known = User.objects.select_for_update().filter(email=email).first()
-        if known is None:
-            # And deleted it again.
-            raise Unavailable("This address is being changed. Try again in a moment.") from None
-        return known
+def _locked_account(email: str, hashed_password: str, language: str) -> User:
+    """Make an unconfirmed account or lock the one that there is, by the same statements."""
+    user = User(email=email, password=hashed_password, language=language)
+    User.objects.bulk_create([user], update_conflicts=True, unique_fields=["email"], update_fields=["email"])
+    UserStatus.objects.bulk_create([UserStatus(user=user)], ignore_conflicts=True)
     return user

@@ -1,6 +1,7 @@
 """Logging in, staying logged in, logging out."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
 
 from django.conf import settings
@@ -10,10 +11,11 @@ from django.utils import timezone
 
 from backend.accounts import tokens
 from backend.accounts.emails import normal_email
-from backend.accounts.models import Session, User
+from backend.accounts.models import MAY_LOG_IN, Session, User
 from backend.accounts.services.checks import MAX_PASSWORD_LENGTH
-from backend.accounts.services.credentials import WrongCredentials, fits, lock_unchanged, signed_in
-from backend.accounts.services.limits import count_login, forget_logins
+from backend.accounts.services.credentials import WrongCredentials, fits, signed_in
+from backend.accounts.services.limits import count_login, count_refresh, forget_logins
+from backend.core.digests import digest_of
 from backend.core.viewer import Viewer
 
 _WRONG_LOGIN = "The e-mail or the password is wrong, or the address is not confirmed yet."
@@ -44,46 +46,44 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
     """
     email = normal_email(email)
     count_login(email, address)
-    user = User.objects.select_related("status").filter(email=email).first()
+    user = User.objects.filter(MAY_LOG_IN, email=email).first()
     if user is None:
         # As long as the check of a real password takes.
         make_password(password[:MAX_PASSWORD_LENGTH])
-    if user is None or not fits(user, password) or not user.is_active or not user.is_confirmed:
+    if user is None or not fits(user, password):
         raise WrongCredentials(_WRONG_LOGIN, field="email")
-    forget_logins(email)
     with transaction.atomic():
-        locked = lock_unchanged(user, field="email", message=_WRONG_LOGIN)
-        if locked is None or not locked.is_active:
+        # Checking takes long, and no lock is held for it: another password may have been set meanwhile.
+        unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+        if not unchanged.update(last_login=timezone.now()):
             raise WrongCredentials(_WRONG_LOGIN, field="email")
-        User.objects.filter(pk=user.pk).update(last_login=timezone.now())
-        return _open_session(user)
+        pair = _open_session(user)
+    forget_logins(email, address)
+    return pair
 
 
-def refresh(*, refresh_token: str) -> TokenPair:
+def refresh(*, refresh_token: str, address: str) -> TokenPair:
     """Give new tokens for a refresh token, which is then used up.
 
     A token that was used before ends its session: one of the two who had it stole it.
 
+    Args:
+        address: of the client, for the limit; without Redis there is none.
+
     Raises:
-        TokenInvalid: it is unknown, used, expired, or its account is gone.
+        TokenInvalid: it is unknown, used, expired, or its account is gone or has another password.
+        RateLimited: too many from this address.
     """
+    count_refresh(address)
     session_id, digest = tokens.read_refresh_token(refresh_token)
     renewed, renewed_digest = tokens.make_refresh_token(session_id)
     with transaction.atomic():
-        session = (
-            Session.objects.select_for_update(of=["self"])
-            .select_related("user")
-            .filter(
-                pk=session_id,
-                expires_at__gt=timezone.now(),
-                user__is_active=True,
-                user__status__verified=True,
-            )
-            .first()
-        )
+        # Locked before it is read: who has waited for a change of the password must see all of it.
+        Session.objects.select_for_update().filter(pk=session_id).first()
+        session = Session.objects.open().select_related("user").filter(pk=session_id).first()
         if session is not None and compare_digest(session.refresh_digest, digest):
             session.refresh_digest = renewed_digest
-            session.expires_at = timezone.now() + settings.REFRESH_TOKEN_LIFETIME
+            session.expires_at = _end_of(session)
             session.save(update_fields=["refresh_digest", "expires_at"])
             return _pair(session, renewed)
         Session.objects.filter(pk=session_id).delete()
@@ -111,10 +111,18 @@ def log_out_everywhere(*, viewer: Viewer) -> None:
 
 
 def _open_session(user: User) -> TokenPair:
-    session = Session(user=user, expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME)
+    session = Session(user=user, password_digest=digest_of(user.password))
+    session.expires_at = _end_of(session)
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)
     return _pair(session, refresh_token)
+
+
+def _end_of(session: Session) -> datetime:
+    """Return until when a session lives if its tokens are not refreshed again."""
+    return min(
+        timezone.now() + settings.REFRESH_TOKEN_LIFETIME, session.created_at + settings.SESSION_LIFETIME
+    )
 
 
 def _pair(session: Session, refresh_token: str) -> TokenPair:

@@ -1,7 +1,6 @@
 import json
-import resource
-import sys
 import time
+from argparse import ArgumentTypeError
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backend.core.memory import peak_memory
 from backend.recommendations import baselines
 from backend.recommendations.evaluation import (
     CUT,
@@ -45,6 +45,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["until"] is not None and options["until"] <= options["train_before"]:
+            raise CommandError("--until must be after --train-before")
         start = time.monotonic()
         try:
             baskets = collect_baskets(read_log(options["log"]))
@@ -72,13 +74,16 @@ class Command(BaseCommand):
             "items": len(split.train.items),
             "build_seconds": build_seconds,
             "seconds": time.monotonic() - start,
-            "peak_mb": _peak_mb(),
+            "peak_mb": peak_memory(),
         }
         self.stdout.write(json.dumps(result) if options["json"] else _as_text(result))
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a day such as 2011-10-01") from error
 
 
 def _measure(split: Split) -> tuple[dict[str, dict[str, npt.NDArray]], float]:
@@ -121,10 +126,3 @@ def _as_text(result: dict[str, Any]) -> str:
         f"at most {result['peak_mb']} MB",
     ]
     return "\n".join(lines)
-
-
-def _peak_mb() -> int:
-    """Return the most memory that this process has had, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,24 @@
+"""Bind every session to the password that its account has; those that are open stay so."""
+
+from django.db import migrations, models
+
+DIGESTS = """
+UPDATE accounts_session AS session
+SET password_digest = encode(sha256(convert_to(account.password, 'UTF8')), 'hex')
+FROM accounts_user AS account
+WHERE account.id = session.user_id
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0003_statuses")]
+
+    operations = [
+        migrations.AddField(
+            model_name="session",
+            name="password_digest",
+            field=models.CharField(default="", help_text="Of the hash that the account had.", max_length=64),
+            preserve_default=False,
+        ),
+        migrations.RunSQL(DIGESTS, migrations.RunSQL.noop),
+    ]

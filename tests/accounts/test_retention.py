@@ -1,0 +1,135 @@
+"""What is forgotten at night, and what is not."""
+
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from backend.accounts.models import Session, User
+from backend.accounts.services import retention
+from backend.accounts.tokens import read_refresh_token
+from backend.core import batches
+from backend.notifications import services as outbox
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    AccountCase,
+    forget_limits,
+    log_in,
+    make_user,
+    make_waiting_user,
+)
+
+
+def ago(**time: int) -> Any:
+    return timezone.now() - timedelta(**time)
+
+
+class Nightly(AccountCase):
+    def test_every_task_of_the_schedule_is_there(self) -> None:
+        current_app.loader.import_default_modules()
+        for entry in settings.CELERY_BEAT_SCHEDULE.values():
+            self.assertIn(entry["task"], current_app.tasks)
+
+    def run_task(self, name: str) -> None:
+        current_app.loader.import_default_modules()
+        current_app.tasks[name]()
+
+    def test_mails(self) -> None:
+        kept = []
+        for status in OutgoingEmail.Status:
+            for days in (29, 31):
+                sent_at = ago(days=days) if status == "sent" else None
+                email = OutgoingEmail.objects.create(
+                    task="some",
+                    recipient="vera@example.com",
+                    language="en",
+                    status=status,
+                    sent_at=sent_at,
+                    created_at=ago(days=days),
+                )
+                if days == 29 or status == "queued":
+                    kept.append(email.pk)
+        self.run_task("notifications.forget_finished_emails")
+        self.assertCountEqual(OutgoingEmail.objects.values_list("pk", flat=True), kept)
+
+    def test_sessions(self) -> None:
+        user = make_user()
+        over, almost = log_in(user), log_in(user)
+        first, second = Session.objects.order_by("created_at")
+        Session.objects.filter(pk=first.pk).update(expires_at=ago(seconds=1))
+        self.run_task("accounts.forget_ended_sessions")
+        self.assertEqual(Session.objects.get().pk, second.pk)
+        self.assertEqual(self.rest.read(f"Bearer {over.access_token}").code, "TOKEN_INVALID")
+        self.assertIsNone(self.rest.read(f"Bearer {almost.access_token}").code)
+
+    def test_sessions_of_an_old_password(self) -> None:
+        user, other = make_user(), make_user("other@example.com")
+        log_in(user)
+        kept = log_in(other)
+        user.set_password(OTHER_PASSWORD)
+        user.save()
+        # Who is deactivated may be let in again.
+        User.objects.filter(pk=other.pk).update(is_active=False)
+        self.run_task("accounts.forget_ended_sessions")
+        self.assertEqual(Session.objects.get().pk, read_refresh_token(kept.refresh_token)[0])
+
+    def test_registrations(self) -> None:
+        def joined(user: User, **time: int) -> User:
+            User.objects.filter(pk=user.pk).update(date_joined=ago(**time))
+            return user
+
+        joined(make_waiting_user("old@example.com"), days=7, minutes=1)
+        staff = joined(make_waiting_user("staff@example.com"), days=30)
+        once_in = joined(make_waiting_user("once@example.com"), days=30)
+        again = joined(make_waiting_user("again@example.com"), days=30)
+        User.objects.filter(pk=staff.pk).update(is_staff=True)
+        User.objects.filter(pk=once_in.pk).update(last_login=ago(days=20))
+        self.assertIsNone(self.rest.register(again.email, OTHER_PASSWORD).code)
+        kept = [
+            staff,
+            once_in,
+            again,
+            joined(make_waiting_user("new@example.com"), days=6, hours=23),
+            joined(make_user("confirmed@example.com"), days=30),
+        ]
+        self.run_task("accounts.forget_unconfirmed_accounts")
+        self.assertCountEqual(User.objects.all(), kept)
+        forget_limits()
+
+    def test_in_batches(self) -> None:
+        def fill(count: int) -> None:
+            for number in range(count):
+                OutgoingEmail.objects.create(
+                    task="some",
+                    recipient=f"user{number}@example.com",
+                    language="en",
+                    status="failed",
+                    created_at=ago(days=40),
+                )
+
+        for count, deletions in ((0, 0), (2, 1), (3, 1), (4, 2), (7, 3)):
+            fill(count)
+            with (
+                mock.patch.object(batches.delete_in_batches, "__defaults__", (3,)),
+                CaptureQueriesContext(connection) as queries,
+            ):
+                self.assertEqual(outbox.forget_finished_emails(), count)
+            deleting = [query for query in queries if query["sql"].startswith("DELETE")]
+            self.assertEqual(len(deleting), deletions)
+        self.assertFalse(OutgoingEmail.objects.exists())
+
+    def test_how_many_there_were(self) -> None:
+        log_in(make_user())
+        make_waiting_user("waiting@example.com")
+        self.assertEqual(retention.forget_ended_sessions(), 0)
+        self.assertEqual(retention.forget_unconfirmed_accounts(), 0)
+        Session.objects.update(expires_at=ago(days=1))
+        User.objects.update(date_joined=ago(days=8))
+        self.assertEqual(retention.forget_ended_sessions(), 1)
+        self.assertEqual(retention.forget_unconfirmed_accounts(), 1)

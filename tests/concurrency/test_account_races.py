@@ -1,0 +1,409 @@
+"""Two requests about one account at once, and what would come of it without the guards."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import Barrier, Event
+from typing import Any
+from unittest import mock
+
+from django.db import IntegrityError, connection
+from django.db.models import QuerySet
+
+from backend.accounts import codes, services
+from backend.accounts.codes import MAX_TRIES, Purpose, WrongCode, make_code
+from backend.accounts.models import Session, User
+from backend.accounts.services import TokenPair, WrongCredentials, retention
+from backend.accounts.tokens import TokenInvalid, read_refresh_token
+from backend.core.redis import redis_client
+from backend.core.viewer import Viewer
+from backend.notifications.models import OutgoingEmail
+from tests.accounts.cases import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    ThreadCase,
+    log_in,
+    make_user,
+    make_waiting_user,
+    new_code,
+    together,
+)
+from tests.concurrency.actors import PATIENCE, Actor
+
+EMAIL = "vera@example.com"
+HERE = "192.0.2.1"
+SERVICES = "backend.accounts.services"
+
+confirm = partial(services.confirm, email=EMAIL, address=HERE)
+reset = partial(services.reset_password, email=EMAIL, new_password=OTHER_PASSWORD, address=HERE)
+
+
+def register(password: str) -> None:
+    services.register(email=EMAIL, password=password, language="en", address=HERE)
+
+
+def log_in_with(password: str) -> TokenPair:
+    return services.log_in(email=EMAIL, password=password, address=HERE)
+
+
+def refresh(pair: TokenPair) -> TokenPair:
+    return services.refresh(refresh_token=pair.refresh_token, address=HERE)
+
+
+def outcome(call: Callable[[], Any]) -> type[Exception] | None:
+    """Return what a call was refused with."""
+    try:
+        call()
+    except Exception as error:
+        return type(error)
+    return None
+
+
+class Held:
+    """A call in a thread of its own that stops at a function until it is let go on."""
+
+    def __init__(self, call: Callable[[], Any], target: str, *, after: bool = False) -> None:
+        self._call, self._after = call, after
+        self._reached, self._go_on = Event(), Event()
+        self._patch = mock.patch(target, autospec=True, side_effect=self._hold)
+
+    def __enter__(self) -> "Held":
+        self._function = self._patch.get_original()[0]
+        self._patch.start()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._future = self._thread.submit(self._run)
+        assert self._reached.wait(PATIENCE)
+        self._patch.stop()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._go_on.set()
+        self._thread.shutdown()
+
+    def finish(self) -> type[Exception] | None:
+        """Let it go on, and return what it was refused with."""
+        self._go_on.set()
+        return outcome(partial(self._future.result, PATIENCE))
+
+    def _hold(self, *arguments: Any, **options: Any) -> Any:
+        if self._after:
+            result = self._function(*arguments, **options)
+        self._reached.set()
+        assert self._go_on.wait(PATIENCE)
+        return result if self._after else self._function(*arguments, **options)
+
+    def _run(self) -> Any:
+        try:
+            return self._call()
+        finally:
+            connection.close()
+
+
+def without_locks() -> Any:
+    """Let every SELECT … FOR UPDATE be a plain one."""
+    return mock.patch.object(QuerySet, "select_for_update", lambda rows, **options: rows)
+
+
+@contextmanager
+def without_conditions(*names: str) -> Iterator[None]:
+    """Leave conditions out of every query."""
+    original = QuerySet.filter
+
+    def fewer(rows: QuerySet, *given: Any, **named: Any) -> QuerySet:
+        return original(rows, *given, **{name: value for name, value in named.items() if name not in names})
+
+    with mock.patch.object(QuerySet, "filter", fewer):
+        yield
+
+
+def spend_in_steps(everybody_has_read: Callable[[], Any]) -> Callable[..., None]:
+    """Return `spend_code` as one would write it without a script: read, compare, write."""
+
+    def spend(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
+        key = codes._key(purpose, email)
+        digest, tries = redis_client().hmget(key, "digest", "tries")
+        everybody_has_read()
+        right = digest is not None and digest.decode() == codes._digest(purpose, email, code, password_hash)
+        if not right or int(tries) >= MAX_TRIES:
+            redis_client().hset(key, "tries", int(tries or 0) + 1)
+            raise WrongCode("It is not.")
+        redis_client().delete(key)
+
+    return spend
+
+
+class ConfirmingAndRegisteringAnew(ThreadCase):
+    """A code vouches for the password it was mailed for, and for no other."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        make_waiting_user(EMAIL)
+        self.code = new_code(Purpose.CONFIRMATION, EMAIL)
+
+    def hold_confirmation(self) -> Held:
+        """Confirm, and stop once the account has been read."""
+        return Held(partial(confirm, code=self.code), "django.db.models.query.QuerySet.first", after=True)
+
+    def account(self) -> tuple[bool, bool]:
+        """Say whether it is confirmed, and whether its password is still the first."""
+        user = User.objects.get()
+        return user.is_confirmed, user.check_password(PASSWORD)
+
+    def test_who_registers_anew_waits_for_the_confirmation(self) -> None:
+        with (
+            self.hold_confirmation() as confirming,
+            Actor() as registering,
+        ):
+            registered = registering.start(register, OTHER_PASSWORD)
+            self.assertTrue(registering.waits())
+            self.assertIsNone(confirming.finish())
+            registered.result(PATIENCE)
+            registering.commit()
+        self.assertEqual(self.account(), (True, True))
+        self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_already_registered")
+
+    def test_who_confirms_waits_for_the_registration(self) -> None:
+        with Actor() as registering, Actor() as confirming:
+            registering.do(register, OTHER_PASSWORD)
+            confirmed = confirming.start(partial(outcome, partial(confirm, code=self.code)))
+            self.assertTrue(confirming.waits())
+            registering.commit()
+            self.assertIs(confirmed.result(PATIENCE), WrongCode)
+        self.assertEqual(self.account(), (False, False))
+
+    def test_without_the_lock_somebody_elses_password_is_confirmed(self) -> None:
+        with (
+            without_locks(),
+            self.hold_confirmation() as confirming,
+        ):
+            register(OTHER_PASSWORD)
+            self.assertIsNone(confirming.finish())
+        self.assertEqual(self.account(), (True, False))
+
+
+class LoggingInAndResetting(ThreadCase):
+    """The old password opens nothing that outlives it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        make_user(EMAIL)
+        self.code = new_code(Purpose.PASSWORD_RESET, EMAIL)
+
+    def log_in_during_the_reset(self) -> type[Exception] | None:
+        """Set another password once the old one has been checked, and before there is a session."""
+        with Held(partial(log_in_with, PASSWORD), f"{SERVICES}.sessions.fits", after=True) as logging_in:
+            reset(code=self.code)
+            return logging_in.finish()
+
+    def test_a_login_that_was_checked_before_the_reset(self) -> None:
+        self.assertIs(self.log_in_during_the_reset(), WrongCredentials)
+        self.assertFalse(Session.objects.exists())
+
+    def test_the_reset_waits_for_a_login_and_ends_it(self) -> None:
+        with Actor() as logging_in, Actor() as resetting:
+            logging_in.do(log_in_with, PASSWORD)
+            done = resetting.start(reset, code=self.code)
+            self.assertTrue(resetting.waits())
+            logging_in.commit()
+            done.result(PATIENCE)
+            resetting.commit()
+        self.assertFalse(Session.objects.exists())
+
+    def test_without_the_condition_the_session_holds_for_no_password(self) -> None:
+        with without_conditions("password"):
+            self.assertIsNone(self.log_in_during_the_reset())
+        self.assertTrue(Session.objects.exists())
+        self.assertFalse(Session.objects.open().exists())
+
+    def test_without_either_guard_the_old_password_has_a_session(self) -> None:
+        with without_conditions("password", "password_digest"):
+            self.assertIsNone(self.log_in_during_the_reset())
+            self.assertTrue(Session.objects.open().exists())
+
+
+class RegisteringAtOnce(ThreadCase):
+    """One address, two passwords: one account, one mail, and the last password counts."""
+
+    def test_the_second_waits_and_counts(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(register, PASSWORD)
+            registered = second.start(register, OTHER_PASSWORD)
+            self.assertTrue(second.waits())
+            first.commit()
+            registered.result(PATIENCE)
+            second.commit()
+        self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
+        self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_confirmation_code")
+        confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
+        self.assertIsNone(outcome(partial(log_in_with, OTHER_PASSWORD)))
+        self.assertIs(outcome(partial(log_in_with, PASSWORD)), WrongCredentials)
+
+    def test_many_threads(self) -> None:
+        passwords = [f"{PASSWORD} {number}" for number in range(5)]
+        self.assertEqual(together([partial(register, password) for password in passwords]), [None] * 5)
+        self.assertEqual(OutgoingEmail.objects.count(), 1)
+        user = User.objects.get()
+        self.assertEqual(sum(user.check_password(password) for password in passwords), 1)
+        confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
+
+    def test_an_insert_that_expects_nobody_fails(self) -> None:
+        original = QuerySet.bulk_create
+        plain = mock.patch.object(QuerySet, "bulk_create", lambda rows, objs, **options: original(rows, objs))
+        with plain, Actor() as first, Actor() as second:
+            first.do(register, PASSWORD)
+            registered = second.start(outcome, partial(register, OTHER_PASSWORD))
+            first.commit()
+            self.assertIs(registered.result(PATIENCE), IntegrityError)
+
+
+class RefreshingAtOnce(ThreadCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = make_user(EMAIL)
+        self.pair = log_in(self.user)
+
+    def refresh_twice(self) -> list[type[Exception] | None]:
+        """Refresh while another refresh with the same token has read the session."""
+        with self.hold_refresh() as first, Actor() as second:
+            refreshed = second.start(outcome, partial(refresh, self.pair))
+            results = [first.finish(), refreshed.result(PATIENCE)]
+            second.commit()
+        return results
+
+    def hold_refresh(self) -> Held:
+        """Refresh, and stop once the session has been read."""
+        return Held(partial(refresh, self.pair), f"{SERVICES}.sessions.compare_digest")
+
+    def test_one_wins_and_the_session_ends(self) -> None:
+        self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
+        self.assertFalse(Session.objects.exists())
+
+    def test_without_the_lock_both_win(self) -> None:
+        """And nobody learns that one of them stole the token."""
+        with without_locks(), self.hold_refresh() as first:
+            self.assertIsNone(outcome(partial(refresh, self.pair)))
+            self.assertIsNone(first.finish())
+        self.assertTrue(Session.objects.exists())
+
+    def change_password(self) -> None:
+        session_id = read_refresh_token(self.pair.refresh_token)[0]
+        services.change_password(
+            viewer=Viewer(user_id=self.user.pk, session_id=session_id),
+            old_password=PASSWORD,
+            new_password=OTHER_PASSWORD,
+        )
+
+    def test_a_refresh_during_a_change_of_the_password_keeps_the_session(self) -> None:
+        with Actor() as changing, Actor() as refreshing:
+            changing.do(self.change_password)
+            refreshed = refreshing.start(refresh, self.pair)
+            self.assertTrue(refreshing.waits())
+            changing.commit()
+            pair = refreshed.result(PATIENCE)
+            refreshing.commit()
+        self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
+
+    def test_locking_and_reading_in_one_statement_would_end_it(self) -> None:
+        """The statement waits for the new session and compares it with the old account."""
+        session_id = read_refresh_token(self.pair.refresh_token)[0]
+        together = Session.objects.open().select_for_update(of=("self",)).filter(pk=session_id)
+        with Actor() as changing, Actor() as refreshing:
+            changing.do(self.change_password)
+            found = refreshing.start(together.first)
+            self.assertTrue(refreshing.waits())
+            changing.commit()
+            self.assertIsNone(found.result(PATIENCE))
+        self.assertTrue(Session.objects.open().filter(pk=session_id).exists())
+
+
+class UsingOneCode(ThreadCase):
+    def setUp(self) -> None:
+        super().setUp()
+        make_waiting_user(EMAIL)
+        self.code = new_code(Purpose.CONFIRMATION, EMAIL)
+
+    def confirm_twice(self) -> list[type[Exception] | None]:
+        return together([partial(outcome, partial(confirm, code=self.code))] * 2)
+
+    def test_two_confirmations_at_once(self) -> None:
+        self.assertCountEqual(self.confirm_twice(), [None, WrongCode])
+        self.assertTrue(User.objects.get().is_confirmed)
+
+    def test_without_locks_conditions_and_script_both_confirm(self) -> None:
+        in_steps = spend_in_steps(Barrier(2, timeout=PATIENCE).wait)
+        with ExitStack() as twin:
+            twin.enter_context(without_locks())
+            # The row itself would make the second wait and look again.
+            twin.enter_context(mock.patch.object(QuerySet, "update", return_value=1))
+            twin.enter_context(mock.patch(f"{SERVICES}.mailed_codes.spend_code", in_steps))
+            self.assertEqual(self.confirm_twice(), [None, None])
+
+
+class GuessingAtOnce(ThreadCase):
+    CROWD = 10
+
+    def guess(self, spend: Callable[..., None]) -> bool:
+        """Guess wrong ten times at once, and say whether the right code is still good."""
+        code = make_code(Purpose.CONFIRMATION, EMAIL, "hash")
+        wrong = [f"{(int(code) + by) % 10**6:06}" for by in range(1, self.CROWD + 1)]
+        tries = [
+            partial(outcome, partial(spend, Purpose.CONFIRMATION, EMAIL, guess, "hash")) for guess in wrong
+        ]
+        self.assertEqual(together(tries), [WrongCode] * self.CROWD)
+        return outcome(partial(codes.spend_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
+
+    def test_every_guess_counts(self) -> None:
+        self.assertFalse(self.guess(codes.spend_code))
+
+    def test_in_steps_ten_guesses_count_as_one(self) -> None:
+        self.assertTrue(self.guess(spend_in_steps(Barrier(self.CROWD, timeout=PATIENCE).wait)))
+
+
+class ForgettingAndConfirming(ThreadCase):
+    """A registration that is confirmed at the last moment stays."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.user = make_waiting_user(EMAIL)
+        User.objects.update(date_joined=self.user.date_joined - 2 * retention.UNCONFIRMED_KEPT_FOR)
+        self.code = new_code(Purpose.CONFIRMATION, EMAIL)
+
+    def test_an_account_that_is_being_confirmed_is_left(self) -> None:
+        with Actor() as confirming:
+            confirming.do(confirm, code=self.code)
+            self.assertEqual(retention.forget_unconfirmed_accounts(), 0)
+            confirming.commit()
+        self.assertTrue(User.objects.get().is_confirmed)
+
+    def confirm_before_the_lock(self) -> None:
+        """Confirm after the night's work has read which accounts there are, and before it locks them."""
+        found = QuerySet.values_list
+
+        def stale(rows: QuerySet, *fields: str, **options: Any) -> Any:
+            keys = list(found(rows, *fields, **options))
+            if rows.model is User and fields == ("pk",) and not self.user_is_confirmed():
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(self.confirm_quietly).result(PATIENCE)
+            return keys
+
+        with without_locks(), mock.patch.object(QuerySet, "values_list", stale):
+            retention.forget_unconfirmed_accounts()
+
+    def user_is_confirmed(self) -> bool:
+        return User.objects.get().is_confirmed
+
+    def confirm_quietly(self) -> None:
+        try:
+            confirm(code=self.code)
+        finally:
+            connection.close()
+
+    def test_one_that_was_confirmed_after_it_was_read_is_looked_at_again(self) -> None:
+        self.confirm_before_the_lock()
+        self.assertTrue(self.user_is_confirmed())
+
+    def test_without_a_second_look_it_is_gone(self) -> None:
+        with without_conditions("status__verified"):
+            self.assertEqual(retention.forget_unconfirmed_accounts(), 1)
+        self.assertFalse(User.objects.exists())

@@ -1,0 +1,122 @@
+"""The model on baskets small enough to work out by hand, and against its dense formulas."""
+
+from unittest import mock
+
+import numpy as np
+from django.test import SimpleTestCase
+from scipy import sparse
+
+from backend.recommendations import model
+from backend.recommendations.model import basket_weights, build_tables, cap_lines
+from tests.recommendations.logs import baskets_of
+
+
+class BasketWeightsTest(SimpleTestCase):
+    def test_age_and_size(self) -> None:
+        matrix = baskets_of("abcd", "a", "abcd", "a").matrix
+        weights = basket_weights(matrix, np.array([0, 150, 300, 0]), 150)
+        np.testing.assert_allclose(weights, [0.5, 0.5, 0.125, 1])
+
+
+class CapLinesTest(SimpleTestCase):
+    def test_only_longer_baskets_are_cut_evenly(self) -> None:
+        matrix = sparse.csr_array(np.array([[1, 1, 1, 1, 1], [0, 1, 0, 1, 0], [1, 1, 0, 1, 1], [0] * 5]))
+        assert cap_lines(matrix, 2).toarray().tolist() == [
+            [1, 0, 0, 1, 0],
+            [0, 1, 0, 1, 0],
+            [1, 0, 0, 1, 0],
+            [0, 0, 0, 0, 0],
+        ]
+        assert cap_lines(matrix, 5) is matrix
+
+
+class BoughtTogetherTest(SimpleTestCase):
+    def test_by_hand(self) -> None:
+        # All on one day: weights 1/sqrt(2), 1/sqrt(2), 1/sqrt(3).
+        table = build_tables(baskets_of("ab", "ac", "abd"), today=1).bought_together
+        two, three = 1 / np.sqrt(2), 1 / np.sqrt(3)
+        sold = np.array([2 * two + three, two + three, two, three])
+        trend = sold / sold.sum()
+        of_a = np.array([two + three, two, three])
+        np.testing.assert_allclose(table.toarray()[0], [0, *(of_a / of_a.sum() + 0.2 * trend[1:])], rtol=1e-6)
+        # d was bought with a and b in one basket; a sells better now.
+        assert table.indices[table.indptr[3] : table.indptr[4]].tolist() == [0, 1]
+        assert table.toarray()[2].nonzero()[0].tolist() == [0]
+
+    def test_recent_baskets_weigh_more(self) -> None:
+        table = build_tables(baskets_of("ab", "ac", days=[1, 1000]), today=1001).bought_together
+        assert table.indices[table.indptr[0] : table.indptr[1]].tolist() == [2, 1]
+
+    def test_width(self) -> None:
+        table = build_tables(baskets_of("abcd", "ab"), today=1, width=2).bought_together
+        assert np.diff(table.indptr).tolist() == [2, 2, 2, 2]
+
+
+class ComplementsTest(SimpleTestCase):
+    def test_by_hand(self) -> None:
+        # G = [[2, 1], [1, 1]] / sqrt(2) from "ab" and, of one line, "a": the second has weight 1.
+        baskets = baskets_of("ab", "a")
+        weight = 1 / np.sqrt(2)
+        popularity = np.array([weight + 1, weight])
+        flat = (popularity / popularity.mean()) ** 0.25
+        diagonal = popularity / flat**2
+        ridge = diagonal.mean()
+        scaled = weight / flat.prod()
+        # One neighbour: the regression is a division.
+        a_for_b = scaled / (diagonal[0] + ridge) / flat[0] * np.sqrt(flat[1])
+        b_for_a = scaled / (diagonal[1] + ridge) / flat[1] * np.sqrt(flat[0])
+        table = build_tables(baskets, today=1).complements
+        np.testing.assert_allclose(table.toarray(), [[0, a_for_b], [b_for_a, 0]], rtol=1e-6)
+
+    def test_with_room_for_all_pairs_it_is_the_dense_regression(self) -> None:
+        random = np.random.default_rng(0)
+        letters = "abcdefghijkl"
+        chosen = ["".join(random.choice(list(letters), size=4, replace=False)) for _ in range(60)]
+        baskets = baskets_of(*chosen, days=list(range(1, 61)))
+        matrix = baskets.matrix.toarray().astype(float)
+        weights = np.exp2(-(61 - baskets.days) / 150) / np.sqrt(4)
+        gram = matrix.T @ (weights[:, None] * matrix)
+        popularity = np.diag(gram)
+        flat = (popularity / popularity.mean()) ** 0.25
+        scaled = gram / np.outer(flat, flat)
+        ridge = np.diag(scaled).mean()
+        # EASE: B = I - P diag(1/P), P the inverse of the ridged matrix.
+        inverse = np.linalg.inv(scaled + ridge * np.eye(len(letters)))
+        expected = -inverse / np.diag(inverse)
+        np.fill_diagonal(expected, 0)
+        expected = np.maximum(expected / flat[:, None] * np.sqrt(flat), 0)
+        for block_size in (1, 30, 1000):
+            with self.subTest(block_size):
+                table = build_tables(baskets, today=61, block_size=block_size).complements
+                np.testing.assert_allclose(table.toarray(), expected, rtol=1e-4, atol=1e-6)
+
+    def test_only_the_nearest_take_part(self) -> None:
+        random = np.random.default_rng(0)
+        chosen = ["".join(random.choice(list("abcdefghij"), size=4, replace=False)) for _ in range(60)]
+        with mock.patch.multiple(model, KEPT_PAIRS=4, NEIGHBOURS=2):
+            table = build_tables(baskets_of(*chosen), today=1).complements
+        assert (table.toarray() > 0).sum(axis=0).max() == 2
+
+
+class TablesTest(SimpleTestCase):
+    def test_no_baskets_and_products_in_no_basket(self) -> None:
+        for rows in (0, 1, 3):
+            baskets = baskets_of("ab", "ab", "ab").of_rows(np.arange(3) < rows)
+            baskets.matrix.resize((rows, 3))
+            tables = build_tables(baskets, today=1)
+            for table in (tables.bought_together, tables.complements):
+                assert table.shape == (3, 3)
+                assert table.nnz == (2 if rows else 0)
+
+    def test_no_product_is_offered_with_itself_and_all_scores_are_above_zero(self) -> None:
+        tables = build_tables(baskets_of("abc", "abd", "bcd", "a", "e"), today=1)
+        for table in (tables.bought_together, tables.complements):
+            assert not table.diagonal().any()
+            assert (table.data > 0).all() and np.isfinite(table.data).all()
+            assert not table.toarray()[4].any()
+
+    def test_the_same_baskets_make_the_same_tables(self) -> None:
+        first, again = (build_tables(baskets_of("abc", "abd", "bcd"), today=1) for _ in range(2))
+        for name in ("bought_together", "complements"):
+            one, other = getattr(first, name), getattr(again, name)
+            assert one.indices.tolist() == other.indices.tolist() and one.data.tolist() == other.data.tolist()
