@@ -7,10 +7,11 @@ from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import make_schema
 from backend.orders.graphql import OrdersMutation
+from backend.recommendations.graphql import RecommendationsQuery
 
 
 @strawberry.type
-class Query(CatalogQuery, AccountsQuery, CartsQuery):
+class Query(CatalogQuery, AccountsQuery, CartsQuery, RecommendationsQuery):
     """Everything that can be read."""
 
 

@@ -5,9 +5,11 @@ from backend.carts.rest import router as carts
 from backend.catalog.rest import router as catalog
 from backend.core.rest import make_api
 from backend.orders.rest import router as orders
+from backend.recommendations.rest import router as recommendations
 
 api = make_api("Lavka REST", "The shop for clients that do not speak GraphQL.")
 api.add_router("", catalog)
 api.add_router("", carts)
 api.add_router("", orders)
+api.add_router("", recommendations)
 api.add_router("/auth", accounts)

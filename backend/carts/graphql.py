@@ -13,6 +13,7 @@ from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
 from backend.core.graphql import Column, Info, UserError, user_errors
 from backend.core.identifiers import parse_id
+from backend.recommendations.selectors import suggest_for_cart
 
 strawberry.enum(selectors.CartWarningCode, description="What to know of a line before ordering it.")
 
@@ -62,6 +63,10 @@ class Cart:
     @strawberry.field
     def warnings(self) -> list[CartWarning]:
         return cast("list[CartWarning]", self.contents.warnings)
+
+    @strawberry.field(description="What would complete the cart; nothing that is in it.")
+    def suggestions(self, first: int = 10) -> list[Product]:
+        return cast("list[Product]", suggest_for_cart(self.contents.lines, first))
 
     @strawberry.field(
         description="Of a guest's cart that has just been made: send it as X-Cart-Token from now on. "

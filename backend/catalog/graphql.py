@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, cast
 
 import strawberry
@@ -12,9 +13,13 @@ from strawberry import auto
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
-from backend.core.graphql import Column, Edge, Info, PageInfo, edges_of
+from backend.core.graphql import Column, Context, Edge, Info, PageInfo, edges_of
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
+from backend.recommendations.models import Recommendation
+from backend.recommendations.selectors import Lists, read_related
+
+Kind = Recommendation.Kind
 
 # What the parameters of `selectors.list_products` and of a page are called here.
 _PRODUCTS_ARGUMENTS = {
@@ -157,10 +162,32 @@ class Product:
     def images(self) -> list[Image]:
         return cast("list[Image]", cast(models.Product, self).pictures)
 
+    @strawberry_django.field(description="Like it, whether anybody has bought it or not.")
+    def similar(self, info: Info, first: int = 10) -> "list[Product]":
+        return _related(info, Kind.SIMILAR, cast(models.Product, self), first)
+
+    @strawberry_django.field(description="What those who bought it bought with it.")
+    def bought_together(self, info: Info, first: int = 10) -> "list[Product]":
+        return _related(info, Kind.BOUGHT_TOGETHER, cast(models.Product, self), first)
+
     @strawberry_django.field(description="In the order that they are shown.")
     def characteristics(self) -> list[Characteristic]:
         pairs = cast(models.Product, self).characteristics
         return [Characteristic(name=name, value=value, unit=unit) for name, value, unit in pairs]
+
+
+def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
+    """Read the lists of all products that are shown with this one, and return this one's."""
+    shown = info.context.shown_with(product)
+    lists = info.context.once(_read_lists, info.context, kind, shown, first)
+    return cast("list[Product]", lists[kind, product.pk])
+
+
+def _read_lists(context: Context, kind: Kind, products: tuple[models.Product, ...], first: int) -> Lists:
+    lists = read_related([kind], products, first)
+    # Theirs too are read for all of these lists at once.
+    context.show_together(list(chain.from_iterable(lists.values())))
+    return lists
 
 
 @strawberry.type
@@ -253,12 +280,13 @@ class ProductConnection:
     products: strawberry.Private[selectors.ProductList]
 
     @strawberry.field
-    def edges(self) -> list[Edge[Product]]:
+    def edges(self, info: Info) -> list[Edge[Product]]:
+        info.context.show_together(self.page.items)
         return cast("list[Edge[Product]]", edges_of(self.page))
 
     @strawberry.field
-    def nodes(self) -> list[Product]:
-        return cast("list[Product]", self.page.items)
+    def nodes(self, info: Info) -> list[Product]:
+        return cast("list[Product]", info.context.show_together(self.page.items))
 
     @strawberry.field
     def page_info(self) -> PageInfo:

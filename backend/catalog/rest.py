@@ -19,8 +19,14 @@ from backend.core.errors import Invalid, NotFound, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
 from backend.core.rest import Problem
+from backend.recommendations.models import Recommendation
+from backend.recommendations.selectors import read_related
 
 router = Router(tags=["catalogue"])
+
+Kind = Recommendation.Kind
+# How many similar products, and products bought together, a card shows.
+RECOMMENDED = 10
 
 # What the parameters of a page are called here.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
@@ -113,6 +119,8 @@ class ProductCard(Product):
     """Everything about one product."""
 
     images: list[Image]
+    similar: list[Product] = Field(description="Like it, whether anybody has bought it or not.")
+    bought_together: list[Product] = Field(description="What those who bought it bought with it.")
     category_path: list[CategoryName] = Field(description="From the root to the product's own category.")
     created_at: datetime
     updated_at: datetime
@@ -272,6 +280,9 @@ def show_product(
             "There is no such product.",
             field=next(name for name in ("id", "slug", "sku") if name in request.GET),
         )
+    lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDED)
+    product.similar = lists[Kind.SIMILAR, product.pk]  # type: ignore[attr-defined]
+    product.bought_together = lists[Kind.BOUGHT_TOGETHER, product.pk]  # type: ignore[attr-defined]
     return product
 
 

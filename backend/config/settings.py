@@ -179,6 +179,17 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.remove_orphaned_media",
         "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
     },
+    "recommendations": {
+        "task": "recommendations.build",
+        "schedule": crontab(hour=3, minute=10),
+        # What a worker that was down has missed is not made up for many times over.
+        "options": {"expires": 6 * 3600},
+    },
+    "recommendations after orders": {
+        "task": "recommendations.update",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 # Mail

@@ -1,6 +1,6 @@
 """What every resolver can reach."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -15,12 +15,13 @@ from backend.core.viewer import Viewer, client_address, with_cart_token
 T = TypeVar("T")
 
 
-@dataclass
+@dataclass(eq=False)
 class Context:
     """One GraphQL request: who asks, and what has been read once for all of its fields."""
 
     request: HttpRequest
-    _read: dict[Callable[[], Any], Any] = field(default_factory=dict)
+    _read: dict[Hashable, Any] = field(default_factory=dict)
+    _shown_with: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     _spent: int = 0
 
     @cached_property
@@ -37,15 +38,26 @@ class Context:
         """The client's IP address."""
         return client_address(self.request)
 
-    def once(self, read: Callable[[], T]) -> T:
-        """Return what `read` returns, calling it once in this request."""
-        if read not in self._read:
-            self._read[read] = read()
-        return cast(T, self._read[read])
+    def once(self, read: Callable[..., T], *arguments: Hashable) -> T:
+        """Return what `read` returns for these arguments, calling it once in this request."""
+        if (read, arguments) not in self._read:
+            self._read[read, arguments] = read(*arguments)
+        return cast(T, self._read[read, arguments])
 
     def has_read(self, read: Callable[[], Any]) -> bool:
-        """Say whether `read` has been called in this request."""
-        return read in self._read
+        """Say whether `read` has been called, without arguments, in this request."""
+        return (read, ()) in self._read
+
+    def show_together(self, items: Sequence[T]) -> Sequence[T]:
+        """Return what one list shows, remembering it, so that what one item asks for is read for all."""
+        shown = tuple(items)
+        for item in shown:
+            self._shown_with[id(item)] = shown
+        return items
+
+    def shown_with(self, item: T) -> tuple[T, ...]:
+        """Return what an item is shown together with, or the item alone."""
+        return self._shown_with.get(id(item), (item,))
 
     def afford(self, items: Sequence[T]) -> Sequence[T]:
         """Return a list whose length no argument bounds, or nothing once the request has had too many.

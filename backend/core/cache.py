@@ -1,0 +1,57 @@
+"""A cache in Redis, done without while Redis does not answer."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from redis import RedisError
+
+from backend.core.redis import PREFIX, redis_client
+
+logger = logging.getLogger(__name__)
+
+# After a failure Redis is left alone for a while: a silent one would cost every request its timeout.
+PAUSE_SECONDS = 5.0
+_paused_until = 0.0
+
+
+def read_cached(keys: Iterable[str]) -> dict[str, Any]:
+    """Return the values of those keys that are in the cache; none of them when Redis does not answer."""
+    names = list(keys)
+    if not names or _is_paused():
+        return {}
+    try:
+        values = redis_client().mget([_key(name) for name in names])
+    except RedisError as error:
+        _pause(error)
+        return {}
+    return {name: orjson.loads(value) for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def write_cached(values: Mapping[str, Any], *, seconds: int) -> None:
+    """Keep values, of what JSON knows, for some time; nothing happens when Redis does not answer."""
+    if not values or _is_paused():
+        return
+    try:
+        with redis_client().pipeline(transaction=False) as pipeline:
+            for name, value in values.items():
+                pipeline.set(_key(name), orjson.dumps(value), ex=seconds)
+            pipeline.execute()
+    except RedisError as error:
+        _pause(error)
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}cache:{name}"
+
+
+def _is_paused() -> bool:
+    return time.monotonic() < _paused_until
+
+
+def _pause(error: RedisError) -> None:
+    global _paused_until
+    _paused_until = time.monotonic() + PAUSE_SECONDS
+    logger.warning("The cache does not answer (%s); done without for a while", type(error).__name__)
