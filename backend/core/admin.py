@@ -1,7 +1,7 @@
 """The admin site, and what its pages share: refusals shown as messages, edits that overwrite nothing."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -64,6 +64,10 @@ class ShopAdminSite(AdminSite):
     site_header = "Lavka"
     index_title = "The shop"
     login_form = LimitedLoginForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let staff in; who is archived is out at once, also where they have logged in already."""
+        return super().has_permission(request) and not cast(User, request.user).is_archived
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)
