@@ -14,6 +14,7 @@ are kept, so memory is linear in the number of products.
   power of popularity, without which the best sellers take all the weight.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +71,7 @@ def build_tables(
     age = np.maximum(today - baskets.days, 0)
     weighted = _scale_rows(matrix, np.sqrt(basket_weights(matrix, age, HALF_LIFE)))
     popularity = weighted.multiply(weighted).sum(axis=0)
-    trend = basket_weights(matrix, age, TREND_HALF_LIFE) @ matrix
-    trend = trend / max(trend.sum(), np.finfo(np.float64).tiny)
+    trend = _trend(matrix, age)
 
     together, kept = RowBuilder(_square(matrix)), RowBuilder(_square(matrix))
     for first, block in product_blocks(weighted.T.tocsr(), weighted, block_size):
@@ -82,8 +82,7 @@ def build_tables(
             others = columns != product
             columns, weights = columns[others], weights[others]
 
-            share = weights / max(weights.sum(), np.finfo(np.float64).tiny)
-            scores = share + TREND_SHARE * trend[columns]
+            scores = _together_scores(columns, weights, trend)
             best = best_of(columns, scores, width)
             together.append(columns[best], scores[best])
 
@@ -93,6 +92,48 @@ def build_tables(
     with threadpool_limits(1):
         regression = neighbour_regression(kept.build(), popularity)
     return Tables(bought_together=together.build(), complements=cut_rows(regression, width))
+
+
+def bought_together_rows(
+    baskets: Baskets, today: int, products: npt.NDArray[np.intp], *, width: int = TABLE_WIDTH
+) -> Iterator[tuple[npt.NDArray, npt.NDArray]]:
+    """Yield the rows of `Tables.bought_together` for some products alone: columns and scores, best first.
+
+    Args:
+        baskets: at least those that hold the products, and enough others to tell what is popular now.
+        today: the day from which age is counted, as `date.toordinal` counts it.
+        products: columns of the baskets.
+        width: how many others each product has at most.
+    """
+    matrix = cap_lines(baskets.matrix)
+    age = np.maximum(today - baskets.days, 0)
+    weighted = _scale_rows(matrix, np.sqrt(basket_weights(matrix, age, HALF_LIFE)))
+    trend = _trend(matrix, age)
+    pairs = weighted[:, products].T.tocsr() @ weighted
+    for row, product in enumerate(products):
+        piece = slice(pairs.indptr[row], pairs.indptr[row + 1])
+        columns, weights = pairs.indices[piece], pairs.data[piece].astype(np.float64)
+        others = columns != product
+        columns, weights = columns[others], weights[others]
+        scores = _together_scores(columns, weights, trend)
+        best = best_of(columns, scores, width)
+        yield columns[best], scores[best]
+
+
+def _trend(matrix: sparse.csr_array, age: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Return the share of each product in what sold in the last weeks."""
+    trend = basket_weights(matrix, age, TREND_HALF_LIFE) @ matrix
+    share: npt.NDArray[np.float64] = trend / max(trend.sum(), np.finfo(np.float64).tiny)
+    return share
+
+
+def _together_scores(
+    columns: npt.NDArray, weights: npt.NDArray[np.float64], trend: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the scores of others by what their common baskets with a product weigh."""
+    share = weights / max(weights.sum(), np.finfo(np.float64).tiny)
+    scores: npt.NDArray[np.float64] = share + TREND_SHARE * trend[columns]
+    return scores
 
 
 def basket_weights(

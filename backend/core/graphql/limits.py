@@ -27,9 +27,6 @@ from strawberry.extensions import SchemaExtension
 
 from backend.core.errors import ErrorCode
 
-# What a list is taken to have where the query leaves its size open; every list here has this default.
-_DEFAULT_PAGE_SIZE = 20
-
 
 class QueryLimits(SchemaExtension):
     """Refuses an operation that asks for too much, before anything is resolved.
@@ -131,7 +128,8 @@ class _Walk:
         if "first" not in definition.args:
             return 1
         given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
-        return given.get("last") or given.get("first") or _DEFAULT_PAGE_SIZE
+        default = definition.args["first"].default_value
+        return given.get("last") or given.get("first") or (default if isinstance(default, int) else 1)
 
     def _number(self, value: ValueNode) -> int:
         """Return a page size as written; what is none is refused later, where it is used."""
