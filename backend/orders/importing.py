@@ -75,8 +75,8 @@ def import_orders(
     report, tell = ImportReport(), on_progress or (lambda step, count: None)
     with connection.cursor() as cursor:
         cursor.execute(
-            'CREATE TEMPORARY TABLE imported_rows (line bigint, invoice text COLLATE "C", sku text, name text,'
-            " quantity integer, unit_price numeric(12, 2), placed_at timestamptz)"
+            'CREATE TEMPORARY TABLE imported_rows (line bigint, invoice text COLLATE "C", sku text,'
+            " name text, quantity integer, unit_price numeric(12, 2), placed_at timestamptz)"
         )
     try:
         report.accepted = copy_rows("imported_rows", _STAGED, _accepted(read_rows(path, zone), report, tell))

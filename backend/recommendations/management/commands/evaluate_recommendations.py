@@ -1,7 +1,7 @@
 import json
 import time
 from argparse import ArgumentTypeError
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from backend.recommendations.evaluation import (
 )
 from backend.recommendations.log import LogUnreadable, collect_baskets, read_log
 from backend.recommendations.model import build_tables
+from backend.recommendations.purchases import newest_day, read_purchases
 
 OURS = "lavka"
+# On how many days of the shop's own orders it is tested.
+OWN_TEST_DAYS = 30
 TASKS = {
     "A": "complete the cart: a hidden item of a basket, asked with the rest of it",
     "B": "bought together: the rest of a basket, asked with one of its items",
@@ -34,23 +37,40 @@ TASKS = {
 
 class Command(BaseCommand):
     help = (
-        "Measure the recommendations on a purchase log against textbook methods: learn from the baskets "
-        f"before a day, test on those from that day on. Prints hit rates at {CUT} with 95 % intervals."
+        "Measure the recommendations on a purchase log, or on the shop's own orders, against textbook methods: "
+        f"learn from the baskets before a day, test on those from that day on. Prints hit rates at {CUT} with 95 % intervals."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("log", type=Path, help="a CSV file, plain or gzipped")
-        parser.add_argument("--train-before", type=_day, required=True, metavar="DATE", help="YYYY-MM-DD")
+        parser.add_argument(
+            "log",
+            type=Path,
+            nargs="?",
+            help="a CSV file, plain or gzipped; without it, the shop's own orders",
+        )
+        parser.add_argument(
+            "--train-before",
+            type=_day,
+            metavar="DATE",
+            help=f"YYYY-MM-DD; needed with a log, else the last {OWN_TEST_DAYS} days are tested on",
+        )
         parser.add_argument("--until", type=_day, metavar="DATE", help="test on baskets before this day")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["until"] is not None and options["until"] <= options["train_before"]:
-            raise CommandError("--until must be after --train-before")
         start = time.monotonic()
+        log, train_before, until = options["log"], options["train_before"], options["until"]
+        today = newest_day() if log is None else None
+        if log is None and today is None:
+            raise CommandError("There are no orders to learn from; name a purchase log.")
+        if train_before is None and today is None:
+            raise CommandError("--train-before is needed with a log")
+        train_before = train_before or today - timedelta(days=OWN_TEST_DAYS - 1)
+        if until is not None and until <= train_before:
+            raise CommandError("--until must be after --train-before")
         try:
-            baskets = collect_baskets(read_log(options["log"]))
-            split = split_baskets(baskets, options["train_before"], options["until"])
+            baskets = collect_baskets(read_log(log) if today is None else read_purchases(today))
+            split = split_baskets(baskets, train_before, until)
         except (LogUnreadable, NothingToTest) as error:
             raise CommandError(str(error)) from error
         hits, build_seconds = _measure(split)
