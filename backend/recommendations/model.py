@@ -6,7 +6,9 @@ about each of its many pairs. G is made in blocks of rows and only the pairs wit
 are kept, so memory is linear in the number of products.
 
 - Bought together: P(other | product), the share of the product's baskets that hold the other, mixed
-  with how popular the other was in the last weeks (Jelinek-Mercer smoothing).
+  with how popular the other was in the last weeks (Jelinek-Mercer smoothing). Baskets that an offer
+  before it fits count less, so that a list serves several sorts of baskets and not ten times the same:
+  the greedy choice of weighted maximum coverage (Nemhauser, Wolsey and Fisher, 1978), softened.
 - Complements: which weights on the products of a cart best predict another one that is in it. This is
   EASE (Steck, 2019, "Embarrassingly Shallow Autoencoders for Sparse Data") restricted, like FSLIM
   (Ning and Karypis, 2011, "SLIM"), to the nearest products of every product, so that instead of one
@@ -32,6 +34,11 @@ HALF_LIFE = 150
 # The same for what is popular now, and how much of the mix that is.
 TREND_HALF_LIFE = 30
 TREND_SHARE = 0.2
+# What part of a basket's weight an offer takes that is in it, and how many offers are chosen so.
+COVERED = 0.3
+CHOSEN = 10
+# How many baskets of one product are looked at for that; of more, every second or third stands for all.
+MAX_HOLDING = 20_000
 # How many lines of a basket are looked at.
 MAX_LINES = 300
 # How many pairs of G are kept of each product, and with how many of them its regression is made.
@@ -67,11 +74,9 @@ def build_tables(
         width: how many others each product has at most.
         block_size: how many scores are held at once, beside the result.
     """
-    matrix = cap_lines(baskets.matrix)
-    age = np.maximum(today - baskets.days, 0)
-    weighted = _scale_rows(matrix, np.sqrt(basket_weights(matrix, age, HALF_LIFE)))
+    together_of = _Together(baskets, today)
+    matrix, weighted = together_of.matrix, together_of.weighted
     popularity = weighted.multiply(weighted).sum(axis=0)
-    trend = _trend(matrix, age)
 
     together, kept = RowBuilder(_square(matrix)), RowBuilder(_square(matrix))
     for first, block in product_blocks(weighted.T.tocsr(), weighted, block_size):
@@ -81,10 +86,7 @@ def build_tables(
             columns, weights = block.indices[piece], block.data[piece].astype(np.float64)
             others = columns != product
             columns, weights = columns[others], weights[others]
-
-            scores = _together_scores(columns, weights, trend)
-            best = best_of(columns, scores, width)
-            together.append(columns[best], scores[best])
+            together.append(*together_of.row(product, columns, weights, width))
 
             best = best_of(columns, weights / np.sqrt(popularity[columns]), KEPT_PAIRS)
             kept.append(columns[best], weights[best])
@@ -105,34 +107,65 @@ def bought_together_rows(
         products: columns of the baskets.
         width: how many others each product has at most.
     """
-    matrix = cap_lines(baskets.matrix)
-    age = np.maximum(today - baskets.days, 0)
-    weighted = _scale_rows(matrix, np.sqrt(basket_weights(matrix, age, HALF_LIFE)))
-    trend = _trend(matrix, age)
-    pairs = weighted[:, products].T.tocsr() @ weighted
+    together_of = _Together(baskets, today)
+    pairs = together_of.weighted[:, products].T.tocsr() @ together_of.weighted
     for row, product in enumerate(products):
         piece = slice(pairs.indptr[row], pairs.indptr[row + 1])
         columns, weights = pairs.indices[piece], pairs.data[piece].astype(np.float64)
         others = columns != product
-        columns, weights = columns[others], weights[others]
-        scores = _together_scores(columns, weights, trend)
-        best = best_of(columns, scores, width)
-        yield columns[best], scores[best]
+        yield together_of.row(int(product), columns[others], weights[others], width)
 
 
-def _trend(matrix: sparse.csr_array, age: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Return the share of each product in what sold in the last weeks."""
-    trend = basket_weights(matrix, age, TREND_HALF_LIFE) @ matrix
-    share: npt.NDArray[np.float64] = trend / max(trend.sum(), np.finfo(np.float64).tiny)
-    return share
+class _Together:
+    """What it takes to make a row of `Tables.bought_together` out of one of G."""
+
+    def __init__(self, baskets: Baskets, today: int) -> None:
+        self.matrix = cap_lines(baskets.matrix)
+        age = np.maximum(today - baskets.days, 0)
+        self._weights = basket_weights(self.matrix, age, HALF_LIFE)
+        self.weighted = _scale_rows(self.matrix, np.sqrt(self._weights))
+        self._holders = self.matrix.T.tocsr()
+        self._place = np.full(self.matrix.shape[1], -1, dtype=np.int32)
+        trend = basket_weights(self.matrix, age, TREND_HALF_LIFE) @ self.matrix
+        self._trend = trend / max(trend.sum(), np.finfo(np.float64).tiny)
+
+    def row(
+        self, product: int, columns: npt.NDArray, weights: npt.NDArray[np.float64], width: int
+    ) -> tuple[npt.NDArray, npt.NDArray]:
+        """Return the columns and scores of a row, best first, out of the row of G without its diagonal."""
+        total = max(weights.sum(), np.finfo(np.float64).tiny)
+        best = best_of(columns, weights / total + TREND_SHARE * self._trend[columns], width)
+        offers = columns[best]
+        holding = self._holders.indices[slice(*self._holders.indptr[product : product + 2])]
+        step = max(-(-len(holding) // MAX_HOLDING), 1)
+        inside = _dense_among(self.matrix, holding[::step], offers, self._place)
+        shares = self._weights[holding[::step]] * step / total
+        scores = spread_scores(inside, shares, TREND_SHARE * self._trend[offers])
+        best = best_of(offers, scores, width)
+        return offers[best], scores[best]
 
 
-def _together_scores(
-    columns: npt.NDArray, weights: npt.NDArray[np.float64], trend: npt.NDArray[np.float64]
+def spread_scores(
+    inside: npt.NDArray[np.floating], weights: npt.NDArray, bonus: npt.NDArray
 ) -> npt.NDArray[np.float64]:
-    """Return the scores of others by what their common baskets with a product weigh."""
-    share = weights / max(weights.sum(), np.finfo(np.float64).tiny)
-    scores: npt.NDArray[np.float64] = share + TREND_SHARE * trend[columns]
+    """Return the score of each offer when the best are chosen one after another.
+
+    An offer's score is the weight of the baskets that hold it, plus its bonus, at the time it is chosen;
+    then these baskets lose COVERED of their weight. After CHOSEN offers the rest have what is left.
+
+    Args:
+        inside: baskets x offers, 1 where the basket holds the offer.
+        weights: of the baskets.
+        bonus: of the offers.
+    """
+    weights, scores = weights.astype(np.float64), np.zeros(inside.shape[1])
+    left = np.ones(inside.shape[1], dtype=bool)
+    for _ in range(min(CHOSEN, inside.shape[1])):
+        gains = np.where(left, weights @ inside + bonus, -np.inf)
+        offer = int(gains.argmax())
+        scores[offer], left[offer] = gains[offer], False
+        weights = weights * (1 - COVERED * inside[:, offer])
+    scores[left] = (weights @ inside + bonus)[left]
     return scores
 
 
@@ -195,30 +228,33 @@ def neighbour_regression(pairs: sparse.csr_array, popularity: npt.NDArray) -> sp
             continue
         right = pairs.data[pairs.indptr[product] : pairs.indptr[product + 1]][:NEIGHBOURS]
         right = right / (flat[nearest] * flat[product])
-        left = _square_among(pairs, nearest, place) / np.outer(flat[nearest], flat[nearest])
+        # What is in one triangle alone counts for both.
+        left = _dense_among(pairs, nearest, nearest, place)
+        left = np.maximum(left, left.T) / np.outer(flat[nearest], flat[nearest])
         left[np.diag_indices_from(left)] = diagonal[nearest] + ridge
         weights = np.linalg.solve(left, right) / flat[nearest] * np.sqrt(flat[product])
         columns.append(nearest, weights)
     return columns.build().T.tocsr()
 
 
-def _square_among(table: sparse.csr_array, chosen: npt.NDArray, place: npt.NDArray) -> npt.NDArray:
-    """Return the dense part of a table between chosen products, made symmetric.
+def _dense_among(
+    table: sparse.csr_array, rows: npt.NDArray, columns: npt.NDArray, place: npt.NDArray
+) -> npt.NDArray[np.float64]:
+    """Return the dense part of a table between chosen rows and columns.
 
     Args:
-        place: of every product, -1; used, and left as it was.
+        place: -1 for every column; used, and left as it was.
     """
-    starts, ends = table.indptr[chosen], table.indptr[chosen + 1]
+    starts, ends = table.indptr[rows], table.indptr[rows + 1]
     lengths = ends - starts
-    rows = np.repeat(np.arange(len(chosen)), lengths)
     entries = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    place[chosen] = np.arange(len(chosen))
-    columns = place[table.indices[entries]]
-    place[chosen] = -1
-    inside = columns >= 0
-    square = np.zeros((len(chosen), len(chosen)))
-    square[rows[inside], columns[inside]] = table.data[entries[inside]]
-    return np.maximum(square, square.T)
+    place[columns] = np.arange(len(columns))
+    found = place[table.indices[entries]]
+    place[columns] = -1
+    inside = found >= 0
+    dense = np.zeros((len(rows), len(columns)))
+    dense[np.repeat(np.arange(len(rows)), lengths)[inside], found[inside]] = table.data[entries[inside]]
+    return dense
 
 
 def _scale_rows(matrix: sparse.csr_array, factors: npt.NDArray) -> sparse.csr_array:

@@ -78,7 +78,10 @@ class ReadersTest(ModelRacesCase):
             lists = read_related([Kind.SIMILAR], [self.products[0]], 10)
             assert lists[Kind.SIMILAR, self.products[0].pk] in models
 
-        run_together([read, read, *[write] * writers], times=30, seed=6)
+        def read_table(rng: random.Random) -> None:
+            assert others(Kind.SIMILAR, self.products[0]) in [[p.pk for p in model] for model in models]
+
+        run_together([read, read_table, *[write] * writers], times=30, seed=6)
 
     def test_nobody_reads_half_a_model(self) -> None:
         self.read_while_writing(writers=2)

@@ -8,7 +8,6 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 from django.utils import timezone
 
-from backend.catalog.models import Product
 from backend.core.redis import redis_client
 from backend.orders.models import Order
 from backend.recommendations import services
@@ -172,8 +171,3 @@ class EvaluateTest(BuildingCase):
         out = StringIO()
         call_command("evaluate_recommendations", stdout=out)
         assert "learnt from 5 baskets of 4 items, tested on 2" in out.getvalue()
-
-    def test_a_log_needs_a_day(self) -> None:
-        with self.assertRaisesMessage(CommandError, "--train-before is needed"):
-            call_command("evaluate_recommendations", "some.csv")
-        assert Product.objects.count() == 0

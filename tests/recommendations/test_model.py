@@ -7,7 +7,7 @@ from django.test import SimpleTestCase
 from scipy import sparse
 
 from backend.recommendations import model
-from backend.recommendations.model import basket_weights, build_tables, cap_lines
+from backend.recommendations.model import basket_weights, build_tables, cap_lines, spread_scores
 from tests.recommendations.logs import baskets_of
 
 
@@ -37,8 +37,9 @@ class BoughtTogetherTest(SimpleTestCase):
         two, three = 1 / np.sqrt(2), 1 / np.sqrt(3)
         sold = np.array([2 * two + three, two + three, two, three])
         trend = sold / sold.sum()
-        of_a = np.array([two + three, two, three])
-        np.testing.assert_allclose(table.toarray()[0], [0, *(of_a / of_a.sum() + 0.2 * trend[1:])], rtol=1e-6)
+        # b is chosen first and takes 0.3 of the baskets that it is in, one of which holds d.
+        of_a = np.array([two + three, two, 0.7 * three]) / (2 * two + 2 * three)
+        np.testing.assert_allclose(table.toarray()[0], [0, *(of_a + 0.2 * trend[1:])], rtol=1e-6)
         # d was bought with a and b in one basket; a sells better now.
         assert table.indices[table.indptr[3] : table.indptr[4]].tolist() == [0, 1]
         assert table.toarray()[2].nonzero()[0].tolist() == [0]
@@ -47,9 +48,36 @@ class BoughtTogetherTest(SimpleTestCase):
         table = build_tables(baskets_of("ab", "ac", days=[1, 1000]), today=1001).bought_together
         assert table.indices[table.indptr[0] : table.indptr[1]].tolist() == [2, 1]
 
+    def test_every_second_basket_stands_for_all(self) -> None:
+        baskets = baskets_of(*["abc", "abc", "ad", "ad"] * 3)
+        whole = build_tables(baskets, today=1).bought_together
+        for most, alike in [(12, True), (11, True), (6, True), (3, False)]:
+            with mock.patch.object(model, "MAX_HOLDING", most):
+                part = build_tables(baskets, today=1).bought_together
+            assert np.allclose(part.toarray(), whole.toarray(), atol=1e-6) == alike
+
     def test_width(self) -> None:
         table = build_tables(baskets_of("abcd", "ab"), today=1, width=2).bought_together
         assert np.diff(table.indptr).tolist() == [2, 2, 2, 2]
+
+
+class SpreadScoresTest(SimpleTestCase):
+    # Offers 0 and 1 are in the same three baskets of four, 2 is in the other one.
+    inside = np.array([[1.0, 1, 0]] * 3 + [[0, 0, 1]])
+
+    def test_by_hand(self) -> None:
+        scores = spread_scores(self.inside, np.array([1.0, 1, 1, 2.5]), np.zeros(3))
+        np.testing.assert_allclose(scores, [3, 0.7 * 3, 2.5])
+
+    def test_a_bonus_stays(self) -> None:
+        scores = spread_scores(self.inside, np.ones(4), np.array([0, 1.0, 0]))
+        np.testing.assert_allclose(scores, [0.7 * 3, 4, 1])
+
+    def test_the_rest_have_what_is_left(self) -> None:
+        with mock.patch.object(model, "CHOSEN", 1):
+            scores = spread_scores(np.ones((1, 4)), np.ones(1), np.array([0, 0, 0.1, 0]))
+        np.testing.assert_allclose(scores, [0.7, 0.7, 1.1, 0.7])
+        assert spread_scores(np.ones((2, 0)), np.ones(2), np.zeros(0)).tolist() == []
 
 
 class ComplementsTest(SimpleTestCase):

@@ -158,6 +158,7 @@ class ViewersTest(ListsCase):
 class ApisTest(ListsCase):
     def setUp(self) -> None:
         super().setUp()
+        self.products += [make_product(category=self.category) for _ in range(8)]
         self.graphql, self.rest = GraphQLClient(), RestClient()
 
     def teach_all(self) -> None:
@@ -201,7 +202,7 @@ class ApisTest(ListsCase):
             "{ id image { url } boughtTogether(first: 3) { id image { url } } } } } }"
         )
         for _ in ("cold", "warm"):
-            assert self.count(query, n=1) == self.count(query, n=8) == 6
+            assert self.count(query, n=1) == self.count(query, n=16) == 6
 
     def test_how_many_may_be_asked_for(self) -> None:
         a = self.products[0]
@@ -219,7 +220,7 @@ class ApisTest(ListsCase):
                     error = self.graphql.error(query % first)["extensions"]
                     assert (error["code"], error["field"]) == ("OUT_OF_RANGE", ["first"])
         for limit in (1, 50):
-            assert len(self.rest.get("/recommendations", {"limit": limit}).json()["items"]) == min(limit, 8)
+            assert len(self.rest.get("/recommendations", {"limit": limit}).json()["items"]) == min(limit, 16)
         for limit in (0, 51):
             response = self.rest.get("/recommendations", {"limit": limit})
             problem = response.json()
@@ -238,16 +239,23 @@ class ApisTest(ListsCase):
         self.teach_all()
         fragments = "".join(
             f"fragment L{n} on Product {{ id similar(first: 1) {{ ...L{n + 1} }} "
-            f"boughtTogether(first: 1) {{ ...L{n + 1} }} }} "
-            for n in range(10)
+            f"boughtTogether(first: 2) {{ ...L{n + 1} }} }} "
+            for n in range(7)
         )
-        query = (
-            f"{{ products(first: 1) {{ nodes {{ ...L0 }} }} }} {fragments} fragment L10 on Product {{ id }}"
-        )
+        last = "fragment L7 on Product { id }"
         with CaptureQueriesContext(connection) as queries:
-            error = self.graphql.error(query)
+            error = self.graphql.error(f"{{ products(first: 2) {{ nodes {{ ...L0 }} }} }} {fragments} {last}")
         assert error["extensions"]["code"] == "TOO_COMPLEX"
-        assert len(queries) <= 2 + 40 * 3
+        # Forty readings, each of the lists and their pictures.
+        assert len(queries) == 2 + 40 * 2
+
+    def test_fields_of_one_level_are_read_together(self) -> None:
+        self.teach_all()
+        lists = "{ id similar(first: 2) %s boughtTogether(first: 2) %s }"
+        level = "{ id }"
+        for _ in range(4):
+            level = lists % (level, level)
+        assert self.count(f"{{ products(first: 2) {{ nodes {level} }} }}") == 2 + 4 * 2
 
     def test_a_deep_chain_is_answered_with_queries_for_each_level(self) -> None:
         self.teach_all()
@@ -274,7 +282,7 @@ class RedisTest(ListsCase):
     def test_a_model_is_replaced_while_redis_is_down(self) -> None:
         self.addCleanup(setattr, cache, "_paused_until", 0.0)
         a, b, *_ = self.products
-        with mock.patch.object(redis_client(), "eval", side_effect=cache.RedisError("down")):
-            with self.captureOnCommitCallbacks(execute=True):
-                replace_with([(Kind.SIMILAR.value, a.pk, b.pk, 1.0)])
+        down = mock.patch.object(redis_client(), "eval", side_effect=cache.RedisError("down"))
+        with down, self.captureOnCommitCallbacks(execute=True):
+            replace_with([(Kind.SIMILAR.value, a.pk, b.pk, 1.0)])
         assert Recommendation.objects.count() == 1

@@ -37,8 +37,9 @@ TASKS = {
 
 class Command(BaseCommand):
     help = (
-        "Measure the recommendations on a purchase log, or on the shop's own orders, against textbook methods: "
-        f"learn from the baskets before a day, test on those from that day on. Prints hit rates at {CUT} with 95 % intervals."
+        "Measure the recommendations on a purchase log, or on the shop's own orders, against textbook "
+        "methods: learn from the baskets before a day, test on those from that day on. Prints hit rates at "
+        f"{CUT} with 95 % intervals."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
