@@ -20,6 +20,8 @@ COLUMNS = ("invoice", "stock_code", "description", "quantity", "invoice_date", "
 # The number of an order has 32 characters, some of which say where it comes from.
 MAX_INVOICE = 20
 MAX_QUANTITY = 2**31 - 1
+# So that the sum of a hundred thousand of them still fits into the total of an order.
+MAX_LINE_TOTAL = 10**11
 _ITEM = re.compile(r"[0-9]{5}[A-Z]{0,2}")
 _GZIP = b"\x1f\x8b"
 
@@ -92,13 +94,16 @@ def _parse(line: int, texts: list[str], zone: ZoneInfo) -> LogRow:
         raise RowRefused(f"the invoice is no number of at most {MAX_INVOICE} digits")
     if not _ITEM.fullmatch(sku):
         raise RowRefused("the stock code is not five digits and up to two capital letters")
+    pieces, unit_price = _quantity(quantity), _price(price)
+    if pieces * unit_price > MAX_LINE_TOTAL:
+        raise RowRefused(f"the quantity times the price is above {MAX_LINE_TOTAL}")
     return LogRow(
         line=line,
         invoice=invoice,
         sku=sku,
         name=clean(name)[:255],
-        quantity=_quantity(quantity),
-        unit_price=_price(price),
+        quantity=pieces,
+        unit_price=unit_price,
         placed_at=_moment(moment, zone),
     )
 
