@@ -199,7 +199,7 @@ def _find_differing(invoices: list[str]) -> list[str]:
     return [number for (number,) in found]
 
 
-def _execute(sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+def _execute(sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, arguments or None)
         return list(cursor.fetchall()) if cursor.description else []

@@ -70,7 +70,7 @@ def read_rows(path: Path, zone: ZoneInfo) -> Iterator[tuple[int, str, LogRow | R
 
 
 def _rows(reader: Any, zone: ZoneInfo) -> Iterator[tuple[int, str, LogRow | RowRefused]]:
-    header = next(reader, [])
+    header: list[str] = next(reader, [])
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise LogUnreadable(f"The header lacks {', '.join(missing)}.")

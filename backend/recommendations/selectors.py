@@ -96,7 +96,9 @@ def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
         suggested = _in_order(cached[key])
     else:
         suggested = list(_matching(present).annotate(version=_VERSION)[:first])
-        _keep_lists({f"cart:{digest}:{first}": suggested}, suggested[0].version if suggested else version)
+        if suggested:
+            version = suggested[0].version  # type: ignore[attr-defined]
+        _keep_lists({f"cart:{digest}:{first}": suggested}, version)
     return _filled(suggested, first, without=Product.objects.filter(pk__in=present))
 
 

@@ -19,15 +19,15 @@ class RedisDown(LiveServerTestCase):
             for way in redis.ways():
                 url = f"redis://{redis.host}:{redis.port}/0"
                 # A shop of its own each time: after a failure one does without Redis for a while.
-                with shop(REDIS_URL=url, DB_NAME=database["NAME"]) as address:
-                    with self.subTest(redis=way):
-                        status, card = ask(f"{address}/product?id={a.pk}")
-                        self.assertEqual(status, 200)
-                        self.assertEqual([item["id"] for item in card["similar"]], [c.pk, b.pk])
-                        self.assertEqual([item["id"] for item in card["bought_together"]], [b.pk, c.pk])
-                        status, answer = ask(f"{address}/graphql", {"query": query})
-                        shown = answer["data"]["product"]
-                        self.assertEqual([p["name"] for p in shown["similar"]], [c.name, b.name])
-                        self.assertEqual([p["name"] for p in shown["boughtTogether"]], [b.name, c.name])
-                        status, listed = ask(f"{address}/recommendations?limit=2")
-                        self.assertEqual((status, len(listed["items"])), (200, 2))
+                running = shop(REDIS_URL=url, DB_NAME=database["NAME"])
+                with running as address, self.subTest(redis=way):
+                    status, card = ask(f"{address}/product?id={a.pk}")
+                    self.assertEqual(status, 200)
+                    self.assertEqual([item["id"] for item in card["similar"]], [c.pk, b.pk])
+                    self.assertEqual([item["id"] for item in card["bought_together"]], [b.pk, c.pk])
+                    status, answer = ask(f"{address}/graphql", {"query": query})
+                    shown = answer["data"]["product"]
+                    self.assertEqual([p["name"] for p in shown["similar"]], [c.name, b.name])
+                    self.assertEqual([p["name"] for p in shown["boughtTogether"]], [b.name, c.name])
+                    status, listed = ask(f"{address}/recommendations?limit=2")
+                    self.assertEqual((status, len(listed["items"])), (200, 2))

@@ -1,6 +1,7 @@
 import json
 import time
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from backend.recommendations.evaluation import (
     lead,
     split_baskets,
 )
-from backend.recommendations.log import LogUnreadable, collect_baskets, read_log
+from backend.recommendations.log import LogUnreadable, Purchase, collect_baskets, read_log
 from backend.recommendations.model import build_tables
 from backend.recommendations.purchases import newest_day, read_purchases
 
@@ -60,17 +61,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         start = time.monotonic()
-        log, train_before, until = options["log"], options["train_before"], options["until"]
-        today = newest_day() if log is None else None
-        if log is None and today is None:
-            raise CommandError("There are no orders to learn from; name a purchase log.")
-        if train_before is None and today is None:
-            raise CommandError("--train-before is needed with a log")
-        train_before = train_before or today - timedelta(days=OWN_TEST_DAYS - 1)
+        until: date | None = options["until"]
+        purchases, train_before = _source(options["log"], options["train_before"])
         if until is not None and until <= train_before:
             raise CommandError("--until must be after --train-before")
         try:
-            baskets = collect_baskets(read_log(log) if today is None else read_purchases(today))
+            baskets = collect_baskets(purchases)
             split = split_baskets(baskets, train_before, until)
         except (LogUnreadable, NothingToTest) as error:
             raise CommandError(str(error)) from error
@@ -98,6 +94,18 @@ class Command(BaseCommand):
             "peak_mb": peak_memory(),
         }
         self.stdout.write(json.dumps(result) if options["json"] else _as_text(result))
+
+
+def _source(log: Path | None, train_before: date | None) -> tuple[Iterator[Purchase], date]:
+    """Return what to learn from and test on, and the day between the two."""
+    if log is not None:
+        if train_before is None:
+            raise CommandError("--train-before is needed with a log")
+        return read_log(log), train_before
+    today = newest_day()
+    if today is None:
+        raise CommandError("There are no orders to learn from; name a purchase log.")
+    return read_purchases(today), train_before or today - timedelta(days=OWN_TEST_DAYS - 1)
 
 
 def _day(text: str) -> date:
