@@ -29,6 +29,8 @@ MAX_FIRST = 50
 HISTORY_LINES = 50
 # In how many categories at once one looks for what sells, where lists are short.
 MAX_CATEGORIES = 100
+# How many more of a list are kept than are asked for.
+SPARE = 5
 CACHE_SECONDS = 600
 VERSION_KEY = "recommendations:version"
 _LISTS = "recommendations:lists:"
@@ -58,8 +60,9 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
     """
     _check_first(first)
     sources = sorted({source for kind in kinds for source in _NEXT_BEST[kind]})
-    # Of twice as many, enough are left when a product stands in two sources.
-    known = _read_table(sources, [product.pk for product in products], 2 * first)
+    # So many of each source are enough, whatever stands in two of them; the spare ones replace what is
+    # sold out while the list is in the cache.
+    known = _read_table(sources, [product.pk for product in products], first + min(first, SPARE))
     lists = {
         (kind, product.pk): _distinct(
             (other for source in _NEXT_BEST[kind] for other in known[source, product.pk]), {product.pk}, first
