@@ -4,6 +4,7 @@ from datetime import timedelta
 from io import StringIO
 from unittest import mock
 
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import TestCase
 from django.utils import timezone
@@ -171,3 +172,11 @@ class EvaluateTest(BuildingCase):
         out = StringIO()
         call_command("evaluate_recommendations", stdout=out)
         assert "learnt from 5 baskets of 4 items, tested on 2" in out.getvalue()
+
+
+class ScheduleTest(TestCase):
+    def test_beat_knows_the_tasks_and_none_outlives_its_acknowledgement(self) -> None:
+        scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+        assert {"recommendations.build", "recommendations.update"} <= scheduled
+        for task in (build, update):
+            assert 0 < task.time_limit < 3600
