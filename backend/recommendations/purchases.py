@@ -83,10 +83,10 @@ def _purchases(lines: "QuerySet[OrderLine]") -> Iterator[Purchase]:
     rows: Any = (
         lines.filter(~Q(order__status=Order.Status.CANCELLED), product__isnull=False)
         .order_by()
-        .values_list("order_id", "product_id", "order__placed_at", "order__user_id")
+        .values_list("order_id", "product_id", "name", "order__placed_at", "order__user_id")
     )
     # A cursor outside a transaction would first have the whole result kept on the server.
     with transaction.atomic():
-        for order_id, product_id, placed_at, user_id in rows.iterator(_CHUNK):
+        for order_id, product_id, name, placed_at, user_id in rows.iterator(_CHUNK):
             day = timezone.localdate(placed_at).toordinal()
-            yield str(order_id), str(product_id), "", day, str(user_id or "")
+            yield str(order_id), str(product_id), name, day, str(user_id or "")

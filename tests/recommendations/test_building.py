@@ -63,7 +63,8 @@ class BuildTest(BuildingCase):
             make_order([a, other], status=status, placed_at=timezone.now() - timedelta(days=days))
         today = newest_day()
         assert today == timezone.localdate()
-        assert {item for _, item, *_ in read_purchases(today)} == {str(p.pk) for p in (a, b, c)}
+        read = {(item, name) for _, item, name, *_ in read_purchases(today)}
+        assert read == {(str(product.pk), product.name) for product in (a, b, c)}
 
     def test_a_deleted_product_is_no_matter(self) -> None:
         a, b, *_ = make_history(2)
