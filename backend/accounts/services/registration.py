@@ -1,6 +1,6 @@
 """Registration, confirmed by a mailed code."""
 
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.utils import timezone
 from gqlauth.models import UserStatus
@@ -18,7 +18,8 @@ def register(*, email: str, password: str, language: str, address: str) -> None:
     """Take a registration and mail a code, or mail the owner of a known address that it is known.
 
     The caller learns the same either way, after the same work. Until it is confirmed a registration can
-    be repeated; the last password counts, and a code for it is mailed, at most one a minute.
+    be repeated; the last password counts, and a code for it is mailed, at most one a minute. One that is
+    mailed already stays good for the same password.
 
     Args:
         email: the login to be.
@@ -38,6 +39,10 @@ def register(*, email: str, password: str, language: str, address: str) -> None:
     hashed = make_password(password)
     with transaction.atomic():
         user = _locked_account(email, hashed, language)
+        known = User.objects.only("password", "language").get(pk=user.pk)
+        # The same password keeps its hash, and so the code that is on its way to somebody who clicked twice.
+        if check_password(password, known.password):
+            hashed = known.password
         # Staff are made in the admin, where they need no confirmation to enter.
         waiting = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
             password=hashed, language=language, date_joined=timezone.now()
@@ -45,7 +50,7 @@ def register(*, email: str, password: str, language: str, address: str) -> None:
         queue_email(
             task="accounts.send_confirmation_code" if waiting else "accounts.send_already_registered",
             recipient=email,
-            language=User.objects.values_list("language", flat=True).get(pk=user.pk),
+            language=language if waiting else known.language,
             at_most_every=MAIL_EVERY,
         )
 
