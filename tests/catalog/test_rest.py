@@ -20,7 +20,8 @@ class Products(TestCase):
         self.rest = RestClient()
 
     def test_the_card(self) -> None:
-        with self.assertNumQueries(3):
+        # The product, its pictures and path; what is offered with it, and what sells where that is short.
+        with self.assertNumQueries(5):
             card = self.rest.get("/product", {"slug": self.product.slug}).json()
         self.assertEqual(card["price"], "28.90")
         self.assertEqual([part["name"] for part in card["category_path"]], ["Clothes", "Dresses"])
