@@ -87,6 +87,8 @@ def take_the_category_its_picture(open_page: OpenPage) -> None:
         page.goto("/admin/catalog/category/")
         page.get_by_role("link", name="Посуда", exact=True).click()
         page.get_by_label("Clear").check()
+        # Its picture, too: it is gone with the next click.
+        page.wait_for_load_state()
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
 

@@ -111,7 +111,7 @@ class PageTest(OrderAdminCase):
                 self.client.get(page_of(order))
             counts.append(len(queries))
         # Session, user, order, lines, history.
-        self.assertEqual(counts, [5, 5])
+        self.assertEqual(counts, [6, 6])
 
     def test_only_what_may_follow_is_offered(self) -> None:
         for status in Order.Status:
@@ -318,8 +318,8 @@ class FindingTest(OrderAdminCase):
                 counts.append(len(queries))
                 for _ in range(10):
                     make_order(self.vera)
-        # Session, user, count, orders with their customers.
-        self.assertEqual(counts, [4] * 6)
+        # Session, user and status of the viewer, count, orders with their customers.
+        self.assertEqual(counts, [5] * 6)
 
     def test_the_count_ends_where_nobody_leafs(self) -> None:
         for most, pages, cut in ((2, 1, False), (1, 1, True)):

@@ -162,4 +162,4 @@ class QueriesTest(AdminCase):
                 assert self.client.get(LIST).status_code == 200
             counts.append(len(queries))
         # Session, user, count, categories of the filter, products, pictures.
-        assert counts == [6, 6]
+        assert counts == [7, 7]
