@@ -44,7 +44,7 @@ def _id(value: Any) -> int:
     """Read an identifier; what cannot be one is the identifier of nothing."""
     value = _whole(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("an identifier")
+        raise ValueError("This is not an identifier.")
     return parse_id(value)
 
 

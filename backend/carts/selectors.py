@@ -115,7 +115,7 @@ def stock_left(product: Product, wanted: int) -> str:
     if product.stock == 0:
         return f"“{product.name}” is sold out"
     if product.stock <= MAX_SHOWN_STOCK:
-        return f"There are only {product.stock} of “{product.name}” left, not {wanted}"
+        return f"Of “{product.name}” only {product.stock} can be had, not {wanted}"
     return f"There are fewer than {wanted} of “{product.name}” left"
 
 

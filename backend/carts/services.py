@@ -53,7 +53,8 @@ def claim_guest_cart(*, viewer: Viewer) -> None:
     """Move what a guest has collected into the cart of the account that they logged in to.
 
     Quantities of the same product are added, up to the most that a line may have; every line of both
-    is kept, even if these are more than one could add. The token is good for nothing any more.
+    is kept, even if these are more than one could add. The token is good for nothing any more. Only a
+    cart that has more than `MAX_LINES` lines already takes in no other, whose token stays good.
 
     Args:
         viewer: nothing happens unless they are signed in and carry the token of a cart.
@@ -228,6 +229,9 @@ def _lock_or_make_account_cart(user_id: int) -> Cart:
 
 def _merge(guest: Cart, cart: Cart) -> None:
     present = _read_lines(cart)
+    if len(present) > MAX_LINES:
+        # One guest's cart after the other would make it as long as the catalogue.
+        return
     added = list(_read_lines(guest).values())
     for line in added:
         if line.product_id in present:

@@ -156,13 +156,13 @@ def _one_or_more(value: Any) -> Any:
 
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("a number, not true or false")
+        raise ValueError("This is not a number.")
     return value
 
 
 def _id_or_slug(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("an identifier or a slug")
+        raise ValueError("This is neither an identifier nor a slug.")
     return str(value)
 
 

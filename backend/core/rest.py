@@ -164,13 +164,16 @@ def _on_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
 
 
 def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """Pydantic's locations start with where the value was and the parameter that took it."""
+    """Pydantic's locations start with where the value was and the parameter that took it.
+
+    Its messages start with what kind of exception a check of ours raised.
+    """
     return problem_response(
         ErrorCode.INVALID,
         [
             FieldProblem(
                 code=ErrorCode.INVALID,
-                detail=problem["msg"],
+                detail=problem["msg"].removeprefix("Value error, "),
                 field=".".join(str(part) for part in problem["loc"][1:] if part != "payload") or None,
             )
             for problem in error.errors

@@ -317,13 +317,15 @@ def _check_key(key: str) -> None:
     if len(key) > MAX_KEY_LENGTH:
         raise TooLong(f"A key has at most {MAX_KEY_LENGTH} characters.", field="idempotency_key")
     # What a header can carry, so that both APIs know the same keys.
-    if not (key.strip() and key.isascii() and key.isprintable()):
-        raise Invalid("A key is made of printable ASCII characters.", field="idempotency_key")
+    if not (key and key == key.strip() and key.isascii() and key.isprintable()):
+        raise Invalid(
+            "A key is made of printable ASCII characters, with no space at its ends.", field="idempotency_key"
+        )
 
 
 def _check_expected_total(total: Decimal) -> Decimal:
     if not 0 <= total < BEYOND_ANY_TOTAL:
-        raise OutOfRange("No order costs as much as that.", field="expected_total")
+        raise OutOfRange(f"A total is at least 0 and below {BEYOND_ANY_TOTAL}.", field="expected_total")
     if total != round(total, 2):
         raise OutOfRange("A total has at most two decimals.", field="expected_total")
     return round(total, 2)

@@ -173,6 +173,15 @@ class Merging:
         self.assertEqual(self.shopper.add(self.mine.pk).data["total_quantity"], 209)
         self.assertEqual(len(self.shopper.order().data["lines"]), 201)
 
+    def test_a_cart_of_more_than_200_lines_takes_in_no_other(self: Any) -> None:
+        fill_cart(self.user, dict.fromkeys(make_products(200), 1))
+        self.assertEqual(len(self.shopper.cart().data["lines"]), 202)
+        self.assertEqual(self.guest.cart().data["total_quantity"], 7)
+        self.shopper.remove(self.mine.pk)
+        self.shopper.remove(self.common.pk)
+        self.assertEqual(len(self.shopper.cart().data["lines"]), 202)
+        self.assert_dead()
+
     def test_into_an_account_without_a_cart(self: Any) -> None:
         newcomer = make_user()
         cart = self.shopper_class(newcomer, self.guest.cart_token).cart().data

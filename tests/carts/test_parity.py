@@ -122,6 +122,7 @@ class EqualRefusals(TestCase):
                 answer = getattr(shopper, action)(given)
                 self.assertEqual((answer.code, answer.field), (code, field))
                 self.assertTrue(answer.message)
+                self.assertNotIn("Value error", answer.message or "")
                 self.assertEqual(self.written(), before)
                 answers.append(answer)
         self.assertEqual(len({answer.status for answer in answers}), 1)
