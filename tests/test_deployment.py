@@ -204,6 +204,16 @@ def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given:
 
 
 @pytest.mark.parametrize(
+    "wrong", [{"OBJECT_STORAGE_BUCKET": "my pictures"}, {"OBJECT_STORAGE_REGION": "ru 1"}], ids=str
+)
+def test_names_that_no_bucket_or_region_can_have_are_refused(wrong: dict[str, str]) -> None:
+    done = run([sys.executable, "manage.py", "check"], DEBUG="true", **STORAGE | wrong)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"{next(iter(wrong))}: String should match pattern" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({}, "https://storage.example.com/pictures/products/a.jpg"),

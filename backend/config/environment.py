@@ -62,10 +62,10 @@ class Environment(BaseSettings):
     redis_url: str = Field(default="", pattern=r"^$|^rediss?://")
 
     object_storage_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
-    object_storage_region: str = ""
+    object_storage_region: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
     object_storage_key_id: str = ""
     object_storage_secret_key: str = ""
-    object_storage_bucket: str = ""
+    object_storage_bucket: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,255}$")
     object_storage_public_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
     object_storage_addressing: Literal["path", "virtual"] = "path"
     object_storage_static: bool = False

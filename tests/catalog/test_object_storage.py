@@ -212,8 +212,9 @@ class OutageTest(StorageCase):
     def test_an_upload_is_refused_on_its_form_and_succeeds_later(self) -> None:
         for _ in self.ways():
             with self.in_time():
-                errors = self.errors(self.add_product("TEA", picture()))
-            assert "The picture cannot be stored now." in errors["file"][0]
+                # The storage is asked once, however many pictures there are.
+                errors = self.errors(self.add_product("TEA", picture("a.png"), picture("b.png"), picture()))
+            assert "The picture cannot be stored now." in errors["images"][0]
             assert not Product.objects.exists()
         self.assert_saved(self.add_product("TEA", picture()))
         assert set(self.server.objects()) == {ProductImage.objects.get().file.name}
@@ -270,4 +271,4 @@ class OutageTest(StorageCase):
         assert "OBJECT_STORAGE_SECRET_KEY" in refusal.exception.message
         assert "a-wrong-secret" not in refusal.exception.message
         errors = self.errors(self.add_product("TEA", picture()))
-        assert "OBJECT_STORAGE_SECRET_KEY" in errors["file"][0]
+        assert "OBJECT_STORAGE_SECRET_KEY" in errors["images"][0]

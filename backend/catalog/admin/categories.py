@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
-from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
+from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
 from backend.catalog.models import Category, ListingEntry, lock_tree
 from backend.catalog.services import (
     Position,
@@ -35,6 +35,10 @@ class CategoryForm(EditsOnlyWhatChanged):
     class Meta:
         model = Category
         fields = ["name", "slug", "parent", "image", "image_alt"]
+
+    def clean_image(self) -> Any:
+        require_storage([self.cleaned_data["image"]])
+        return self.cleaned_data["image"]
 
     def clean(self) -> dict[str, Any]:
         # From here to the end of the page's transaction: what is found valid stays so until it is written.

@@ -1,5 +1,6 @@
 """Form fields of the catalogue's admin."""
 
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -54,13 +55,25 @@ class PictureField(forms.FileField):
         try:
             # Before it is read into memory.
             check_size(file.size or 0)
-            picture = accept_picture(file.read(), PurePath(file.name or "").stem)
-            require_media()
+            return accept_picture(file.read(), PurePath(file.name or "").stem)
         except PictureRefused as error:
             raise forms.ValidationError(f"The file {error}.") from error
+
+
+def require_storage(entered: Iterable[Any]) -> None:
+    """Find out, once for all pictures of a page, whether they can be stored.
+
+    Args:
+        entered: the cleaned values of its picture fields.
+
+    Raises:
+        ValidationError: they cannot, for now.
+    """
+    if any(isinstance(value, PictureFile) for value in entered):
+        try:
+            require_media()
         except StorageUnavailable as error:
             raise forms.ValidationError(f"The picture cannot be stored now. {error.message}") from error
-        return picture
 
 
 def preview(picture: Picture | None, height: int) -> SafeString | str:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview
+from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
@@ -66,9 +66,16 @@ class ProductImageForm(forms.ModelForm):
         return image
 
 
+class ProductImageFormSet(forms.BaseInlineFormSet):
+    def clean(self) -> None:
+        super().clean()
+        require_storage(form.cleaned_data.get("file") for form in self.forms)
+
+
 class ProductImageInline(admin.TabularInline):
     model = ProductImage
     form = ProductImageForm
+    formset = ProductImageFormSet
     fields = ["preview", "file", "alt", "position"]
     readonly_fields = ["preview"]
     extra = 0

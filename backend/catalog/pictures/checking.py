@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from contextlib import suppress
 
 from django.core.files.base import ContentFile
 from django.core.files.images import ImageFile
@@ -15,6 +16,9 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 # The longest side that WebP can have.
 MAX_SIDE = 16_383
+# Progressive JPEGs have about ten. Each is a pass over all pixels and may be a few bytes long, so that a
+# small file could keep a process busy for hours.
+MAX_SCANS = 100
 
 # What browsers show and cannot run: an SVG may hold scripts.
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
@@ -91,11 +95,20 @@ def _inspect(data: bytes) -> tuple[str, tuple[int, int], int]:
             raise PictureRefused(f"has {width} × {height} pixels; {_limits()}")
         if format != "JPEG" and getattr(image, "is_animated", False):
             raise PictureRefused("is animated; pictures of the shop stand still")
+        if format == "JPEG" and _count_scans(data) > MAX_SCANS:
+            raise PictureRefused(f"is drawn in more than {MAX_SCANS} passes")
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         # Decoding finds files that are cut short; a JPEG can be decoded at an eighth of its size.
         image.draft("RGB", (max(width // 8, 1), max(height // 8, 1)))
         image.load()
         return format, (width, height), orientation
+
+
+def _count_scans(data: bytes) -> int:
+    # What we cannot take apart Pillow may decode all the same: then all that may be a scan counts.
+    with suppress(ValueError):
+        data, _ = split(data, "JPEG")
+    return data.count(b"\xff\xda")
 
 
 def _limits() -> str:

@@ -47,15 +47,19 @@ def discard_renditions(name: str) -> None:
     _delete(rendition_names(name))
 
 
-def _delete(names: Iterable[str]) -> None:
+def _delete(names: Iterable[str]) -> int:
+    """Delete files until the storage fails, and return how many are gone."""
+    count = 0
     for name in names:
         try:
             default_storage.delete(name)
+            count += 1
         except StorageUnavailable as error:
             logger.warning("could not delete %s and what goes with it: %s", name, error)
-            return
+            break
         except Exception:  # each storage has errors of its own; a file too many harms nobody
             logger.warning("could not delete %s from the storage", name, exc_info=True)
+    return count
 
 
 @dataclass(slots=True)
@@ -92,12 +96,13 @@ def find_orphans(*, grace: timedelta = GRACE) -> StoredFiles:
     return found
 
 
-def remove_orphans(orphans: Sequence[str]) -> None:
-    """Delete files that `find_orphans` has found, except those that are needed after all."""
-    for names in _batches(iter(orphans)):
-        _delete(sorted(set(names) - _needed(names)))
-    if orphans:
-        logger.info("%s files that no picture needs are removed from the storage", len(orphans))
+def remove_orphans(orphans: Sequence[str]) -> int:
+    """Delete files that `find_orphans` has found, except those that are needed after all, and return how
+    many are gone. While the storage is down they stay."""
+    count = sum(_delete(sorted(set(names) - _needed(names))) for names in _batches(iter(orphans)))
+    if count:
+        logger.info("%s files that no picture needs are removed from the storage", count)
+    return count
 
 
 def _stored_below(folder: str) -> Iterator[str]:

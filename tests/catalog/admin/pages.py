@@ -92,6 +92,8 @@ class AdminCase(TestCase):
             for formset in context["inline_admin_formsets"]:
                 for errors in formset.formset.errors:
                     found |= errors
+                if of_all := formset.formset.non_form_errors():
+                    found[formset.formset.prefix] = of_all
         elif context["cl"].formset:
             for errors in context["cl"].formset.errors:
                 found |= errors

@@ -168,3 +168,17 @@ class RefusalTest(SimpleTestCase):
         for side in (10_000, 16_000, 60_000):
             with self.subTest(side):
                 assert "the limit is 50 million" in self.refusal(png_that_claims(side, side))
+
+    def test_jpegs_of_very_many_scans(self) -> None:
+        output = io.BytesIO()
+        noise(mode="L").save(output, "JPEG", progressive=True)
+        data = output.getvalue()
+        head, scan = data[:-2], data[data.rindex(b"\xff\xda") : -2]
+        missing = checking.MAX_SCANS - data.count(b"\xff\xda")
+        accepted(head + missing * scan + b"\xff\xd9")
+        # What phones append to a photo is not counted.
+        accepted(head + b"\xff\xd9" + 2 * missing * scan)
+        for before in (b"", b"\xff\xe1\x00\x04ab\x00"):
+            with self.subTest(before=before):
+                passes = data[:2] + before + head[2:] + (missing + 1) * scan + b"\xff\xd9"
+                assert self.refusal(passes) == "is drawn in more than 100 passes"

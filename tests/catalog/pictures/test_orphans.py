@@ -18,6 +18,7 @@ from backend.catalog.pictures.discarding import discard_files, find_orphans, rem
 from backend.catalog.pictures.making import make_renditions
 from backend.catalog.services import update_category
 from backend.catalog.tasks import remove_orphaned_media
+from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category
 from tests.catalog.feed.helpers import picture
 from tests.catalog.pictures.storage import StorageCase
@@ -145,8 +146,20 @@ class CommandTest(OrphansCase):
         self.store("products/old.jpg", hours_ago=3)
         assert "0 files" in self.command()
         output = self.command("--older-than", "2")
-        assert "1 files that nothing needs, 0 others; the former are removed." in output
+        assert "1 files that nothing needs, 0 others; 1 are removed." in output
         assert self.files() == set()
+
+    def test_a_storage_that_fails_is_told(self) -> None:
+        orphans = {self.store(f"products/{number}.jpg") for number in range(3)}
+        fails = StorageUnavailable("The storage is away.")
+        with mock.patch.object(default_storage, "delete", side_effect=fails):
+            assert "3 files that nothing needs, 0 others; 0 are removed." in self.command()
+        assert self.files() == orphans
+        with (
+            mock.patch.object(default_storage, "listdir", side_effect=fails),
+            self.assertRaisesMessage(CommandError, "The storage is away. Nothing was removed."),
+        ):
+            self.command()
 
     def test_the_grace_has_a_least(self) -> None:
         self.store("products/old.jpg", hours_ago=1.1)

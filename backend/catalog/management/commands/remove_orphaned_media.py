@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from backend.catalog.pictures.discarding import GRACE, find_orphans, remove_orphans
+from backend.core.media import StorageUnavailable
 
 MIN_HOURS = 1
 DEFAULT_HOURS = int(GRACE / timedelta(hours=1))
@@ -34,7 +35,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, dry_run: bool, older_than: int, force: bool, **options: Any) -> None:
         if older_than < MIN_HOURS:
             raise CommandError(f"--older-than must be at least {MIN_HOURS}: imports under way store first.")
-        found = find_orphans(grace=timedelta(hours=older_than))
+        try:
+            found = find_orphans(grace=timedelta(hours=older_than))
+        except StorageUnavailable as error:
+            raise CommandError(f"{error.message} Nothing was removed.") from None
         for name in found.orphans:
             self.stdout.write(name)
         summary = f"{len(found.orphans)} files that nothing needs, {found.needed} others"
@@ -45,5 +49,5 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{summary}: is the storage another shop's, too? Nothing was removed; --force removes them."
             )
-        remove_orphans(found.orphans)
-        self.stdout.write(f"{summary}; the former are removed.")
+        removed = remove_orphans(found.orphans)
+        self.stdout.write(f"{summary}; {removed} are removed.")
