@@ -1,5 +1,6 @@
 """The shop's own connection to Redis, for what is counted or kept there for minutes."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -8,6 +9,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from backend.core.errors import Unavailable
@@ -16,6 +18,9 @@ from backend.core.errors import Unavailable
 PREFIX = "lavka:"
 
 TIMEOUT_SECONDS = 0.8
+# A silent Redis would otherwise cost every order its timeout.
+TAKEN_FOR_DOWN_SECONDS = 5.0
+_taken_for_down_until = 0.0
 
 
 @cache
@@ -44,8 +49,17 @@ def needing_redis() -> Iterator[Redis]:
 
 
 def redis_answers() -> bool:
-    """Say whether Redis is there, in well under a second when it is not."""
+    """Say whether Redis is there, in well under a second when it is not.
+
+    One that is silent is not asked again for `TAKEN_FOR_DOWN_SECONDS`.
+    """
+    global _taken_for_down_until
+    if time.monotonic() < _taken_for_down_until:
+        return False
     try:
         return bool(redis_client().ping())
+    except RedisTimeoutError:
+        _taken_for_down_until = time.monotonic() + TAKEN_FOR_DOWN_SECONDS
     except RedisError:
-        return False
+        pass
+    return False

@@ -12,7 +12,7 @@ from django.test import TransactionTestCase
 from django.utils import timezone
 from redis import Redis
 
-from backend.core import broker
+from backend.core import broker, redis
 from backend.core.redis import TIMEOUT_SECONDS, redis_client
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
@@ -144,6 +144,7 @@ class BrokerDown(TransactionTestCase):
 
     def setUp(self) -> None:
         forget_in_redis()
+        self.addCleanup(setattr, redis, "_taken_for_down_until", 0.0)
 
     def queue(self) -> None:
         """Queue a mail, as an action would that needs no Redis itself."""
@@ -167,6 +168,16 @@ class BrokerDown(TransactionTestCase):
                 )
                 with self.subTest(way), mock.patch("backend.core.redis.redis_client", return_value=dead):
                     self.queue()
+                    started = time.monotonic()
+                    self.queue()
+                    # A silent one is waited for once.
+                    self.assertLess(time.monotonic() - started, TIMEOUT_SECONDS / 2)
+                    self.assertEqual(redis_client().llen("celery"), 0)
+        self.queue()
+        self.assertEqual(redis_client().llen("celery"), 0)
+        redis._taken_for_down_until = time.monotonic()
+        self.queue()
+        self.assertEqual(redis_client().llen("celery"), 1)
 
     def test_a_broker_that_goes_away_just_then(self) -> None:
         with dead_address() as address:

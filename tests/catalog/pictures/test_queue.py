@@ -12,6 +12,7 @@ from redis import Redis
 from backend.catalog.models import ProductImage
 from backend.catalog.pictures.discarding import discard_files
 from backend.catalog.pictures.making import queue_renditions
+from backend.core import redis
 from backend.core.redis import redis_client
 from backend.notifications.services import queue_email
 from tests.accounts.cases import forget_in_redis
@@ -78,6 +79,7 @@ class QueueTest(TransactionTestCase):
 
 class BrokerDownTest(StorageCase, AdminCase):
     def test_an_upload_waits_neither_for_the_broker_nor_is_it_lost(self) -> None:
+        self.addCleanup(setattr, redis, "_taken_for_down_until", 0.0)
         product = make_product()
         path = f"/admin/catalog/product/{product.pk}/change/"
         with dead_address() as address:
