@@ -31,7 +31,7 @@ CART_TOKEN = {
             "name": "X-Cart-Token",
             "in": "header",
             "required": False,
-            "schema": {"type": "string", "minLength": 43, "maxLength": 43},
+            "schema": {"type": "string", "pattern": "^([A-Za-z0-9_-]{43})?$"},
             "description": "A guest's cart, as `token` named it; sent once more after logging in, the cart "
             "becomes the account's.",
         }

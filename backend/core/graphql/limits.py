@@ -26,6 +26,7 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 
 from backend.core.errors import ErrorCode
+from backend.core.pagination import MAX_PAGE_SIZE
 
 # What a list is taken to have where the query leaves its size open; every list here has this default.
 _DEFAULT_PAGE_SIZE = 20
@@ -131,7 +132,8 @@ class _Walk:
         if "first" not in definition.args:
             return 1
         given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
-        return given.get("last") or given.get("first") or _DEFAULT_PAGE_SIZE
+        # A larger page is refused where it is asked for, by an error that names the argument.
+        return min(given.get("last") or given.get("first") or _DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
     def _number(self, value: ValueNode) -> int:
         """Return a page size as written; what is none is refused later, where it is used."""

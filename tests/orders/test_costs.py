@@ -1,0 +1,71 @@
+"""What carts and orders cost in queries, whatever they hold and however many products there are."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.test import TestCase
+from django.test.utils import CaptureQueriesContext
+
+from tests.carts.factories import fill_cart, make_products
+from tests.catalog.factories import make_category, make_image
+from tests.people import make_user
+from tests.shopping import both
+
+
+def count_queries(act: Callable[[], Any]) -> int:
+    """Return how many statements an action takes, beside those that begin and end transactions."""
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        answer = act()
+    assert answer.code is None, answer
+    return sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for query in queries)
+
+
+class Costs(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        category = make_category("Clothes")
+        cls.products = make_products(200, category=category)
+        for product in cls.products[:5]:
+            make_image(product)
+
+    def test_a_cart_of_one_line_and_of_200(self) -> None:
+        for lines in (1, 200):
+            user = make_user()
+            fill_cart(user, dict.fromkeys(self.products[:lines], 1))
+            for shopper in both(user):
+                with self.subTest(lines=lines, api=shopper.api):
+                    self.assertEqual(count_queries(shopper.cart), 3)
+
+    def test_adding_to_a_cart_of_one_line_and_of_199(self) -> None:
+        for lines in (1, 199):
+            for number in range(2):
+                user = make_user()
+                fill_cart(user, dict.fromkeys(self.products[:lines], 1))
+                shopper = both(user)[number]
+                with self.subTest(lines=lines, api=shopper.api):
+                    self.assertEqual(count_queries(lambda: shopper.add(self.products[-1].pk)), 6)  # noqa: B023
+
+    def test_an_order_of_1_and_5_and_200_lines(self) -> None:
+        for lines in (1, 5, 200):
+            for number in range(2):
+                user = make_user()
+                fill_cart(user, dict.fromkeys(self.products[:lines], 1))
+                shopper = both(user)[number]
+                with self.subTest(lines=lines, api=shopper.api):
+                    self.assertEqual(count_queries(shopper.order), 13)
+
+    def test_one_order_and_several(self) -> None:
+        user = make_user()
+        for orders in (1, 4):
+            with self.subTest(orders=orders):
+                while len(both(user)[1].orders().data["items"]) < orders:
+                    fill_cart(user, dict.fromkeys(self.products[:5], 1))
+                    both(user)[1].order()
+                graphql, rest = both(user)
+                self.assertEqual(count_queries(graphql.orders), 6)
+                self.assertEqual(count_queries(rest.orders), 5)
+                number = rest.orders().data["items"][0]["number"]
+                self.assertEqual(count_queries(lambda: rest.read(number)), 5)  # noqa: B023

@@ -1,0 +1,217 @@
+"""Nobody sees or changes what is another's: every operation of both APIs, asked with the other's identifiers.
+
+The operations are read from the schema and from the OpenAPI document: a new one fails here until it is
+said what it could be given.
+"""
+
+import json
+from typing import Any
+
+from django.test import Client, TestCase
+from graphql import is_non_null_type, is_required_argument
+
+from backend.accounts.models import Session, User
+from backend.api.graphql import schema
+from backend.api.rest import api
+from backend.carts.models import Cart, CartLine
+from backend.notifications.models import OutgoingEmail
+from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
+from tests.accounts.cases import FAST_HASHER, forget_in_redis
+from tests.carts.factories import make_products
+from tests.people import access_token_of, make_user
+from tests.shopping import RestShopper
+
+SECRET = "Turgenev"
+# The name of a session is told only within its tokens: who has it has the session.
+UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
+# The fields of an answer, without those of the catalogue, which everybody sees.
+_CART = "cart { lines { product { id } quantity } total token } errors { code }"
+_ORDER = "number comment contact { name phone } deliveryAddress { line1 } lines { sku }"
+_USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
+_TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
+
+
+@FAST_HASHER
+class OthersThings(TestCase):
+    def setUp(self) -> None:
+        forget_in_redis()
+        (self.product,) = make_products(1)
+        self.victim = make_user("victim@example.com", "correct horse", name=SECRET)
+        self.shopper = RestShopper(self.victim)
+        self.shopper.add(self.product.pk, 3)
+        self.number = self.shopper.order(
+            {
+                "contact": {"name": SECRET, "phone": "1234567"},
+                "delivery_address": {
+                    "line1": SECRET,
+                    "city": SECRET,
+                    "postal_code": "1",
+                    "country": "RU",
+                },
+                "comment": SECRET,
+            },
+            "the victim's key",
+        ).data["number"]
+        self.shopper.add(self.product.pk, 7)
+        forget_in_redis()
+
+    def graphql_operations(self) -> dict[str, str]:
+        """Return each query and mutation as an attacker who knows the victim's identifiers asks it."""
+        email, product, number = self.victim.email, self.product.pk, self.number
+        line = f'[{{ productId: "{product}", quantity: 1 }}]'
+        credentials = f'email: "{email}", password: "guessed it"'
+        code = f'email: "{email}", code: "000000"'
+        return {
+            "products": "{ products { nodes { id } } }",
+            "product": f'{{ product(id: "{product}") {{ id }} }}',
+            "categories": "{ categories { id } }",
+            "category": '{ category(id: "1") { id } }',
+            "cart": "{ cart { lines { product { id } quantity } total token } }",
+            "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
+            "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
+            "{ errors { code } } }",
+            "accountConfirm": f"mutation {{ accountConfirm(input: {{ {code} }}) {{ errors {{ code }} }} }}",
+            "accountConfirmationResend": "mutation { accountConfirmationResend(input: "
+            f'{{ email: "{email}" }}) {{ errors {{ code }} }} }}',
+            "tokenCreate": f"mutation {{ tokenCreate(input: {{ {credentials} }}) {{ {_TOKENS} }} }}",
+            "tokenRefresh": "mutation { tokenRefresh(input: { refreshToken: "
+            f'"{UNKNOWN_REFRESH_TOKEN}" }}) {{ {_TOKENS} }} }}',
+            "tokenRevoke": "mutation { tokenRevoke { errors { code } } }",
+            "tokenRevokeAll": "mutation { tokenRevokeAll { errors { code } } }",
+            "passwordChange": 'mutation { passwordChange(input: { oldPassword: "correct horse", '
+            'newPassword: "an entirely new staple" }) { errors { code } } }',
+            "passwordResetRequest": f'mutation {{ passwordResetRequest(input: {{ email: "{email}" }}) '
+            "{ errors { code } } }",
+            "passwordReset": f'mutation {{ passwordReset(input: {{ {code}, newPassword: "a new staple" }}) '
+            "{ errors { code } } }",
+            "accountUpdate": f'mutation {{ accountUpdate(input: {{ name: "mine" }}) '
+            f"{{ user {{ {_USER} }} errors {{ code }} }} }}",
+            "accountDelete": 'mutation { accountDelete(input: { password: "correct horse" }) '
+            "{ errors { code } } }",
+            "cartLinesAdd": f"mutation {{ cartLinesAdd(lines: {line}) {{ {_CART} }} }}",
+            "cartLinesUpdate": f"mutation {{ cartLinesUpdate(lines: {line}) {{ {_CART} }} }}",
+            "cartLinesRemove": f'mutation {{ cartLinesRemove(productIds: ["{product}"]) {{ {_CART} }} }}',
+            "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
+            "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
+            f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+            "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
+            f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+        }
+
+    def rest_operations(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return for each route its query and body, as an attacker fills them in."""
+        email, product = self.victim.email, self.product.pk
+        line = {"body": {"product_id": product, "quantity": 1}}
+        credentials = {"body": {"email": email, "password": "guessed it"}}
+        return {
+            ("get", "/products"): {},
+            ("post", "/products"): {"body": {}},
+            ("get", "/product"): {"query": {"id": product}},
+            ("get", "/categories"): {},
+            ("get", "/cart"): {},
+            ("post", "/cart"): line,
+            ("put", "/cart"): line,
+            ("delete", "/cart"): {},
+            ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
+            ("get", "/orders"): {},
+            ("get", "/order"): {"query": {"number": self.number}},
+            ("post", "/order/cancel"): {"query": {"number": self.number}},
+            ("post", "/auth/register"): credentials,
+            ("post", "/auth/confirm"): {"body": {"email": email, "code": "000000"}},
+            ("post", "/auth/resend"): {"body": {"email": email}},
+            ("post", "/auth/login"): credentials,
+            ("post", "/auth/refresh"): {"body": {"refresh_token": UNKNOWN_REFRESH_TOKEN}},
+            ("post", "/auth/logout"): {},
+        }
+
+    def attackers(self) -> list[dict[str, str]]:
+        """Return the headers of a guest and of somebody else, each with a cart token that is nobody's."""
+        attacker = make_user(password="correct horse")
+        return [
+            {"X-Cart-Token": "x" * 43},
+            {"X-Cart-Token": "y" * 43, "Authorization": f"Bearer {access_token_of(attacker)}"},
+        ]
+
+    def of_the_victim(self) -> list[Any]:
+        """Return every row that is theirs."""
+        mine = {"order__user": self.victim}
+        rows = [
+            User.objects.filter(pk=self.victim.pk),
+            Session.objects.filter(user=self.victim),
+            Cart.objects.filter(user=self.victim),
+            CartLine.objects.filter(cart__user=self.victim),
+            Order.objects.filter(user=self.victim),
+            OrderLine.objects.filter(**mine),
+            OrderContact.objects.filter(**mine),
+            OrderStatusChange.objects.filter(**mine),
+            OutgoingEmail.objects.filter(recipient=self.victim.email, task__startswith="orders."),
+        ]
+        return [list(found.order_by("pk").values()) for found in rows]
+
+    def assert_harmless(self, answer: str, before: list[Any]) -> None:
+        for told in (SECRET, self.number, self.victim.email):
+            self.assertNotIn(told, answer)
+        self.assertNotIn('"quantity":7', answer.replace(" ", ""))
+        self.assertEqual(self.of_the_victim(), before)
+
+    def test_every_query_and_mutation(self) -> None:
+        operations = self.graphql_operations()
+        types = (schema._schema.query_type, schema._schema.mutation_type)
+        self.assertEqual({name for kind in types for name in kind.fields}, set(operations))
+        before = self.of_the_victim()
+        for attacker in range(2):
+            for name, query in operations.items():
+                with self.subTest(name, guest=not attacker):
+                    response = Client().post(
+                        "/graphql",
+                        json.dumps({"query": query}),
+                        content_type="application/json",
+                        headers=self.attackers()[attacker],
+                    )
+                    # A query that is not even valid would prove nothing.
+                    for error in response.json().get("errors", ()):
+                        self.assertIn(error["extensions"]["code"], ("UNAUTHENTICATED", "RATE_LIMITED"))
+                    self.assert_harmless(response.content.decode(), before)
+
+    def test_every_argument_of_a_query(self) -> None:
+        """What could name something of somebody's is among what the walk gives."""
+        operations = self.graphql_operations()
+        for kind in (schema._schema.query_type, schema._schema.mutation_type):
+            for name, field in kind.fields.items():
+                for argument, definition in field.args.items():
+                    if is_required_argument(definition) or is_non_null_type(definition.type):
+                        self.assertIn(f"{argument}:", operations[name])
+
+    def test_every_route(self) -> None:
+        operations = self.rest_operations()
+        paths = api.get_openapi_schema()["paths"]
+        self.assertEqual({(method, path) for path in paths for method in paths[path]}, set(operations))
+        before = self.of_the_victim()
+        for attacker in range(2):
+            for (method, path), given in operations.items():
+                with self.subTest(f"{method} {path}", guest=not attacker):
+                    response = Client().generic(
+                        method.upper(),
+                        path,
+                        json.dumps(given["body"]) if "body" in given else "",
+                        content_type="application/json",
+                        headers=self.attackers()[attacker] | given.get("headers", {}),
+                        query_params=given.get("query", {}),
+                    )
+                    self.assertLess(response.status_code, 500)
+                    self.assertNotIn(response.status_code, (400, 405, 415))
+                    self.assert_harmless(response.content.decode(), before)
+
+    def test_the_walk_would_notice(self) -> None:
+        """The same requests by the victim themselves tell and change what the attackers must not."""
+        headers = self.shopper.headers
+        for name in ("me", "cart", "orderCancel", "cartClear"):
+            before = self.of_the_victim()
+            response = Client().post(
+                "/graphql",
+                json.dumps({"query": self.graphql_operations()[name]}),
+                content_type="application/json",
+                headers=headers,
+            )
+            with self.subTest(name), self.assertRaises(AssertionError):
+                self.assert_harmless(response.content.decode(), before)
