@@ -1,5 +1,7 @@
 """Fields of Django types that cost no more than an attribute."""
 
+from typing import Any
+
 from strawberry_django.fields.field import StrawberryDjangoField
 
 
@@ -13,3 +15,9 @@ class Column(StrawberryDjangoField):
     @property
     def is_basic_field(self) -> bool:
         return self.base_resolver is None
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        if source is None or self.base_resolver is not None:
+            return super().get_result(source, info, args, kwargs)
+        # The library's own sends each property, such as a line's total, through its bridge to async code.
+        return getattr(source, self.django_name or self.python_name)
