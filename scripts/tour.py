@@ -239,6 +239,12 @@ def main() -> None:
     say("A product card")
     ask("GET", f"/product?id={rest['items'][0]['id']}")
 
+    say("What goes with it, and what a shopper may want")
+    offered = query("query Offer($id: ID!) { product(id: $id) { name similar(first: 3) { name } "
+                    "boughtTogether(first: 3) { name } } recommendations(first: 3) { name } }",
+                    id=str(rest["items"][0]["id"]))  # fmt: skip
+    expect(len(offered["product"]["similar"]) == 3, "a product has no similar ones")
+
     say("What is wrong is said by field and rule, with the same code in both APIs")
     problem = ask("POST", "/products", {"price_min": "20", "price_max": "10"})
     answer = ask(

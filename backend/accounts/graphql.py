@@ -157,7 +157,7 @@ class AccountsMutation:
     @strawberry.mutation(
         description="Take a registration and mail a code. The answer is the same for a known address."
     )
-    def account_register(self, info: Info, input: RegisterInput) -> AccountPayload:
+    def account_register(self, info: Info, input: RegisterInput) -> AccountPayload | None:
         try:
             services.register(
                 email=input.email,
@@ -170,7 +170,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Confirm a registration by the mailed code; then log in.")
-    def account_confirm(self, info: Info, input: ConfirmInput) -> AccountPayload:
+    def account_confirm(self, info: Info, input: ConfirmInput) -> AccountPayload | None:
         try:
             services.confirm(email=input.email, code=input.code, address=info.context.address)
         except ShopError as error:
@@ -178,7 +178,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Mail a new code, at most once a minute.")
-    def account_confirmation_resend(self, info: Info, input: EmailInput) -> AccountPayload:
+    def account_confirmation_resend(self, info: Info, input: EmailInput) -> AccountPayload | None:
         try:
             services.resend_confirmation(email=input.email, address=info.context.address)
         except ShopError as error:
@@ -186,7 +186,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Log in.")
-    def token_create(self, info: Info, input: LoginInput) -> TokenPayload:
+    def token_create(self, info: Info, input: LoginInput) -> TokenPayload | None:
         try:
             pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
         except ShopError as error:
@@ -194,7 +194,7 @@ class AccountsMutation:
         return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Get new tokens for a refresh token, which is used up.")
-    def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload:
+    def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload | None:
         try:
             pair = services.refresh(refresh_token=input.refresh_token, address=info.context.address)
         except ShopError as error:
@@ -202,17 +202,17 @@ class AccountsMutation:
         return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Log out: end this session.")
-    def token_revoke(self, info: Info) -> AccountPayload:
+    def token_revoke(self, info: Info) -> AccountPayload | None:
         services.log_out(viewer=info.context.viewer)
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Log out on every device.")
-    def token_revoke_all(self, info: Info) -> AccountPayload:
+    def token_revoke_all(self, info: Info) -> AccountPayload | None:
         services.log_out_everywhere(viewer=info.context.viewer)
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Set a new password; the other sessions end.")
-    def password_change(self, info: Info, input: PasswordChangeInput) -> AccountPayload:
+    def password_change(self, info: Info, input: PasswordChangeInput) -> AccountPayload | None:
         viewer = info.context.viewer
         try:
             services.change_password(
@@ -223,7 +223,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Mail a code for a new password. The answer is always the same.")
-    def password_reset_request(self, info: Info, input: EmailInput) -> AccountPayload:
+    def password_reset_request(self, info: Info, input: EmailInput) -> AccountPayload | None:
         try:
             services.request_password_reset(email=input.email, address=info.context.address)
         except ShopError as error:
@@ -231,7 +231,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Set a new password by the mailed code; every session ends.")
-    def password_reset(self, info: Info, input: PasswordResetInput) -> AccountPayload:
+    def password_reset(self, info: Info, input: PasswordResetInput) -> AccountPayload | None:
         try:
             services.reset_password(
                 email=input.email,
@@ -244,7 +244,7 @@ class AccountsMutation:
         return AccountPayload(errors=[])
 
     @strawberry.mutation(description="Change what the account says of its owner.")
-    def account_update(self, info: Info, input: AccountInput) -> UserPayload:
+    def account_update(self, info: Info, input: AccountInput) -> UserPayload | None:
         viewer = info.context.viewer
         try:
             user = services.update_account(viewer=viewer, name=input.name, language=input.language)
@@ -253,7 +253,7 @@ class AccountsMutation:
         return UserPayload(user=cast(User, user), errors=[])
 
     @strawberry.mutation(description="Delete the account and everything personal.")
-    def account_delete(self, info: Info, input: AccountDeleteInput) -> AccountPayload:
+    def account_delete(self, info: Info, input: AccountDeleteInput) -> AccountPayload | None:
         viewer = info.context.viewer
         try:
             services.delete_account(viewer=viewer, password=input.password)

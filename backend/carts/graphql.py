@@ -107,23 +107,23 @@ class CartsQuery:
 @strawberry.type
 class CartsMutation:
     @strawberry.mutation(description="Put products into the cart: all of them, or none.")
-    def cart_lines_add(self, info: Info, lines: list[CartLineInput]) -> CartPayload:
+    def cart_lines_add(self, info: Info, lines: list[CartLineInput]) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.add_lines(viewer=viewer, lines=_wanted(lines)))
 
     @strawberry.mutation(description="Set how many of some products there are: of all of them, or none.")
-    def cart_lines_update(self, info: Info, lines: list[CartLineUpdateInput]) -> CartPayload:
+    def cart_lines_update(self, info: Info, lines: list[CartLineUpdateInput]) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.update_lines(viewer=viewer, lines=_wanted(lines)))
 
     @strawberry.mutation(description="Take products out; what is not in the cart is no matter.")
-    def cart_lines_remove(self, info: Info, product_ids: list[strawberry.ID]) -> CartPayload:
+    def cart_lines_remove(self, info: Info, product_ids: list[strawberry.ID]) -> CartPayload | None:
         viewer = info.context.viewer
         ids = [parse_id(product_id) for product_id in product_ids]
         return _payload(lambda: services.remove_lines(viewer=viewer, product_ids=ids))
 
     @strawberry.mutation(description="Take everything out.")
-    def cart_clear(self, info: Info) -> CartPayload:
+    def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.clear_cart(viewer=viewer))
 

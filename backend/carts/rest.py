@@ -22,6 +22,7 @@ _LINE = {
     "lines.0.product_id": ["product_id"],
     "lines.0.quantity": ["quantity"],
     "lines": ["product_id"],
+    "product_ids": ["product_id"],
 }
 
 # The `openapi_extra` of routes that guests have a cart on.
@@ -153,11 +154,10 @@ def remove_line(
     if len(named) > 1:
         raise Invalid("The query and the body name different products.", field="product_id")
     viewer = _viewer(request)
-    return (
-        services.remove_lines(viewer=viewer, product_ids=list(named))
-        if named
-        else services.clear_cart(viewer=viewer)
-    )
+    if not named:
+        return services.clear_cart(viewer=viewer)
+    with fields_named(_LINE):
+        return services.remove_lines(viewer=viewer, product_ids=list(named))
 
 
 def _viewer(request: HttpRequest) -> Viewer:

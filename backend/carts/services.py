@@ -146,11 +146,14 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     """Take products out of the viewer's cart and return the cart; what is not in it is no matter.
 
     Raises:
+        NotFound: one of them is no identifier of anything.
         TooLong: more products than a cart may have.
         Invalid: the guest's token cannot be one.
     """
     if len(product_ids) > MAX_LINES:
         raise TooLong(f"A cart has at most {MAX_LINES} lines.", field="product_ids")
+    if not all(product_ids):
+        raise NotFound("There is no such product.", field="product_ids")
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         CartLine.objects.filter(cart=cart, product__in=product_ids).delete()

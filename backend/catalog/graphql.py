@@ -13,13 +13,18 @@ from strawberry import auto
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
-from backend.core.graphql import Column, Context, Edge, Info, PageInfo, edges_of
+from backend.core.graphql import Column, Context, Edge, Info, PageInfo, Shown, edges_of
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
 from backend.recommendations.models import Recommendation
-from backend.recommendations.selectors import Lists, read_related
+from backend.recommendations.selectors import MAX_FIRST, Lists, read_related
 
 Kind = Recommendation.Kind
+_KINDS = (Kind.SIMILAR, Kind.BOUGHT_TOGETHER)
+# How many of each list are read at least for a product that is shown alone.
+_READ_OF_ONE = 10
+# What reading lists costs, beside what is in them: forty readings are the most.
+_LIST_COST = 500
 
 # What the parameters of `selectors.list_products` and of a page are called here.
 _PRODUCTS_ARGUMENTS = {
@@ -179,12 +184,26 @@ class Product:
 def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
     """Read the lists of all products that are shown with this one, and return this one's."""
     shown = info.context.shown_with(product)
-    lists = info.context.once(_read_lists, info.context, kind, shown, first)
-    return cast("list[Product]", lists[kind, product.pk])
+    read = first
+    if len(shown.items) == 1 and 1 <= first <= MAX_FIRST:
+        # Of a single product a little more is read, so that lists of different lengths are read together.
+        read = max(first, min(_READ_OF_ONE, MAX_FIRST))
+    lists = info.context.once(_read_lists, info.context, _kinds_read(info, kind), shown, read)
+    return cast("list[Product]", lists.get((kind, product.pk), [])[:first])
 
 
-def _read_lists(context: Context, kind: Kind, products: tuple[models.Product, ...], first: int) -> Lists:
-    lists = read_related([kind], products, first)
+def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
+    """Return both kinds if the query speaks of both: they are read in one go."""
+    location = info._raw_info.operation.loc
+    text = location.source.body if location is not None else ""
+    return _KINDS if "similar" in text and "boughtTogether" in text else (kind,)
+
+
+def _read_lists(context: Context, kinds: tuple[Kind, ...], shown: Shown, first: int) -> Lists:
+    # The cost by items does not tell how many queries they take: fields that fan out can be thousands.
+    if not context.spend(_LIST_COST):
+        return {}
+    lists = read_related(kinds, shown.items, first)
     # Theirs too are read for all of these lists at once.
     context.show_together(list(chain.from_iterable(lists.values())))
     return lists

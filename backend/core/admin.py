@@ -87,6 +87,10 @@ class ShopAdminSite(AdminSite):
     index_title = "The shop"
     login_form = LimitedLoginForm
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let staff in; who is archived is out at once, also where they have logged in already."""
+        return super().has_permission(request) and not cast(User, request.user).is_archived
+
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)
 

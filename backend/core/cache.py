@@ -14,6 +14,11 @@ logger = logging.getLogger(__name__)
 
 # After a failure Redis is left alone for a while: a silent one would cost every request its timeout.
 PAUSE_SECONDS = 5.0
+_RAISE = """
+if (tonumber(redis.call('GET', KEYS[1])) or -1) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
 _paused_until = 0.0
 
 
@@ -39,6 +44,19 @@ def write_cached(values: Mapping[str, Any], *, seconds: int) -> None:
             for name, value in values.items():
                 pipeline.set(_key(name), orjson.dumps(value), ex=seconds)
             pipeline.execute()
+    except RedisError as error:
+        _pause(error)
+
+
+def raise_cached(name: str, number: int, *, seconds: int) -> None:
+    """Keep a number unless a higher one is kept; nothing happens when Redis does not answer.
+
+    So of two who know it from different moments the later one wins, whoever comes first.
+    """
+    if _is_paused():
+        return
+    try:
+        redis_client().eval(_RAISE, 1, _key(name), number, seconds)
     except RedisError as error:
         _pause(error)
 

@@ -23,7 +23,9 @@ def staff_login_file(data_dir: Path) -> Path:
 
 
 def prepare(data_dir: Path) -> None:
-    """Bring the database up to date; in development also make a staff login and load the samples, once.
+    """Bring the database up to date.
+
+    In development also make a staff login, load the samples and build the recommendations, once.
 
     Raises:
         EmbeddedError: the database does not answer, or the samples cannot be loaded.
@@ -35,6 +37,7 @@ def prepare(data_dir: Path) -> None:
     if settings.DEVELOPMENT:
         _create_staff_login(data_dir)
         _load_sample_catalogue(data_dir)
+        _build_recommendations()
     else:
         call_command("collectstatic", interactive=False, verbosity=0)
     connections.close_all()
@@ -70,6 +73,13 @@ def _load_sample_catalogue(data_dir: Path) -> None:
     console.say("shop", output.getvalue())
     if settings.EMBED_POSTGRES:
         unfinished.unlink()
+
+
+def _build_recommendations() -> None:
+    # So that products have similar ones at once, not when the worker comes to it.
+    if not apps.get_model("recommendations", "ModelVersion").objects.exists():
+        console.say("shop", "Comparing products for recommendations")
+        call_command("build_recommendations", stdout=io.StringIO())
 
 
 def _lacks_samples(*, resuming: bool) -> bool:

@@ -147,7 +147,7 @@ class OrderInput:
 @strawberry.type
 class OrdersMutation:
     @strawberry.mutation(description="Order what is in the cart, and empty it.")
-    def order_create(self, info: Info, input: OrderInput | None = None) -> OrderPayload:
+    def order_create(self, info: Info, input: OrderInput | None = None) -> OrderPayload | None:
         viewer = info.context.viewer
         input = input or OrderInput()
         contact, address = input.contact, input.delivery_address
@@ -169,7 +169,7 @@ class OrdersMutation:
         return OrderPayload(order=cast(Order, order), errors=[])
 
     @strawberry.mutation(description="Cancel an order that is not shipped yet; its stock is given back.")
-    def order_cancel(self, info: Info, number: str) -> OrderPayload:
+    def order_cancel(self, info: Info, number: str) -> OrderPayload | None:
         viewer = info.context.viewer
         try:
             order = services.cancel_order(viewer=viewer, number=number)

@@ -16,6 +16,7 @@ are kept, so memory is linear in the number of products.
   power of popularity, without which the best sellers take all the weight.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,15 +74,9 @@ def build_tables(
         width: how many others each product has at most.
         block_size: how many scores are held at once, beside the result.
     """
-    matrix = cap_lines(baskets.matrix)
-    age = np.maximum(today - baskets.days, 0)
-    weights_of_baskets = basket_weights(matrix, age, HALF_LIFE)
-    weighted = _scale_rows(matrix, np.sqrt(weights_of_baskets))
-    holders = matrix.T.tocsr()
-    place = np.full(matrix.shape[1], -1, dtype=np.int32)
+    together_of = _Together(baskets, today)
+    matrix, weighted = together_of.matrix, together_of.weighted
     popularity = weighted.multiply(weighted).sum(axis=0)
-    trend = basket_weights(matrix, age, TREND_HALF_LIFE) @ matrix
-    trend = trend / max(trend.sum(), np.finfo(np.float64).tiny)
 
     together, kept = RowBuilder(_square(matrix)), RowBuilder(_square(matrix))
     for first, block in product_blocks(weighted.T.tocsr(), weighted, block_size):
@@ -91,16 +86,7 @@ def build_tables(
             columns, weights = block.indices[piece], block.data[piece].astype(np.float64)
             others = columns != product
             columns, weights = columns[others], weights[others]
-
-            total = max(weights.sum(), np.finfo(np.float64).tiny)
-            best = best_of(columns, weights / total + TREND_SHARE * trend[columns], width)
-            offers, holding = columns[best], holders.indices[slice(*holders.indptr[product : product + 2])]
-            step = max(-(-len(holding) // MAX_HOLDING), 1)
-            inside = _dense_among(matrix, holding[::step], offers, place)
-            shares = weights_of_baskets[holding[::step]] * step / total
-            scores = spread_scores(inside, shares, TREND_SHARE * trend[offers])
-            best = best_of(offers, scores, width)
-            together.append(offers[best], scores[best])
+            together.append(*together_of.row(product, columns, weights, width))
 
             best = best_of(columns, weights / np.sqrt(popularity[columns]), KEPT_PAIRS)
             kept.append(columns[best], weights[best])
@@ -108,6 +94,55 @@ def build_tables(
     with threadpool_limits(1):
         regression = neighbour_regression(kept.build(), popularity)
     return Tables(bought_together=together.build(), complements=cut_rows(regression, width))
+
+
+def bought_together_rows(
+    baskets: Baskets, today: int, products: npt.NDArray[np.intp], *, width: int = TABLE_WIDTH
+) -> Iterator[tuple[npt.NDArray, npt.NDArray]]:
+    """Yield the rows of `Tables.bought_together` for some products alone: columns and scores, best first.
+
+    Args:
+        baskets: at least those that hold the products, and enough others to tell what is popular now.
+        today: the day from which age is counted, as `date.toordinal` counts it.
+        products: columns of the baskets.
+        width: how many others each product has at most.
+    """
+    together_of = _Together(baskets, today)
+    pairs = together_of.weighted[:, products].T.tocsr() @ together_of.weighted
+    for row, product in enumerate(products):
+        piece = slice(pairs.indptr[row], pairs.indptr[row + 1])
+        columns, weights = pairs.indices[piece], pairs.data[piece].astype(np.float64)
+        others = columns != product
+        yield together_of.row(int(product), columns[others], weights[others], width)
+
+
+class _Together:
+    """What it takes to make a row of `Tables.bought_together` out of one of G."""
+
+    def __init__(self, baskets: Baskets, today: int) -> None:
+        self.matrix = cap_lines(baskets.matrix)
+        age = np.maximum(today - baskets.days, 0)
+        self._weights = basket_weights(self.matrix, age, HALF_LIFE)
+        self.weighted = _scale_rows(self.matrix, np.sqrt(self._weights))
+        self._holders = self.matrix.T.tocsr()
+        self._place = np.full(self.matrix.shape[1], -1, dtype=np.int32)
+        trend = basket_weights(self.matrix, age, TREND_HALF_LIFE) @ self.matrix
+        self._trend = trend / max(trend.sum(), np.finfo(np.float64).tiny)
+
+    def row(
+        self, product: int, columns: npt.NDArray, weights: npt.NDArray[np.float64], width: int
+    ) -> tuple[npt.NDArray, npt.NDArray]:
+        """Return the columns and scores of a row, best first, out of the row of G without its diagonal."""
+        total = max(weights.sum(), np.finfo(np.float64).tiny)
+        best = best_of(columns, weights / total + TREND_SHARE * self._trend[columns], width)
+        offers = columns[best]
+        holding = self._holders.indices[slice(*self._holders.indptr[product : product + 2])]
+        step = max(-(-len(holding) // MAX_HOLDING), 1)
+        inside = _dense_among(self.matrix, holding[::step], offers, self._place)
+        shares = self._weights[holding[::step]] * step / total
+        scores = spread_scores(inside, shares, TREND_SHARE * self._trend[offers])
+        best = best_of(offers, scores, width)
+        return offers[best], scores[best]
 
 
 def spread_scores(

@@ -7,18 +7,19 @@ are those of now, and a new model is seen at once.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
-from django.db.models import F, QuerySet, Sum, Window, prefetch_related_objects
+from django.db.models import F, Q, QuerySet, Subquery, Sum, Window, prefetch_related_objects
 from django.db.models.functions import RowNumber
 
 from backend.carts.models import CartLine
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
-from backend.core.cache import read_cached, write_cached
+from backend.core.cache import raise_cached, read_cached, write_cached
 from backend.core.errors import OutOfRange
 from backend.core.viewer import Viewer
-from backend.orders.models import OrderLine
+from backend.orders.models import Order, OrderLine
 from backend.recommendations.models import ModelVersion, Recommendation
 
 Kind = Recommendation.Kind
@@ -26,8 +27,14 @@ Kind = Recommendation.Kind
 MAX_FIRST = 50
 # How much of what somebody has bought lately is looked at.
 HISTORY_LINES = 50
+# In how many categories at once one looks for what sells, where lists are short.
+MAX_CATEGORIES = 100
+# How many more of a list are kept than are asked for.
+SPARE = 5
 CACHE_SECONDS = 600
 VERSION_KEY = "recommendations:version"
+_LISTS = "recommendations:lists:"
+_VERSION = Subquery(ModelVersion.objects.values("version")[:1])
 
 # What a list goes on with when it is short.
 _NEXT_BEST = {Kind.SIMILAR: (Kind.SIMILAR,), Kind.BOUGHT_TOGETHER: (Kind.BOUGHT_TOGETHER, Kind.SIMILAR)}
@@ -53,8 +60,9 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
     """
     _check_first(first)
     sources = sorted({source for kind in kinds for source in _NEXT_BEST[kind]})
-    # Of twice as many, enough are left when a product stands in two sources.
-    known = _read_table(sources, [product.pk for product in products], 2 * first)
+    # So many of each source are enough, whatever stands in two of them; the spare ones replace what is
+    # sold out while the list is in the cache.
+    known = _read_table(sources, [product.pk for product in products], first + min(first, SPARE))
     lists = {
         (kind, product.pk): _distinct(
             (other for source in _NEXT_BEST[kind] for other in known[source, product.pk]), {product.pk}, first
@@ -81,15 +89,20 @@ def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
     """
     _check_first(first)
     present = sorted(line.product_id for line in lines)
+    if not present:
+        return _filled([], first)
     digest = hashlib.sha256(repr(present).encode()).hexdigest()
-    key = f"recommendations:{current_version()}:cart:{digest}:{first}"
-    cached = read_cached([key])
+    version = _known_version()
+    key = f"{version}:cart:{digest}:{first}"
+    cached = _read_lists([key]) if version is not None else {}
     if key in cached:
         suggested = _in_order(cached[key])
     else:
-        suggested = list(_complements(present)[:first]) if present else []
-        write_cached({key: [product.pk for product in suggested]}, seconds=CACHE_SECONDS)
-    return _filled(suggested, set(present), first)
+        suggested = list(_matching(present).annotate(version=_VERSION)[:first])
+        if suggested:
+            version = suggested[0].version  # type: ignore[attr-defined]
+        _keep_lists({f"cart:{digest}:{first}": suggested}, version)
+    return _filled(suggested, first, without=Product.objects.filter(pk__in=present))
 
 
 def recommend(viewer: Viewer, first: int) -> list[Product]:
@@ -99,21 +112,14 @@ def recommend(viewer: Viewer, first: int) -> list[Product]:
         OutOfRange: `first` is not 1 to `MAX_FIRST`.
     """
     _check_first(first)
-    bought: set[int] = set()
-    if viewer.user_id is not None:
-        lines = OrderLine.objects.filter(order__user_id=viewer.user_id, product__isnull=False)
-        bought = set(lines.order_by("-id").values_list("product_id", flat=True)[:HISTORY_LINES])
-    return _filled(list(_complements(bought)[:first]) if bought else [], bought, first)
-
-
-def current_version() -> int:
-    """Return the number of the model in the table, as the cache knows it if it does."""
-    cached = read_cached([VERSION_KEY])
-    if VERSION_KEY not in cached:
-        version = ModelVersion.objects.values_list("version", flat=True).first() or 0
-        cached = {VERSION_KEY: version}
-        write_cached(cached, seconds=CACHE_SECONDS)
-    return int(cached[VERSION_KEY])
+    if viewer.user_id is None:
+        return _filled([], first)
+    lines = OrderLine.objects.filter(order__user_id=viewer.user_id, product__isnull=False).exclude(
+        order__status=Order.Status.CANCELLED
+    )
+    # Part of the queries, not one of its own; and materialised by its LIMIT, so read once in each.
+    bought = lines.order_by("-id").values("product_id")[:HISTORY_LINES]
+    return _filled(list(_matching(bought)[:first]), first, without=bought)
 
 
 def _on_offer() -> "QuerySet[Product]":
@@ -123,17 +129,19 @@ def _on_offer() -> "QuerySet[Product]":
 
 def _read_table(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> Lists:
     """Return the first `count` of every list of the table, from the cache or in one query."""
-    version = current_version()
-    keys = {
-        (kind, subject): f"recommendations:{version}:{kind}:{subject}:{count}"
-        for kind in kinds
-        for subject in subjects
+    version = _known_version()
+    names = {
+        (kind, subject): f"{kind}:{subject}:{count}" for kind in kinds for subject in dict.fromkeys(subjects)
     }
-    cached = read_cached(keys.values())
-    if len(cached) == len(keys):
-        products = {product.pk: product for product in _in_order(chain.from_iterable(cached.values()))}
-        return {place: [products[pk] for pk in cached[key] if pk in products] for place, key in keys.items()}
-    lists: Lists = {place: [] for place in keys}
+    if version is not None:
+        keys = {place: f"{version}:{name}" for place, name in names.items()}
+        cached = _read_lists(keys.values())
+        if len(cached) == len(keys):
+            products = {product.pk: product for product in _in_order(chain.from_iterable(cached.values()))}
+            return {
+                place: [products[pk] for pk in cached[key] if pk in products] for place, key in keys.items()
+            }
+    lists: Lists = {place: [] for place in names}
     best = Window(
         RowNumber(), partition_by=[F("kind"), F("subject_id")], order_by=[F("score").desc(), F("other_id")]
     )
@@ -141,48 +149,75 @@ def _read_table(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> L
         Recommendation.objects.filter(
             kind__in=kinds, subject_id__in=subjects, other__is_published=True, other__stock__gt=0
         )
-        .annotate(place=best)
+        .annotate(place=best, version=_VERSION)
         .filter(place__lte=count)
         .order_by("place")
         .select_related("other__category")
         .defer("other__search_vector")
     )
     for row in rows:
+        # They were read together, so it is theirs, whatever the cache says.
+        version = row.version
         lists[Kind(row.kind), row.subject_id].append(row.other)
-    write_cached(
-        {key: [product.pk for product in lists[place]] for place, key in keys.items()}, seconds=CACHE_SECONDS
-    )
+    _keep_lists({name: lists[place] for place, name in names.items()}, version)
     return lists
 
 
-def _complements(subjects: Iterable[int]) -> "QuerySet[Product]":
-    """Return what goes with some products together, the best first, without these themselves."""
-    known = list(subjects)
+def _matching(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
+    """Return what goes with some products together, then what is like them, without these themselves."""
+
+    def total(kind: Kind) -> Sum:
+        return Sum("recommended__score", filter=Q(recommended__kind=kind))
+
     return (
         _on_offer()
-        .filter(recommended__kind=Kind.COMPLEMENT, recommended__subject_id__in=known)
-        .exclude(pk__in=known)
-        .annotate(score=Sum("recommended__score"))
-        .order_by("-score", "pk")
+        .filter(recommended__kind__in=[Kind.COMPLEMENT, Kind.SIMILAR], recommended__subject_id__in=subjects)
+        .exclude(pk__in=subjects)
+        .annotate(fit=total(Kind.COMPLEMENT), likeness=total(Kind.SIMILAR))
+        .order_by(F("fit").desc(nulls_last=True), F("likeness").desc(nulls_last=True), "pk")
     )
 
 
-def _read_popular(category_ids: Iterable[int | None], count: int) -> list[Product]:
+def _known_version() -> int | None:
+    """Return the number of the model in the table if the cache knows it."""
+    return read_cached([VERSION_KEY]).get(VERSION_KEY)
+
+
+def _read_lists(keys: Iterable[str]) -> dict[str, list[int]]:
+    """Return those lists of identifiers that are in the cache."""
+    names = {f"{_LISTS}{key}": key for key in keys}
+    return {names[name]: ids for name, ids in read_cached(names).items()}
+
+
+def _keep_lists(lists: Mapping[str, Sequence[Product]], version: int | None) -> None:
+    """Keep the identifiers of some lists under the version of the model that they were read from."""
+    if version is None:
+        return
+    raise_cached(VERSION_KEY, version, seconds=CACHE_SECONDS)
+    ids = {f"{_LISTS}{version}:{name}": [product.pk for product in found] for name, found in lists.items()}
+    write_cached(ids, seconds=CACHE_SECONDS)
+
+
+def _read_popular(
+    category_ids: Iterable[int | None], count: int, without: "QuerySet[Any, Any] | None" = None
+) -> list[Product]:
     """Return what sells best in each of some categories and in the shop, else what is newest."""
     in_stock = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
-    places = [WHOLE_SHOP, *(category_id for category_id in category_ids if category_id is not None)]
+    if without is not None:
+        in_stock = in_stock.exclude(product_id__in=without)
+    places = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
     first, *others = [in_stock.filter(ancestor_id=place).values("product_id")[:count] for place in places]
     listed = first.union(*others, all=True) if others else first
     return list(_on_offer().filter(pk__in=listed).order_by("-popularity", "-pk"))
 
 
-def _filled(products: Sequence[Product], without: set[int], first: int) -> list[Product]:
-    """Return the list with pictures, filled up with what sells."""
-    chosen = _distinct(products, without, first)
+def _filled(
+    products: Sequence[Product], first: int, without: "QuerySet[Any, Any] | None" = None
+) -> list[Product]:
+    """Return the list with pictures, filled up with what sells, but nothing of `without`."""
+    chosen = list(products)
     if len(chosen) < first:
-        chosen = _distinct(
-            chain(chosen, _read_popular([], first + len(chosen) + len(without))), without, first
-        )
+        chosen = _distinct(chain(chosen, _read_popular([], first + len(chosen), without)), set(), first)
     _load_pictures(chosen)
     return chosen
 

@@ -191,6 +191,14 @@ class StaffLogin(AccountCase):
         UserStatus.objects.update(archived=True)
         self.assertIn("Please enter the correct", self.try_it() or "")
 
+    def test_who_is_archived_is_out_at_once(self) -> None:
+        self.client.force_login(User.objects.get())
+        self.assertEqual(self.client.get("/admin/").status_code, 200)
+        UserStatus.objects.update(archived=True)
+        self.assertRedirects(self.client.get("/admin/"), "/admin/login/?next=/admin/")
+        UserStatus.objects.update(archived=False)
+        self.assertEqual(self.client.get("/admin/").status_code, 200)
+
     def test_an_address_in_another_spelling(self) -> None:
         User.objects.create_superuser("boss@пример.рф", PASSWORD)
         self.assertIsNone(self.try_it("Boss@xn--e1afmkfd.xn--p1ai"))

@@ -96,7 +96,7 @@ class EqualAnswers(TestCase):
 
     def test_what_is_not_in_the_cart_is_no_matter_to_remove(self) -> None:
         fill_cart(self.user, {self.sock: 1})
-        for product_id in (self.dress.pk, 0, -1, "abc", "", "9" * 30, 10**25):
+        for product_id in (self.dress.pk, 999_999, str(2**63 - 1)):
             with self.subTest(product_id):
                 self.assertEqual(self.both_answer("remove", product_id)["total_quantity"], 1)
 
@@ -400,11 +400,12 @@ class Deletes(TestCase):
         self.assertEqual((both_named.code, both_named.field), ("INVALID", "product_id"))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
 
-    def test_what_names_no_product_removes_none(self) -> None:
+    def test_what_names_no_product_is_refused(self) -> None:
         for query in ({"product_id": ""}, {"product_id": "abc"}, {"product_id": 0}):
             with self.subTest(query):
                 answer = self.shopper.send("DELETE", "/cart", query=query)
-                self.assertEqual(answer.data["total_quantity"], 2)
+                self.assertEqual((answer.status, answer.code, answer.field), (404, "NOT_FOUND", "product_id"))
+        self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
 
     def test_in_the_query_in_the_body_or_in_both(self) -> None:
         first, second = (product.pk for product in self.products)

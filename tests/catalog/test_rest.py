@@ -160,7 +160,8 @@ class Documentation(TestCase):
         accounts = {
             f"/auth/{name}" for name in ("register", "confirm", "resend", "login", "refresh", "logout")
         }
-        self.assertEqual(set(document["paths"]), catalogue | accounts)
+        shop = {"/cart", "/order", "/order/cancel", "/orders", "/recommendations"}
+        self.assertEqual(set(document["paths"]), catalogue | accounts | shop)
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 with self.subTest(path=path, method=method):

@@ -8,6 +8,7 @@ from pytest_django import Settings
 
 from backend.catalog.sample.pictures import read_feed
 from backend.embedded import first_run
+from backend.recommendations.models import ModelVersion, Recommendation
 from tests.catalog.factories import make_product
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +73,13 @@ def test_killed_run_is_not_resumed_in_another_database(
 
     assert not prepare()
     assert mark.exists()
+
+
+def test_recommendations_are_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(first_run.connections, "close_all", lambda: None)
+    monkeypatch.setattr(first_run, "_load_sample_catalogue", lambda data_dir: None)
+    first, second = make_product("Red mug"), make_product("Blue mug")
+    for _ in range(2):
+        first_run.prepare(tmp_path)
+        assert ModelVersion.objects.get().version == 1
+    assert Recommendation.objects.filter(kind="similar", subject_id=first.pk, other=second).exists()

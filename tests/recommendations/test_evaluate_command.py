@@ -54,7 +54,7 @@ class EvaluateRecommendationsTest(SimpleTestCase):
         for path, options, message in [
             (log, ["--train-before=2011-01-01"], "No item is in 5 baskets before 2011-01-01"),
             (log, ["--train-before=January"], "'January' is not a day such as 2011-10-01"),
-            (log, [], "required: --train-before"),
+            (log, [], "--train-before is needed with a log"),
             (
                 log,
                 ["--train-before=2011-02-01", "--until=2011-02-01"],

@@ -1,6 +1,6 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
-from backend.core.graphql.context import Context, Info
+from backend.core.graphql.context import Context, Info, Shown
 from backend.core.graphql.errors import UserError, user_errors
 from backend.core.graphql.fields import Column
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
@@ -14,6 +14,7 @@ __all__ = [
     "GraphQLView",
     "Info",
     "PageInfo",
+    "Shown",
     "UserError",
     "edges_of",
     "make_schema",

@@ -15,13 +15,20 @@ from backend.core.viewer import Viewer, client_address, with_cart_token
 T = TypeVar("T")
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class Shown:
+    """Items that are shown together; told from others by what it is, not by what it holds."""
+
+    items: tuple[Any, ...]
+
+
 @dataclass(eq=False)
 class Context:
     """One GraphQL request: who asks, and what has been read once for all of its fields."""
 
     request: HttpRequest
     _read: dict[Hashable, Any] = field(default_factory=dict)
-    _shown_with: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _shown_with: dict[int, "Shown"] = field(default_factory=dict)
     _spent: int = 0
 
     @cached_property
@@ -50,14 +57,16 @@ class Context:
 
     def show_together(self, items: Sequence[T]) -> Sequence[T]:
         """Return what one list shows, remembering it, so that what one item asks for is read for all."""
-        shown = tuple(items)
-        for item in shown:
+        shown = Shown(tuple(items))
+        for item in shown.items:
             self._shown_with[id(item)] = shown
         return items
 
-    def shown_with(self, item: T) -> tuple[T, ...]:
+    def shown_with(self, item: Any) -> "Shown":
         """Return what an item is shown together with, or the item alone."""
-        return self._shown_with.get(id(item), (item,))
+        if id(item) not in self._shown_with:
+            self.show_together([item])
+        return self._shown_with[id(item)]
 
     def afford(self, items: Sequence[T]) -> Sequence[T]:
         """Return a list whose length no argument bounds, or nothing once the request has had too many.
@@ -65,12 +74,16 @@ class Context:
         A short query can walk up and down a tree and multiply its answer with every step. The rest of
         it then costs next to nothing, and `GraphQLView` answers that it asked for too much.
         """
-        self._spent += len(items)
-        return [] if self.overspent else items
+        return items if self.spend(len(items)) else []
+
+    def spend(self, cost: int) -> bool:
+        """Count what the text of the request does not tell, and say whether that is still affordable."""
+        self._spent += cost
+        return not self.overspent
 
     @property
     def overspent(self) -> bool:
-        """Whether such lists had more than `GRAPHQL_MAX_COST` items in all."""
+        """Whether that was more than `GRAPHQL_MAX_COST` in all."""
         return self._spent > settings.GRAPHQL_MAX_COST
 
 

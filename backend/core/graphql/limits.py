@@ -28,9 +28,6 @@ from strawberry.extensions import SchemaExtension
 from backend.core.errors import ErrorCode
 from backend.core.pagination import MAX_PAGE_SIZE
 
-# What a list is taken to have where the query leaves its size open; every list here has this default.
-_DEFAULT_PAGE_SIZE = 20
-
 
 class QueryLimits(SchemaExtension):
     """Refuses an operation that asks for too much, before anything is resolved.
@@ -132,8 +129,10 @@ class _Walk:
         if "first" not in definition.args:
             return 1
         given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
+        default = definition.args["first"].default_value
+        size = given.get("last") or given.get("first") or (default if isinstance(default, int) else 1)
         # A larger page is refused where it is asked for, by an error that names the argument.
-        return min(given.get("last") or given.get("first") or _DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        return min(size, MAX_PAGE_SIZE)
 
     def _number(self, value: ValueNode) -> int:
         """Return a page size as written; what is none is refused later, where it is used."""

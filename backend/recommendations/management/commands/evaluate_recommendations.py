@@ -1,7 +1,8 @@
 import json
 import time
 from argparse import ArgumentTypeError
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from backend.recommendations.evaluation import (
     lead,
     split_baskets,
 )
-from backend.recommendations.log import LogUnreadable, collect_baskets, read_log
+from backend.recommendations.log import LogUnreadable, Purchase, collect_baskets, read_log
 from backend.recommendations.model import build_tables
+from backend.recommendations.purchases import newest_day, read_purchases
 
 OURS = "lavka"
+# On how many days of the shop's own orders it is tested.
+OWN_TEST_DAYS = 30
 TASKS = {
     "A": "complete the cart: a hidden item of a basket, asked with the rest of it",
     "B": "bought together: the rest of a basket, asked with one of its items",
@@ -34,23 +38,36 @@ TASKS = {
 
 class Command(BaseCommand):
     help = (
-        "Measure the recommendations on a purchase log against textbook methods: learn from the baskets "
-        f"before a day, test on those from that day on. Prints hit rates at {CUT} with 95 % intervals."
+        "Measure the recommendations on a purchase log, or on the shop's own orders, against textbook "
+        "methods: learn from the baskets before a day, test on those from that day on. Prints hit rates at "
+        f"{CUT} with 95 % intervals."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("log", type=Path, help="a CSV file, plain or gzipped")
-        parser.add_argument("--train-before", type=_day, required=True, metavar="DATE", help="YYYY-MM-DD")
+        parser.add_argument(
+            "log",
+            type=Path,
+            nargs="?",
+            help="a CSV file, plain or gzipped; without it, the shop's own orders",
+        )
+        parser.add_argument(
+            "--train-before",
+            type=_day,
+            metavar="DATE",
+            help=f"YYYY-MM-DD; needed with a log, else the last {OWN_TEST_DAYS} days are tested on",
+        )
         parser.add_argument("--until", type=_day, metavar="DATE", help="test on baskets before this day")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["until"] is not None and options["until"] <= options["train_before"]:
-            raise CommandError("--until must be after --train-before")
         start = time.monotonic()
+        until: date | None = options["until"]
+        purchases, train_before = _source(options["log"], options["train_before"])
+        if until is not None and until <= train_before:
+            raise CommandError("--until must be after --train-before")
         try:
-            baskets = collect_baskets(read_log(options["log"]))
-            split = split_baskets(baskets, options["train_before"], options["until"])
+            baskets = collect_baskets(purchases)
+            split = split_baskets(baskets, train_before, until)
         except (LogUnreadable, NothingToTest) as error:
             raise CommandError(str(error)) from error
         hits, build_seconds = _measure(split)
@@ -77,6 +94,18 @@ class Command(BaseCommand):
             "peak_mb": peak_memory(),
         }
         self.stdout.write(json.dumps(result) if options["json"] else _as_text(result))
+
+
+def _source(log: Path | None, train_before: date | None) -> tuple[Iterator[Purchase], date]:
+    """Return what to learn from and test on, and the day between the two."""
+    if log is not None:
+        if train_before is None:
+            raise CommandError("--train-before is needed with a log")
+        return read_log(log), train_before
+    today = newest_day()
+    if today is None:
+        raise CommandError("There are no orders to learn from; name a purchase log.")
+    return read_purchases(today), train_before or today - timedelta(days=OWN_TEST_DAYS - 1)
 
 
 def _day(text: str) -> date:

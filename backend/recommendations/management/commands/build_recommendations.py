@@ -1,0 +1,27 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from backend.core.memory import peak_memory
+from backend.core.progress import step_progress
+from backend.recommendations.services import BuildReport, build_model
+
+
+class Command(BaseCommand):
+    help = (
+        "Build the recommendations from the orders of three years and from what the products are. Shoppers "
+        "see the last ones until the new ones are whole."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with step_progress("rows") as show_progress:
+            report = build_model(on_progress=show_progress)
+        self._conclude(report)
+
+    def _conclude(self, report: BuildReport) -> None:
+        self.stdout.write(f"learnt from {report.orders:,} orders and {report.products:,} products")
+        for kind, count in report.rows.items():
+            self.stdout.write(f"{kind:28}{count:>12,} rows")
+        for step, seconds in report.seconds.items():
+            self.stdout.write(f"{step:28}{seconds:>12.1f} s")
+        self.stdout.write(f"version {report.version}; at most {peak_memory()} MB")
