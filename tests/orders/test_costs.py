@@ -55,7 +55,7 @@ class Costs(TestCase):
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
                 shopper = both(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
-                    self.assertEqual(count_queries(shopper.order), 13)
+                    self.assertEqual(count_queries(shopper.order), 10)
 
     def test_one_order_and_several(self) -> None:
         user = make_user()
