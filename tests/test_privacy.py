@@ -67,6 +67,7 @@ class OthersThings(TestCase):
             "categories": "{ categories { id } }",
             "category": '{ category(id: "1") { id } }',
             "cart": "{ cart { lines { product { id } quantity } total token } }",
+            "recommendations": "{ recommendations(first: 5) { id } }",
             "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
             "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
             "{ errors { code } } }",
@@ -109,6 +110,7 @@ class OthersThings(TestCase):
             ("get", "/product"): {"query": {"id": product}},
             ("get", "/categories"): {},
             ("get", "/cart"): {},
+            ("get", "/recommendations"): {},
             ("post", "/cart"): line,
             ("put", "/cart"): line,
             ("delete", "/cart"): {},
