@@ -139,8 +139,9 @@ class Floor:
         from django.http import HttpResponse
 
         json.loads(request.body)
-        connection.ensure_connection()
-        raw = connection.connection
+        # Django's own cursor, once: it asks whether the connection still lives, as it does for every request.
+        with connection.cursor():
+            raw = connection.connection
         renamed: dict[Any, Any] = {}
         answer = []
         raw.autocommit = False
@@ -227,7 +228,8 @@ def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
 
     def order_floor() -> None:
         answer = shopper.send("POST", "/floor/order", {})
-        assert sum(len(rows) == LINES and "line_total" in rows[0] for rows in answer) == 1, answer
+        assert any(len(rows) == LINES and rows[0].get("sku") for rows in answer), answer
+        assert any("number" in rows[0] for rows in answer if rows), answer
 
     for name, request in (("add", add_rest), ("order", order_rest)):
         shopper.fill_cart(few)

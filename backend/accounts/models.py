@@ -1,6 +1,7 @@
 """People: customers and staff, known by their e-mail address."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from backend.accounts.emails import normal_email
 from backend.core.errors import ShopError
+from backend.core.prepared import Given
 
 # Of accounts; sessions ask the same of theirs.
 MAY_LOG_IN = models.Q(is_active=True, status__verified=True, status__archived=False)
@@ -103,10 +105,10 @@ class PasswordDigest(models.Func):
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
-    def open(self) -> "SessionQuerySet":
-        """Return those that are good for their account as it is now."""
+    def open(self, at: datetime | Given | None = None) -> "SessionQuerySet":
+        """Return those that are good for their account as it is, now or at another time."""
         return self.filter(
-            expires_at__gt=timezone.now(),
+            expires_at__gt=at or timezone.now(),
             password_digest=PasswordDigest("user__password"),
             user__is_active=True,
             user__status__verified=True,

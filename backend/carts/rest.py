@@ -12,7 +12,7 @@ from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
 from backend.core.identifiers import parse_id
-from backend.core.rest import Problem
+from backend.core.rest import Problem, Shown
 from backend.core.viewer import Viewer
 
 router = Router(tags=["cart"])
@@ -57,7 +57,7 @@ Quantity = Annotated[StrictInt, BeforeValidator(_whole)]
 ProductId = Annotated[int, BeforeValidator(_id), WithJsonSchema({"type": "integer"})]
 
 
-class CartLine(Schema):
+class CartLine(Shown):
     """So many of one product, at its price of now."""
 
     product: Product
@@ -67,7 +67,7 @@ class CartLine(Schema):
     is_available: bool = Field(description="Whether as many can be ordered now.")
 
 
-class CartWarning(Schema):
+class CartWarning(Shown):
     """Something that has changed since a line was added; ordering may be refused for it."""
 
     code: selectors.CartWarningCode
@@ -75,7 +75,7 @@ class CartWarning(Schema):
     product_id: int
 
 
-class Cart(Schema):
+class Cart(Shown):
     """What the viewer is about to order."""
 
     lines: list[CartLine]

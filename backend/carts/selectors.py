@@ -6,11 +6,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import F, QuerySet
 
-from backend.carts.models import CartLine
+from backend.carts.models import Cart, CartLine
 from backend.carts.tokens import digest_token
 from backend.catalog.models import MAX_SHOWN_STOCK, Product
+from backend.catalog.selectors import load_pictures
+from backend.core.prepared import AnyOf, Given, PreparedQuery
 from backend.core.viewer import Viewer
 
 
@@ -64,6 +66,26 @@ class CartContents:
         return [warning for line in self.lines for warning in _warnings(line)]
 
 
+def _with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
+    return lines.select_related("product__category").defer("product__search_vector")
+
+
+_LINES_OF_ACCOUNT = PreparedQuery(
+    lambda: _with_products(CartLine.objects.filter(cart__user_id=Given("user_id")))
+)
+_LINES_OF_GUEST = PreparedQuery(
+    lambda: _with_products(CartLine.objects.filter(cart__token_digest=Given("token_digest")))
+)
+_LINES_OF_CART = PreparedQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Given("cart_id"))))
+_ADDABLE = PreparedQuery(
+    lambda: (
+        Product.objects.filter(AnyOf(F("pk"), Given("product_ids")), is_published=True)
+        .select_related("category")
+        .defer("search_vector")
+    )
+)
+
+
 def read_cart(viewer: Viewer) -> CartContents:
     """Return the viewer's own cart, empty if there is none.
 
@@ -71,28 +93,27 @@ def read_cart(viewer: Viewer) -> CartContents:
         Invalid: the guest's token cannot be one.
     """
     if viewer.user_id is not None:
-        lines = CartLine.objects.filter(cart__user_id=viewer.user_id)
-    elif viewer.cart_token is not None:
-        lines = CartLine.objects.filter(cart__token_digest=digest_token(viewer.cart_token))
-    else:
-        lines = CartLine.objects.none()
-    return show_lines(with_products(lines))
+        return show_lines(_LINES_OF_ACCOUNT.run(user_id=viewer.user_id))
+    if viewer.cart_token is not None:
+        return show_lines(_LINES_OF_GUEST.run(token_digest=digest_token(viewer.cart_token)))
+    return show_lines([])
 
 
-def with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
-    """Load the products of lines with them."""
-    return lines.select_related("product__category").defer("product__search_vector")
+def read_lines(cart: Cart) -> list[CartLine]:
+    """Return the lines of a cart with their products, in the order that they were added."""
+    return _LINES_OF_CART.run(cart_id=cart.pk)
 
 
-def products_to_show() -> "QuerySet[Product]":
-    """Return the products that can be put into a cart, loaded as those of lines are."""
-    return Product.objects.filter(is_published=True).select_related("category").defer("search_vector")
+def read_addable(product_ids: Iterable[int]) -> list[Product]:
+    """Return those of some products that can be put into a cart, loaded as those of lines are."""
+    wanted = list(product_ids)
+    return _ADDABLE.run(product_ids=wanted) if wanted else []
 
 
 def show_lines(lines: Iterable[CartLine], token: str | None = None) -> CartContents:
     """Return what a cart with these lines shows, pictures loaded in one query."""
     shown = list(lines)
-    prefetch_related_objects([line.product for line in shown], "images")
+    load_pictures(line.product for line in shown)
     return CartContents(shown, token)
 
 

@@ -4,25 +4,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import connection
 from django.utils import timezone
 
 from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
 from backend.carts.selectors import (
     CartContents,
-    products_to_show,
+    read_addable,
     read_cart,
+    read_lines,
     show_lines,
-    with_products,
 )
 from backend.carts.tokens import digest_token, make_token
 from backend.catalog.models import Product
 from backend.core.batches import delete_in_batches
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong
+from backend.core.prepared import Given, PreparedQuery
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 
 KEEP_OF_ACCOUNTS = timedelta(days=90)
 KEEP_OF_GUESTS = timedelta(days=30)
+
+_LOCKED_CART = PreparedQuery(
+    lambda: (
+        Cart.objects.select_for_update(of=["user", "self"], no_key=True)
+        .select_related("user")
+        # Only an inner join can be locked.
+        .filter(user_id=Given("user_id"), user__is_active=True)
+    )
+)
 
 
 class OutOfStock(ShopError):
@@ -98,7 +109,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents:
         present = _read_lines(cart)
         products = {line.product_id: line.product for line in present.values()}
         missing = {line.product_id for line in lines} - products.keys()
-        products |= {product.pk: product for product in products_to_show().filter(pk__in=missing)}
+        products |= {product.pk: product for product in read_addable(missing)}
         changed: dict[int, CartLine] = {}
         for number, wanted in enumerate(lines):
             product = _require_sold(products.get(wanted.product_id), number)
@@ -185,9 +196,7 @@ def lock_account_cart(user_id: int) -> Cart | None:
 
     The account is locked before its cart, as its deletion does.
     """
-    carts = Cart.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
-    # Only an inner join can be locked.
-    return carts.filter(user_id=user_id, user__is_active=True).first()
+    return _LOCKED_CART.first(user_id=user_id)
 
 
 def _lock_cart(viewer: Viewer) -> Cart | None:
@@ -221,9 +230,13 @@ def _lock_or_make_cart(viewer: Viewer) -> tuple[Cart, str | None]:
 def _lock_or_make_account_cart(user_id: int) -> Cart:
     # One statement that makes, touches and locks: two first adds at once have the same cart.
     cart = Cart(user_id=user_id)
-    Cart.objects.bulk_create(
-        [cart], update_conflicts=True, unique_fields=["user"], update_fields=["touched_at"]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO carts_cart (user_id, created_at, touched_at) VALUES (%s, %s, %s) "
+            "ON CONFLICT (user_id) DO UPDATE SET touched_at = EXCLUDED.touched_at RETURNING id",
+            [user_id, cart.created_at, cart.touched_at],
+        )
+        (cart.pk,) = cursor.fetchone()
     return cart
 
 
@@ -242,22 +255,22 @@ def _merge(guest: Cart, cart: Cart) -> None:
 
 def _read_lines(cart: Cart | None) -> dict[int, CartLine]:
     """Return the lines of a locked cart by product, in the order that they were added."""
-    return {line.product_id: line for line in with_products(CartLine.objects.filter(cart=cart))}
+    return {line.product_id: line for line in read_lines(cart)} if cart is not None else {}
 
 
 def _save(cart: Cart | None, lines: Iterable[CartLine]) -> None:
     """Write new and changed lines in one statement."""
-    CartLine.objects.bulk_create(
-        [
-            CartLine(
-                cart=cart, product_id=line.product_id, quantity=line.quantity, price_seen=line.price_seen
-            )
-            for line in lines
-        ],
-        update_conflicts=True,
-        unique_fields=["cart", "product"],
-        update_fields=["quantity", "price_seen"],
-    )
+    columns = list(zip(*((line.product_id, line.quantity, line.price_seen) for line in lines), strict=True))
+    if cart is None or not columns:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO carts_cartline (cart_id, product_id, quantity, price_seen) "
+            "SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::numeric[]) "
+            "ON CONFLICT (cart_id, product_id) "
+            "DO UPDATE SET quantity = EXCLUDED.quantity, price_seen = EXCLUDED.price_seen",
+            [cart.pk, *map(list, columns)],
+        )
 
 
 def _check_lines(lines: Sequence[WantedLine], *, least: int) -> None:

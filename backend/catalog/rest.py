@@ -18,7 +18,7 @@ from backend.catalog.renditions import WIDTHS, Picture
 from backend.core.errors import Invalid, NotFound, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
-from backend.core.rest import Problem
+from backend.core.rest import Problem, Shown
 from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import read_related
 
@@ -53,7 +53,7 @@ _SORTS = {
 }
 
 
-class Rendition(Schema):
+class Rendition(Shown):
     """A picture in one width, as a WebP and as a JPEG."""
 
     width: int
@@ -62,7 +62,7 @@ class Rendition(Schema):
     jpeg: str
 
 
-class Image(Schema):
+class Image(Shown):
     """A picture. Whatever address it tells can be kept for ever: what is behind it never changes."""
 
     url: str = Field(description="The original, which is `width` × `height` pixels.")
@@ -75,26 +75,28 @@ class Image(Schema):
         description=f"The smallest first, {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} pixels wide, "
         "never wider than the original; none in the seconds after an upload."
     )
-    srcset: str = Field(description="The WebP renditions for an `<img>`; the original until there are any.")
-
-    @staticmethod
-    def resolve_srcset(picture: Picture) -> str:
-        return picture.srcset()
+    srcset: Annotated[str, BeforeValidator(lambda srcset: srcset())] = Field(
+        description="The WebP renditions for an `<img>`; the original until there are any."
+    )
 
 
-class Characteristic(Schema):
+class Characteristic(Shown):
     name: str
     value: str
     unit: str
 
 
-class CategoryName(Schema):
+def _named(characteristics: list[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value, "unit": unit} for name, value, unit in characteristics]
+
+
+class CategoryName(Shown):
     id: int
     name: str
     slug: str
 
 
-class Product(Schema):
+class Product(Shown):
     """A product as lists show it."""
 
     id: int
@@ -106,35 +108,27 @@ class Product(Schema):
     currency: str = Field(examples=["RUB"])
     category: CategoryName | None
     image: Image | None
-    characteristics: list[Characteristic]
+    characteristics: Annotated[list[Characteristic], BeforeValidator(_named)]
     in_stock: bool
     available_quantity: int = Field(description=f"At most {models.MAX_SHOWN_STOCK} are told.")
 
-    @staticmethod
-    def resolve_characteristics(product: models.Product) -> list[dict[str, str]]:
-        return [{"name": name, "value": value, "unit": unit} for name, value, unit in product.characteristics]
+
+def _pictures(images: Any) -> list[Picture]:
+    return [image.picture for image in images.all()]
 
 
 class ProductCard(Product):
     """Everything about one product."""
 
-    images: list[Image]
+    images: Annotated[list[Image], BeforeValidator(_pictures)]
     similar: list[Product] = Field(description="Like it, whether anybody has bought it or not.")
     bought_together: list[Product] = Field(description="What those who bought it bought with it.")
     category_path: list[CategoryName] = Field(description="From the root to the product's own category.")
     created_at: datetime
     updated_at: datetime
 
-    @staticmethod
-    def resolve_images(product: models.Product) -> list[Picture]:
-        return product.pictures
 
-    @staticmethod
-    def resolve_category_path(product: models.Product) -> list[models.Category]:
-        return selectors.category_path(product.category)
-
-
-class ProductPage(Schema):
+class ProductPage(Shown):
     items: list[Product]
     total: int = Field(description="How many products match, on all pages.")
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
@@ -281,6 +275,7 @@ def show_product(
             field=next(name for name in ("id", "slug", "sku") if name in request.GET),
         )
     lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDED)
+    product.category_path = selectors.category_path(product.category)  # type: ignore[attr-defined]
     product.similar = lists[Kind.SIMILAR, product.pk]  # type: ignore[attr-defined]
     product.bought_together = lists[Kind.BOUGHT_TOGETHER, product.pk]  # type: ignore[attr-defined]
     return product

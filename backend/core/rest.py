@@ -20,6 +20,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 from ninja.security.http import HttpAuthBase
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from backend.accounts.selectors import read_viewer
 from backend.core.errors import (
@@ -36,6 +37,19 @@ from backend.core.media import StorageUnavailable, fetch_stored, media_cache_con
 from backend.core.viewer import Viewer, with_cart_token
 
 logger = logging.getLogger(__name__)
+
+
+class Shown(BaseModel):
+    """A part of an answer, read off the attributes of what a service returns.
+
+    Pydantic's own model: Ninja's `Schema` asks for every attribute through a chain of Python calls.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+# Of a relation to many: its rows, which are loaded.
+Loaded = BeforeValidator(lambda relation: list(relation.all()))
 
 
 class FieldProblem(Schema):

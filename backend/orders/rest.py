@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Body, Header, Router, Schema, Status
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from backend.carts.rest import CART_TOKEN
 from backend.core.errors import NotFound, fields_named
 from backend.core.pagination import Window
-from backend.core.rest import LOGIN_REQUIRED, Problem
+from backend.core.rest import LOGIN_REQUIRED, Loaded, Problem, Shown
 from backend.core.viewer import Viewer
 from backend.orders import models, selectors, services
 from backend.orders.delivery import Address as DeliveryAddress
@@ -52,12 +52,12 @@ class OrderBody(_Body):
     )
 
 
-class Contact(Schema):
+class Contact(Shown):
     name: str
     phone: str
 
 
-class Address(Schema):
+class Address(Shown):
     line1: str
     line2: str
     city: str
@@ -65,7 +65,7 @@ class Address(Schema):
     country: str
 
 
-class OrderLine(Schema):
+class OrderLine(Shown):
     """One product of an order, as it was when it was ordered."""
 
     product_id: int | None = Field(description="Null if the product does not exist any more.")
@@ -76,17 +76,17 @@ class OrderLine(Schema):
     line_total: Decimal = Field(examples=["57.98"])
 
 
-class OrderStatusChange(Schema):
+class OrderStatusChange(Shown):
     status: models.Order.Status
     changed_at: datetime
 
 
-class Order(Schema):
+class Order(Shown):
     """What the viewer has bought, at the prices of that moment."""
 
     number: str
     status: models.Order.Status
-    lines: list[OrderLine]
+    lines: Annotated[list[OrderLine], Loaded]
     total: Decimal = Field(examples=["57.98"])
     currency: str = Field(examples=["RUB"])
     placed_at: datetime
@@ -94,10 +94,10 @@ class Order(Schema):
     delivery_address: Address | None
     comment: str
     is_cancellable: bool
-    history: list[OrderStatusChange]
+    history: Annotated[list[OrderStatusChange], Loaded]
 
 
-class OrderPage(Schema):
+class OrderPage(Shown):
     items: list[Order]
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
 

@@ -1,11 +1,15 @@
 """Orders, as their owners may see them."""
 
+from collections.abc import Sequence
+
 from django.db.models import Prefetch, QuerySet
 
+from backend.catalog.selectors import load_pictures
 from backend.core.errors import Unauthenticated
 from backend.core.pagination import Page, SortOrder, Window, parse_moment, read_page
+from backend.core.prepared import keep_loaded
 from backend.core.viewer import Viewer
-from backend.orders.models import Order, OrderLine
+from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_moment)
 
@@ -34,6 +38,25 @@ def get_order(viewer: Viewer, number: str) -> Order | None:
 def read_order(order_id: int) -> Order:
     """Return an order, whoever's it is, with everything that is shown of it."""
     return _with_everything(Order.objects.filter(pk=order_id)).get()
+
+
+def with_parts(
+    order: Order,
+    *,
+    lines: Sequence[OrderLine],
+    person: OrderContact | None,
+    history: Sequence[OrderStatusChange],
+) -> Order:
+    """Return an order that has just been written with its parts, as if these had been read.
+
+    Args:
+        lines: with products that have their categories; pictures are loaded here, in one query.
+    """
+    load_pictures(line.product for line in lines if line.product)
+    keep_loaded(order, "lines", lines)
+    keep_loaded(order, "history", history)
+    Order._meta.get_field("person").set_cached_value(order, person)
+    return order
 
 
 def _own(viewer: Viewer) -> "QuerySet[Order]":

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, F, IntegerField, Sum, Value, When
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -20,17 +20,28 @@ from backend.carts.selectors import stock_left
 from backend.carts.services import OutOfStock, claim_guest_cart, lock_account_cart
 from backend.catalog.models import Product
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
+from backend.core.prepared import Given, PreparedQuery
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import queue_email
 from backend.orders.delivery import Delivery, check_delivery
 from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine, OrderStatusChange
-from backend.orders.selectors import read_order
+from backend.orders.selectors import read_order, with_parts
 
 MAX_KEY_LENGTH = 255
 BEYOND_ANY_TOTAL = Decimal(10**16)
 POPULAR_WITHIN = timedelta(days=30)
 COUNTED_AT_ONCE = 500
+
+_LOCKED_LINES = PreparedQuery(
+    lambda: (
+        CartLine.objects.select_for_update(of=["product"], no_key=True)
+        .filter(cart_id=Given("cart_id"))
+        .select_related("product__category")
+        .defer("product__search_vector")
+        .order_by("product_id")
+    )
+)
 
 
 class CartEmpty(ShopError):
@@ -104,9 +115,9 @@ def create_order(
         cart = lock_account_cart(viewer.user_id)
         # Asked after the lock: of two at once with one key, the second finds the first one's order.
         order_id = _find_by_key(viewer.user_id, idempotency_key, fingerprint)
-        if order_id is None:
-            order_id = _place(cart, columns, idempotency_key, fingerprint, expected_total)
-        return read_order(order_id)
+        if order_id is not None:
+            return read_order(order_id)
+        return _place(cart, columns, idempotency_key, fingerprint, expected_total)
 
 
 def cancel_order(*, viewer: Viewer, number: str) -> Order:
@@ -190,8 +201,8 @@ def _place(
     idempotency_key: str | None,
     fingerprint: str,
     expected_total: Decimal | None,
-) -> int:
-    """Write the order of a locked cart and return its primary key."""
+) -> Order:
+    """Write the order of a locked cart and return it as `read_order` does, of what is at hand."""
     lines = _lock_lines(cart) if cart is not None else []
     if cart is None or cart.user is None or not lines:
         raise CartEmpty("There is nothing in the cart.")
@@ -204,6 +215,8 @@ def _place(
             field="expected_total",
         )
     _move_stock({line.product_id: -line.quantity for line in lines})
+    for line in lines:
+        line.product.stock -= line.quantity
     order = Order.objects.create(
         user=cart.user,
         total=total,
@@ -211,7 +224,7 @@ def _place(
         idempotency_key=idempotency_key or "",
         fingerprint=fingerprint,
     )
-    OrderLine.objects.bulk_create(
+    order_lines = OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
             product=line.product,
@@ -223,17 +236,16 @@ def _place(
         )
         for line in sorted(lines, key=lambda line: line.pk)
     )
-    if columns:
-        OrderContact.objects.create(order=order, user=cart.user, **columns)
-    OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
-    CartLine.objects.filter(cart=cart).delete()
+    person = OrderContact.objects.create(order=order, user=cart.user, **columns) if columns else None
+    placed = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
+    _empty(cart)
     queue_email(
         task="orders.send_confirmation",
         recipient=cart.user.email,
         language=cart.user.language,
         context={"order_id": order.pk},
     )
-    return order.pk
+    return with_parts(order, lines=order_lines, person=person, history=[placed])
 
 
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
@@ -242,13 +254,13 @@ def _lock_lines(cart: Cart) -> Sequence[CartLine]:
     Products by primary key, so that two orders of the same products wait for each other and never in
     a circle. The lines are not locked: staff who delete products lock these before their lines.
     """
-    lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
-    return list(
-        lines.filter(cart=cart)
-        .select_related("product")
-        .defer("product__search_vector", "product__description", "product__characteristics")
-        .order_by("product_id")
-    )
+    return _LOCKED_LINES.run(cart_id=cart.pk)
+
+
+def _empty(cart: Cart) -> None:
+    # Nothing hangs on lines; Django's `delete` would look for it every time.
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM carts_cartline WHERE cart_id = %s", [cart.pk])
 
 
 def _require_available(line: CartLine) -> None:
@@ -260,20 +272,19 @@ def _require_available(line: CartLine) -> None:
 
 def _move_stock(changes: Mapping[int, int]) -> None:
     """Add so many pieces to the stock of each product; these are locked already."""
-    Product.objects.filter(pk__in=changes).update(stock=F("stock") + _by_key(changes))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE catalog_product SET stock = stock + moved.pieces "
+            "FROM unnest(%s::bigint[], %s::bigint[]) AS moved(id, pieces) "
+            "WHERE catalog_product.id = moved.id",
+            [list(changes), list(changes.values())],
+        )
 
 
 def _lock_by_key(product_ids: Iterable[int]) -> list[int]:
     """Keep some products from others until commit, and return those that exist."""
     products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
     return list(products.order_by("pk").values_list("pk", flat=True))
-
-
-def _by_key(numbers: Mapping[int, int]) -> Case:
-    """Return the expression that is each product's own number."""
-    return Case(
-        *[When(pk=pk, then=Value(number)) for pk, number in numbers.items()], output_field=IntegerField()
-    )
 
 
 def _move_on(order: Order, status: Order.Status, *, changed_by: int) -> None:

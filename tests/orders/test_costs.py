@@ -55,7 +55,17 @@ class Costs(TestCase):
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
                 shopper = both(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
-                    self.assertEqual(count_queries(shopper.order), 13)
+                    self.assertEqual(count_queries(shopper.order), 10)
+
+    def test_an_order_shows_as_it_is_read_again(self) -> None:
+        wishes = {"comment": "Ring twice", "contact": {"name": "Vera", "phone": "+7 900 000"}}
+        user = make_user()
+        for shopper in both(user):
+            for asked in ({}, wishes):
+                with self.subTest(api=shopper.api, asked=asked):
+                    fill_cart(user, dict.fromkeys(self.products[2:7], 2))
+                    placed = shopper.order(asked).data
+                    self.assertEqual(shopper.read(placed["number"]).data, placed)
 
     def test_one_order_and_several(self) -> None:
         user = make_user()

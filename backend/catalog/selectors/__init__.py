@@ -10,7 +10,7 @@ from backend.catalog.selectors.categories import (
 )
 from backend.catalog.selectors.facets import Facets, read_facets
 from backend.catalog.selectors.listing import ProductList, ProductSort, list_products
-from backend.catalog.selectors.products import get_product
+from backend.catalog.selectors.products import get_product, load_pictures
 
 __all__ = [
     "CategoryTree",
@@ -21,6 +21,7 @@ __all__ = [
     "get_product",
     "is_category_slug",
     "list_products",
+    "load_pictures",
     "read_category_tree",
     "read_counted_category_tree",
     "read_facets",

@@ -1,7 +1,14 @@
 """Single products."""
 
-from backend.catalog.models import Product
+from collections.abc import Iterable
+
+from django.db.models import F
+
+from backend.catalog.models import Product, ProductImage
 from backend.core.errors import Invalid
+from backend.core.prepared import AnyOf, Given, PreparedQuery, keep_loaded
+
+_IMAGES = PreparedQuery(lambda: ProductImage.objects.filter(AnyOf(F("product_id"), Given("product_ids"))))
 
 
 def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
@@ -17,3 +24,15 @@ def get_product(*, id: int | None = None, slug: str | None = None, sku: str | No
         return None
     published = Product.objects.filter(is_published=True, **given)
     return published.select_related("category").prefetch_related("images").defer("search_vector").first()
+
+
+def load_pictures(products: Iterable[Product]) -> None:
+    """Load the pictures of products that are at hand, all in one query, as `prefetch_related` does."""
+    shown = list(products)
+    images: dict[int, list[ProductImage]] = {product.pk: [] for product in shown}
+    for image in _IMAGES.run(product_ids=list(images)) if images else ():
+        images[image.product_id].append(image)
+    for product in shown:
+        for image in images[product.pk]:
+            image.product = product
+        keep_loaded(product, "images", images[product.pk])

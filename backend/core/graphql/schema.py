@@ -18,6 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from backend.core.graphql.errors import log_error
+from backend.core.graphql.execution import Executor, shorten_plain_fields
 from backend.core.graphql.limits import QueryLimits
 from backend.core.graphql.scalars import DECIMAL
 
@@ -44,9 +45,11 @@ def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
         query,
         mutation,
         extensions=extensions,
+        execution_context_class=Executor,
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
     )
     _describe_by_docstrings(schema)
+    shorten_plain_fields(schema._schema)
     return schema
 
 
