@@ -215,7 +215,7 @@ mimetypes.add_type("image/avif", ".avif")
 # In development static files are served from where they are written.
 STATIC_ROOT = None if DEVELOPMENT else PROJECT_DIR / "staticfiles"
 STORAGES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "backend.core.media.LocalStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 MEDIA_THROUGH_SHOP = False

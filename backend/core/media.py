@@ -1,9 +1,9 @@
-"""Whether pictures can be stored now. Without object storage they are files of this machine, and can."""
+"""Where pictures are stored, and whether they can be now."""
 
 import re
 from typing import Any
 
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 
 from backend.core.errors import Unavailable
 
@@ -14,7 +14,19 @@ _CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 
 class StorageUnavailable(Unavailable):
-    """The object storage does not answer, or refuses the shop; the message tells staff why."""
+    """The object storage does not answer, or refuses the shop, or the disk is full; the message tells staff
+    why."""
+
+
+class LocalStorage(FileSystemStorage):
+    """Files of this machine; what cannot be written raises `StorageUnavailable`."""
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Write a file, and return under which name."""
+        try:
+            return super().save(name, content, max_length)
+        except OSError as error:
+            raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 
 
 def require_media() -> None:

@@ -219,6 +219,18 @@ class OutageTest(StorageCase):
         self.assert_saved(self.add_product("TEA", picture()))
         assert set(self.server.objects()) == {ProductImage.objects.get().file.name}
 
+    def test_a_product_is_edited_without_its_pictures(self) -> None:
+        product = make_product()
+        make_image(product)
+        path = f"/admin/catalog/product/{product.pk}/change/"
+        for number, _ in enumerate(self.ways()):
+            page = self.form(path, "product_form") | {"price": f"{number}.50", "images-0-alt": f"{number}"}
+            with self.in_time():
+                self.assert_saved(self.client.post(path, page))
+            product.refresh_from_db()
+            assert str(product.price) == f"{number}.50"
+            assert ProductImage.objects.get().alt == str(number)
+
     def test_a_categorys_picture_is_refused_alike(self) -> None:
         page = self.form("/admin/catalog/category/add/", "category_form") | {
             "name": "Tea",

@@ -57,9 +57,20 @@ class ProductImageForm(forms.ModelForm):
         model = ProductImage
         fields = ["file", "alt", "position"]
 
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        # Assigned or checked again, the picture that it has would be read from the storage, for its size.
+        if not isinstance(cleaned.get("file"), PictureFile):
+            cleaned.pop("file", None)
+        return cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return exclusions if "file" in self.cleaned_data else exclusions | {"file"}
+
     def save(self, commit: bool = True) -> ProductImage:
-        file = self.cleaned_data["file"]
-        if isinstance(file, PictureFile):
+        file = self.cleaned_data.get("file")
+        if file:
             self.instance.sha256 = file.sha256
             self.instance.expect_renditions()
         image: ProductImage = super().save(commit)

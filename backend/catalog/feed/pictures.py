@@ -140,10 +140,7 @@ def read_picture(link: str, folder: Path | None) -> bytes:
 
 def _store(file: PictureFile) -> str:
     file_field = ProductImage._meta.get_field("file")
-    try:
-        return file_field.storage.save(file_field.generate_filename(ProductImage(), file.name or ""), file)
-    except OSError as error:
-        raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
+    return file_field.storage.save(file_field.generate_filename(ProductImage(), file.name or ""), file)
 
 
 def _own_picture(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:

@@ -1,5 +1,6 @@
 """Files of pictures leave the storage with their pictures, and not before that is committed."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,21 @@ class ProductPicturesTest(StorageCase):
     def test_nothing_is_deleted_before_the_commit(self) -> None:
         self.client.post(f"{self.path}delete/", {"post": "yes"})
         assert self.files() == {self.first.file.name, self.second.file.name}
+
+    def test_a_file_that_cannot_be_written_is_told_and_nothing_is_saved(self) -> None:
+        shutil.rmtree(self.media / "products", ignore_errors=True)
+        (self.media / "products").write_text("in the way")
+        page = self.form(f"{self.path}change/", "product_form")
+        response = self.post(f"{self.path}change/", page | {"name": "Another", "images-0-file": picture()})
+        assert response.status_code == 302
+        (message,) = self.messages(response)
+        assert "Pictures cannot be stored" in message
+        self.product.refresh_from_db()
+        assert self.product.name != "Another"
+        assert set(ProductImage.objects.values_list("file", flat=True)) == {
+            self.first.file.name,
+            self.second.file.name,
+        }
 
     def test_a_storage_that_fails_costs_the_file_only(self) -> None:
         with mock.patch.object(FileSystemStorage, "delete", side_effect=OSError("gone")):
