@@ -1,10 +1,11 @@
 """The short way through the executor says what the long way says."""
 
 from enum import Enum
-from unittest import TestCase
+from unittest import TestCase, mock
 
 import strawberry
 
+from backend.core.errors import ShopError
 from backend.core.graphql import make_schema
 
 
@@ -18,6 +19,8 @@ class Thing:
     name: str
     size: Size
     weight: int | None
+    part: "Thing | None" = None
+    maker: "Maker | None" = None
 
     @strawberry.field
     def doubled(self) -> str:
@@ -25,10 +28,19 @@ class Thing:
 
 
 @strawberry.type
+class Maker:
+    name: str
+
+    @strawberry.field
+    def address(self) -> str:
+        raise ShopError("Unknown.")
+
+
+@strawberry.type
 class Query:
     @strawberry.field
     def things(self) -> list[Thing | None]:
-        return [
+        return getattr(Query, "found", None) or [
             Thing(name="a", size=Size.SMALL, weight=None),
             Thing(name=None, size=Size.SMALL, weight=1),  # type: ignore[arg-type]
             Thing(name="c", size=Size.SMALL, weight=2**40),
@@ -51,5 +63,27 @@ class ShortWay(TestCase):
             [
                 (["things", 1, "called"], "Cannot return null for non-nullable field Thing.name."),
                 (["things", 2, "weight"], "Int cannot represent non 32-bit signed integer value"),
+            ],
+        )
+
+    def test_objects_in_objects(self) -> None:
+        inner = Thing(name="b", size=Size.SMALL, weight=2)
+        broken = Thing(name=None, size=Size.SMALL, weight=1)  # type: ignore[arg-type]
+        found = [
+            Thing(name="a", size=Size.SMALL, weight=1, part=inner, maker=Maker(name="c")),
+            Thing(name="d", size=Size.SMALL, weight=1, part=broken),
+        ]
+        with mock.patch.object(Query, "found", found, create=True):
+            result = make_schema(Query).execute_sync(
+                "{ things { name part { name doubled } maker { name address } } }"
+            )
+        first, second = result.data["things"]  # type: ignore[index]
+        self.assertEqual(first, {"name": "a", "part": {"name": "b", "doubled": "bb"}, "maker": None})
+        self.assertEqual(second, {"name": "d", "part": None, "maker": None})
+        self.assertEqual(
+            [(error.path, error.message.partition(":")[0]) for error in result.errors or ()],
+            [
+                (["things", 0, "maker", "address"], "Unknown."),
+                (["things", 1, "part", "name"], "Cannot return null for non-nullable field Thing.name."),
             ],
         )

@@ -1,33 +1,91 @@
 """A shorter way through graphql-core for the fields that most of an answer consists of."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
-from graphql import GraphQLField, GraphQLSchema, is_leaf_type, is_non_null_type, is_object_type
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Undefined,
+    is_leaf_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 _READ = "lavka-read"
+_OBJECT = "lavka-object"
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Reads plain values off their objects at once; for everything else it is Strawberry's own executor.
+    """Reads plain values and plain objects off what holds them; for the rest it is Strawberry's own executor.
 
-    A plain value is a number, text or enum that needs no resolver: no argument, context or path is worked
-    out for it, which takes most of the time otherwise. What fails or is null where it must not be is
-    done once more in the long way, which knows how to say it.
+    Plain is what takes neither arguments nor the context: no argument, context or path is worked out for
+    it, which takes most of the time otherwise. A value that fails or is null where it must not be is
+    read once more in the long way, which knows how to say it. Resolvers are synchronous, all of them.
     """
 
-    def execute_field(
-        self, parent_type: Any, source: Any, field_details_list: Any, path: Any, position_context: Any
+    def execute_fields(
+        self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:
-        field = parent_type.fields.get(field_details_list[0].node.name.value)
-        read = field.extensions.get(_READ) if field else None
-        if read is not None:
-            try:
-                return read(source)
-            except Exception:  # noqa: S110  The long way tells.
-                pass
-        return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        results: dict[str, Any] = {}
+        for name, details in grouped_field_set.items():
+            field = parent_type.fields.get(details[0].node.name.value)
+            extensions = field.extensions if field else {}
+            read = extensions.get(_READ)
+            if read is not None:
+                try:
+                    results[name] = read(source_value)
+                    continue
+                except Exception:  # noqa: S110  The long way tells.
+                    pass
+            here = Path(path, name, parent_type.name)
+            given = (parent_type, source_value, details, here, position_context)
+            plain = extensions.get(_OBJECT)
+            result = self._execute_object(*given, plain) if plain else self.execute_field(*given)
+            if result is not Undefined:
+                results[name] = result
+        return results
+
+    def complete_value(
+        self, return_type: Any, details: Any, info: Any, path: Path, result: Any, position_context: Any
+    ) -> Any:
+        inner = return_type.of_type if is_non_null_type(return_type) else return_type
+        if result is None or isinstance(result, Exception) or not is_object_type(inner):
+            return super().complete_value(return_type, details, info, path, result, position_context)
+        # Without asking the type whether this is one of its objects: no resolver returns any others.
+        return self.collect_and_execute_subfields(inner, details, path, result, position_context)
+
+    def _execute_object(
+        self, parent_type: Any, source: Any, details: Any, path: Path, position_context: Any, plain: "_Object"
+    ) -> Any:
+        try:
+            value = plain.read(source)
+        except Exception:
+            return self.execute_field(parent_type, source, details, path, position_context)
+        if value is None:
+            if plain.nullable:
+                return None
+            return self.execute_field(parent_type, source, details, path, position_context)
+        try:
+            return self.collect_and_execute_subfields(plain.type, details, path, value, position_context)
+        except Exception as error:
+            self.handle_field_error(error, plain.field.type, details, path)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A field whose value is an object that needs no resolver."""
+
+    field: GraphQLField
+    type: GraphQLObjectType
+    read: Callable[[Any], Any]
+    nullable: bool
 
 
 def shorten_plain_fields(schema: GraphQLSchema) -> None:
@@ -37,17 +95,27 @@ def shorten_plain_fields(schema: GraphQLSchema) -> None:
             for field in graphql_type.fields.values():
                 inner = field.type.of_type if is_non_null_type(field.type) else field.type
                 # Strawberry marks what takes neither arguments nor the context.
-                if is_leaf_type(inner) and getattr(field.resolve, "_is_default", False):
+                if not getattr(field.resolve, "_is_default", False):
+                    continue
+                if is_leaf_type(inner):
                     field.extensions[_READ] = _reader(field, inner)
+                elif is_object_type(inner):
+                    field.extensions[_OBJECT] = _Object(field, inner, _attribute(field), inner is field.type)
+
+
+def _attribute(field: GraphQLField) -> Callable[[Any], Any]:
+    """Return what reads the attribute that Strawberry would read for a field, through fewer calls."""
+    definition = field.extensions["strawberry-definition"]
+    return attrgetter(getattr(definition, "django_name", None) or definition.python_name)
 
 
 def _reader(field: GraphQLField, leaf: Any) -> Callable[[Any], Any]:
-    resolve: Any = field.resolve
+    read_attribute = _attribute(field)
     serialize = leaf.coerce_output_value
     required = is_non_null_type(field.type)
 
     def read(source: Any) -> Any:
-        value = resolve(source)
+        value = read_attribute(source)
         if value is None and not required:
             return None
         serialized = serialize(value)
