@@ -13,6 +13,7 @@ from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
 from backend.core.graphql import Column, Info, UserError, user_errors
 from backend.core.identifiers import parse_id
+from backend.core.viewer import Viewer
 from backend.recommendations.selectors import suggest_for_cart
 
 strawberry.enum(selectors.CartWarningCode, description="What to know of a line before ordering it.")
@@ -101,7 +102,7 @@ class CartLineUpdateInput:
 class CartsQuery:
     @strawberry.field(description="The viewer's own cart, empty if there is nothing in it yet.")
     def cart(self, info: Info) -> Cart:
-        return Cart(contents=services.get_cart(viewer=info.context.viewer))
+        return Cart(contents=info.context.once(_read_cart, info.context.viewer))
 
 
 @strawberry.type
@@ -126,6 +127,10 @@ class CartsMutation:
     def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.clear_cart(viewer=viewer))
+
+
+def _read_cart(viewer: Viewer) -> CartContents:
+    return services.get_cart(viewer=viewer)
 
 
 def _payload(change: Callable[[], CartContents]) -> CartPayload:

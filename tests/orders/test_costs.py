@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
-from django.test import TestCase
+from django.test import Client, TestCase
 from django.test.utils import CaptureQueriesContext
 
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image
-from tests.people import make_user
+from tests.clients import GraphQLClient
+from tests.people import access_token_of, make_user
 from tests.shopping import both
 
 
@@ -38,6 +39,15 @@ class Costs(TestCase):
             for shopper in both(user):
                 with self.subTest(lines=lines, api=shopper.api):
                     self.assertEqual(count_queries(shopper.cart), 3)
+
+    def test_a_cart_that_is_asked_for_under_many_names(self) -> None:
+        user = make_user()
+        fill_cart(user, dict.fromkeys(self.products[:3], 1))
+        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {access_token_of(user)}"}))
+        for names in (1, 20):
+            query = " ".join(f"cart{number}: cart {{ totalQuantity }}" for number in range(names))
+            with self.subTest(names=names), self.assertNumQueries(3):
+                self.assertEqual(len(graphql.data(f"{{ {query} }}")), names)
 
     def test_adding_to_a_cart_of_one_line_and_of_199(self) -> None:
         for lines in (1, 199):
