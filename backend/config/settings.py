@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from backend.config.environment import PROJECT_DIR, read_environment
+from backend.core.db import WatchedConnection
 from backend.embedded import addresses
 
 ENV = read_environment()
@@ -108,7 +109,7 @@ GQL_AUTH = GqlAuthSettings(
 
 # PostgreSQL
 EMBED_POSTGRES = DEVELOPMENT and not ENV.db_host
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": ENV.db_name,
@@ -128,6 +129,10 @@ DATABASES = {
         },
     }
 }
+# A server that should have ended a statement by itself, and did not, is frozen: see core/db.py.
+DB_SILENCE_SECONDS = ENV.db_statement_timeout + 1
+if ENV.db_statement_timeout:
+    DATABASES["default"]["OPTIONS"]["connection_factory"] = WatchedConnection
 
 # Redis: the cache and Celery's broker, told apart by their key prefixes
 EMBED_VALKEY = DEVELOPMENT and not ENV.redis_url
