@@ -62,6 +62,11 @@ class Web:
         children = psutil.Process(self._master.pid).children()
         return [child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
+        assert self._master
+        self._master.send_signal(number)
+
     def kill(self, worker: int) -> None:
         """End a worker at once, whatever it does; the master starts another one."""
         os.kill(worker, signal.SIGKILL)
@@ -70,16 +75,20 @@ class Web:
         """Return all it has said."""
         return self._log.read_text(errors="replace")
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, *, timeout: float = PATIENCE, **headers: str
+    ) -> tuple[int, Any]:
         """Send a request with a JSON body and return the status and the answer's JSON.
 
         Args:
+            timeout: seconds of silence after which it gives up.
             headers: with underscores for hyphens.
 
         Raises:
+            TimeoutError: no answer came in time.
             OSError, HTTPException: the worker has died before it answered.
         """
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             names = {name.replace("_", "-"): value for name, value in headers.items()}
             content = orjson.dumps(body) if body is not None else None

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "backend.core.rest.limit_uploads",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -269,6 +270,8 @@ GRAPHQL_MAX_TOKENS = 2000
 GRAPHQL_MAX_COST = 20_000
 GRAPHQL_MAX_MUTATIONS = 5
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# What staff may send to the admin in one request, such as a dozen pictures.
+STAFF_UPLOAD_MAX_BYTES = 256 * 1024 * 1024
 
 # Transport
 BEHIND_PROXY = ENV.behind_tls_proxy

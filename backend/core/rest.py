@@ -23,6 +23,7 @@ from ninja.security.http import HttpAuthBase
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from backend.accounts.selectors import read_viewer
+from backend.core.body_limits import body_limit
 from backend.core.errors import (
     ErrorCode,
     Forbidden,
@@ -270,6 +271,22 @@ def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Call
             response.headers.setdefault("Content-Length", str(len(response.content)))
             response.content = b""
         return response
+
+    return middleware
+
+
+def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Middleware: refuse a form with files that is larger than its sender may upload, before it is read.
+
+    Django itself bounds every other body by `DATA_UPLOAD_MAX_MEMORY_SIZE`; files it writes to disk.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.content_type == "multipart/form-data":
+            limit = body_limit(request)
+            if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+                return _refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
+        return get_response(request)
 
     return middleware
 

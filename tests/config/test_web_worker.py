@@ -1,0 +1,133 @@
+"""The web worker reads whole requests within bounds and runs them in few threads."""
+
+import socket
+import threading
+import time
+import unittest
+from http.client import HTTPConnection, HTTPResponse
+
+import gevent
+import orjson
+from django.conf import settings
+from django.test import Client, LiveServerTestCase
+
+from backend.config.web_worker import MAX_THREADS, SLOW_SECONDS, Threads
+from tests.people import make_user
+from tests.web import Web
+
+GRAPHQL = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+LOGIN_FORM = (
+    b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+)
+QUERY = b'{"query": "{ __typename }"}'
+
+
+class ThreadsTest(unittest.TestCase):
+    def test_quick_jobs_run_one_at_a_time_after_slow_ones_too(self) -> None:
+        threads, running, most = Threads(), 0, 0
+        slow = [gevent.spawn(threads.run, lambda: time.sleep(SLOW_SECONDS * 2)) for _ in range(20)]
+        gevent.joinall(slow, raise_error=True)
+
+        def job() -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            time.sleep(SLOW_SECONDS / 20)
+            running -= 1
+
+        gevent.joinall([gevent.spawn(threads.run, job) for _ in range(10)], raise_error=True)
+        self.assertEqual(most, 1)
+
+    def test_a_slow_job_lets_others_start_up_to_the_limit(self) -> None:
+        threads, started, release = Threads(), [], threading.Event()
+
+        def slow() -> None:
+            started.append(1)
+            release.wait(10)
+
+        jobs = [gevent.spawn(threads.run, slow) for _ in range(MAX_THREADS + 1)]
+        gevent.sleep(SLOW_SECONDS * (MAX_THREADS + 5))
+        self.assertEqual(len(started), MAX_THREADS)
+        self.assertGreater(threads.longest_run(), SLOW_SECONDS)
+        release.set()
+        gevent.joinall(jobs, raise_error=True)
+        self.assertEqual(len(started), MAX_THREADS + 1)
+        self.assertEqual(threads.longest_run(), 0)
+
+    def test_an_error_reaches_the_caller(self) -> None:
+        with self.assertRaises(ZeroDivisionError):
+            Threads().run(lambda: 1 // 0)
+
+
+class RequestBodiesTest(LiveServerTestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.web = Web(DB_NAME=settings.DATABASES["default"]["NAME"])
+        cls.addClassCleanup(cls.web.stop)
+        cls.web.start()
+
+    def send(self, *parts: bytes) -> tuple[int, bytes]:
+        """Send these bytes and return the status and the body of the answer."""
+        with socket.create_connection(("127.0.0.1", self.web.port), timeout=20) as client:
+            for part in parts:
+                client.sendall(part)
+            response = HTTPResponse(client)
+            response.begin()
+            return response.status, response.read()
+
+    def test_a_body_at_the_limit_is_read_and_one_above_is_refused(self) -> None:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        for size, expected in ((limit, 200), (limit + 1, 413)):
+            body = QUERY.ljust(size)
+            status, answer = self.send(GRAPHQL + b"Content-Length: %d\r\n\r\n" % size, body)
+            self.assertEqual(status, expected)
+            if status == 413:
+                (error,) = orjson.loads(answer)["errors"]
+                self.assertEqual(error["extensions"]["code"], "TOO_LARGE")
+
+    def test_a_body_in_chunks_is_read_up_to_the_limit(self) -> None:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        head = GRAPHQL + b"Transfer-Encoding: chunked\r\n\r\n"
+        for padding, expected in ((b"", 200), (b" " * (limit - len(QUERY)), 200), (b" " * limit, 413)):
+            chunks = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (QUERY, padding) if chunk]
+            status, answer = self.send(head, *chunks, b"0\r\n\r\n")
+            self.assertEqual(status, expected, answer)
+
+    def test_a_large_form_of_a_stranger_is_refused_unread(self) -> None:
+        # Nothing but the header is sent: whoever waited for the rest would not answer.
+        for path in (b"/admin/login/", b"/cart", b"/products", b"/nowhere"):
+            head = LOGIN_FORM.replace(b"/admin/login/", path) + b"Content-Length: 1000000000\r\n\r\n--x"
+            status, answer = self.send(head)
+            self.assertEqual(status, 413)
+            self.assertEqual(orjson.loads(answer)["code"], "TOO_LARGE")
+
+    def test_staff_may_send_large_forms_to_the_admin_up_to_their_limit(self) -> None:
+        login = Client()
+        login.force_login(make_user(is_staff=True, is_superuser=True))
+        cookie = b"Cookie: sessionid=%s\r\n" % login.cookies["sessionid"].value.encode()
+        body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n%s\r\n--x--\r\n'
+        body %= b" " * (2 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        head = LOGIN_FORM + cookie
+        # Read, and refused only for its missing CSRF token.
+        self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 403)
+        too_large = settings.STAFF_UPLOAD_MAX_BYTES + 1
+        self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % too_large)[0], 413)
+        # Elsewhere staff are shoppers.
+        elsewhere = head.replace(b"/admin/login/", b"/cart")
+        self.assertEqual(self.send(elsewhere + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 413)
+
+    def test_a_client_that_leaves_in_the_middle_of_a_body_is_not_served(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.web.port), timeout=20) as client:
+            client.sendall(GRAPHQL + b"Content-Length: 100\r\n\r\n" + QUERY)
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(client.recv(1000), b"")
+
+    def test_a_connection_is_kept_after_a_refused_body(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.web.port, timeout=20)
+        self.addCleanup(connection.close)
+        for body, expected in ((b" " * 3_000_000, 413), (QUERY, 200)):
+            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+            with connection.getresponse() as response:
+                response.read()
+                self.assertEqual(response.status, expected)

@@ -1,0 +1,136 @@
+"""Connections are kept, and restarting or stopping the web processes loses no request."""
+
+import signal
+import threading
+import time
+from collections import Counter
+from functools import partial
+from http.client import HTTPConnection, HTTPException
+
+from django.conf import settings
+from django.db import connection
+from django.test import LiveServerTestCase
+
+from tests.web import Web
+from tests.worker import wait_until
+
+CLIENTS = 8
+PATH = "/products?limit=1"
+
+
+class Load:
+    """Clients that send requests without a pause, half of them on connections that they keep.
+
+    Attributes:
+        results: how many requests were answered, refused a connection, or lost.
+    """
+
+    def __init__(self, web: Web) -> None:
+        self.results: Counter[str] = Counter()
+        self._web = web
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._send_requests, args=[number % 2 == 0]) for number in range(CLIENTS)
+        ]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send_requests(self, keeps_connection: bool) -> None:
+        connection = None
+        while not self._ended.is_set():
+            try:
+                connection = connection or self._connect()
+            except (ConnectionRefusedError, ConnectionResetError):
+                self.results["refused"] += 1
+                time.sleep(0.01)
+                continue
+            try:
+                connection.request("GET", PATH)
+                with connection.getresponse() as response:
+                    response.read()
+                    self.results["answered" if response.status == 200 else str(response.status)] += 1
+                    closed = response.will_close
+            except (OSError, HTTPException) as error:
+                self.results[f"lost: {type(error).__name__}"] += 1
+                closed = True
+            if closed or not keeps_connection:
+                connection.close()
+                connection = None
+
+    def _connect(self) -> HTTPConnection:
+        connection = HTTPConnection("127.0.0.1", self._web.port, timeout=60)
+        connection.connect()
+        return connection
+
+
+class RestartsTest(LiveServerTestCase):
+    def setUp(self) -> None:
+        self.web = Web(DB_NAME=settings.DATABASES["default"]["NAME"])
+        self.addCleanup(self.web.stop)
+        self.web.start()
+
+    def test_a_connection_serves_many_requests(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.web.port, timeout=10)
+        self.addCleanup(connection.close)
+        sockets = set()
+        for _ in range(5):
+            connection.request("GET", PATH)
+            with connection.getresponse() as response:
+                response.read()
+                self.assertEqual(response.status, 200)
+            assert connection.sock
+            sockets.add(connection.sock.getsockname())
+        self.assertEqual(len(sockets), 1)
+
+    def test_reloading_under_load_loses_no_request(self) -> None:
+        with Load(self.web) as load:
+            for _ in range(2):
+                before = set(self.web.workers())
+                self.web.signal(signal.SIGHUP)
+                wait_until(partial(self.have_ended, before), "The end of the old workers")
+        self.assertEqual(set(load.results), {"answered"}, load.results)
+
+    def have_ended(self, workers: set[int]) -> bool:
+        return not workers & set(self.web.workers())
+
+    def test_stopping_under_load_finishes_requests_and_refuses_connections(self) -> None:
+        for _ in range(2):
+            with Load(self.web) as load:
+                wait_until(lambda: load.results["answered"] > 50, "The start of the load")
+                self.web.stop()
+                wait_until(lambda: load.results["refused"] > 0, "A refused connection")
+            self.assertEqual(set(load.results), {"answered", "refused"}, load.results)
+            self.web.start()
+
+    def test_an_idle_connection_does_not_delay_a_stop(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.web.port, timeout=10)
+        self.addCleanup(connection.close)
+        connection.connect()
+        started = time.monotonic()
+        self.web.stop()
+        self.assertLess(time.monotonic() - started, 5)
+
+
+class StuckRequestTest(LiveServerTestCase):
+    def test_a_worker_whose_request_hangs_is_replaced(self) -> None:
+        web = Web("--timeout", "2", DB_NAME=settings.DATABASES["default"]["NAME"], DB_STATEMENT_TIMEOUT="60")
+        self.addCleanup(web.stop)
+        web.start()
+        before = set(web.workers())
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE catalog_category")
+            try:
+                with self.assertRaises((OSError, HTTPException)):
+                    web.ask("GET", "/categories")
+            finally:
+                cursor.execute("ROLLBACK")
+        self.assertNotEqual(set(web.workers()), before)
+        self.assertEqual(web.ask("GET", "/categories")[0], 200)
