@@ -1,4 +1,4 @@
-"""Rate limits, counted in Redis so that every process counts the same."""
+"""Rate limits, counted in Redis so that all processes share one count."""
 
 import math
 import time
@@ -16,50 +16,59 @@ from backend.core.redis import PREFIX, needing_redis, redis_client
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """What is counted together, and how much of it is allowed.
+class RateLimit:
+    """The limits on one action by one subject.
 
     Attributes:
-        limits: those in force together, the shortest window first.
-        action: what is tried.
-        who: an address, an e-mail or whatever it is counted by; kept as a hash only.
+        limits: enforced together; the shortest window comes first.
+        action: the name of the action.
+        subject: the address, e-mail or id that the action is counted for; stored as a hash only.
     """
 
     limits: Sequence[RateLimitItem]
     action: str
-    who: str
+    subject: str
 
 
-def count_try(limits: Sequence[RateLimitItem], action: str, who: str) -> None:
-    """Count one try by one thing; see `count_tries`."""
-    count_tries([Tries(limits, action, who)])
+def hit_rate_limit(limits: Sequence[RateLimitItem], action: str, subject: str) -> None:
+    """Count one attempt of an action by one subject; see `hit_rate_limits`."""
+    hit_rate_limits([RateLimit(limits, action, subject)])
 
 
-def count_tries(counted: Sequence[Tries]) -> None:
-    """Count one try before it is made, so that parallel tries all count.
+def hit_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
+    """Count one attempt against several rate limits.
 
-    The limit that refuses a try is the last to count it: who goes on trying does not fill the windows
-    after it, and to wait as long as one is told helps.
+    Call it before the attempt is made, so that parallel attempts all count. Counting stops at the first
+    limit that rejects the attempt. Rejected attempts do not consume the longer windows, so a client that
+    waits for `retry_after` seconds is let through.
 
     Raises:
-        RateLimited: limits are used up; the wait is the longest of theirs.
-        Unavailable: Redis does not answer.
+        RateLimited: a limit is exhausted; `retry_after` is the longest wait of all exhausted limits.
+        Unavailable: Redis does not respond.
     """
-    asked = [(limit, (tries.action, digest_of(tries.who))) for tries in counted for limit in tries.limits]
+    keys = [
+        (limit, (rate_limit.action, digest_of(rate_limit.subject)))
+        for rate_limit in rate_limits
+        for limit in rate_limit.limits
+    ]
     with needing_redis():
-        if all(_limiter().hit(limit, *key) for limit, key in asked):
+        if all(_limiter().hit(limit, *key) for limit, key in keys):
             return
-        used_up = [(limit, key) for limit, key in asked if not _limiter().test(limit, *key)]
-        ends = [_limiter().get_window_stats(limit, *key).reset_time for limit, key in used_up]
+        exhausted = [(limit, key) for limit, key in keys if not _limiter().test(limit, *key)]
+        ends = [_limiter().get_window_stats(limit, *key).reset_time for limit, key in exhausted]
     raise RateLimited(max(1, math.ceil(max(ends, default=0) - time.time())))
 
 
-def forget_tries(counted: Sequence[Tries]) -> None:
-    """Start counting anew, as after a success."""
+def reset_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
+    """Clear the counts of several rate limits, for example after a successful login.
+
+    Raises:
+        Unavailable: Redis does not respond.
+    """
     with needing_redis():
-        for tries in counted:
-            for limit in tries.limits:
-                _limiter().clear(limit, tries.action, digest_of(tries.who))
+        for rate_limit in rate_limits:
+            for limit in rate_limit.limits:
+                _limiter().clear(limit, rate_limit.action, digest_of(rate_limit.subject))
 
 
 @cache

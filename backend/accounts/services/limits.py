@@ -11,7 +11,7 @@ from limits import parse_many
 
 from backend.accounts.codes import Purpose
 from backend.core.errors import Unavailable
-from backend.core.throttling import Tries, count_tries, count_try, forget_tries
+from backend.core.throttling import RateLimit, hit_rate_limit, hit_rate_limits, reset_rate_limits
 from backend.core.viewer import network_of
 
 # Longer windows allow little more than shorter ones, so who goes on trying waits ever longer.
@@ -34,15 +34,17 @@ def count_login(email: str, address: str, action: str = "login") -> None:
         action: what the tries are counted as; the admin's are apart from the APIs'.
 
     Raises:
-        RateLimited, Unavailable: see `count_tries`.
+        RateLimited, Unavailable: see `hit_rate_limits`.
     """
-    count_tries([Tries(LOGIN_PER_ADDRESS, f"{action}-address", address), *_logins(email, address, action)])
+    hit_rate_limits(
+        [RateLimit(LOGIN_PER_ADDRESS, f"{action}-address", address), *_logins(email, address, action)]
+    )
 
 
 def forget_logins(email: str, address: str, action: str = "login") -> None:
     """Start counting the tries on an account anew, after a right one from this address."""
     with suppress(Unavailable):
-        forget_tries(_logins(email, address, action))
+        reset_rate_limits(_logins(email, address, action))
 
 
 def count_password(user_id: int) -> None:
@@ -50,42 +52,44 @@ def count_password(user_id: int) -> None:
 
     Apart from the tries to log in, by which anybody could keep the owner from changing it.
     """
-    count_tries([_passwords(user_id)])
+    hit_rate_limits([_passwords(user_id)])
 
 
 def forget_passwords(user_id: int) -> None:
     """Start counting the tries at an open session's password anew, after a right one."""
     with suppress(Unavailable):
-        forget_tries([_passwords(user_id)])
+        reset_rate_limits([_passwords(user_id)])
 
 
 def count_refresh(address: str) -> None:
     """Count a use of a refresh token, which nobody can guess: without Redis it goes uncounted."""
     with suppress(Unavailable):
-        count_try(REFRESH_PER_ADDRESS, "refresh-address", address)
+        hit_rate_limit(REFRESH_PER_ADDRESS, "refresh-address", address)
 
 
 def count_code(purpose: Purpose, email: str, address: str) -> None:
     """Count a try at a mailed code."""
-    count_tries(
+    hit_rate_limits(
         [
-            Tries(CODES_PER_ADDRESS, "code-address", address),
-            Tries(CODES_PER_ACCOUNT, f"code-{purpose}", email),
+            RateLimit(CODES_PER_ADDRESS, "code-address", address),
+            RateLimit(CODES_PER_ACCOUNT, f"code-{purpose}", email),
         ]
     )
 
 
 def count_mail(email: str, address: str) -> None:
     """Count a mail that somebody who is not logged in asks for."""
-    count_tries([Tries(MAIL_PER_ADDRESS, "mail-address", address), Tries(MAIL_PER_ACCOUNT, "mail", email)])
+    hit_rate_limits(
+        [RateLimit(MAIL_PER_ADDRESS, "mail-address", address), RateLimit(MAIL_PER_ACCOUNT, "mail", email)]
+    )
 
 
-def _logins(email: str, address: str, action: str) -> list[Tries]:
+def _logins(email: str, address: str, action: str) -> list[RateLimit]:
     return [
-        Tries(LOGIN_PER_NETWORK, f"{action}-network", f"{email} {network_of(address)}"),
-        Tries(LOGIN_PER_ACCOUNT, action, email),
+        RateLimit(LOGIN_PER_NETWORK, f"{action}-network", f"{email} {network_of(address)}"),
+        RateLimit(LOGIN_PER_ACCOUNT, action, email),
     ]
 
 
-def _passwords(user_id: int) -> Tries:
-    return Tries(PASSWORD_PER_ACCOUNT, "password", str(user_id))
+def _passwords(user_id: int) -> RateLimit:
+    return RateLimit(PASSWORD_PER_ACCOUNT, "password", str(user_id))
