@@ -105,8 +105,8 @@ class Shopper:
             (cart,) = cursor.fetchone()
             cursor.execute("DELETE FROM carts_cartline WHERE cart_id = %s", [cart])
             cursor.execute(
-                "INSERT INTO carts_cartline (cart_id, product_id, quantity, price_seen) "
-                "SELECT %s, id, %s, price FROM catalog_product WHERE id = ANY(%s)",
+                "INSERT INTO carts_cartline (cart_id, product_id, quantity, name_seen, price_seen) "
+                "SELECT %s, id, %s, name, price FROM catalog_product WHERE id = ANY(%s)",
                 [cart, quantity, products],
             )
 

@@ -6,6 +6,9 @@ from backend.accounts.models import User
 from backend.accounts.services.sessions import open_session
 from backend.core.viewer import Viewer
 
+# The address of clients whose requests are made by calling services directly.
+ADDRESS = "192.0.2.1"
+
 _numbers = count(1)
 
 

@@ -1,8 +1,10 @@
-"""The cart and the orders of one shopper, asked for in one way through both APIs and answered in one way."""
+"""Clients for the cart and the orders of one shopper, with one interface for both APIs."""
 
 import json
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import count
 from typing import Any
 
 from django.http import HttpResponse
@@ -13,6 +15,8 @@ from backend.accounts.models import User
 from backend.core.errors import ErrorCode
 from tests.clients import GraphQLClient
 from tests.people import access_token_of
+
+_numbers = count(1)
 
 PRODUCT = """
     id sku slug name description price currency inStock availableQuantity
@@ -34,12 +38,12 @@ _ORDER_PAYLOAD = f"order {{ {ORDER} }} errors {{ code message field }}"
 
 @dataclass(frozen=True)
 class Answer:
-    """What an API said.
+    """The response of an API.
 
     Attributes:
-        code: why it refused; None when it did what was asked.
-        field: what was wrong, in REST's spelling.
-        data: the cart, the order or the page of orders, by REST's names.
+        code: the error code; None on success.
+        field: the field that the error is about, by its REST name.
+        data: the cart, the order or the page of orders, with REST names.
     """
 
     status: int
@@ -49,18 +53,26 @@ class Answer:
     data: Any = None
 
 
+def _new_address() -> str:
+    """Return a different address for each shopper, because new guest carts are limited per address."""
+    return str(IPv4Address("10.0.0.0") + next(_numbers))
+
+
 class Shopper:
-    """One person at one of the two APIs.
+    """A client of one of the two APIs.
 
     Args:
-        user: whose access token is sent; None for a guest.
-        cart_token: sent with every request; a guest's shopper picks up the token of a cart that is made.
+        user: the account whose access token is sent; None for a guest.
+        cart_token: sent with every request; a guest uses the token of the cart that they create.
+        address: the client's IP address; another one for each shopper if None.
     """
 
     api: str
 
-    def __init__(self, user: User | None = None, cart_token: str | None = None) -> None:
-        self.client = Client()
+    def __init__(
+        self, user: User | None = None, cart_token: str | None = None, address: str | None = None
+    ) -> None:
+        self.client = Client(REMOTE_ADDR=address or _new_address())
         self.access_token = access_token_of(user) if user else None
         self.cart_token = cart_token
 
@@ -94,12 +106,12 @@ class Shopper:
     def clear(self) -> Answer:
         raise NotImplementedError
 
-    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
-        """Order the cart; wishes are what REST's body can hold."""
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        """Order the cart; `fields` are those of the REST body."""
         raise NotImplementedError
 
     def orders(self, **page: Any) -> Answer:
-        """List the orders; `limit` and `cursor` are the page."""
+        """List the orders; `limit` and `cursor` select the page."""
         raise NotImplementedError
 
     def read(self, number: str) -> Answer:
@@ -108,7 +120,7 @@ class Shopper:
     def cancel(self, number: str) -> Answer:
         raise NotImplementedError
 
-    def _kept(self, answer: Answer) -> Answer:
+    def _remember_token(self, answer: Answer) -> Answer:
         if self.access_token is None and answer.data and answer.data.get("token"):
             self.cart_token = answer.data["token"]
         return answer
@@ -132,8 +144,8 @@ class RestShopper(Shopper):
     def clear(self) -> Answer:
         return self.send("DELETE", "/cart")
 
-    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
-        return self.send("POST", "/order", wishes, **({"Idempotency-Key": key} if key is not None else {}))
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        return self.send("POST", "/order", fields, **({"Idempotency-Key": key} if key is not None else {}))
 
     def orders(self, **page: Any) -> Answer:
         return self.send("GET", "/orders", page)
@@ -148,20 +160,20 @@ class RestShopper(Shopper):
         self,
         method: str,
         path: str,
-        given: dict[str, Any] | None = None,
+        parameters: dict[str, Any] | None = None,
         query: dict[str, Any] | None = None,
         **headers: str,
     ) -> Answer:
-        """Send a request: what is given stands in the query of a GET, else in the body."""
+        """Send a request; `parameters` are the query of a GET, else the body."""
         response = self.client.generic(
             method,
             path,
-            "" if given is None or method == "GET" else json.dumps(given),
+            "" if parameters is None or method == "GET" else json.dumps(parameters),
             content_type="application/json",
             headers=self.headers | headers,
-            query_params=(given if method == "GET" else query) or {},
+            query_params=(parameters if method == "GET" else query) or {},
         )
-        return self._kept(self._answer(response))
+        return self._remember_token(self._answer(response))
 
     @staticmethod
     def _answer(response: HttpResponse) -> Answer:
@@ -203,8 +215,8 @@ class GraphQLShopper(Shopper):
     def clear(self) -> Answer:
         return self.ask(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
 
-    def order(self, wishes: dict[str, Any] | None = None, key: str | None = None) -> Answer:
-        given = _camel(wishes or {}) | ({"idempotencyKey": key} if key is not None else {})
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+        given = _to_camel_case(fields or {}) | ({"idempotencyKey": key} if key is not None else {})
         answer = self.ask(
             f"mutation($input: OrderInput) {{ orderCreate(input: $input) {{ {_ORDER_PAYLOAD} }} }}",
             {"input": given} if given else {},
@@ -231,19 +243,19 @@ class GraphQLShopper(Shopper):
         )
 
     def ask(self, query: str, variables: dict[str, Any] | None = None) -> Answer:
-        """Send an operation with one field and return what it says in REST's words."""
+        """Send an operation with one field and return its response with REST names."""
         response = GraphQLClient(self.client).post(query, variables or {}, **self.headers)
         body = response.json()
         if errors := body.get("errors"):
             assert not any((body["data"] or {}).values()), body
             extensions = errors[0]["extensions"]
-            return _refusal(extensions["code"], extensions["field"], errors[0]["message"])
+            return _error(extensions["code"], extensions["field"], errors[0]["message"])
         (found,) = body["data"].values()
         if found and "errors" in found:
             if found["errors"]:
                 (error,) = found.pop("errors")
                 assert not any(found.values()), found
-                return _refusal(error["code"], error["field"], error["message"])
+                return _error(error["code"], error["field"], error["message"])
             (found,) = (value for name, value in found.items() if name in ("cart", "order"))
         elif found and "orders" in found:
             page = found["orders"]["pageInfo"]
@@ -254,18 +266,18 @@ class GraphQLShopper(Shopper):
         elif found and "order" in found:
             found = found["order"]
             if found is None:
-                # What does not exist is null here, and an error in REST.
-                return _refusal(ErrorCode.NOT_FOUND, ["number"], "")
-        return self._kept(Answer(response.status_code, data=_rest(found)))
+                # REST returns an error where GraphQL returns null.
+                return _error(ErrorCode.NOT_FOUND, ["number"], "")
+        return self._remember_token(Answer(response.status_code, data=_to_rest(found)))
 
     def _lines(self, mutation: str, kind: str, lines: list[dict[str, Any]]) -> Answer:
         return self.ask(
             f"mutation($lines: [{kind}!]!) {{ {mutation}(lines: $lines) {{ {_CART_PAYLOAD} }} }}",
-            {"lines": [_camel(line) for line in lines]},
+            {"lines": [_to_camel_case(line) for line in lines]},
         )
 
 
-_FIELDS = {
+_REST_FIELDS = {
     "productIds": "product_id",
     "lines": "product_id",
     "first": "limit",
@@ -275,34 +287,34 @@ _FIELDS = {
 }
 
 
-def _refusal(code: str, path: list[str] | None, message: str) -> Answer:
-    """Return a refusal with REST's status and REST's name for the field; a cart has one line there."""
+def _error(code: str, path: list[str] | None, message: str) -> Answer:
+    """Return an error with the status and the field name of REST, which takes one line at a time."""
     dotted = re.sub(r"^(input\.|lines\.0\.|productIds\.0$)", "", ".".join(path or []))
-    field = _FIELDS.get(dotted) or _snake(dotted) or ("product_id" if path else None)
+    field = _REST_FIELDS.get(dotted) or _to_snake_case(dotted) or ("product_id" if path else None)
     return Answer(ErrorCode(code).http_status, code, field, message)
 
 
-def _snake(name: str) -> str:
+def _to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
-def _camel(given: Any) -> Any:
+def _to_camel_case(given: Any) -> Any:
     if isinstance(given, dict):
-        return {to_camel_case(name): _camel(value) for name, value in given.items()}
+        return {to_camel_case(name): _to_camel_case(value) for name, value in given.items()}
     return given
 
 
-def _rest(value: Any, name: str = "") -> Any:
-    """Write an answer of GraphQL's as REST does."""
+def _to_rest(value: Any, name: str = "") -> Any:
+    """Convert a GraphQL response to REST names and types."""
     if isinstance(value, list):
-        return [_rest(item) for item in value]
+        return [_to_rest(item) for item in value]
     if name in ("id", "product_id") and value is not None:
         return int(value)
     if name == "status":
         return value.lower()
     if not isinstance(value, dict):
         return value
-    written = {_snake(key): _rest(item, _snake(key)) for key, item in value.items()}
+    written = {_to_snake_case(key): _to_rest(item, _to_snake_case(key)) for key, item in value.items()}
     if "sku" in written and "line_total" in written:
         product = written.pop("product")
         written["product_id"] = product and product["id"]
@@ -310,12 +322,12 @@ def _rest(value: Any, name: str = "") -> Any:
 
 
 def both(user: User | None = None, cart_token: str | None = None) -> list[Shopper]:
-    """Return one person at both APIs."""
+    """Return a client of each API for one shopper."""
     return [GraphQLShopper(user, cart_token), RestShopper(user, cart_token)]
 
 
 def _without_renditions(body: Any) -> Any:
-    """Leave out what only REST has, for GraphQL's thumbnails."""
+    """Remove `renditions`, which only REST has."""
     if isinstance(body, dict):
         return {name: _without_renditions(value) for name, value in body.items() if name != "renditions"}
     return [_without_renditions(item) for item in body] if isinstance(body, list) else body

@@ -1,4 +1,4 @@
-"""The viewer's cart in GraphQL. It is never named: a viewer has one."""
+"""The viewer's cart in GraphQL. Operations take no cart id: each viewer has one cart."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,6 +8,7 @@ import strawberry
 import strawberry_django
 
 from backend.carts import models, selectors, services
+from backend.carts.models import MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
@@ -16,23 +17,34 @@ from backend.core.identifiers import parse_id
 from backend.core.viewer import Viewer
 from backend.recommendations.selectors import suggest_for_cart
 
-strawberry.enum(selectors.CartWarningCode, description="What to know of a line before ordering it.")
+strawberry.enum(selectors.CartWarningCode, description="The reason for a warning about a cart line.")
 
 
 @strawberry_django.type(models.CartLine, field_cls=Column)
 class CartLine:
-    """So many of one product, at its price of now."""
+    """A product and its quantity, at the current price."""
 
-    product: Product
+    product: Product = strawberry_django.field(
+        description="If the product is no longer sold, only its `id` and the `name` and `price` that the "
+        "shopper last saw; the other fields are empty.",
+        field_cls=Column,
+    )
     quantity: int
-    unit_price: Decimal
-    line_total: Decimal
-    is_available: bool
+    unit_price: Decimal = strawberry_django.field(
+        description="The current price of one unit, or the price last seen if the product is no longer sold.",
+        field_cls=Column,
+    )
+    line_total: Decimal = strawberry_django.field(
+        description="`unitPrice` multiplied by `quantity`.", field_cls=Column
+    )
+    is_available: bool = strawberry_django.field(
+        description="Whether the product is still sold and its stock covers the quantity.", field_cls=Column
+    )
 
 
 @strawberry.type
 class CartWarning:
-    """Something that has changed since a line was added; ordering may be refused for it."""
+    """A change to a product since it was added to the cart. It may prevent the order."""
 
     code: selectors.CartWarningCode
     message: str
@@ -41,37 +53,37 @@ class CartWarning:
 
 @strawberry.type
 class Cart:
-    """What the viewer is about to order."""
+    """The products that the viewer intends to order."""
 
     contents: strawberry.Private[CartContents]
 
-    @strawberry.field(description="In the order that they were added.")
+    @strawberry.field(description="Oldest first.")
     def lines(self, info: Info) -> list[CartLine]:
         return cast("list[CartLine]", info.context.afford(self.contents.lines))
 
-    @strawberry.field(description="How many pieces there are.")
+    @strawberry.field(description="The sum of the quantities of all lines.")
     def total_quantity(self) -> int:
         return self.contents.total_quantity
 
-    @strawberry.field
+    @strawberry.field(description="The sum of all line totals, without products that are no longer sold.")
     def total(self) -> Decimal:
         return self.contents.total
 
-    @strawberry.field
+    @strawberry.field(description="The currency of all prices, an ISO 4217 code.")
     def currency(self) -> str:
         return self.contents.currency
 
-    @strawberry.field
+    @strawberry.field(description="In the order of the lines.")
     def warnings(self) -> list[CartWarning]:
         return cast("list[CartWarning]", self.contents.warnings)
 
-    @strawberry.field(description="What would complete the cart; nothing that is in it.")
+    @strawberry.field(description="Products that complement the cart, without those that are in it.")
     def suggestions(self, first: int = 10) -> list[Product]:
         return cast("list[Product]", suggest_for_cart(self.contents.lines, first))
 
     @strawberry.field(
-        description="Of a guest's cart that has just been made: send it as X-Cart-Token from now on. "
-        "It is told this once."
+        description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
+        "once, when the cart is created."
     )
     def token(self) -> str | None:
         return self.contents.token
@@ -79,7 +91,7 @@ class Cart:
 
 @strawberry.type
 class CartPayload:
-    """The cart after a change; null, and nothing changed, if there are errors."""
+    """The cart after the change. If there are errors, `cart` is null and nothing has changed."""
 
     cart: Cart | None
     errors: list[UserError]
@@ -89,41 +101,45 @@ class CartPayload:
 @strawberry.input
 class CartLineInput:
     product_id: strawberry.ID
-    quantity: int = 1
+    quantity: int = strawberry.field(default=1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 @strawberry.input
 class CartLineUpdateInput:
     product_id: strawberry.ID
-    quantity: int = strawberry.field(description="How many there shall be; 0 takes the product out.")
+    quantity: int = strawberry.field(
+        description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product."
+    )
 
 
 @strawberry.type
 class CartsQuery:
-    @strawberry.field(description="The viewer's own cart, empty if there is nothing in it yet.")
+    @strawberry.field(description="The viewer's own cart. It is empty until a product is added.")
     def cart(self, info: Info) -> Cart:
         return Cart(contents=info.context.once(_read_cart, info.context.viewer))
 
 
 @strawberry.type
 class CartsMutation:
-    @strawberry.mutation(description="Put products into the cart: all of them, or none.")
+    @strawberry.mutation(description="Add products to the cart: all of them, or none.")
     def cart_lines_add(self, info: Info, lines: list[CartLineInput]) -> CartPayload | None:
-        viewer = info.context.viewer
-        return _payload(lambda: services.add_lines(viewer=viewer, lines=_wanted(lines)))
+        viewer, address = info.context.viewer, info.context.address
+        return _payload(lambda: services.add_lines(viewer=viewer, lines=_quantities(lines), address=address))
 
-    @strawberry.mutation(description="Set how many of some products there are: of all of them, or none.")
+    @strawberry.mutation(description="Set the quantities of products in the cart: of all of them, or none.")
     def cart_lines_update(self, info: Info, lines: list[CartLineUpdateInput]) -> CartPayload | None:
         viewer = info.context.viewer
-        return _payload(lambda: services.update_lines(viewer=viewer, lines=_wanted(lines)))
+        return _payload(lambda: services.update_lines(viewer=viewer, lines=_quantities(lines)))
 
-    @strawberry.mutation(description="Take products out; what is not in the cart is no matter.")
+    @strawberry.mutation(
+        description="Remove products from the cart. Products that are not in it are ignored."
+    )
     def cart_lines_remove(self, info: Info, product_ids: list[strawberry.ID]) -> CartPayload | None:
         viewer = info.context.viewer
         ids = [parse_id(product_id) for product_id in product_ids]
         return _payload(lambda: services.remove_lines(viewer=viewer, product_ids=ids))
 
-    @strawberry.mutation(description="Take everything out.")
+    @strawberry.mutation(description="Remove all products from the cart.")
     def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.clear_cart(viewer=viewer))
@@ -143,5 +159,5 @@ def _payload(change: Callable[[], CartContents]) -> CartPayload:
     )
 
 
-def _wanted(lines: list[CartLineInput] | list[CartLineUpdateInput]) -> list[services.WantedLine]:
-    return [services.WantedLine(parse_id(line.product_id), line.quantity) for line in lines]
+def _quantities(lines: list[CartLineInput] | list[CartLineUpdateInput]) -> list[services.LineQuantity]:
+    return [services.LineQuantity(parse_id(line.product_id), line.quantity) for line in lines]

@@ -1,4 +1,4 @@
-"""Carts: one for every account that has put something into it, and one for every guest."""
+"""Carts and their lines: at most one cart for each account and for each guest token."""
 
 from decimal import Decimal
 
@@ -13,9 +13,9 @@ MAX_LINES = 200
 
 
 class Cart(models.Model):
-    """What one person is about to order: of an account, or of the guest who knows the token.
+    """The cart of an account, or of the guest who holds its token.
 
-    Whoever changes its lines locks the cart first.
+    Lock this row before changing the lines.
     """
 
     user = models.OneToOneField(
@@ -41,13 +41,20 @@ class Cart(models.Model):
 
 
 class CartLine(models.Model):
-    """So many of one product; what it costs is the product's price now, not when it was added."""
+    """A product in a cart and its quantity, at the product's current price.
+
+    `name_seen` and `price_seen` are what the shopper saw. They detect price changes, and are all that is
+    shown of a product after staff have unpublished it.
+    """
 
     cart = models.ForeignKey(Cart, models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
     quantity = models.PositiveSmallIntegerField()
+    name_seen = models.CharField(
+        max_length=255, help_text="The product's name when the line was last added or changed."
+    )
     price_seen = models.DecimalField(
-        max_digits=12, decimal_places=2, help_text="The price when it was last added or changed."
+        max_digits=12, decimal_places=2, help_text="The price when the line was last added or changed."
     )
 
     class Meta:
@@ -65,15 +72,15 @@ class CartLine(models.Model):
 
     @property
     def unit_price(self) -> Decimal:
-        """What one costs now."""
+        """The current price of one unit."""
         return self.product.price
 
     @property
     def line_total(self) -> Decimal:
-        """What all of them cost now."""
+        """The unit price multiplied by the quantity."""
         return self.product.price * self.quantity
 
     @property
     def is_available(self) -> bool:
-        """Whether as many can be ordered now."""
+        """Whether the product is published and its stock covers the quantity."""
         return self.product.is_published and self.product.stock >= self.quantity

@@ -1,4 +1,4 @@
-"""The viewer's cart in REST: one route, four methods, always the cart for an answer."""
+"""The viewer's cart in REST: one route whose four methods all return the cart."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,19 +13,19 @@ from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.rest import Problem, Shown
-from backend.core.viewer import Viewer
+from backend.core.viewer import Viewer, client_address
 
 router = Router(tags=["cart"])
 
-# What the parameters of the services, which take several lines, are called here.
-_LINE = {
+# Paths in the request of the parameters of the services, which take several lines.
+_FIELD_PATHS = {
     "lines.0.product_id": ["product_id"],
     "lines.0.quantity": ["quantity"],
     "lines": ["product_id"],
     "product_ids": ["product_id"],
 }
 
-# The `openapi_extra` of routes that guests have a cart on.
+# The `openapi_extra` of routes that accept a guest's cart token.
 CART_TOKEN = {
     "parameters": [
         {
@@ -33,42 +33,50 @@ CART_TOKEN = {
             "in": "header",
             "required": False,
             "schema": {"type": "string", "pattern": "^([A-Za-z0-9_-]{43})?$"},
-            "description": "A guest's cart, as `token` named it; sent once more after logging in, the cart "
-            "becomes the account's.",
+            "description": "The `token` of a guest's cart. The first request that also carries an access "
+            "token merges that cart into the account's.",
         }
     ]
 }
 
 
-def _id(value: Any) -> int:
-    """Read an identifier; what cannot be one is the identifier of nothing."""
-    value = _whole(value)
+def _parse_product_id(value: Any) -> int:
+    """Parse a product id; return 0, which is never a primary key, for text that is not an id."""
+    value = _integral_float_to_int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("This is not an identifier.")
+        raise ValueError("An id must be an integer or a string.")
     return parse_id(value)
 
 
-def _whole(value: Any) -> Any:
-    """Take 2.0 for 2: JSON has one kind of number."""
+def _integral_float_to_int(value: Any) -> Any:
+    """Convert 2.0 to 2, because JSON does not distinguish integers from floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Quantity = Annotated[StrictInt, BeforeValidator(_whole)]
-ProductId = Annotated[int, BeforeValidator(_id), WithJsonSchema({"type": "integer"})]
+Quantity = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
+ProductId = Annotated[int, BeforeValidator(_parse_product_id), WithJsonSchema({"type": "integer"})]
 
 
 class CartLine(Shown):
-    """So many of one product, at its price of now."""
+    """A product and its quantity, at the current price."""
 
-    product: Product
+    product: Product = Field(
+        description="If the product is no longer sold, only its `id` and the `name` and `price` that the "
+        "shopper last saw; the other fields are empty."
+    )
     quantity: int
-    unit_price: Decimal = Field(examples=["28.99"])
-    line_total: Decimal = Field(examples=["57.98"])
-    is_available: bool = Field(description="Whether as many can be ordered now.")
+    unit_price: Decimal = Field(
+        description="The current price of one unit, or the price last seen if the product is no longer sold.",
+        examples=["28.99"],
+    )
+    line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
+    is_available: bool = Field(
+        description="Whether the product is still sold and its stock covers the quantity."
+    )
 
 
 class CartWarning(Shown):
-    """Something that has changed since a line was added; ordering may be refused for it."""
+    """A change to a product since it was added to the cart. It may prevent the order."""
 
     code: selectors.CartWarningCode
     message: str
@@ -76,15 +84,19 @@ class CartWarning(Shown):
 
 
 class Cart(Shown):
-    """What the viewer is about to order."""
+    """The products that the viewer intends to order."""
 
-    lines: list[CartLine]
-    total_quantity: int
-    total: Decimal = Field(examples=["57.98"])
-    currency: str = Field(examples=["RUB"])
-    warnings: list[CartWarning]
+    lines: list[CartLine] = Field(description="Oldest first.")
+    total_quantity: int = Field(description="The sum of the quantities of all lines.")
+    total: Decimal = Field(
+        description="The sum of all line totals, without products that are no longer sold.",
+        examples=["57.98"],
+    )
+    currency: str = Field(description="The currency of all prices, an ISO 4217 code.", examples=["RUB"])
+    warnings: list[CartWarning] = Field(description="In the order of the lines.")
     token: str | None = Field(
-        description="Of a guest's cart that has just been made: send it as `X-Cart-Token` from now on."
+        description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
+        "once, when the cart is created; null otherwise."
     )
 
 
@@ -94,18 +106,16 @@ class _Body(Schema):
 
 class AddedLine(_Body):
     product_id: ProductId
-    quantity: Quantity = Field(1, description=f"1 to {MAX_QUANTITY}.")
+    quantity: Quantity = Field(1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 class ChangedLine(_Body):
     product_id: ProductId
-    quantity: Quantity = Field(
-        description=f"How many there shall be, up to {MAX_QUANTITY}; 0 takes the product out."
-    )
+    quantity: Quantity = Field(description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product.")
 
 
 class RemovedLine(_Body):
-    # Left out, not null: a client that has lost the identifier does not mean everything.
+    # May be left out but not null: a client that has lost the id does not mean to empty the cart.
     product_id: ProductId = Field(default=None)  # type: ignore[assignment]
 
 
@@ -119,22 +129,31 @@ _REFUSALS = {400: Problem, 404: Problem, 409: Problem, 415: Problem, 422: Proble
     openapi_extra=CART_TOKEN,
 )
 def show_cart(request: HttpRequest) -> Any:
-    """The viewer's own cart, empty if there is nothing in it yet."""
+    """Return the viewer's own cart. It is empty until a product is added."""
     return services.get_cart(viewer=_viewer(request))
 
 
-@router.post("/cart", response={200: Cart, **_REFUSALS}, summary="Add a product", openapi_extra=CART_TOKEN)
+@router.post(
+    "/cart",
+    response={200: Cart, 429: Problem, **_REFUSALS},
+    summary="Add a product",
+    openapi_extra=CART_TOKEN,
+)
 def add_line(request: HttpRequest, payload: AddedLine) -> Any:
-    """Add so many of a product to what is there."""
-    with fields_named(_LINE):
-        return services.add_lines(viewer=_viewer(request), lines=[services.WantedLine(**payload.dict())])
+    """Add a quantity of a product to the cart. The first line of a guest creates a cart."""
+    with fields_named(_FIELD_PATHS):
+        return services.add_lines(
+            viewer=_viewer(request),
+            lines=[services.LineQuantity(**payload.dict())],
+            address=client_address(request),
+        )
 
 
 @router.put("/cart", response={200: Cart, **_REFUSALS}, summary="Set a quantity", openapi_extra=CART_TOKEN)
 def change_line(request: HttpRequest, payload: ChangedLine) -> Any:
-    """Set how many of a product there are."""
-    with fields_named(_LINE):
-        return services.update_lines(viewer=_viewer(request), lines=[services.WantedLine(**payload.dict())])
+    """Set the quantity of a product in the cart."""
+    with fields_named(_FIELD_PATHS):
+        return services.update_lines(viewer=_viewer(request), lines=[services.LineQuantity(**payload.dict())])
 
 
 @router.delete(
@@ -143,21 +162,21 @@ def change_line(request: HttpRequest, payload: ChangedLine) -> Any:
 def remove_line(
     request: HttpRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
 ) -> Any:
-    """Take a product out, or everything when none is named, in the query or in the body."""
+    """Remove the product that the query or the body names, or all products if neither names one."""
     for name, values in request.GET.lists():
         if name not in RemovedLine.model_fields:
-            # A misspelt name would empty the cart.
-            raise Invalid(f"There is no parameter {name[:100]!r}.", field=name[:100])
+            # Ignoring a misspelt name would empty the cart.
+            raise Invalid(f"{name[:100]!r} is not a parameter of this route.", field=name[:100])
         if len(values) > 1:
-            raise Invalid("Name one product, or none to remove everything.", field=name)
-    named = {given.product_id for given in (query, payload) if given and given.product_id is not None}
-    if len(named) > 1:
-        raise Invalid("The query and the body name different products.", field="product_id")
+            raise Invalid(f"{name} must not be repeated.", field=name)
+    ids = {part.product_id for part in (query, payload) if part and part.product_id is not None}
+    if len(ids) > 1:
+        raise Invalid("product_id must be the same in the query and in the body.", field="product_id")
     viewer = _viewer(request)
-    if not named:
+    if not ids:
         return services.clear_cart(viewer=viewer)
-    with fields_named(_LINE):
-        return services.remove_lines(viewer=viewer, product_ids=list(named))
+    with fields_named(_FIELD_PATHS):
+        return services.remove_lines(viewer=viewer, product_ids=list(ids))
 
 
 def _viewer(request: HttpRequest) -> Viewer:

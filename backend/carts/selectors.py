@@ -1,4 +1,4 @@
-"""What is in the viewer's cart, and what speaks against ordering it."""
+"""Reading carts: lines, totals and warnings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.tokens import digest_token
 from backend.catalog.models import MAX_SHOWN_STOCK, Product
 from backend.catalog.selectors import load_pictures
-from backend.core.prepared import AnyOf, Given, PreparedQuery
+from backend.core.prepared import AnyOf, Given, PreparedQuery, keep_loaded
 from backend.core.viewer import Viewer
 
 
 class CartWarningCode(StrEnum):
-    """What a shopper should know of a line before ordering it."""
+    """The reason for a warning about a cart line."""
 
     NO_LONGER_SOLD = "NO_LONGER_SOLD"
     NOT_ENOUGH_STOCK = "NOT_ENOUGH_STOCK"
@@ -26,7 +26,7 @@ class CartWarningCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CartWarning:
-    """Something that has changed since a line was added."""
+    """A change to a product since the shopper added it or changed its quantity."""
 
     code: CartWarningCode
     message: str
@@ -35,11 +35,12 @@ class CartWarning:
 
 @dataclass(frozen=True, slots=True)
 class CartContents:
-    """A cart as its owner sees it, at the prices of now.
+    """The lines of a cart with their products, at current prices.
 
     Attributes:
-        lines: with their products, in the order that these were added.
-        token: of a guest's cart that has just been made; nobody can read it again.
+        lines: oldest first. The product of a line that is no longer sold is the one that `_redact_product`
+            returns.
+        token: the guest's token if the cart was just created, else None; only its digest is stored.
     """
 
     lines: Sequence[CartLine]
@@ -47,37 +48,37 @@ class CartContents:
 
     @property
     def total_quantity(self) -> int:
-        """How many pieces there are."""
+        """The sum of all quantities."""
         return sum(line.quantity for line in self.lines)
 
     @property
     def total(self) -> Decimal:
-        """What they cost together."""
-        return sum((line.line_total for line in self.lines), Decimal("0.00"))
+        """The sum of the line totals, without products that are no longer sold and cannot be charged for."""
+        return sum((line.line_total for line in self.lines if line.product.is_published), Decimal("0.00"))
 
     @property
     def currency(self) -> str:
-        """The ISO 4217 code of the shop's one currency."""
+        """The shop's currency, an ISO 4217 code."""
         return settings.SHOP_CURRENCY
 
     @property
     def warnings(self) -> list[CartWarning]:
-        """What has changed, line by line."""
-        return [warning for line in self.lines for warning in _warnings(line)]
+        """The warnings of all lines, in the order of the lines."""
+        return [warning for line in self.lines for warning in _line_warnings(line)]
 
 
 def _with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
     return lines.select_related("product__category").defer("product__search_vector")
 
 
-_LINES_OF_ACCOUNT = PreparedQuery(
+_ACCOUNT_LINES = PreparedQuery(
     lambda: _with_products(CartLine.objects.filter(cart__user_id=Given("user_id")))
 )
-_LINES_OF_GUEST = PreparedQuery(
+_GUEST_LINES = PreparedQuery(
     lambda: _with_products(CartLine.objects.filter(cart__token_digest=Given("token_digest")))
 )
-_LINES_OF_CART = PreparedQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Given("cart_id"))))
-_ADDABLE = PreparedQuery(
+_CART_LINES = PreparedQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Given("cart_id"))))
+_PUBLISHED_PRODUCTS = PreparedQuery(
     lambda: (
         Product.objects.filter(AnyOf(F("pk"), Given("product_ids")), is_published=True)
         .select_related("category")
@@ -87,57 +88,92 @@ _ADDABLE = PreparedQuery(
 
 
 def read_cart(viewer: Viewer) -> CartContents:
-    """Return the viewer's own cart, empty if there is none.
+    """Return the viewer's own cart, which is empty if they have none.
 
     Raises:
-        Invalid: the guest's token cannot be one.
+        CartTokenInvalid: the guest's token is malformed.
     """
     if viewer.user_id is not None:
-        return show_lines(_LINES_OF_ACCOUNT.run(user_id=viewer.user_id))
+        return build_contents(_redact_unpublished(_ACCOUNT_LINES.run(user_id=viewer.user_id)))
     if viewer.cart_token is not None:
-        return show_lines(_LINES_OF_GUEST.run(token_digest=digest_token(viewer.cart_token)))
-    return show_lines([])
+        lines = _GUEST_LINES.run(token_digest=digest_token(viewer.cart_token))
+        return build_contents(_redact_unpublished(lines))
+    return build_contents([])
 
 
 def read_lines(cart: Cart) -> list[CartLine]:
-    """Return the lines of a cart with their products, in the order that they were added."""
-    return _LINES_OF_CART.run(cart_id=cart.pk)
+    """Return the lines of a cart with their products, oldest first."""
+    return _redact_unpublished(_CART_LINES.run(cart_id=cart.pk))
 
 
-def read_addable(product_ids: Iterable[int]) -> list[Product]:
-    """Return those of some products that can be put into a cart, loaded as those of lines are."""
-    wanted = list(product_ids)
-    return _ADDABLE.run(product_ids=wanted) if wanted else []
+def read_published_products(product_ids: Iterable[int]) -> list[Product]:
+    """Return the published products with these ids, loaded like the products of cart lines."""
+    ids = list(product_ids)
+    return _PUBLISHED_PRODUCTS.run(product_ids=ids) if ids else []
 
 
-def show_lines(lines: Iterable[CartLine], token: str | None = None) -> CartContents:
-    """Return what a cart with these lines shows, pictures loaded in one query."""
-    shown = list(lines)
-    load_pictures(line.product for line in shown)
-    return CartContents(shown, token)
+def build_contents(lines: Iterable[CartLine], token: str | None = None) -> CartContents:
+    """Return the contents of a cart with these lines; load all pictures in one query.
+
+    Args:
+        token: the guest's token if the cart was just created.
+    """
+    loaded = list(lines)
+    load_pictures(line.product for line in loaded if line.product.is_published)
+    return CartContents(loaded, token)
 
 
-def _warnings(line: CartLine) -> list[CartWarning]:
+def insufficient_stock_message(product: Product, quantity: int) -> str:
+    """Return a message that the stock does not cover a quantity; it does not reveal a large stock."""
+    if product.stock == 0:
+        return f"“{product.name}” is sold out."
+    if product.stock <= MAX_SHOWN_STOCK:
+        return f"“{product.name}”: {product.stock} in stock, {quantity} requested."
+    return f"“{product.name}”: fewer than {quantity} in stock."
+
+
+def no_longer_sold_message(line: CartLine) -> str:
+    """Return a message that the product of a line is not published, by the name that the shopper knows."""
+    return f"“{line.name_seen}” is no longer sold."
+
+
+def _redact_unpublished(lines: list[CartLine]) -> list[CartLine]:
+    """Replace the products of lines that are not published, so that no reader can reveal them."""
+    for line in lines:
+        if not line.product.is_published:
+            line.product = _redact_product(line)
+    return lines
+
+
+def _redact_product(line: CartLine) -> Product:
+    """Return the product of a line with nothing but its id and the name and price that the shopper saw.
+
+    Staff may have edited everything else after they unpublished the product.
+    """
+    product = Product(
+        pk=line.product_id,
+        name=line.name_seen,
+        price=line.price_seen,
+        is_published=False,
+        created_at=line.product.created_at,
+        updated_at=line.product.created_at,
+    )
+    keep_loaded(product, "images", [])
+    return product
+
+
+def _line_warnings(line: CartLine) -> list[CartWarning]:
     product = line.product
     if not product.is_published:
-        return [_warning(line, CartWarningCode.NO_LONGER_SOLD, f"“{product.name}” is no longer sold.")]
+        return [_warning(line, CartWarningCode.NO_LONGER_SOLD, no_longer_sold_message(line))]
     warnings = []
     if product.stock < line.quantity:
-        message = f"{stock_left(product, line.quantity)}."
+        message = insufficient_stock_message(product, line.quantity)
         warnings.append(_warning(line, CartWarningCode.NOT_ENOUGH_STOCK, message))
     if product.price != line.price_seen:
-        message = f"“{product.name}” costs {product.price} now, not {line.price_seen}."
+        message = f"The price of “{product.name}” has changed from {line.price_seen} to {product.price}."
         warnings.append(_warning(line, CartWarningCode.PRICE_CHANGED, message))
     return warnings
-
-
-def stock_left(product: Product, wanted: int) -> str:
-    """Say that there are not as many of a product as are wanted, without telling a large stock."""
-    if product.stock == 0:
-        return f"“{product.name}” is sold out"
-    if product.stock <= MAX_SHOWN_STOCK:
-        return f"Of “{product.name}” only {product.stock} can be had, not {wanted}"
-    return f"There are fewer than {wanted} of “{product.name}” left"
 
 
 def _warning(line: CartLine, code: CartWarningCode, message: str) -> CartWarning:

@@ -1,77 +1,84 @@
-"""Putting things into a cart and taking them out. The cart's row is the lock on its lines."""
+"""Changing carts. A transaction that changes the lines of a cart locks the cart's row first."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection
 from django.utils import timezone
+from limits import parse_many
 
 from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
 from backend.carts.selectors import (
     CartContents,
-    read_addable,
+    build_contents,
     read_cart,
     read_lines,
-    show_lines,
+    read_published_products,
 )
-from backend.carts.tokens import digest_token, make_token
+from backend.carts.tokens import digest_token, generate_token
 from backend.catalog.models import Product
 from backend.core.batches import delete_in_batches
-from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong
+from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unavailable
 from backend.core.prepared import Given, PreparedQuery
+from backend.core.redis import redis_answers
+from backend.core.throttling import hit_rate_limit
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 
-KEEP_OF_ACCOUNTS = timedelta(days=90)
-KEEP_OF_GUESTS = timedelta(days=30)
+ACCOUNT_CART_LIFETIME = timedelta(days=90)
+GUEST_CART_LIFETIME = timedelta(days=30)
+
+# A school or an office can stand behind one address: a class of thirty that starts shopping at once is
+# served, and so are a few thousand new guests a day. A script that creates a cart per request is not.
+GUEST_CARTS_PER_ADDRESS = parse_many("60/minute; 3000/day")
 
 _LOCKED_CART = PreparedQuery(
     lambda: (
         Cart.objects.select_for_update(of=["user", "self"], no_key=True)
         .select_related("user")
-        # Only an inner join can be locked.
+        # PostgreSQL cannot lock the nullable side of an outer join; this filter makes it an inner join.
         .filter(user_id=Given("user_id"), user__is_active=True)
     )
 )
 
 
 class OutOfStock(ShopError):
-    """There is none of it left, or not as many as are wanted."""
+    """Insufficient stock."""
 
     code = ErrorCode.OUT_OF_STOCK
 
 
 @dataclass(frozen=True, slots=True)
-class WantedLine:
-    """So many of one product."""
+class LineQuantity:
+    """A product and a quantity: to add, or to set."""
 
     product_id: int
     quantity: int = 1
 
 
 def get_cart(*, viewer: Viewer) -> CartContents:
-    """Return the viewer's own cart, with what they collected as a guest: see `claim_guest_cart`.
+    """Return the viewer's own cart, after `merge_guest_cart`.
 
     Raises:
-        Invalid: the guest's token cannot be one.
+        CartTokenInvalid: the guest's token is malformed.
     """
-    claim_guest_cart(viewer=viewer)
+    merge_guest_cart(viewer=viewer)
     return read_cart(viewer)
 
 
-def claim_guest_cart(*, viewer: Viewer) -> None:
-    """Move what a guest has collected into the cart of the account that they logged in to.
+def merge_guest_cart(*, viewer: Viewer) -> None:
+    """Merge the cart of a guest who has logged in into the cart of their account, and delete it.
 
-    Quantities of the same product are added, up to the most that a line may have; every line of both
-    is kept, even if these are more than one could add. The token is good for nothing any more. Only a
-    cart that has more than `MAX_LINES` lines already takes in no other, whose token stays good.
+    Quantities of the same product are added, up to `MAX_QUANTITY`. The merged cart may have more than
+    `MAX_LINES` lines. An account's cart that already has more is left alone, and so is the guest's.
 
     Args:
-        viewer: nothing happens unless they are signed in and carry the token of a cart.
+        viewer: nothing happens unless they are logged in and sent the token of an existing cart.
 
     Raises:
-        Invalid: the token cannot be one.
+        CartTokenInvalid: the guest's token is malformed.
     """
     if viewer.user_id is None or viewer.cart_token is None:
         return
@@ -79,129 +86,139 @@ def claim_guest_cart(*, viewer: Viewer) -> None:
     if not guests.exists():
         return
     with atomic_or_conflict():
-        # Everybody who locks both locks the account's first.
-        cart = _lock_or_make_account_cart(viewer.user_id)
+        # Every transaction that locks both carts locks the account's first, which prevents deadlocks.
+        cart = _upsert_account_cart(viewer.user_id)
         guest = guests.select_for_update().first()
         if guest is not None:
             _merge(guest, cart)
 
 
-def add_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents:
-    """Put products into the viewer's cart, all of them or none, and return the cart.
+def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) -> CartContents:
+    """Add products to the viewer's cart, all of them or none, and return the cart.
 
-    A guest's first line makes a cart, whose token is returned this once. More than are in stock can
-    be added, with a warning: what is there is decided by the order.
+    The first line of a guest creates a cart; only this call returns its token. A quantity above the stock
+    is accepted with a warning: the stock is checked when the order is placed.
 
     Args:
-        lines: what to add to what is there; a product may stand in several of them.
+        lines: quantities to add; a product may occur more than once.
+        address: the client's address, for which new guest carts are counted.
 
     Raises:
         NotFound: a product does not exist or is not published.
         OutOfStock: a product is sold out.
-        OutOfRange: a quantity is below 1, or the line would have more than `MAX_QUANTITY`.
+        OutOfRange: a quantity is below 1, or the line's quantity would exceed `MAX_QUANTITY`.
         TooLong: the cart would have more than `MAX_LINES` lines.
-        Invalid: nothing is named, or the guest's token cannot be one.
-        Conflict: a product was deleted at this moment.
+        Invalid: `lines` is empty.
+        CartTokenInvalid: the guest's token is malformed.
+        RateLimited: the address has created too many guest carts.
+        Conflict: a product was deleted at the same time.
     """
-    _check_lines(lines, least=1)
+    _check_lines(lines, minimum=1)
     with atomic_or_conflict():
-        cart, token = _lock_or_make_cart(viewer)
+        cart = _lock_or_create_cart(viewer)
         present = _read_lines(cart)
         products = {line.product_id: line.product for line in present.values()}
         missing = {line.product_id for line in lines} - products.keys()
-        products |= {product.pk: product for product in read_addable(missing)}
+        products |= {product.pk: product for product in read_published_products(missing)}
         changed: dict[int, CartLine] = {}
-        for number, wanted in enumerate(lines):
-            product = _require_sold(products.get(wanted.product_id), number)
+        for index, added in enumerate(lines):
+            product = _require_purchasable(products.get(added.product_id), index)
             line = changed.get(product.pk) or present.get(product.pk) or CartLine(quantity=0)
-            line.product, line.price_seen = product, product.price
-            line.quantity = _require_quantity(line.quantity + wanted.quantity, number, least=1)
+            line.product = product
+            line.quantity = _require_quantity(line.quantity + added.quantity, index, minimum=1)
+            _record_seen(line)
             changed[product.pk] = line
         contents = present | changed
         if len(contents) > MAX_LINES and len(contents) > len(present):
-            raise TooLong(f"A cart has at most {MAX_LINES} lines.", field="lines")
+            raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
+        token = None
+        if cart is None:
+            cart, token = _create_guest_cart(address)
         _save(cart, changed.values())
-    return show_lines(contents.values(), token)
+    return build_contents(contents.values(), token)
 
 
-def update_lines(*, viewer: Viewer, lines: Sequence[WantedLine]) -> CartContents:
-    """Set how many of some products are in the viewer's cart, all or none, and return the cart.
+def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartContents:
+    """Set quantities in the viewer's cart, all of them or none, and return the cart.
 
     Args:
-        lines: a product each, with what it shall be; 0 takes it out.
+        lines: the new quantities of different products; 0 removes a product.
 
     Raises:
         NotFound: a product is not in the cart.
         OutOfRange: a quantity is below 0 or above `MAX_QUANTITY`.
-        TooLong: more lines than a cart may have.
-        Invalid: nothing is named, a product twice, or the guest's token cannot be one.
+        TooLong: there are more lines than a cart can have.
+        Invalid: `lines` is empty or a product occurs twice.
+        CartTokenInvalid: the guest's token is malformed.
     """
-    _check_lines(lines, least=0)
+    _check_lines(lines, minimum=0)
     if len({line.product_id for line in lines}) < len(lines):
-        raise Invalid("A product can have one quantity only.", field="lines")
+        raise Invalid("lines must not contain a product more than once.", field="lines")
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         present = _read_lines(cart)
-        for number, wanted in enumerate(lines):
-            line = present.get(wanted.product_id)
+        for index, updated in enumerate(lines):
+            line = present.get(updated.product_id)
             if line is None:
-                raise NotFound("This product is not in the cart.", field=f"lines.{number}.product_id")
-            line.quantity, line.price_seen = wanted.quantity, line.product.price
-        removed = [wanted.product_id for wanted in lines if wanted.quantity == 0]
-        _save(cart, [present[wanted.product_id] for wanted in lines if wanted.quantity])
+                raise NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
+            line.quantity = updated.quantity
+            _record_seen(line)
+        removed = [updated.product_id for updated in lines if updated.quantity == 0]
+        _save(cart, [present[updated.product_id] for updated in lines if updated.quantity])
         if removed:
             CartLine.objects.filter(cart=cart, product__in=removed).delete()
-    return show_lines(line for line in present.values() if line.quantity)
+    return build_contents(line for line in present.values() if line.quantity)
 
 
 def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
-    """Take products out of the viewer's cart and return the cart; what is not in it is no matter.
+    """Remove products from the viewer's cart and return the cart; ignore products that are not in it.
 
     Raises:
-        NotFound: one of them is no identifier of anything.
-        TooLong: more products than a cart may have.
-        Invalid: the guest's token cannot be one.
+        NotFound: an id is 0, which `parse_id` returns for an invalid id.
+        TooLong: there are more ids than a cart can have lines.
+        CartTokenInvalid: the guest's token is malformed.
     """
     if len(product_ids) > MAX_LINES:
-        raise TooLong(f"A cart has at most {MAX_LINES} lines.", field="product_ids")
+        raise TooLong(f"product_ids must have at most {MAX_LINES} items.", field="product_ids")
     if not all(product_ids):
-        raise NotFound("There is no such product.", field="product_ids")
+        raise NotFound("This product does not exist.", field="product_ids")
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
-        return show_lines(_read_lines(cart).values())
+        return build_contents(_read_lines(cart).values())
 
 
 def clear_cart(*, viewer: Viewer) -> CartContents:
-    """Take everything out of the viewer's cart and return it, empty.
+    """Remove all lines from the viewer's cart and return the empty cart.
 
     Raises:
-        Invalid: the guest's token cannot be one.
+        CartTokenInvalid: the guest's token is malformed.
     """
     with atomic_or_conflict():
         CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
-    return show_lines([])
+    return build_contents([])
 
 
-def remove_old_carts() -> int:
-    """Delete the carts that nobody has touched for long, in batches, and return how many those were."""
+def delete_expired_carts() -> int:
+    """Delete, in batches, the carts that have not been changed for their lifetime; return their number."""
     now = timezone.now()
-    accounts = Cart.objects.filter(user__isnull=False, touched_at__lt=now - KEEP_OF_ACCOUNTS)
-    guests = Cart.objects.filter(user__isnull=True, touched_at__lt=now - KEEP_OF_GUESTS)
+    accounts = Cart.objects.filter(user__isnull=False, touched_at__lt=now - ACCOUNT_CART_LIFETIME)
+    guests = Cart.objects.filter(user__isnull=True, touched_at__lt=now - GUEST_CART_LIFETIME)
     return delete_in_batches(accounts) + delete_in_batches(guests)
 
 
 def lock_account_cart(user_id: int) -> Cart | None:
-    """Return an account's cart with its user, kept from everybody else until commit; None without one.
+    """Lock the cart of an account and the account until commit, and return the cart with its user.
 
-    The account is locked before its cart, as its deletion does.
+    The account is locked before its cart, as in the deletion of an account. Return None if there is no
+    cart.
     """
     return _LOCKED_CART.first(user_id=user_id)
 
 
 def _lock_cart(viewer: Viewer) -> Cart | None:
-    """Return the viewer's cart, touched and kept from everybody else until commit; None without one."""
-    claim_guest_cart(viewer=viewer)
+    """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
+    merge_guest_cart(viewer=viewer)
     if viewer.user_id is not None:
         carts = Cart.objects.filter(user_id=viewer.user_id)
     elif viewer.cart_token is not None:
@@ -214,21 +231,16 @@ def _lock_cart(viewer: Viewer) -> Cart | None:
     return cart
 
 
-def _lock_or_make_cart(viewer: Viewer) -> tuple[Cart, str | None]:
-    """Return the viewer's cart as `_lock_cart` does, with its token if it had to be made for a guest."""
-    if viewer.user_id is not None:
-        claim_guest_cart(viewer=viewer)
-        return _lock_or_make_account_cart(viewer.user_id), None
-    cart = _lock_cart(viewer)
-    if cart is not None:
-        return cart, None
-    # Never with the token that a client brings: somebody else could have chosen it for them.
-    token = make_token()
-    return Cart.objects.create(token_digest=digest_token(token)), token
+def _lock_or_create_cart(viewer: Viewer) -> Cart | None:
+    """Lock the viewer's cart as `_lock_cart` does, or create that of an account; None for a new guest."""
+    if viewer.user_id is None:
+        return _lock_cart(viewer)
+    merge_guest_cart(viewer=viewer)
+    return _upsert_account_cart(viewer.user_id)
 
 
-def _lock_or_make_account_cart(user_id: int) -> Cart:
-    # One statement that makes, touches and locks: two first adds at once have the same cart.
+def _upsert_account_cart(user_id: int) -> Cart:
+    # One statement creates, touches and locks the cart, so that two concurrent first adds share it.
     cart = Cart(user_id=user_id)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -240,10 +252,26 @@ def _lock_or_make_account_cart(user_id: int) -> Cart:
     return cart
 
 
+def _create_guest_cart(address: str) -> tuple[Cart, str]:
+    """Create a cart for a guest and return it with its token.
+
+    Raises:
+        RateLimited: the address has created too many guest carts.
+    """
+    # Without Redis carts are created uncounted: a shop that cannot count must still sell, and a flood of
+    # carts is only rows, which expire. `redis_answers` spares guests the timeout of a silent Redis.
+    if redis_answers():
+        with suppress(Unavailable):
+            hit_rate_limit(GUEST_CARTS_PER_ADDRESS, "guest-cart", address)
+    # The token is never the one that the client sent, which somebody else could have planted.
+    token = generate_token()
+    return Cart.objects.create(token_digest=digest_token(token)), token
+
+
 def _merge(guest: Cart, cart: Cart) -> None:
     present = _read_lines(cart)
     if len(present) > MAX_LINES:
-        # One guest's cart after the other would make it as long as the catalogue.
+        # Merging one guest cart after another would make the account's cart arbitrarily long.
         return
     added = list(_read_lines(guest).values())
     for line in added:
@@ -253,47 +281,51 @@ def _merge(guest: Cart, cart: Cart) -> None:
     guest.delete()
 
 
+def _record_seen(line: CartLine) -> None:
+    """Record the name and price that the response shows; those of an unpublished product stay the same."""
+    line.name_seen, line.price_seen = line.product.name, line.product.price
+
+
 def _read_lines(cart: Cart | None) -> dict[int, CartLine]:
-    """Return the lines of a locked cart by product, in the order that they were added."""
+    """Return the lines of a locked cart by product id, oldest first."""
     return {line.product_id: line for line in read_lines(cart)} if cart is not None else {}
 
 
 def _save(cart: Cart | None, lines: Iterable[CartLine]) -> None:
-    """Write new and changed lines in one statement."""
-    columns = list(zip(*((line.product_id, line.quantity, line.price_seen) for line in lines), strict=True))
-    if cart is None or not columns:
+    """Insert or update lines in one statement."""
+    rows = [(line.product_id, line.quantity, line.name_seen, line.price_seen) for line in lines]
+    if cart is None or not rows:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO carts_cartline (cart_id, product_id, quantity, price_seen) "
-            "SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::numeric[]) "
-            "ON CONFLICT (cart_id, product_id) "
-            "DO UPDATE SET quantity = EXCLUDED.quantity, price_seen = EXCLUDED.price_seen",
-            [cart.pk, *map(list, columns)],
+            "INSERT INTO carts_cartline (cart_id, product_id, quantity, name_seen, price_seen) "
+            "SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::numeric[]) "
+            "ON CONFLICT (cart_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity, "
+            "name_seen = EXCLUDED.name_seen, price_seen = EXCLUDED.price_seen",
+            [cart.pk, *map(list, zip(*rows, strict=True))],
         )
 
 
-def _check_lines(lines: Sequence[WantedLine], *, least: int) -> None:
+def _check_lines(lines: Sequence[LineQuantity], *, minimum: int) -> None:
     if not lines:
-        raise Invalid("Name at least one product.", field="lines")
+        raise Invalid("lines must contain at least one product.", field="lines")
     if len(lines) > MAX_LINES:
-        raise TooLong(f"A cart has at most {MAX_LINES} lines.", field="lines")
-    for number, line in enumerate(lines):
-        _require_quantity(line.quantity, number, least=least)
+        raise TooLong(f"lines must have at most {MAX_LINES} items.", field="lines")
+    for index, line in enumerate(lines):
+        _require_quantity(line.quantity, index, minimum=minimum)
 
 
-def _require_quantity(quantity: int, number: int, *, least: int) -> int:
-    if not least <= quantity <= MAX_QUANTITY:
+def _require_quantity(quantity: int, index: int, *, minimum: int) -> int:
+    if not minimum <= quantity <= MAX_QUANTITY:
         raise OutOfRange(
-            f"There can be {least} to {MAX_QUANTITY} of a product in a cart, not {quantity}.",
-            field=f"lines.{number}.quantity",
+            f"quantity must be between {minimum} and {MAX_QUANTITY}.", field=f"lines.{index}.quantity"
         )
     return quantity
 
 
-def _require_sold(product: Product | None, number: int) -> Product:
+def _require_purchasable(product: Product | None, index: int) -> Product:
     if product is None or not product.is_published:
-        raise NotFound("There is no such product.", field=f"lines.{number}.product_id")
+        raise NotFound("This product does not exist.", field=f"lines.{index}.product_id")
     if product.stock == 0:
-        raise OutOfStock(f"“{product.name}” is sold out.", field=f"lines.{number}.product_id")
+        raise OutOfStock(f"“{product.name}” is sold out.", field=f"lines.{index}.product_id")
     return product

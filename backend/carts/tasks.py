@@ -1,11 +1,11 @@
-"""Forgetting carts."""
+"""Periodic tasks of carts."""
 
 from celery import shared_task
 
-from backend.carts.services import remove_old_carts
+from backend.carts import services
 
 
-@shared_task(name="carts.remove_old_carts")
-def remove_old() -> None:
-    """Delete the carts that nobody has touched for long."""
-    remove_old_carts()
+@shared_task(name="carts.delete_expired_carts")
+def delete_expired_carts() -> None:
+    """Delete the carts that have not been changed for their lifetime."""
+    services.delete_expired_carts()

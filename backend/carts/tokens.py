@@ -1,4 +1,4 @@
-"""Tokens by which guests are known, of which the database keeps only digests."""
+"""Guest cart tokens. The database stores only their digests."""
 
 import hashlib
 import re
@@ -8,26 +8,29 @@ from backend.core.errors import Invalid
 
 
 class CartTokenInvalid(Invalid):
-    """What was sent as a guest's token cannot be one."""
+    """A guest's cart token is malformed."""
 
 
-# 256 bits in the URL-safe alphabet of base 64.
+# 256 random bits in URL-safe base64.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def make_token() -> str:
-    """Return a new token that nobody can guess."""
+def generate_token() -> str:
+    """Return a new unguessable token."""
     return secrets.token_urlsafe(32)
 
 
 def digest_token(token: str) -> str:
-    """Return what the database knows a token by.
+    """Return the digest that the database stores for a token.
 
-    A plain hash is enough: there is nothing to try out in 256 random bits.
+    A plain hash without salt is enough: 256 random bits cannot be found by trying.
 
     Raises:
-        CartTokenInvalid: no token looks like this.
+        CartTokenInvalid: the token is malformed.
     """
     if not _TOKEN.fullmatch(token):
-        raise CartTokenInvalid("This is not a token of a cart of this shop.", field="X-Cart-Token")
+        raise CartTokenInvalid(
+            "X-Cart-Token must be a token that this shop has returned: 43 letters, digits, - or _.",
+            field="X-Cart-Token",
+        )
     return hashlib.sha256(token.encode()).hexdigest()

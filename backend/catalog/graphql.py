@@ -183,6 +183,9 @@ class Product:
 
 def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
     """Read the lists of all products that are shown with this one, and return this one's."""
+    if not product.is_published:
+        # A product that is no longer sold is shown in carts only, with nothing that staff may have edited.
+        return []
     shown = info.context.shown_with(product)
     read = first
     if len(shown.items) == 1 and 1 <= first <= MAX_FIRST:

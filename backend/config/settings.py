@@ -166,7 +166,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout"
 
 CELERY_BEAT_SCHEDULE = {
     "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
-    "carts that are forgotten": {"task": "carts.remove_old_carts", "schedule": crontab(hour=2, minute=40)},
+    "carts.delete_expired_carts": {
+        "task": "carts.delete_expired_carts",
+        "schedule": crontab(hour=2, minute=40),
+    },
     "what sells": {"task": "orders.count_popularity", "schedule": 3600.0},
     "mails that are done": {
         "task": "notifications.forget_finished_emails",

@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
-from backend.carts.selectors import stock_left
-from backend.carts.services import OutOfStock, claim_guest_cart, lock_account_cart
+from backend.carts.selectors import insufficient_stock_message, no_longer_sold_message
+from backend.carts.services import OutOfStock, lock_account_cart, merge_guest_cart
 from backend.catalog.models import Product
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.prepared import Given, PreparedQuery
@@ -110,7 +110,7 @@ def create_order(
         expected_total = _check_expected_total(expected_total)
     fingerprint = _fingerprint(delivery, expected_total)
     # A transaction of its own: it locks the cart, and the order locks the account before that.
-    claim_guest_cart(viewer=viewer)
+    merge_guest_cart(viewer=viewer)
     with atomic_or_conflict():
         cart = lock_account_cart(viewer.user_id)
         # Asked after the lock: of two at once with one key, the second finds the first one's order.
@@ -265,9 +265,9 @@ def _empty(cart: Cart) -> None:
 
 def _require_available(line: CartLine) -> None:
     if not line.product.is_published:
-        raise NoLongerSold(f"“{line.product.name}” is no longer sold. Take it out of the cart.")
+        raise NoLongerSold(f"{no_longer_sold_message(line)} Remove it from the cart.")
     if line.product.stock < line.quantity:
-        raise OutOfStock(f"{stock_left(line.product, line.quantity)}.")
+        raise OutOfStock(insufficient_stock_message(line.product, line.quantity))
 
 
 def _move_stock(changes: Mapping[int, int]) -> None:

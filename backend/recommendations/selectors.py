@@ -82,13 +82,14 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
 
 
 def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
-    """Return what completes a cart with these lines, never what is in it.
+    """Return products that complement the published products in a cart, without those that are in it.
 
     Raises:
         OutOfRange: `first` is not 1 to `MAX_FIRST`.
     """
     _check_first(first)
-    present = sorted(line.product_id for line in lines)
+    # What complements an unpublished product would reveal how staff have edited it.
+    present = sorted(line.product_id for line in lines if line.product.is_published)
     if not present:
         return _filled([], first)
     digest = hashlib.sha256(repr(present).encode()).hexdigest()

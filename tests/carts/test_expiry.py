@@ -1,4 +1,4 @@
-"""Carts that nobody has touched for long are forgotten, in batches."""
+"""Deletion of expired carts."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from backend.carts import services
 from backend.carts.models import Cart, CartLine
-from backend.carts.tasks import remove_old
+from backend.carts.tasks import delete_expired_carts
 from backend.config.celery import app
 from tests.carts.factories import fill_cart, make_products
 from tests.people import make_user
@@ -16,35 +16,35 @@ from tests.shopping import both
 A_MINUTE = timedelta(minutes=1)
 
 
-def make_guest_cart(number: int, untouched_for: timedelta) -> Cart:
-    return Cart.objects.create(token_digest=f"{number:064}", touched_at=timezone.now() - untouched_for)
+def make_guest_cart(number: int, unchanged_for: timedelta) -> Cart:
+    return Cart.objects.create(token_digest=f"{number:064}", touched_at=timezone.now() - unchanged_for)
 
 
-def make_account_cart(untouched_for: timedelta) -> Cart:
-    return Cart.objects.create(user=make_user(), touched_at=timezone.now() - untouched_for)
+def make_account_cart(unchanged_for: timedelta) -> Cart:
+    return Cart.objects.create(user=make_user(), touched_at=timezone.now() - unchanged_for)
 
 
-class Expiry(TestCase):
-    def test_both_sides_of_both_terms(self) -> None:
+class ExpiryTest(TestCase):
+    def test_carts_are_deleted_after_their_lifetime_and_not_before(self) -> None:
         kept = [
             make_account_cart(timedelta(days=90) - A_MINUTE),
             make_guest_cart(1, timedelta(days=30) - A_MINUTE),
         ]
         make_account_cart(timedelta(days=90) + A_MINUTE)
         make_guest_cart(2, timedelta(days=30) + A_MINUTE)
-        self.assertEqual(services.remove_old_carts(), 2)
+        self.assertEqual(services.delete_expired_carts(), 2)
         self.assertCountEqual(Cart.objects.all(), kept)
-        self.assertEqual(services.remove_old_carts(), 0)
+        self.assertEqual(services.delete_expired_carts(), 0)
 
-    def test_lines_go_with_their_cart_and_no_others(self) -> None:
+    def test_only_the_lines_of_expired_carts_are_deleted(self) -> None:
         first, second = make_products(2)
         old = fill_cart(make_user(), {first: 1, second: 2})
         kept = fill_cart(make_user(), {first: 3})
         Cart.objects.filter(pk=old.pk).update(touched_at=timezone.now() - timedelta(days=91))
-        remove_old()
+        delete_expired_carts()
         self.assertEqual(list(CartLine.objects.values_list("cart_id", "quantity")), [(kept.pk, 3)])
 
-    def test_every_change_is_a_touch(self) -> None:
+    def test_every_change_extends_the_lifetime(self) -> None:
         (product,) = make_products(1)
         for user in (make_user(), None):
             for shopper in both(user):
@@ -62,7 +62,7 @@ class Expiry(TestCase):
                             Cart.objects.filter(touched_at__gt=timezone.now() - A_MINUTE).exists()
                         )
 
-    def test_beat_sees_to_it(self) -> None:
+    def test_beat_schedules_the_task(self) -> None:
         planned = {entry["task"] for entry in app.conf.beat_schedule.values()}
-        self.assertLessEqual({"carts.remove_old_carts", "orders.count_popularity"}, planned)
-        self.assertIn("carts.remove_old_carts", app.tasks)
+        self.assertLessEqual({"carts.delete_expired_carts", "orders.count_popularity"}, planned)
+        self.assertIn("carts.delete_expired_carts", app.tasks)

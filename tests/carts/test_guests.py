@@ -1,4 +1,4 @@
-"""Guests' carts: a token told once, and what becomes of the cart when its guest logs in."""
+"""Guest carts: tokens, and merging into the account's cart after login."""
 
 import hashlib
 from typing import Any
@@ -13,8 +13,8 @@ from tests.people import make_user
 from tests.shopping import GraphQLShopper, RestShopper, Shopper, both
 
 
-class Tokens(TestCase):
-    def test_a_token_is_told_once_and_kept_as_a_digest(self) -> None:
+class TokenTest(TestCase):
+    def test_token_is_returned_once_and_stored_as_a_digest(self) -> None:
         first, second = make_products(2)
         for guest in both():
             with self.subTest(guest.api):
@@ -31,13 +31,13 @@ class Tokens(TestCase):
                 self.assertEqual(guest.cart().data["total_quantity"], 4)
                 cart = Cart.objects.get(user=None)
                 self.assertEqual(cart.token_digest, hashlib.sha256(token.encode()).hexdigest())
-                self.assertFalse(self.is_anywhere(token))
+                self.assertFalse(self.is_stored(token))
                 self.assertIsNone(guest.clear().data["token"])
                 cart.delete()
 
     @staticmethod
-    def is_anywhere(text: str) -> bool:
-        """Say whether any row of any table has this text in it."""
+    def is_stored(text: str) -> bool:
+        """Whether any row of any table contains a text."""
         with connection.cursor() as cursor:
             for table in connection.introspection.table_names(cursor):
                 name = connection.ops.quote_name(table)
@@ -46,18 +46,18 @@ class Tokens(TestCase):
                     return True
         return False
 
-    def test_an_account_gets_no_token(self) -> None:
+    def test_account_gets_no_token(self) -> None:
         (product,) = make_products(1)
         for shopper in both(make_user()):
             self.assertIsNone(shopper.add(product.pk).data["token"])
 
-    def test_without_a_token_every_first_line_makes_a_cart_of_its_own(self) -> None:
+    def test_each_add_without_a_token_creates_a_cart(self) -> None:
         (product,) = make_products(1)
         tokens = {shopper.add(product.pk).data["token"] for shopper in [*both(), *both()]}
         self.assertEqual(len(tokens), 4)
         self.assertEqual(Cart.objects.count(), 4)
 
-    def test_nothing_is_made_for_a_guest_who_only_looks(self) -> None:
+    def test_no_cart_is_created_for_a_guest_who_adds_nothing(self) -> None:
         for guest in both():
             guest.cart()
             guest.clear()
@@ -65,7 +65,7 @@ class Tokens(TestCase):
             guest.set(1, 1)
         self.assertFalse(Cart.objects.exists())
 
-    def test_a_guest_cannot_order(self) -> None:
+    def test_guest_cannot_order(self) -> None:
         (product,) = make_products(1)
         for guest in both():
             with self.subTest(guest.api):
@@ -77,8 +77,8 @@ class Tokens(TestCase):
         self.assertFalse(Order.objects.exists())
 
 
-class Merging:
-    """What a guest collected, claimed by the account that they log in to."""
+class MergeCase:
+    """A guest's cart, and an account that its guest logs in to."""
 
     shopper_class: type[Shopper]
 
@@ -97,10 +97,10 @@ class Merging:
     def assert_merged(self: Any, changes: dict[int, int] | None = None) -> None:
         merged = {self.mine.pk: 1, self.common.pk: 5, self.theirs.pk: 4}
         self.assertEqual(self.quantities(), merged | (changes or {}))
-        self.assert_dead()
+        self.assert_token_invalid()
 
-    def assert_dead(self: Any) -> None:
-        """The token is good for nothing any more, for a guest and for anybody else."""
+    def assert_token_invalid(self: Any) -> None:
+        """Check that the token gives access to no cart, for the guest and for any account."""
         self.assertFalse(Cart.objects.filter(user=None).exists())
         before = self.quantities()
         self.assertEqual(self.guest.cart().data["lines"], [])
@@ -108,7 +108,7 @@ class Merging:
         self.shopper.cart()
         self.assertEqual(self.quantities(), before)
 
-    def test_by_looking(self: Any) -> None:
+    def test_reading_merges(self: Any) -> None:
         cart = self.shopper.cart().data
         self.assertEqual(
             [(line["product"]["id"], line["quantity"]) for line in cart["lines"]],
@@ -117,42 +117,42 @@ class Merging:
         self.assertIsNone(cart["token"])
         self.assert_merged()
 
-    def test_by_adding(self: Any) -> None:
+    def test_adding_merges(self: Any) -> None:
         self.assertEqual(self.shopper.add(self.common.pk).data["total_quantity"], 11)
         self.assert_merged({self.common.pk: 6})
 
-    def test_by_setting(self: Any) -> None:
+    def test_updating_merges(self: Any) -> None:
         self.assertEqual(self.shopper.set(self.theirs.pk, 9).data["total_quantity"], 15)
         self.assert_merged({self.theirs.pk: 9})
 
-    def test_by_removing(self: Any) -> None:
+    def test_removing_merges(self: Any) -> None:
         cart = self.shopper.remove(self.theirs.pk).data
         self.assertEqual(cart["total_quantity"], 6)
         self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 5})
-        self.assert_dead()
+        self.assert_token_invalid()
 
-    def test_by_clearing(self: Any) -> None:
+    def test_clearing_merges(self: Any) -> None:
         self.assertEqual(self.shopper.clear().data["lines"], [])
         self.assertEqual(self.quantities(), {})
-        self.assert_dead()
+        self.assert_token_invalid()
 
-    def test_by_ordering(self: Any) -> None:
+    def test_ordering_merges(self: Any) -> None:
         order = self.shopper.order().data
         self.assertEqual([line["quantity"] for line in order["lines"]], [1, 5, 4])
         self.assertEqual(self.quantities(), {})
-        self.assert_dead()
+        self.assert_token_invalid()
 
-    def test_a_refused_change_merges_nothing(self: Any) -> None:
+    def test_refused_change_merges_nothing(self: Any) -> None:
         self.assertEqual(self.shopper.add(0).code, "NOT_FOUND")
         self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 2})
         self.assertEqual(self.guest.cart().data["total_quantity"], 7)
 
-    def test_a_refused_order_leaves_one_cart(self: Any) -> None:
+    def test_refused_order_leaves_the_merged_cart(self: Any) -> None:
         self.assertEqual(self.shopper.order({"expected_total": "1.00"}).code, "TOTAL_CHANGED")
         self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 5, self.theirs.pk: 4})
         self.assertEqual(self.guest.cart().data["total_quantity"], 0)
 
-    def test_quantities_are_capped(self: Any) -> None:
+    def test_merged_quantity_is_at_most_999(self: Any) -> None:
         self.guest.set(self.common.pk, 997)
         self.guest.set(self.theirs.pk, 999)
         self.shopper.cart()
@@ -164,7 +164,7 @@ class Merging:
         self.shopper.cart()
         self.assertEqual(self.quantities(), {self.mine.pk: 1, self.common.pk: 999, self.theirs.pk: 999})
 
-    def test_every_line_is_kept_beyond_200(self: Any) -> None:
+    def test_merged_cart_may_exceed_200_lines(self: Any) -> None:
         fill_cart(self.user, dict.fromkeys(make_products(198), 1))
         cart = self.shopper.cart().data
         self.assertEqual(len(cart["lines"]), 201)
@@ -173,22 +173,22 @@ class Merging:
         self.assertEqual(self.shopper.add(self.mine.pk).data["total_quantity"], 209)
         self.assertEqual(len(self.shopper.order().data["lines"]), 201)
 
-    def test_a_cart_of_more_than_200_lines_takes_in_no_other(self: Any) -> None:
+    def test_cart_of_more_than_200_lines_is_not_merged_into(self: Any) -> None:
         fill_cart(self.user, dict.fromkeys(make_products(200), 1))
         self.assertEqual(len(self.shopper.cart().data["lines"]), 202)
         self.assertEqual(self.guest.cart().data["total_quantity"], 7)
         self.shopper.remove(self.mine.pk)
         self.shopper.remove(self.common.pk)
         self.assertEqual(len(self.shopper.cart().data["lines"]), 202)
-        self.assert_dead()
+        self.assert_token_invalid()
 
-    def test_into_an_account_without_a_cart(self: Any) -> None:
+    def test_merge_creates_the_cart_of_an_account_without_one(self: Any) -> None:
         newcomer = make_user()
         cart = self.shopper_class(newcomer, self.guest.cart_token).cart().data
         self.assertEqual([line["quantity"] for line in cart["lines"]], [3, 4])
         self.assertFalse(Cart.objects.filter(user=None).exists())
 
-    def test_a_change_of_price_since_the_guest_added_is_still_told(self: Any) -> None:
+    def test_price_change_since_the_guest_added_still_warns(self: Any) -> None:
         self.theirs.price = "99.00"
         self.theirs.save()
         warnings = self.shopper.cart().data["warnings"]
@@ -198,9 +198,9 @@ class Merging:
         )
 
 
-class MergingThroughGraphQL(Merging, TestCase):
+class GraphQLMergeTest(MergeCase, TestCase):
     shopper_class = GraphQLShopper
 
 
-class MergingThroughRest(Merging, TestCase):
+class RestMergeTest(MergeCase, TestCase):
     shopper_class = RestShopper

@@ -1,4 +1,4 @@
-"""The same cart through GraphQL and REST: equal answers, equal refusals, and nothing written."""
+"""Parity of GraphQL and REST carts: equal responses, and equal errors that write nothing."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.people import make_user
 from tests.shopping import GraphQLShopper, RestShopper, both
 
 
-class EqualAnswers(TestCase):
+class EqualResponsesTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.user = make_user()
@@ -23,16 +23,16 @@ class EqualAnswers(TestCase):
         make_image(cls.dress, alt="Платье")
         cls.sock = make_product("sock", price="0.00", stock=1)
 
-    def both_answer(self, action: str, *arguments: Any) -> Any:
-        """Do the same through both APIs, one after the other, and return what both said."""
+    def get_equal_data(self, action: str, *arguments: Any) -> Any:
+        """Perform an action through one API after the other and return the data, which must be equal."""
         graphql, rest = (getattr(shopper, action)(*arguments) for shopper in both(self.user))
         self.assertEqual(graphql, rest)
         self.assertIsNone(rest.code)
         return rest.data
 
-    def test_an_empty_cart(self) -> None:
+    def test_empty_cart(self) -> None:
         self.assertEqual(
-            self.both_answer("cart"),
+            self.get_equal_data("cart"),
             {
                 "lines": [],
                 "total_quantity": 0,
@@ -43,10 +43,10 @@ class EqualAnswers(TestCase):
             },
         )
 
-    def test_what_both_show(self) -> None:
+    def test_carts_are_equal(self) -> None:
         fill_cart(self.user, {self.sock: 2, self.dress: 3})
         Product.objects.filter(pk=self.dress.pk).update(price="30.00")
-        cart = self.both_answer("cart")
+        cart = self.get_equal_data("cart")
         self.assertEqual([line["product"]["id"] for line in cart["lines"]], [self.sock.pk, self.dress.pk])
         dress = cart["lines"][1]
         self.assertEqual(
@@ -77,15 +77,15 @@ class EqualAnswers(TestCase):
             [("NOT_ENOUGH_STOCK", self.sock.pk), ("PRICE_CHANGED", self.dress.pk)],
         )
 
-    def test_every_change_answers_the_cart(self) -> None:
+    def test_every_change_returns_the_cart(self) -> None:
         fill_cart(self.user, {self.sock: 1, self.dress: 3})
-        self.assertEqual(self.both_answer("set", self.dress.pk, 7)["total_quantity"], 8)
-        self.assertEqual(self.both_answer("set", str(self.dress.pk), 7.0)["total_quantity"], 8)
-        self.assertEqual(len(self.both_answer("remove", self.sock.pk)["lines"]), 1)
-        self.assertEqual(self.both_answer("clear")["lines"], [])
-        self.assertEqual(self.both_answer("clear")["lines"], [])
+        self.assertEqual(self.get_equal_data("set", self.dress.pk, 7)["total_quantity"], 8)
+        self.assertEqual(self.get_equal_data("set", str(self.dress.pk), 7.0)["total_quantity"], 8)
+        self.assertEqual(len(self.get_equal_data("remove", self.sock.pk)["lines"]), 1)
+        self.assertEqual(self.get_equal_data("clear")["lines"], [])
+        self.assertEqual(self.get_equal_data("clear")["lines"], [])
 
-    def test_adding_is_equal(self) -> None:
+    def test_additions_are_equal(self) -> None:
         answers = []
         for shopper in (GraphQLShopper(make_user()), RestShopper(make_user())):
             shopper.add_line({"product_id": self.dress.pk})
@@ -94,14 +94,14 @@ class EqualAnswers(TestCase):
         self.assertEqual(*answers)
         self.assertEqual([line["quantity"] for line in answers[0].data["lines"]], [5, 2])
 
-    def test_what_is_not_in_the_cart_is_no_matter_to_remove(self) -> None:
+    def test_removing_a_product_that_is_not_in_the_cart_is_ignored(self) -> None:
         fill_cart(self.user, {self.sock: 1})
         for product_id in (self.dress.pk, 999_999, str(2**63 - 1)):
             with self.subTest(product_id):
-                self.assertEqual(self.both_answer("remove", product_id)["total_quantity"], 1)
+                self.assertEqual(self.get_equal_data("remove", product_id)["total_quantity"], 1)
 
 
-class EqualRefusals(TestCase):
+class EqualErrorsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.user = make_user()
@@ -114,8 +114,8 @@ class EqualRefusals(TestCase):
         self.shoppers = both(self.user)
 
     def assert_refused(self, action: str, given: Any, code: str, field: str | None) -> None:
-        """Both refuse with this code for this field, and no cart has changed."""
-        before = self.written()
+        """Check that both APIs return this error for this field and that nothing is written."""
+        before = self.read_rows()
         answers = []
         for shopper in self.shoppers:
             with self.subTest(action, given=given, api=shopper.api):
@@ -123,15 +123,15 @@ class EqualRefusals(TestCase):
                 self.assertEqual((answer.code, answer.field), (code, field))
                 self.assertTrue(answer.message)
                 self.assertNotIn("Value error", answer.message or "")
-                self.assertEqual(self.written(), before)
+                self.assertEqual(self.read_rows(), before)
                 answers.append(answer)
         self.assertEqual(len({answer.status for answer in answers}), 1)
 
     @staticmethod
-    def written() -> list[Any]:
+    def read_rows() -> list[Any]:
         return [list(model.objects.order_by("pk").values()) for model in (Cart, CartLine, Product)]
 
-    def test_products(self) -> None:
+    def test_invalid_product_ids_are_refused(self) -> None:
         unknown = [0, -1, 2**31, 2**63, 10**25, "", "abc", f" {self.dress.pk}", "9" * 1000, "\0", "٣"]
         for product_id in (self.hidden.pk, *unknown):
             self.assert_refused("add_line", {"product_id": product_id}, "NOT_FOUND", "product_id")
@@ -144,11 +144,11 @@ class EqualRefusals(TestCase):
             line = {"product_id": product_id, "quantity": 1}
             self.assert_refused("add_line", line, "INVALID", "product_id")
             self.assert_refused("set_line", line, "INVALID", "product_id")
-            # A list of one is a list to GraphQL, whatever is asked for.
+            # GraphQL coerces a list of one item.
             if not isinstance(product_id, list):
                 self.assert_refused("remove", product_id, "INVALID", "product_id")
 
-    def test_quantities(self) -> None:
+    def test_invalid_quantities_are_refused(self) -> None:
         beyond = (-1, 1000, 2**31 - 1, 2**31, -(2**31) - 1, 2**63, 10**25)
         cases: list[tuple[Any, str]] = [
             *((number, "OUT_OF_RANGE") for number in beyond),
@@ -164,12 +164,12 @@ class EqualRefusals(TestCase):
         self.assert_refused(
             "add_line", {"product_id": self.dress.pk, "quantity": 0}, "OUT_OF_RANGE", "quantity"
         )
-        # 2 are there: the sum is what counts.
+        # The cart has 2, and the sum is checked.
         self.assert_refused(
             "add_line", {"product_id": self.dress.pk, "quantity": 998}, "OUT_OF_RANGE", "quantity"
         )
 
-    def test_the_largest_quantity(self) -> None:
+    def test_quantity_999_is_accepted_and_1000_is_refused(self) -> None:
         for shopper in self.shoppers:
             with self.subTest(shopper.api):
                 self.assertEqual(shopper.set(self.dress.pk, 2).data["total_quantity"], 2)
@@ -177,7 +177,7 @@ class EqualRefusals(TestCase):
                 self.assertEqual(shopper.set(self.dress.pk, 999).data["total_quantity"], 999)
                 self.assertEqual(shopper.add(self.dress.pk, 1).code, "OUT_OF_RANGE")
 
-    def test_parts_that_are_missing_or_unknown(self) -> None:
+    def test_missing_and_unknown_fields_are_refused(self) -> None:
         self.assert_refused("add_line", {}, "INVALID", "product_id")
         self.assert_refused("add_line", {"quantity": 1}, "INVALID", "product_id")
         self.assert_refused("set_line", {"product_id": self.dress.pk}, "INVALID", "quantity")
@@ -186,7 +186,7 @@ class EqualRefusals(TestCase):
                 action, {"product_id": self.dress.pk, "quantity": 1, "cart": 5}, "INVALID", "cart"
             )
 
-    def test_the_201st_line(self) -> None:
+    def test_line_200_is_accepted_and_line_201_is_refused(self) -> None:
         fill_cart(self.user, dict.fromkeys(make_products(198), 1))
         last, one_more = make_products(2)
         for shopper in self.shoppers:
@@ -194,11 +194,11 @@ class EqualRefusals(TestCase):
                 self.assertEqual(len(shopper.add(last.pk).data["lines"]), 200)
                 refused = shopper.add(one_more.pk)
                 self.assertEqual((refused.code, refused.field), ("TOO_LONG", "product_id"))
-                # What is there may still grow.
+                # The quantity of an existing line can still grow.
                 self.assertEqual(len(shopper.add(last.pk).data["lines"]), 200)
                 self.assertEqual(len(shopper.remove(last.pk).data["lines"]), 199)
 
-    def test_tokens_of_carts(self) -> None:
+    def test_malformed_cart_tokens_are_refused(self) -> None:
         malformed = ["x", "ü" * 43, f"{forged_token()}x", forged_token()[:-1], "=" * 43, "a b", "\x7f" * 43]
         actions: dict[str, tuple[Any, ...]] = {
             "cart": (),
@@ -210,7 +210,7 @@ class EqualRefusals(TestCase):
         }
         for user in (None, self.user):
             for token in malformed:
-                before = self.written()
+                before = self.read_rows()
                 for shopper in both(user, token):
                     for action, arguments in actions.items():
                         if user is None and action == "order":
@@ -219,9 +219,9 @@ class EqualRefusals(TestCase):
                             answer = getattr(shopper, action)(*arguments)
                             self.assertEqual((answer.code, answer.field), ("INVALID", "X-Cart-Token"))
                             self.assertEqual(answer.status, 422)
-                            self.assertEqual(self.written(), before)
+                            self.assertEqual(self.read_rows(), before)
 
-    def test_nobodys_token_is_of_an_empty_cart_and_never_taken_over(self) -> None:
+    def test_unknown_cart_token_is_an_empty_cart_and_is_never_adopted(self) -> None:
         for guest in both(None, forged_token()):
             with self.subTest(guest.api):
                 token = guest.cart_token
@@ -233,7 +233,7 @@ class EqualRefusals(TestCase):
                 self.assertNotIn(guest.add(self.dress.pk).data["token"], (None, token))
                 Cart.objects.filter(user=None).delete()
 
-    def test_tokens_of_access(self) -> None:
+    def test_invalid_access_token_is_refused(self) -> None:
         for shopper in self.shoppers:
             shopper.access_token = "nonsense"
             for action, arguments in {
@@ -248,8 +248,8 @@ class EqualRefusals(TestCase):
                     self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
 
 
-class Batches(TestCase):
-    """Several lines at once, which GraphQL can."""
+class BatchTest(TestCase):
+    """Several lines in one mutation, which only GraphQL supports."""
 
     @classmethod
     def setUpTestData(cls) -> None:
@@ -260,7 +260,7 @@ class Batches(TestCase):
     def setUp(self) -> None:
         self.shopper = GraphQLShopper(self.user)
 
-    def refused(self, mutation: str, argument: str, value: Any) -> tuple[str, list[str] | None]:
+    def get_error(self, mutation: str, argument: str, value: Any) -> tuple[str, list[str] | None]:
         kinds = {"cartLinesAdd": "[CartLineInput!]!", "cartLinesUpdate": "[CartLineUpdateInput!]!"}
         kind = kinds.get(mutation, "[ID!]!")
         response = self.shopper.client.post(
@@ -278,7 +278,7 @@ class Batches(TestCase):
         (error,) = payload["errors"]
         return error["code"], error["field"]
 
-    def test_all_or_nothing(self) -> None:
+    def test_one_invalid_line_refuses_all(self) -> None:
         first, second, third = (product.pk for product in self.products)
         fill_cart(self.user, {self.products[0]: 1})
         bad_lines: list[tuple[dict[str, Any], str, str]] = [
@@ -290,9 +290,11 @@ class Batches(TestCase):
         for bad, code, field in bad_lines:
             with self.subTest(bad):
                 lines = [{"productId": second}, bad, {"productId": third}]
-                self.assertEqual(self.refused("cartLinesAdd", "lines", lines), (code, ["lines", "1", field]))
+                self.assertEqual(
+                    self.get_error("cartLinesAdd", "lines", lines), (code, ["lines", "1", field])
+                )
         self.assertEqual(
-            self.refused(
+            self.get_error(
                 "cartLinesUpdate",
                 "lines",
                 [{"productId": first, "quantity": 5}, {"productId": third, "quantity": 1}],
@@ -301,7 +303,7 @@ class Batches(TestCase):
         )
         self.assertEqual(list(CartLine.objects.values_list("product_id", "quantity")), [(first, 1)])
 
-    def test_a_product_twice_in_a_batch(self) -> None:
+    def test_repeated_product_is_summed_when_added_and_refused_when_updated(self) -> None:
         first, second, _ = (product.pk for product in self.products)
         added = self.shopper.add_lines(
             [
@@ -315,7 +317,7 @@ class Batches(TestCase):
             [(first, 5), (second, 1)],
         )
         self.assertEqual(
-            self.refused(
+            self.get_error(
                 "cartLinesAdd",
                 "lines",
                 [{"productId": first, "quantity": 500}, {"productId": first, "quantity": 495}],
@@ -323,13 +325,13 @@ class Batches(TestCase):
             ("OUT_OF_RANGE", ["lines", "1", "quantity"]),
         )
         twice = [{"productId": first, "quantity": 1}, {"productId": first, "quantity": 2}]
-        self.assertEqual(self.refused("cartLinesUpdate", "lines", twice), ("INVALID", ["lines"]))
+        self.assertEqual(self.get_error("cartLinesUpdate", "lines", twice), ("INVALID", ["lines"]))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 6)
 
-    def test_200_lines_at_once_and_201(self) -> None:
+    def test_200_lines_are_accepted_and_201_are_refused(self) -> None:
         products = make_products(201)
         lines = [{"productId": product.pk} for product in products]
-        self.assertEqual(self.refused("cartLinesAdd", "lines", lines), ("TOO_LONG", ["lines"]))
+        self.assertEqual(self.get_error("cartLinesAdd", "lines", lines), ("TOO_LONG", ["lines"]))
         self.assertFalse(Cart.objects.exists())
         added = self.shopper.add_lines([{"product_id": product.pk} for product in products[:200]])
         self.assertEqual(
@@ -337,26 +339,26 @@ class Batches(TestCase):
             [product.pk for product in products[:200]],
         )
         self.assertEqual(
-            self.refused("cartLinesAdd", "lines", [*lines[:10], lines[200]]), ("TOO_LONG", ["lines"])
+            self.get_error("cartLinesAdd", "lines", [*lines[:10], lines[200]]), ("TOO_LONG", ["lines"])
         )
         self.assertEqual(
-            self.refused("cartLinesUpdate", "lines", [line | {"quantity": 1} for line in lines]),
+            self.get_error("cartLinesUpdate", "lines", [line | {"quantity": 1} for line in lines]),
             ("TOO_LONG", ["lines"]),
         )
         ids = [product.pk for product in products]
-        self.assertEqual(self.refused("cartLinesRemove", "productIds", ids), ("TOO_LONG", ["productIds"]))
+        self.assertEqual(self.get_error("cartLinesRemove", "productIds", ids), ("TOO_LONG", ["productIds"]))
         updated = self.shopper.set_lines([{"product_id": pk, "quantity": 2} for pk in ids[:200]])
         self.assertEqual(updated.data["total_quantity"], 400)
         self.assertEqual(self.shopper.remove_all(ids[:200]).data["lines"], [])
 
-    def test_a_batch_of_nothing(self) -> None:
-        self.assertEqual(self.refused("cartLinesAdd", "lines", []), ("INVALID", ["lines"]))
-        self.assertEqual(self.refused("cartLinesUpdate", "lines", []), ("INVALID", ["lines"]))
+    def test_empty_list_is_refused_unless_it_removes(self) -> None:
+        self.assertEqual(self.get_error("cartLinesAdd", "lines", []), ("INVALID", ["lines"]))
+        self.assertEqual(self.get_error("cartLinesUpdate", "lines", []), ("INVALID", ["lines"]))
         self.assertEqual(self.shopper.remove_all([]).data["lines"], [])
 
 
-class Deletes(TestCase):
-    """DELETE /cart without a product empties the cart, so nothing else may."""
+class DeleteTest(TestCase):
+    """`DELETE /cart` empties the cart only if the request names no product."""
 
     @classmethod
     def setUpTestData(cls) -> None:
@@ -367,7 +369,7 @@ class Deletes(TestCase):
     def setUp(self) -> None:
         self.shopper = RestShopper(self.user)
 
-    def test_what_is_misspelt_empties_nothing(self) -> None:
+    def test_misspelt_parameter_does_not_empty_the_cart(self) -> None:
         first, second = (product.pk for product in self.products)
         queries: list[tuple[dict[str, Any], str]] = [
             ({"productId": first}, "productId"),
@@ -401,21 +403,21 @@ class Deletes(TestCase):
         self.assertEqual((both_named.code, both_named.field), ("INVALID", "product_id"))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
 
-    def test_what_names_no_product_is_refused(self) -> None:
+    def test_invalid_product_id_does_not_empty_the_cart(self) -> None:
         for query in ({"product_id": ""}, {"product_id": "abc"}, {"product_id": 0}):
             with self.subTest(query):
                 answer = self.shopper.send("DELETE", "/cart", query=query)
                 self.assertEqual((answer.status, answer.code, answer.field), (404, "NOT_FOUND", "product_id"))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
 
-    def test_in_the_query_in_the_body_or_in_both(self) -> None:
+    def test_product_id_is_read_from_the_query_and_the_body(self) -> None:
         first, second = (product.pk for product in self.products)
         answer = self.shopper.send("DELETE", "/cart", query={"product_id": first})
         self.assertEqual([line["product"]["id"] for line in answer.data["lines"]], [second])
         answer = self.shopper.send("DELETE", "/cart", {"product_id": second}, {"product_id": second})
         self.assertEqual(answer.data["lines"], [])
 
-    def test_bodies_that_say_nothing_empty_the_cart(self) -> None:
+    def test_empty_body_empties_the_cart(self) -> None:
         for body in (b"", b"{}"):
             with self.subTest(body):
                 shopper = RestShopper(make_user())
@@ -425,7 +427,7 @@ class Deletes(TestCase):
                 )
                 self.assertEqual(response.json()["lines"], [])
 
-    def test_a_body_that_is_not_json_empties_nothing(self) -> None:
+    def test_body_that_is_not_json_does_not_empty_the_cart(self) -> None:
         for body, content_type, status in (
             (f"product_id={self.products[0].pk}", "application/x-www-form-urlencoded", 415),
             ("{}", "text/plain", 415),

@@ -20,7 +20,7 @@ from backend.orders.models import Order
 from backend.orders.services import CartEmpty, cancel_order
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
-from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, contents
+from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, ordered_quantities
 from tests.people import make_user, viewer_of
 
 
@@ -46,7 +46,7 @@ class ProductDuringOrderTest(ShopCase):
             shopper.commit()
             deletion.result(PATIENCE)
             staff.commit()
-        assert contents(order) == {"A": 1, "B": 1}
+        assert ordered_quantities(order) == {"A": 1, "B": 1}
         assert not order.lines.filter(product__isnull=False).exists()
         assert self.stock() == {"C": 10}
 
@@ -82,7 +82,7 @@ class ProductDuringOrderTest(ShopCase):
     def test_what_is_left_can_be_ordered(self) -> None:
         self.add(self.a, self.c)
         order = self.order_during_deletion()
-        assert contents(order) == {"C": 1}
+        assert ordered_quantities(order) == {"C": 1}
         assert_orders_are_whole()
         assert self.in_cart() == {}
 
@@ -175,7 +175,7 @@ class AccountTest(ShopCase):
 
     def test_deleted_while_it_orders(self) -> None:
         self.order_then_delete()
-        assert contents(Order.objects.get(user=None)) == {"A": 1}
+        assert ordered_quantities(Order.objects.get(user=None)) == {"A": 1}
         assert self.stock()["A"] == 9
 
     def test_with_the_cart_alone_locked_they_deadlock(self) -> None:

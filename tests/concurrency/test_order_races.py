@@ -25,7 +25,7 @@ from backend.orders.services import (
 )
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_constraints, without_index, without_row_locks
-from tests.concurrency.shoppers import ShopCase, contents, read_account_cart, sold
+from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart, sold
 from tests.people import make_user, viewer_of
 
 
@@ -265,4 +265,4 @@ class EditedProductTest(ShopCase):
 
     def test_without_the_lock_a_hidden_product_is_sold(self) -> None:
         with without_row_locks(CartLine):
-            assert contents(self.order_during(self.hide)) == {"A": 2, "B": 2}
+            assert ordered_quantities(self.order_during(self.hide)) == {"A": 2, "B": 2}

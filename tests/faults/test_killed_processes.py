@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.carts.models import Cart, CartLine
-from backend.carts.services import WantedLine, add_lines
+from backend.carts.services import LineQuantity, add_lines
 from backend.catalog.models import Product
 from backend.notifications.models import OutgoingEmail
 from backend.notifications.services import publish_due_emails
@@ -26,7 +26,7 @@ from tests.catalog.factories import make_product
 from tests.concurrency.crowds import run_together
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
-from tests.people import access_token_of, make_user, viewer_of
+from tests.people import ADDRESS, access_token_of, make_user, viewer_of
 from tests.web import Web
 from tests.worker import PATIENCE, MailServer, Worker, wait_until
 
@@ -54,8 +54,8 @@ class Shopper:
     def shop(self, rng: random.Random) -> None:
         """Order two products once."""
         wanted = {product.pk: rng.randint(1, 5) for product in rng.sample(self._products, 2)}
-        lines = [WantedLine(product_id, quantity) for product_id, quantity in wanted.items()]
-        cart = add_lines(viewer=viewer_of(self.user), lines=lines)
+        lines = [LineQuantity(product_id, quantity) for product_id, quantity in wanted.items()]
+        cart = add_lines(viewer=viewer_of(self.user), lines=lines, address=ADDRESS)
         # Nothing is left of the order before.
         assert {line.product_id: line.quantity for line in cart.lines} == wanted
         key = f"order {len(self.orders)}"

@@ -1,13 +1,13 @@
 """Orders for tests, placed as shoppers place them."""
 
 from backend.accounts.models import User
-from backend.carts.services import WantedLine, add_lines
+from backend.carts.services import LineQuantity, add_lines
 from backend.catalog.models import Product
 from backend.orders.delivery import Address, Contact, Delivery
 from backend.orders.models import Order
 from backend.orders.services import create_order
 from tests.catalog.factories import make_product
-from tests.people import make_user, viewer_of
+from tests.people import ADDRESS, make_user, viewer_of
 
 EVERYTHING = Delivery(
     contact=Contact(name="Vera Inber", phone="+7 921 555-01-02"),
@@ -23,6 +23,6 @@ def make_order(
 ) -> Order:
     """Order so many of some products, one of a new one when none is named."""
     viewer = viewer_of(user or make_user())
-    lines = [WantedLine(product.pk, quantity) for product, quantity in products or [(make_product(), 1)]]
-    add_lines(viewer=viewer, lines=lines)
+    lines = [LineQuantity(product.pk, quantity) for product, quantity in products or [(make_product(), 1)]]
+    add_lines(viewer=viewer, lines=lines, address=ADDRESS)
     return create_order(viewer=viewer, delivery=delivery)

@@ -191,7 +191,7 @@ class EqualRefusals(TestCase):
 
     def test_what_is_in_the_cart_and_cannot_be_ordered(self) -> None:
         for columns, code, message in (
-            ({"stock": 1}, "OUT_OF_STOCK", "only 1"),
+            ({"stock": 1}, "OUT_OF_STOCK", "1 in stock"),
             ({"stock": 0}, "OUT_OF_STOCK", "sold out"),
             ({"is_published": False}, "NO_LONGER_SOLD", "no longer sold"),
         ):

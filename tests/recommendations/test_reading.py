@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
-from backend.carts.services import WantedLine, add_lines, get_cart
+from backend.carts.services import LineQuantity, add_lines, get_cart
 from backend.catalog.models import Product
 from backend.core import cache
 from backend.core.redis import redis_client
@@ -17,7 +17,7 @@ from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import Lists, read_related, recommend, suggest_for_cart
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.clients import GraphQLClient, RestClient
-from tests.people import make_user, viewer_of
+from tests.people import ADDRESS, make_user, viewer_of
 from tests.recommendations.shop import Kind, make_order, replace_with, teach
 
 
@@ -112,7 +112,7 @@ class ViewersTest(ListsCase):
         teach(Kind.COMPLEMENT, a, b, c)
         teach(Kind.COMPLEMENT, b, d, c, a)
         teach(Kind.SIMILAR, a, e, c)
-        add_lines(viewer=self.viewer, lines=[WantedLine(a.pk), WantedLine(b.pk)])
+        add_lines(viewer=self.viewer, lines=[LineQuantity(a.pk), LineQuantity(b.pk)], address=ADDRESS)
         lines = get_cart(viewer=self.viewer).lines
         for _ in range(2):
             assert suggest_for_cart(lines, 3) == [c, d, e]
@@ -144,7 +144,7 @@ class ViewersTest(ListsCase):
         a, *rest = self.products
         teach(Kind.COMPLEMENT, a, *rest)
         make_order([a], user=self.user)
-        add_lines(viewer=self.viewer, lines=[WantedLine(a.pk)])
+        add_lines(viewer=self.viewer, lines=[LineQuantity(a.pk)], address=ADDRESS)
         lines = get_cart(viewer=self.viewer).lines
         for _ in ("cold", "warm"):
             with self.assertNumQueries(2):  # the list and its pictures

@@ -1,0 +1,102 @@
+"""The rate limit on creating guest carts, which counts for each client address."""
+
+from typing import Any
+
+from django.test import TestCase
+
+from backend.carts.models import Cart, CartLine
+from backend.carts.services import GUEST_CARTS_PER_ADDRESS
+from backend.core.throttling import hit_rate_limit
+from tests.accounts.cases import forget_limits
+from tests.accounts.test_limits import let_pass
+from tests.carts.factories import make_products
+from tests.clients import GraphQLClient, RestClient
+from tests.people import ADDRESS, make_user
+from tests.shopping import GraphQLShopper, RestShopper, Shopper
+
+PER_MINUTE, PER_DAY = GUEST_CARTS_PER_ADDRESS
+OTHER_ADDRESS = "192.0.2.2"
+
+
+class GuestCartLimitCase:
+    shopper_class: type[Shopper]
+
+    def setUp(self: Any) -> None:
+        forget_limits()
+        self.addCleanup(forget_limits)
+        (self.product,) = make_products(1)
+
+    def add_as_new_guest(self: Any, address: str = ADDRESS) -> Any:
+        return self.shopper_class(address=address).add(self.product.pk)
+
+    def use_up(self: Any, limit: Any, remaining: int = 0) -> None:
+        for _ in range(limit.amount - remaining):
+            hit_rate_limit([limit], "guest-cart", ADDRESS)
+
+    def test_last_cart_of_a_minute_is_created_and_the_next_is_refused(self: Any) -> None:
+        for _ in range(PER_MINUTE.amount):
+            self.assertIsNone(self.add_as_new_guest().code)
+        refused = self.add_as_new_guest()
+        self.assertEqual((refused.status, refused.code, refused.field), (429, "RATE_LIMITED", None))
+        self.assertEqual((Cart.objects.count(), CartLine.objects.count()), (PER_MINUTE.amount,) * 2)
+        let_pass(PER_MINUTE)
+        self.assertIsNone(self.add_as_new_guest().code)
+
+    def test_last_cart_of_a_day_is_created_and_the_next_is_refused(self: Any) -> None:
+        self.use_up(PER_DAY, remaining=1)
+        self.assertIsNone(self.add_as_new_guest().code)
+        let_pass(PER_MINUTE)
+        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
+        let_pass(PER_DAY)
+        self.assertIsNone(self.add_as_new_guest().code)
+
+    def test_other_addresses_are_not_limited(self: Any) -> None:
+        self.use_up(PER_MINUTE)
+        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
+        self.assertIsNone(self.add_as_new_guest(OTHER_ADDRESS).code)
+
+    def test_existing_carts_and_accounts_are_not_limited(self: Any) -> None:
+        guest = self.shopper_class(address=ADDRESS)
+        guest.add(self.product.pk)
+        self.use_up(PER_MINUTE, remaining=1)
+        for shopper in (guest, self.shopper_class(make_user(), address=ADDRESS)):
+            for answer in (shopper.cart(), shopper.add(self.product.pk), shopper.set(self.product.pk, 3)):
+                self.assertIsNone(answer.code)
+        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
+
+    def test_refused_lines_are_not_counted(self: Any) -> None:
+        self.use_up(PER_MINUTE, remaining=1)
+        guest = self.shopper_class(address=ADDRESS)
+        self.assertEqual(guest.add(0).code, "NOT_FOUND")
+        self.assertEqual(guest.add(self.product.pk, 0).code, "OUT_OF_RANGE")
+        guest.cart()
+        guest.clear()
+        self.assertIsNone(guest.add(self.product.pk).code)
+
+    def test_thirty_guests_behind_one_address_are_served_at_once(self: Any) -> None:
+        self.assertEqual({self.add_as_new_guest().code for _ in range(30)}, {None})
+
+
+class GraphQLGuestCartLimitTest(GuestCartLimitCase, TestCase):
+    shopper_class = GraphQLShopper
+
+    def test_refusal_has_retry_after_as_header_and_extension(self) -> None:
+        self.use_up(PER_MINUTE)
+        line = f'{{ productId: "{self.product.pk}" }}'
+        query = f"mutation {{ cartLinesAdd(lines: [{line}]) {{ cart {{ total }} }} }}"
+        response = GraphQLClient(GraphQLShopper(address=ADDRESS).client).post(query)
+        (error,) = response.json()["errors"]
+        self.assertEqual(response.status_code, 429)
+        self.assertEqual(response["Retry-After"], str(error["extensions"]["retryAfter"]))
+        self.assertTrue(1 <= error["extensions"]["retryAfter"] <= 61)
+
+
+class RestGuestCartLimitTest(GuestCartLimitCase, TestCase):
+    shopper_class = RestShopper
+
+    def test_refusal_has_retry_after_as_header(self) -> None:
+        self.use_up(PER_MINUTE)
+        client = RestClient(RestShopper(address=ADDRESS).client)
+        response = client.post("/cart", {"product_id": self.product.pk})
+        self.assertEqual(response.status_code, 429)
+        self.assertTrue(1 <= int(response["Retry-After"]) <= 61)

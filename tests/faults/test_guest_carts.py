@@ -1,0 +1,53 @@
+"""Guest carts are created uncounted while Redis is silent or stopped."""
+
+import signal
+from contextlib import ExitStack
+
+from django.test import LiveServerTestCase
+
+from backend.carts.services import GUEST_CARTS_PER_ADDRESS
+from backend.embedded import valkey
+from tests.accounts.test_services_down import own_environment, own_valkey
+from tests.carts.factories import make_products
+from tests.faults.test_services_down import ask, shop
+from tests.worker import wait_until
+
+
+class RedisDownTest(LiveServerTestCase):
+    def setUp(self) -> None:
+        (product,) = make_products(1)
+        self.rest_body = {"product_id": product.pk}
+        self.graphql_body = {
+            "query": f'mutation {{ cartLinesAdd(lines: [{{ productId: "{product.pk}" }}]) '
+            "{ cart { token } errors { code } } }"
+        }
+
+    def assert_guests_can_add(self, address: str) -> None:
+        status, cart = ask(f"{address}/cart", self.rest_body)
+        self.assertEqual(status, 200)
+        self.assertTrue(cart["token"])
+        status, answer = ask(f"{address}/graphql", self.graphql_body)
+        self.assertEqual(status, 200)
+        self.assertTrue(answer["data"]["cartLinesAdd"]["cart"]["token"])
+
+    def count_created(self, address: str, attempts: int) -> int:
+        return [ask(f"{address}/cart", self.rest_body)[0] for _ in range(attempts)].count(200)
+
+    def test_guests_can_add_without_redis_and_are_counted_again_with_it(self) -> None:
+        beyond_limit = GUEST_CARTS_PER_ADDRESS[0].amount + 5
+        with ExitStack() as running:
+            directory, server = running.enter_context(own_valkey())
+            address = running.enter_context(shop(**own_environment(directory)))
+            self.assert_guests_can_add(address)
+
+            server.send_signal(signal.SIGSTOP)
+            self.assert_guests_can_add(address)
+            server.send_signal(signal.SIGCONT)
+
+            valkey.stop(server)
+            self.assert_guests_can_add(address)
+            self.assertEqual(self.count_created(address, beyond_limit), beyond_limit)
+
+            server = valkey.start(directory)
+            self.addCleanup(valkey.stop, server)
+            wait_until(lambda: ask(f"{address}/cart", self.rest_body)[0] == 429, "The limit")
