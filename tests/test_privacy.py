@@ -18,17 +18,11 @@ from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from tests.accounts.cases import FAST_HASHER, forget_in_redis
 from tests.carts.factories import make_products
+from tests.operations import graphql_operations, rest_operations
 from tests.people import access_token_of, make_user
 from tests.shopping import RestShopper
 
 SECRET = "Turgenev"
-# The name of a session is told only within its tokens: who has it has the session.
-UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
-# The fields of an answer, without those of the catalogue, which everybody sees.
-_CART = "cart { lines { product { id } quantity } total token } errors { code }"
-_ORDER = "number comment contact { name phone } deliveryAddress { line1 } lines { sku }"
-_USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
-_TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
 
 @FAST_HASHER
@@ -56,75 +50,10 @@ class OthersThings(TestCase):
         forget_in_redis()
 
     def graphql_operations(self) -> dict[str, str]:
-        """Return each query and mutation as an attacker who knows the victim's identifiers asks it."""
-        email, product, number = self.victim.email, self.product.pk, self.number
-        line = f'[{{ productId: "{product}", quantity: 1 }}]'
-        credentials = f'email: "{email}", password: "guessed it"'
-        code = f'email: "{email}", code: "000000"'
-        return {
-            "products": "{ products { nodes { id } } }",
-            "product": f'{{ product(id: "{product}") {{ id }} }}',
-            "categories": "{ categories { id } }",
-            "category": '{ category(id: "1") { id } }',
-            "cart": "{ cart { lines { product { id } quantity } total token } }",
-            "recommendations": "{ recommendations(first: 5) { id } }",
-            "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
-            "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
-            "{ errors { code } } }",
-            "accountConfirm": f"mutation {{ accountConfirm(input: {{ {code} }}) {{ errors {{ code }} }} }}",
-            "accountConfirmationResend": "mutation { accountConfirmationResend(input: "
-            f'{{ email: "{email}" }}) {{ errors {{ code }} }} }}',
-            "tokenCreate": f"mutation {{ tokenCreate(input: {{ {credentials} }}) {{ {_TOKENS} }} }}",
-            "tokenRefresh": "mutation { tokenRefresh(input: { refreshToken: "
-            f'"{UNKNOWN_REFRESH_TOKEN}" }}) {{ {_TOKENS} }} }}',
-            "tokenRevoke": "mutation { tokenRevoke { errors { code } } }",
-            "tokenRevokeAll": "mutation { tokenRevokeAll { errors { code } } }",
-            "passwordChange": 'mutation { passwordChange(input: { oldPassword: "correct horse", '
-            'newPassword: "an entirely new staple" }) { errors { code } } }',
-            "passwordResetRequest": f'mutation {{ passwordResetRequest(input: {{ email: "{email}" }}) '
-            "{ errors { code } } }",
-            "passwordReset": f'mutation {{ passwordReset(input: {{ {code}, newPassword: "a new staple" }}) '
-            "{ errors { code } } }",
-            "accountUpdate": f'mutation {{ accountUpdate(input: {{ name: "mine" }}) '
-            f"{{ user {{ {_USER} }} errors {{ code }} }} }}",
-            "accountDelete": 'mutation { accountDelete(input: { password: "correct horse" }) '
-            "{ errors { code } } }",
-            "cartLinesAdd": f"mutation {{ cartLinesAdd(lines: {line}) {{ {_CART} }} }}",
-            "cartLinesUpdate": f"mutation {{ cartLinesUpdate(lines: {line}) {{ {_CART} }} }}",
-            "cartLinesRemove": f'mutation {{ cartLinesRemove(productIds: ["{product}"]) {{ {_CART} }} }}',
-            "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
-            "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
-            f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
-            "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
-            f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
-        }
+        return graphql_operations(self.victim.email, self.product.pk, self.number)
 
     def rest_operations(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return for each route its query and body, as an attacker fills them in."""
-        email, product = self.victim.email, self.product.pk
-        line = {"body": {"product_id": product, "quantity": 1}}
-        credentials = {"body": {"email": email, "password": "guessed it"}}
-        return {
-            ("get", "/products"): {},
-            ("post", "/products"): {"body": {}},
-            ("get", "/product"): {"query": {"id": product}},
-            ("get", "/categories"): {},
-            ("get", "/cart"): {},
-            ("get", "/recommendations"): {},
-            ("post", "/cart"): line,
-            ("put", "/cart"): line,
-            ("delete", "/cart"): {},
-            ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
-            ("get", "/orders"): {},
-            ("get", "/order"): {"query": {"number": self.number}},
-            ("post", "/order/cancel"): {"query": {"number": self.number}},
-            ("post", "/auth/register"): credentials,
-            ("post", "/auth/confirm"): {"body": {"email": email, "code": "000000"}},
-            ("post", "/auth/resend"): {"body": {"email": email}},
-            ("post", "/auth/login"): credentials,
-            ("post", "/auth/refresh"): {"body": {"refresh_token": UNKNOWN_REFRESH_TOKEN}},
-            ("post", "/auth/logout"): {},
-        }
+        return rest_operations(self.victim.email, self.product.pk, self.number)
 
     def attackers(self) -> list[dict[str, str]]:
         """Return the headers of a guest and of somebody else, each with a cart token that is nobody's."""

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
 
 from backend.api.graphql import schema
@@ -17,7 +18,9 @@ handler404 = page_not_found
 handler500 = server_error
 
 graphql = csrf_exempt(
-    GraphQLView.as_view(schema=schema, graphql_ide="graphiql" if settings.GRAPHIQL else None)
+    conditional_page(
+        GraphQLView.as_view(schema=schema, graphql_ide="graphiql" if settings.GRAPHIQL else None)
+    )
 )
 
 readiness = ["health_check.checks.Database", "health_check.checks.Cache"]
@@ -29,7 +32,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/live", Health.as_view(checks=[]), name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
-    re_path(r"^media/(?P<path>.*)$", serve_media),
+    re_path(r"^media/(?P<path>.*)$", serve_media, name="media"),
     path("", RedirectView.as_view(url="/docs" if not settings.GRAPHIQL else "/graphql")),
     path("", api.urls),
 ]

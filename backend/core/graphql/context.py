@@ -41,6 +41,11 @@ class Context:
         return with_cart_token(read_viewer(self.request.headers.get("Authorization", "")), self.request)
 
     @property
+    def has_read_viewer(self) -> bool:
+        """Whether the response may depend on the viewer."""
+        return "viewer" in self.__dict__
+
+    @property
     def address(self) -> str:
         """The client's IP address."""
         return client_address(self.request)

@@ -9,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from strawberry.django.views import GraphQLView as StrawberryGraphQLView
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
@@ -41,7 +42,8 @@ class GraphQLView(StrawberryGraphQLView):
             )
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Any:
-        return Context(request)
+        self._context = Context(request)
+        return self._context
 
     def parse_json(self, data: str | bytes) -> Any:
         try:
@@ -69,12 +71,24 @@ class GraphQLView(StrawberryGraphQLView):
 
     def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
         response = super().create_response(response_data, sub_response)
-        codes = {error["extensions"]["code"] for error in response_data.get("errors", ())}
-        # What a client can act on without reading the answer: try later, or get another token.
-        for code in (ErrorCode.UNAVAILABLE, ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED):
+        errors = [error["extensions"] for error in response_data.get("errors", ())]
+        codes = {error["code"] for error in errors}
+        # Statuses that a client can act on without reading the body: retry later, or get another token.
+        for code in (
+            ErrorCode.UNAVAILABLE,
+            ErrorCode.TOKEN_INVALID,
+            ErrorCode.TOKEN_EXPIRED,
+            ErrorCode.RATE_LIMITED,
+        ):
             if code in codes:
                 response.status_code = code.http_status
                 break
+        if ErrorCode.RATE_LIMITED in codes:
+            response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
+        if self.request.method == "GET" and not errors and not self._context.has_read_viewer:
+            # `forbid_caching` marks every other response `no-store`. The URL holds the whole query.
+            patch_cache_control(response, public=True, max_age=0, must_revalidate=True)
+            patch_vary_headers(response, ["Accept"])
         return response
 
     def encode_json(self, data: object) -> bytes:

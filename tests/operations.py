@@ -1,0 +1,88 @@
+"""A valid request for every root field of the GraphQL schema and every route of the REST API."""
+
+from typing import Any
+
+# A well-formed refresh token of no session.
+UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
+# Fields of responses, without those of the public catalogue.
+_CART = "cart { lines { product { id } quantity } total token } errors { code }"
+_ORDER = "number comment contact { name phone } deliveryAddress { line1 } lines { sku }"
+_USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
+_TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
+
+
+def graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
+    """Return a document for each root field.
+
+    Args:
+        email: of an account whose password and codes the caller does not know.
+        product: a product's id.
+        number: an order's number.
+    """
+    line = f'[{{ productId: "{product}", quantity: 1 }}]'
+    credentials = f'email: "{email}", password: "guessed it"'
+    code = f'email: "{email}", code: "000000"'
+    return {
+        "products": "{ products { nodes { id } } }",
+        "product": f'{{ product(id: "{product}") {{ id }} }}',
+        "categories": "{ categories { id } }",
+        "category": '{ category(id: "1") { id } }',
+        "cart": "{ cart { lines { product { id } quantity } total token } }",
+        "recommendations": "{ recommendations(first: 5) { id } }",
+        "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
+        "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
+        "{ errors { code } } }",
+        "accountConfirm": f"mutation {{ accountConfirm(input: {{ {code} }}) {{ errors {{ code }} }} }}",
+        "accountConfirmationResend": "mutation { accountConfirmationResend(input: "
+        f'{{ email: "{email}" }}) {{ errors {{ code }} }} }}',
+        "tokenCreate": f"mutation {{ tokenCreate(input: {{ {credentials} }}) {{ {_TOKENS} }} }}",
+        "tokenRefresh": "mutation { tokenRefresh(input: { refreshToken: "
+        f'"{UNKNOWN_REFRESH_TOKEN}" }}) {{ {_TOKENS} }} }}',
+        "tokenRevoke": "mutation { tokenRevoke { errors { code } } }",
+        "tokenRevokeAll": "mutation { tokenRevokeAll { errors { code } } }",
+        "passwordChange": 'mutation { passwordChange(input: { oldPassword: "correct horse", '
+        'newPassword: "an entirely new staple" }) { errors { code } } }',
+        "passwordResetRequest": f'mutation {{ passwordResetRequest(input: {{ email: "{email}" }}) '
+        "{ errors { code } } }",
+        "passwordReset": f'mutation {{ passwordReset(input: {{ {code}, newPassword: "a new staple" }}) '
+        "{ errors { code } } }",
+        "accountUpdate": f'mutation {{ accountUpdate(input: {{ name: "mine" }}) '
+        f"{{ user {{ {_USER} }} errors {{ code }} }} }}",
+        "accountDelete": 'mutation { accountDelete(input: { password: "correct horse" }) '
+        "{ errors { code } } }",
+        "cartLinesAdd": f"mutation {{ cartLinesAdd(lines: {line}) {{ {_CART} }} }}",
+        "cartLinesUpdate": f"mutation {{ cartLinesUpdate(lines: {line}) {{ {_CART} }} }}",
+        "cartLinesRemove": f'mutation {{ cartLinesRemove(productIds: ["{product}"]) {{ {_CART} }} }}',
+        "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
+        "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
+        f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+        "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
+        f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+    }
+
+
+def rest_operations(email: str, product: int, number: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the query, body and headers of a request to each route; see `graphql_operations`."""
+    line = {"body": {"product_id": product, "quantity": 1}}
+    credentials = {"body": {"email": email, "password": "guessed it"}}
+    return {
+        ("get", "/products"): {},
+        ("post", "/products"): {"body": {}},
+        ("get", "/product"): {"query": {"id": product}},
+        ("get", "/categories"): {},
+        ("get", "/cart"): {},
+        ("get", "/recommendations"): {},
+        ("post", "/cart"): line,
+        ("put", "/cart"): line,
+        ("delete", "/cart"): {},
+        ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
+        ("get", "/orders"): {},
+        ("get", "/order"): {"query": {"number": number}},
+        ("post", "/order/cancel"): {"query": {"number": number}},
+        ("post", "/auth/register"): credentials,
+        ("post", "/auth/confirm"): {"body": {"email": email, "code": "000000"}},
+        ("post", "/auth/resend"): {"body": {"email": email}},
+        ("post", "/auth/login"): credentials,
+        ("post", "/auth/refresh"): {"body": {"refresh_token": UNKNOWN_REFRESH_TOKEN}},
+        ("post", "/auth/logout"): {},
+    }
