@@ -1,14 +1,14 @@
-"""Scalars that the schema reads more strictly than Strawberry does."""
+"""Scalars that are parsed more strictly than Strawberry's own."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, ValueNode, value_from_ast_untyped
+from graphql import FloatValueNode, GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
 
-def _parse(value: Any) -> Decimal:
-    """Return the finite number that a text or a number stands for."""
+def _parse_value(value: Any) -> Decimal:
+    """Parse a finite decimal number from a string or a number."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             number = Decimal(str(value))
@@ -17,21 +17,26 @@ def _parse(value: Any) -> Decimal:
         else:
             if number.is_finite():
                 return number
-    raise GraphQLError(f"This is not a decimal number: {str(value)[:50]!r}.")
+    raise GraphQLError(f'Decimal must be a finite number such as "28.99", not {str(value)[:50]!r}.')
 
 
 def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Decimal:
-    """Say where in the query a wrong number stands, which the value alone cannot."""
+    """Parse a decimal number from a literal; an error has the location of the literal."""
+    if isinstance(node, IntValueNode | FloatValueNode):
+        # The digits as written: Python's float rounds them and its int accepts 4300 at most.
+        value = node.value
+    else:
+        value = value_from_ast_untyped(node, variables)
     try:
-        return _parse(value_from_ast_untyped(node, variables))
+        return _parse_value(value)
     except GraphQLError as error:
         raise GraphQLError(error.message, node) from None
 
 
 DECIMAL = strawberry.scalar(
     name="Decimal",
-    description='An exact decimal number, as a text: "28.99".',
+    description='Exact decimal number, serialized as a string such as "28.99".',
     serialize=str,
-    parse_value=_parse,
+    parse_value=_parse_value,
     parse_literal=_parse_literal,
 )
