@@ -1,19 +1,21 @@
-"""How refusals and faults look in GraphQL."""
+"""Error codes, payload errors and top-level errors in GraphQL."""
 
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from graphql import (
     ArgumentNode,
+    DocumentNode,
     FieldNode,
     GraphQLError,
     GraphQLSyntaxError,
     Node,
     ObjectFieldNode,
-    parse,
 )
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.utils.str_converters import to_camel_case
@@ -22,10 +24,16 @@ from backend.core.errors import ErrorCode, RateLimited, ShopError
 
 logger = logging.getLogger(__name__)
 
-strawberry.enum(ErrorCode, description="Why a request was refused.")
+strawberry.enum(ErrorCode, description="Code of a refusal. Clients branch on codes; messages are for people.")
 
-# What graphql-core says of a number that is well-formed and too large.
+# Messages of graphql-core repeat the input, which can be as long as the request.
+MAX_MESSAGE_LENGTH = 500
+_MAX_NAME_LENGTH = 100
+
+# graphql-core's message for an integer that is well-formed and too large.
 _BEYOND_INT = "Int cannot represent non 32-bit signed integer value"
+# Its messages for a document that exceeds a limit of the parser.
+_BEYOND_PARSER = ("Document contains more than", "Document is nested too deeply")
 _INVALID_VARIABLE = re.compile(
     r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?:"
     r"(?: Expected value of type '\w+' (?:not )?to include \w+ field '(\w+)')?"
@@ -34,14 +42,16 @@ _INVALID_VARIABLE = re.compile(
 
 @strawberry.type
 class UserError:
-    """Why a mutation did nothing."""
+    """Reason why a mutation was refused. Nothing was written."""
 
     code: ErrorCode
     message: str
-    field: list[str] | None = strawberry.field(description="The path of the argument that it is about.")
+    field: list[str] | None = strawberry.field(
+        description='Path of the argument in error, such as `["input", "email"]`; null if no argument is.'
+    )
 
 
-# Refusals that are about the request or the shop, not about what was put into it.
+# Refusals of the whole request, which no change of an argument can avoid.
 _TOP_LEVEL = {
     ErrorCode.UNAUTHENTICATED,
     ErrorCode.FORBIDDEN,
@@ -51,10 +61,13 @@ _TOP_LEVEL = {
 
 
 def user_errors(error: ShopError, *within: str) -> list[UserError]:
-    """Return a refusal as a mutation's payload carries it; raise what belongs to the top level.
+    """Convert a refusal to the errors of a mutation payload.
 
     Args:
-        within: the argument that holds the fields, such as "input".
+        within: path of the argument that holds the fields, such as "input".
+
+    Raises:
+        ShopError: the refusal itself, if it belongs to the top-level errors.
     """
     if error.code in _TOP_LEVEL:
         raise error
@@ -62,31 +75,51 @@ def user_errors(error: ShopError, *within: str) -> list[UserError]:
     return [UserError(code=error.code, message=error.message, field=path or None)]
 
 
-def render_error(error: GraphQLError) -> dict[str, Any]:
-    """Return an error as the response carries it: with a code, and without anything internal."""
-    rendered: dict[str, Any] = {"message": error.message}
+def render_errors(errors: Sequence[GraphQLError]) -> list[object]:
+    """Render the top-level errors of an answer, at most `GRAPHQL_MAX_ERRORS` and a notice of the others."""
+    maximum = settings.GRAPHQL_MAX_ERRORS
+    listed = [_render_error(error) for error in errors[:maximum]]
+    if len(errors) == len(listed):
+        return list(listed)
+    notice = {
+        "message": f"There are more errors; only the first {maximum} are listed.",
+        "extensions": {"code": listed[-1]["extensions"]["code"], "field": None},
+    }
+    return [*listed, notice]
+
+
+def _render_error(error: GraphQLError) -> dict[str, Any]:
+    """Render an error with a code, and without internal details."""
+    rendered: dict[str, Any] = {"message": _shorten(error.message, MAX_MESSAGE_LENGTH)}
     if error.locations:
         rendered["locations"] = [location.formatted for location in error.locations]
     if error.path:
         rendered["path"] = error.path
+    if isinstance(error, ValidationAbortedError):
+        rendered["message"] = (
+            "The query is too complex to be validated. Select each field once and nest fragments less deeply."
+        )
     original = error.original_error
     if isinstance(original, ShopError):
         rendered["extensions"] = {"code": original.code, "field": list(original.path) or None}
         if isinstance(original, RateLimited):
             rendered["extensions"]["retryAfter"] = original.retry_after
     elif isinstance(original, OperationalError | InterfaceError):
-        rendered["message"] = "A service that this needs does not answer. Try again in a moment."
+        rendered["message"] = "The service is temporarily unavailable. Try again in a moment."
         rendered["extensions"] = {"code": ErrorCode.UNAVAILABLE, "field": None}
     elif original is None or isinstance(original, GraphQLError):
-        rendered["extensions"] = {"code": _code_of(error), "field": _field_of(error)}
+        rendered["extensions"] = {
+            "code": _code_of(error),
+            "field": (error.extensions or {}).get("field"),
+        }
     else:
-        rendered["message"] = "Something went wrong on our side."
+        rendered["message"] = "An internal error occurred. It has been logged."
         rendered["extensions"] = {"code": ErrorCode.INTERNAL, "field": None}
     return rendered
 
 
 def log_error(error: GraphQLError) -> None:
-    """Log what is the shop's own fault, with its traceback; a refusal is not worth a line."""
+    """Log a failure of the server with its traceback. Refusals are not logged."""
     original = error.original_error
     if original is None or isinstance(original, ShopError | GraphQLError):
         return
@@ -96,41 +129,75 @@ def log_error(error: GraphQLError) -> None:
         logger.error("A resolver failed at %s", error.path, exc_info=original)
 
 
+def locate_errors(errors: Sequence[GraphQLError], document: DocumentNode) -> None:
+    """Add the path of the argument in error to the extensions of each error that will be rendered.
+
+    Args:
+        errors: errors of validation, of coercion or of resolvers.
+        document: the document that their nodes belong to.
+    """
+    errors = errors[: settings.GRAPHQL_MAX_ERRORS]
+    paths = _argument_paths(document, [error.nodes[0] for error in errors if error.nodes])
+    for error in errors:
+        path = _variable_path(error.message)
+        if path is None and error.nodes:
+            node = error.nodes[0]
+            path = paths.get(id(node))
+            if not path and isinstance(node, FieldNode):
+                path = [node.name.value]
+        if path:
+            error.extensions = {
+                **(error.extensions or {}),
+                "field": [_shorten(name, _MAX_NAME_LENGTH) for name in path],
+            }
+
+
 def _code_of(error: GraphQLError) -> ErrorCode:
     if isinstance(error, ValidationAbortedError):
         return ErrorCode.TOO_COMPLEX
     if isinstance(error, GraphQLSyntaxError):
-        return (
-            ErrorCode.TOO_COMPLEX if "Document contains more than" in error.message else ErrorCode.MALFORMED
-        )
-    if _BEYOND_INT in error.message:
+        return ErrorCode.TOO_COMPLEX if error.description.startswith(_BEYOND_PARSER) else ErrorCode.MALFORMED
+    # The message of an invalid variable is prefixed; the original error has the message alone.
+    original = error.original_error
+    message = original.message if isinstance(original, GraphQLError) else error.message
+    if message.startswith(_BEYOND_INT):
         return ErrorCode.OUT_OF_RANGE
     return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))
 
 
-def _field_of(error: GraphQLError) -> list[str] | None:
-    """Find the field or argument that an error of parsing, validation or coercion is about."""
-    if match := _INVALID_VARIABLE.match(error.message):
-        variable, path, field = match.groups()
-        return [variable, *re.findall(r"\w+", path or ""), *([field] if field else [])]
-    node = error.nodes[0] if error.nodes else None
-    if node is None or node.loc is None:
+def _variable_path(message: str) -> list[str] | None:
+    """Return the path into an invalid variable, which graphql-core tells only in its message."""
+    match = _INVALID_VARIABLE.match(message)
+    if not match:
         return None
-    # Nodes do not know their parents, so the document is read again up to this one.
-    path_to_node = _arguments_around(parse(node.loc.source), node.loc.start)
-    if not path_to_node and isinstance(node, FieldNode):
-        return [node.name.value]
-    return path_to_node or None
+    variable, path, field = match.groups()
+    return [variable, *re.findall(r"\w+", path or ""), *([field] if field else [])]
 
 
-def _arguments_around(node: Node, position: int) -> list[str]:
-    """Return the names of the arguments and input fields that enclose a position, outermost first."""
-    for key in node.keys:
-        value = getattr(node, key)
-        for child in value if isinstance(value, tuple | list) else [value]:
-            if isinstance(child, Node) and child.loc and child.loc.start <= position < child.loc.end:
-                inner = _arguments_around(child, position)
-                return (
-                    [child.name.value, *inner] if isinstance(child, ArgumentNode | ObjectFieldNode) else inner
-                )
-    return []
+def _argument_paths(document: DocumentNode, nodes: Sequence[Node]) -> dict[int, list[str]]:
+    """Find the names of the arguments and input fields that enclose each node, outermost first.
+
+    Nodes do not know their parents, so one walk through the document finds the paths of all of them.
+
+    Returns:
+        the path of each node that the document contains, by `id(node)`.
+    """
+    wanted = {id(node) for node in nodes}
+    paths: dict[int, list[str]] = {}
+    # A stack, because a document can be nested more deeply than Python's recursion limit allows.
+    pending: list[tuple[Node, list[str]]] = [(document, [])]
+    while pending and len(paths) < len(wanted):
+        node, path = pending.pop()
+        if isinstance(node, ArgumentNode | ObjectFieldNode):
+            path = [*path, node.name.value]
+        if id(node) in wanted:
+            paths[id(node)] = path
+        for key in node.keys:
+            value = getattr(node, key)
+            children = value if isinstance(value, tuple | list) else (value,)
+            pending.extend((child, path) for child in children if isinstance(child, Node))
+    return paths
+
+
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,4 +1,4 @@
-"""The schema that the shop's types are put together in."""
+"""Assembly of the executable schema from the types of the apps."""
 
 import inspect
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from backend.core.graphql.errors import log_error
+from backend.core.graphql.errors import locate_errors, log_error
 from backend.core.graphql.execution import Executor, shorten_plain_fields
 from backend.core.graphql.limits import QueryLimits
 from backend.core.graphql.scalars import DECIMAL
@@ -29,10 +29,12 @@ class _Schema(strawberry.Schema):
     ) -> None:
         for error in errors:
             log_error(error)
+        if execution_context and execution_context.graphql_document:
+            locate_errors(errors, execution_context.graphql_document)
 
 
 def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
-    """Return the schema with the shop's scalars, limits, caches and error handling."""
+    """Build the schema with the scalars, limits, document cache and error handling of the project."""
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(settings.GRAPHQL_MAX_TOKENS),
         QueryLimits,
@@ -54,12 +56,12 @@ def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
 
 
 def _describe_by_docstrings(schema: strawberry.Schema) -> None:
-    """Give every type of ours without a description the docstring of its class."""
+    """Use the docstring of a class as the description of its type, unless it has one."""
     for graphql_type in schema._schema.type_map.values():
         definition = graphql_type.extensions.get("strawberry-definition")
         origin = getattr(definition, "origin", None)
         if graphql_type.description is None and origin and origin.__module__.startswith("backend."):
             docstring = inspect.getdoc(origin) or ""
-            # A dataclass without a docstring of its own has its signature for one.
+            # The docstring that Python generates for a dataclass is its signature.
             if not docstring.startswith(f"{origin.__name__}("):
                 graphql_type.description = docstring or None

@@ -16,26 +16,30 @@ from strawberry.types import ExecutionResult
 
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
 from backend.core.graphql.context import Context
-from backend.core.graphql.errors import render_error
+from backend.core.graphql.errors import render_errors
 from backend.core.graphql.limits import too_complex
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
 
 
 class GraphQLView(StrawberryGraphQLView):
-    """GraphQL over HTTP: one operation a request, GraphiQL for a browser, every error with a code."""
+    """GraphQL over HTTP: one operation per request, GraphiQL for browsers, a code in every error."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             if request.method == "POST" and request.content_type != "application/json":
-                raise UnsupportedMediaType("Send the query as application/json.")
+                raise UnsupportedMediaType("Content-Type must be application/json.")
             return self.run(request=request)
         except ShopError as error:
             return _refusal(error.code, error.message, error.code.http_status)
         except UnicodeDecodeError:
-            return _refusal(ErrorCode.MALFORMED, "The request is not UTF-8.", ErrorCode.MALFORMED.http_status)
+            return _refusal(
+                ErrorCode.MALFORMED, "The request must be encoded in UTF-8.", ErrorCode.MALFORMED.http_status
+            )
         except RequestDataTooBig:
-            return _refusal(ErrorCode.TOO_LARGE, "The request is too large.", ErrorCode.TOO_LARGE.http_status)
+            maximum = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            message = f"The request body must have at most {maximum} bytes."
+            return _refusal(ErrorCode.TOO_LARGE, message, ErrorCode.TOO_LARGE.http_status)
         except HTTPException as error:
             return _refusal(
                 _CODES.get(error.status_code, ErrorCode.MALFORMED), error.reason, error.status_code
@@ -49,9 +53,9 @@ class GraphQLView(StrawberryGraphQLView):
         try:
             parsed = orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            raise Malformed(f"The request is not valid JSON: {error}.") from None
+            raise Malformed(f"The request must be valid JSON: {error}.") from None
         if not isinstance(parsed, dict):
-            raise Malformed("A request is one JSON object with query, variables and operationName.")
+            raise Malformed("A request must be one JSON object with query, variables and operationName.")
         return parsed
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
@@ -64,7 +68,7 @@ class GraphQLView(StrawberryGraphQLView):
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
         response: GraphQLHTTPResponse = {"data": result.data}
         if result.errors:
-            response["errors"] = [render_error(error) for error in result.errors]
+            response["errors"] = render_errors(result.errors)
         if result.extensions:
             response["extensions"] = result.extensions
         return response
