@@ -268,6 +268,11 @@ CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
 GRAPHQL_INTROSPECTION = ENV.graphql_introspection
+# A full introspection query has 1.5 KB, a query with every field of the schema, three levels deep, 5 KB,
+# and one with the maximum of tokens about 12 KB.
+GRAPHQL_MAX_DOCUMENT_BYTES = 32 * 1024
+# Estimated memory of the parsed documents in each process: about 150 documents of 150 tokens each.
+GRAPHQL_DOCUMENT_CACHE_BYTES = 16 * 1024 * 1024
 GRAPHQL_MAX_ERRORS = 10
 GRAPHQL_MAX_DEPTH = 15
 GRAPHQL_MAX_ALIASES = 30

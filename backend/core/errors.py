@@ -156,6 +156,12 @@ class Forbidden(ShopError):
     code = ErrorCode.FORBIDDEN
 
 
+class TooLarge(ShopError):
+    """The request or a part of it has more bytes than are accepted."""
+
+    code = ErrorCode.TOO_LARGE
+
+
 class UnsupportedMediaType(ShopError):
     """The body is of a content type that is not read here."""
 

@@ -7,16 +7,11 @@ from decimal import Decimal
 import strawberry
 from django.conf import settings
 from graphql import GraphQLError
-from strawberry.extensions import (
-    DisableIntrospection,
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import DisableIntrospection, MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from backend.core.graphql.documents import DocumentCache, DocumentLoader
 from backend.core.graphql.errors import locate_errors, log_error
 from backend.core.graphql.execution import Executor, shorten_plain_fields
 from backend.core.graphql.limits import QueryLimits
@@ -35,11 +30,11 @@ class _Schema(strawberry.Schema):
 
 def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
     """Build the schema with the scalars, limits, document cache and error handling of the project."""
+    cache = DocumentCache(settings.GRAPHQL_DOCUMENT_CACHE_BYTES)
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(settings.GRAPHQL_MAX_TOKENS),
         QueryLimits,
-        ParserCache,
-        ValidationCache,
+        lambda: DocumentLoader(cache),
     ]
     if not settings.GRAPHQL_INTROSPECTION:
         extensions.append(DisableIntrospection)

@@ -1,9 +1,10 @@
 """The view at /graphql."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
-from cross_web import HTTPException
+from cross_web import HTTPException, SyncHTTPRequestAdapter
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
@@ -11,11 +12,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from strawberry.django.views import GraphQLView as StrawberryGraphQLView
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
 from backend.core.graphql.context import Context
+from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
 from backend.core.graphql.limits import too_complex
 
@@ -57,6 +59,19 @@ class GraphQLView(StrawberryGraphQLView):
         if not isinstance(parsed, dict):
             raise Malformed("A request must be one JSON object with query, variables and operationName.")
         return parsed
+
+    def parse_http_body(
+        self, request: SyncHTTPRequestAdapter
+    ) -> GraphQLRequestData | list[GraphQLRequestData]:
+        data = super().parse_http_body(request)
+        # Only a JSON array gives a list, and `parse_json` refuses arrays.
+        assert isinstance(data, GraphQLRequestData)
+        if not isinstance(data.operation_name, str | None):
+            raise Malformed("operationName must be a string.")
+        if data.query:
+            check_document_size(data.query)
+        # GraphQL over HTTP: an empty operationName is the same as none.
+        return replace(data, operation_name=data.operation_name or None)
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         result = super().execute_single(*args, **kwargs)

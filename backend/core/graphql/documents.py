@@ -1,0 +1,187 @@
+"""Parsing, validation and caching of query documents."""
+
+import re
+import sys
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from threading import Lock
+
+from django.conf import settings
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    Source,
+    SourceLocation,
+    parse,
+    validate,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from backend.core.errors import ErrorCode, TooLarge
+
+# graphql-core compares every pair of fields with the same response name. Its own budget of 500,000 takes
+# half a second of CPU. A query with every field of the schema, three levels deep, needs less than 100,
+# and one that merges twenty copies of a page less than 3,000.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
+
+# Upper bound of the memory of a token with its nodes and locations: 240 to 700 bytes were measured with
+# graphql-core 3.3. The values of the tokens can repeat the whole text beside the text itself.
+_BYTES_PER_TOKEN = 700
+_COPIES_OF_TEXT = 2
+
+_NEWLINE = re.compile(r"\r\n|[\n\r]")
+
+
+class IndexedSource(Source):
+    """Source text that finds the line of a position by binary search.
+
+    graphql-core locates every error by a scan of the text from its beginning, so that many errors in
+    a long document take quadratic time.
+    """
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(newline.end() for newline in _NEWLINE.finditer(self.body))]
+
+    def get_location(self, position: int) -> SourceLocation:
+        """Return the line and column of a position, both counted from 1."""
+        line = bisect_right(self._line_starts, position)
+        return SourceLocation(line, position + 1 - self._line_starts[line - 1])
+
+
+class DocumentCache:
+    """Valid documents by their text, limited by the memory that they take.
+
+    The least recently used documents are dropped first. Invalid documents are not stored: a client
+    has no reason to repeat them.
+
+    Args:
+        max_bytes: upper bound of the estimated memory of all documents together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.size = 0
+        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def get(self, text: str) -> DocumentNode | None:
+        """Return the document with this text, or None if it is not stored."""
+        with self._lock:
+            if text not in self._documents:
+                return None
+            self._documents.move_to_end(text)
+            return self._documents[text][0]
+
+    def add(self, text: str, document: DocumentNode) -> None:
+        """Store a valid document, dropping others until all fit."""
+        size = _COPIES_OF_TEXT * sys.getsizeof(text) + _BYTES_PER_TOKEN * document.token_count
+        with self._lock:
+            if text in self._documents:
+                return
+            self._documents[text] = (document, size)
+            self.size += size
+            while self.size > self.max_bytes:
+                _, (_, dropped) = self._documents.popitem(last=False)
+                self.size -= dropped
+
+
+class DocumentLoader(SchemaExtension):
+    """Parses and validates the document of a request, unless it is in the cache.
+
+    In place of Strawberry's ParserCache and ValidationCache, which bound the number of documents and
+    not their size, and which validate without a limit of errors.
+    """
+
+    def __init__(self, cache: DocumentCache) -> None:
+        super().__init__()
+        self._cache = cache
+        self._is_cached = False
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        text = context.query or ""
+        document = self._cache.get(text)
+        self._is_cached = document is not None
+        if document is None:
+            document = parse(IndexedSource(text), **context.parse_options)
+        _check_operation(document, context._provided_operation_name)
+        context.graphql_document = document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        errors: list[GraphQLError] = []
+        if context.graphql_document and not self._is_cached:
+            errors = _validate(
+                context.schema._schema,
+                context.graphql_document,
+                (*context.validation_rules, MaybeNullValidationRule, OneOfInputValidationRule),
+            )
+            if not errors:
+                self._cache.add(context.query or "", context.graphql_document)
+        # Strawberry validates only if this is None.
+        context.pre_execution_errors = errors
+        yield
+
+
+def _validate(
+    schema: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]]
+) -> list[GraphQLError]:
+    """Return the errors of a document, at most `GRAPHQL_MAX_ERRORS` and one that says so."""
+    errors = validate(schema, document, rules, max_errors=settings.GRAPHQL_MAX_ERRORS)
+    return [
+        _long_integer(error) if isinstance(error.original_error, ValueError) else error for error in errors
+    ]
+
+
+def _long_integer(error: GraphQLError) -> GraphQLError:
+    """Report an integer literal of more digits than Python converts, which is no failure of the server."""
+    return GraphQLError(
+        "The number has too many digits.", error.nodes, extensions={"code": ErrorCode.OUT_OF_RANGE}
+    )
+
+
+def check_document_size(text: str) -> None:
+    """Refuse a document that is too large to be parsed.
+
+    Raises:
+        TooLarge: the text has more than `GRAPHQL_MAX_DOCUMENT_BYTES` bytes.
+    """
+    size, maximum = len(text.encode()), settings.GRAPHQL_MAX_DOCUMENT_BYTES
+    if size > maximum:
+        raise TooLarge(
+            f"The query document has {size} bytes, at most {maximum} are accepted. Send values as variables."
+        )
+
+
+def _check_operation(document: DocumentNode, operation_name: str | None) -> None:
+    """Refuse a request that does not say which operation of its document to run.
+
+    Strawberry would run the first operation, a mutation too.
+    """
+    names = [
+        definition.name.value if definition.name else None
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode)
+    ]
+    if not names:
+        message = "The document must contain an operation."
+    elif operation_name is None and len(names) > 1:
+        message = "operationName is required if the document contains several operations."
+    elif operation_name is not None and operation_name not in names:
+        message = "operationName must be the name of an operation in the document."
+    else:
+        return
+    raise GraphQLError(message, extensions={"code": ErrorCode.MALFORMED})
