@@ -45,7 +45,7 @@ def needing_redis() -> Iterator[Redis]:
     try:
         yield redis_client()
     except RedisError as error:
-        raise Unavailable("A service that this needs does not answer. Try again in a moment.") from error
+        raise Unavailable("The service is temporarily unavailable. Try again in a moment.") from error
 
 
 def redis_answers() -> bool:

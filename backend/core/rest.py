@@ -211,12 +211,12 @@ def _on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 
 def _on_database_down(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("The database does not answer: %s", error)
-    return _refuse(ErrorCode.UNAVAILABLE, "A service that this needs does not answer. Try again in a moment.")
+    return _refuse(ErrorCode.UNAVAILABLE, "The service is temporarily unavailable. Try again in a moment.")
 
 
 def _on_fault(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
-    return _refuse(ErrorCode.INTERNAL, "Something went wrong on our side.")
+    return _refuse(ErrorCode.INTERNAL, "An internal error occurred. It has been logged.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -231,7 +231,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer when a view outside the APIs failed; Django has logged why."""
-    return _refuse(ErrorCode.INTERNAL, "Something went wrong on our side.")
+    return _refuse(ErrorCode.INTERNAL, "An internal error occurred. It has been logged.")
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""The short way through the executor says what the long way says."""
+"""The shortcuts of the executor give the same answers and errors as graphql-core."""
 
 from enum import Enum
 from unittest import TestCase, mock
@@ -40,15 +40,15 @@ class Maker:
 class Query:
     @strawberry.field
     def things(self) -> list[Thing | None]:
-        return getattr(Query, "found", None) or [
+        return getattr(Query, "items", None) or [
             Thing(name="a", size=Size.SMALL, weight=None),
             Thing(name=None, size=Size.SMALL, weight=1),  # type: ignore[arg-type]
             Thing(name="c", size=Size.SMALL, weight=2**40),
         ]
 
 
-class ShortWay(TestCase):
-    def test_values_nulls_and_errors(self) -> None:
+class PlainFields(TestCase):
+    def test_list_with_nulls_and_errors_is_completed(self) -> None:
         result = make_schema(Query).execute_sync(
             "{ things { __typename called: name size weight doubled } }",
         )
@@ -66,14 +66,14 @@ class ShortWay(TestCase):
             ],
         )
 
-    def test_objects_in_objects(self) -> None:
+    def test_nested_objects_with_errors_are_completed(self) -> None:
         inner = Thing(name="b", size=Size.SMALL, weight=2)
         broken = Thing(name=None, size=Size.SMALL, weight=1)  # type: ignore[arg-type]
-        found = [
+        items = [
             Thing(name="a", size=Size.SMALL, weight=1, part=inner, maker=Maker(name="c")),
             Thing(name="d", size=Size.SMALL, weight=1, part=broken),
         ]
-        with mock.patch.object(Query, "found", found, create=True):
+        with mock.patch.object(Query, "items", items, create=True):
             result = make_schema(Query).execute_sync(
                 "{ things { name part { name doubled } maker { name address } } }"
             )

@@ -1,4 +1,4 @@
-"""Several mutations in one request: each has its own answer."""
+"""Answers of several mutations in one request."""
 
 from django.test import TestCase
 
@@ -7,17 +7,17 @@ from tests.people import make_user
 
 REQUEST = """
 mutation {
-  given: tokenCreate(input: {email: "vera@example.com", password: "correct horse"}) { accessToken }
+  accepted: tokenCreate(input: {email: "vera@example.com", password: "correct horse"}) { accessToken }
   refused: tokenRevoke { errors { code } }
 }
 """
 
 
-class OneOfSeveralIsRefused(TestCase):
-    def test_what_the_others_did_is_told(self) -> None:
+class SeveralMutations(TestCase):
+    def test_refusal_of_one_keeps_the_results_of_the_others(self) -> None:
         make_user("vera@example.com", "correct horse")
         body = GraphQLClient().post(REQUEST).json()
-        self.assertTrue(body["data"]["given"]["accessToken"])
+        self.assertTrue(body["data"]["accepted"]["accessToken"])
         self.assertIsNone(body["data"]["refused"])
         [error] = body["errors"]
         self.assertEqual((error["path"], error["extensions"]["code"]), (["refused"], "UNAUTHENTICATED"))

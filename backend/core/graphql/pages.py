@@ -11,16 +11,22 @@ Node = TypeVar("Node")
 
 @strawberry.type
 class PageInfo:
-    """Where a page stands in its list."""
+    """Position of a page in its list."""
 
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
+    has_next_page: bool = strawberry.field(description="True if items follow the last one of this page.")
+    has_previous_page: bool = strawberry.field(
+        description="True if items precede the first one of this page."
+    )
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first item; null if the page is empty."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last item; null if the page is empty."
+    )
 
     @classmethod
     def of(cls, page: Page[Row]) -> "PageInfo":
-        """Describe a page."""
+        """Build the page info of a page."""
         return cls(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
@@ -31,12 +37,12 @@ class PageInfo:
 
 @strawberry.type
 class Edge(Generic[Node]):
-    """An item of a list with the cursor that continues the list from it."""
+    """Item of a list and its cursor."""
 
-    cursor: str
+    cursor: str = strawberry.field(description="Pass it as `after` or `before` to read on from this item.")
     node: Node
 
 
 def edges_of(page: Page[Row]) -> list[Edge[Row]]:
-    """Return the page's items with their cursors."""
+    """Pair the items of a page with their cursors."""
     return [Edge(cursor=cursor, node=item) for cursor, item in zip(page.cursors, page.items, strict=True)]
