@@ -1,4 +1,4 @@
-"""Size limit, cache and operations of query documents."""
+"""Size limits, cache and operations of query documents."""
 
 import json
 import tracemalloc
@@ -78,6 +78,30 @@ class DocumentSize(TestCase):
         for query in (get_introspection_query(), LARGE_PAGE):
             self.graphql.data(query)
             self.assertLess(10 * len(query), settings.GRAPHQL_MAX_DOCUMENT_BYTES)
+
+
+class VariablesSize(SimpleTestCase):
+    QUERY = "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }"
+
+    def code(self, filters: Any) -> tuple[int, str]:
+        response = GraphQLClient().post(self.QUERY, {"filter": filters})
+        return response.status_code, response.json()["errors"][0]["extensions"]["code"]
+
+    def test_variables_with_too_many_values_are_refused(self) -> None:
+        # The variable itself is a value too.
+        self.assertEqual(self.code(["x"] * 9_999), (200, "INVALID"))
+        self.assertEqual(self.code(["x"] * 10_000), (413, "TOO_LARGE"))
+
+    def test_values_are_counted_at_every_level(self) -> None:
+        # Each item counts as itself and as its field: 1 + 1 + 2 * 4,999.
+        items = [{"name": 1}] * 4_999
+        self.assertEqual(self.code({"characteristics": items}), (200, "INVALID"))
+        self.assertEqual(self.code({"characteristics": [*items, {}]}), (413, "TOO_LARGE"))
+
+    def test_refused_variables_are_not_coerced(self) -> None:
+        with mock.patch.object(documents, "parse") as parse_document:
+            self.code(["x"] * 10_000)
+        parse_document.assert_not_called()
 
 
 class Cache(SimpleTestCase):

@@ -15,7 +15,7 @@ from strawberry.django.views import GraphQLView as StrawberryGraphQLView
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types import ExecutionResult
 
-from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
+from backend.core.errors import ErrorCode, Malformed, ShopError, TooLarge, UnsupportedMediaType
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
@@ -70,6 +70,7 @@ class GraphQLView(StrawberryGraphQLView):
             raise Malformed("operationName must be a string.")
         if data.query:
             check_document_size(data.query)
+        _check_variables_size(data.variables or {})
         # GraphQL over HTTP: an empty operationName is the same as none.
         return replace(data, operation_name=data.operation_name or None)
 
@@ -115,6 +116,24 @@ class GraphQLView(StrawberryGraphQLView):
 
     def render_graphql_ide(self, request: HttpRequest) -> HttpResponse:
         return render(request, "core/graphiql.html")
+
+
+def _check_variables_size(variables: dict[str, Any]) -> None:
+    """Refuse variables that take long to coerce, before their types are known.
+
+    Raises:
+        TooLarge: the variables hold more than `GRAPHQL_MAX_VARIABLE_VALUES` values in all.
+    """
+    maximum = settings.GRAPHQL_MAX_VARIABLE_VALUES
+    count = 0
+    pending: list[Any] = [variables]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict | list):
+            count += len(value)
+            if count > maximum:
+                raise TooLarge(f"The variables must hold at most {maximum} values in all.")
+            pending.extend(value.values() if isinstance(value, dict) else value)
 
 
 def _refusal(code: ErrorCode, message: str, status: int) -> HttpResponse:
