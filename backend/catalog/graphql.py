@@ -13,7 +13,7 @@ from strawberry import auto
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
-from backend.core.graphql import Column, Context, Edge, Info, PageInfo, Shown, edges_of
+from backend.core.graphql import Batch, Column, Context, Edge, Info, PageInfo, cost, edges_of
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
 from backend.recommendations.models import Recommendation
@@ -23,7 +23,7 @@ Kind = Recommendation.Kind
 _KINDS = (Kind.SIMILAR, Kind.BOUGHT_TOGETHER)
 # How many of each list are read at least for a product that is shown alone.
 _READ_OF_ONE = 10
-# What reading lists costs, beside what is in them: forty readings are the most.
+# The cost of reading recommendations, beside the products in them.
 _LIST_COST = 500
 
 # What the parameters of `selectors.list_products` and of a page are called here.
@@ -58,7 +58,8 @@ class Image:
     @strawberry.field(
         description="The smallest rendition that is at least so many pixels wide (or as wide as the "
         f"original); they are {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} wide, never wider than "
-        "the original. The original itself where there is none, as in the seconds after an upload."
+        "the original. The original itself where there is none, as in the seconds after an upload.",
+        metadata=cost(3),
     )
     def thumbnail(self, size: int, format: _Format = ImageFormat.WEBP) -> str:
         if size < 1:
@@ -67,7 +68,8 @@ class Image:
 
     @strawberry.field(
         description="All renditions for the `srcset` of an `<img>` or `<source>`; the original alone until "
-        "there are any."
+        "there are any.",
+        metadata=cost(4),
     )
     def srcset(self, format: _Format = ImageFormat.WEBP) -> str:
         return cast(Picture, self).srcset(format)
@@ -102,13 +104,12 @@ class Category:
     @strawberry_django.field(description="The categories right below.")
     def children(self, info: Info) -> "list[Category]":
         category = cast(models.Category, self)
-        children = info.context.afford(_tree(info).children(category.pk))
+        children = _tree(info).children(category.pk)
         return _pruned(children, getattr(category, "_levels_below", None))
 
     @strawberry_django.field(description="The path from the root to the parent: breadcrumbs.")
     def ancestors(self, info: Info) -> "list[Category]":
-        ancestors = _tree(info).ancestors(cast(models.Category, self).pk)
-        return cast("list[Category]", info.context.afford(ancestors))
+        return cast("list[Category]", _tree(info).ancestors(cast(models.Category, self).pk))
 
     @strawberry_django.field(description="How many products are in it and below.")
     def product_count(self, info: Info) -> int:
@@ -163,15 +164,17 @@ class Product:
     created_at: auto
     updated_at: auto
 
-    @strawberry_django.field(description="Every picture, in order; `image` is the first.")
+    @strawberry_django.field(description="Every picture, in order; `image` is the first.", metadata=cost(20))
     def images(self) -> list[Image]:
         return cast("list[Image]", cast(models.Product, self).pictures)
 
-    @strawberry_django.field(description="Like it, whether anybody has bought it or not.")
+    @strawberry_django.field(
+        description="Like it, whether anybody has bought it or not.", metadata=cost(item=8)
+    )
     def similar(self, info: Info, first: int = 10) -> "list[Product]":
         return _related(info, Kind.SIMILAR, cast(models.Product, self), first)
 
-    @strawberry_django.field(description="What those who bought it bought with it.")
+    @strawberry_django.field(description="What those who bought it bought with it.", metadata=cost(item=8))
     def bought_together(self, info: Info, first: int = 10) -> "list[Product]":
         return _related(info, Kind.BOUGHT_TOGETHER, cast(models.Product, self), first)
 
@@ -186,7 +189,7 @@ def _related(info: Info, kind: Kind, product: models.Product, first: int) -> lis
     if not product.is_published:
         # A product that is no longer sold is shown in carts only, with nothing that staff may have edited.
         return []
-    shown = info.context.shown_with(product)
+    shown = info.context.batch_of(product)
     read = first
     if len(shown.items) == 1 and 1 <= first <= MAX_FIRST:
         # Of a single product a little more is read, so that lists of different lengths are read together.
@@ -202,13 +205,13 @@ def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
     return _KINDS if "similar" in text and "boughtTogether" in text else (kind,)
 
 
-def _read_lists(context: Context, kinds: tuple[Kind, ...], shown: Shown, first: int) -> Lists:
+def _read_lists(context: Context, kinds: tuple[Kind, ...], shown: Batch, first: int) -> Lists:
     # The cost by items does not tell how many queries they take: fields that fan out can be thousands.
-    if not context.spend(_LIST_COST):
+    if not context.charge(_LIST_COST):
         return {}
     lists = read_related(kinds, shown.items, first)
     # Theirs too are read for all of these lists at once.
-    context.show_together(list(chain.from_iterable(lists.values())))
+    context.register_batch(list(chain.from_iterable(lists.values())))
     return lists
 
 
@@ -301,24 +304,24 @@ class ProductConnection:
     page: strawberry.Private[Page[models.Product]]
     products: strawberry.Private[selectors.ProductList]
 
-    @strawberry.field
+    @strawberry.field(metadata=cost(item=5))
     def edges(self, info: Info) -> list[Edge[Product]]:
-        info.context.show_together(self.page.items)
+        info.context.register_batch(self.page.items)
         return cast("list[Edge[Product]]", edges_of(self.page))
 
-    @strawberry.field
+    @strawberry.field(metadata=cost(item=5))
     def nodes(self, info: Info) -> list[Product]:
-        return cast("list[Product]", info.context.show_together(self.page.items))
+        return cast("list[Product]", info.context.register_batch(self.page.items))
 
     @strawberry.field
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
-    @strawberry.field(description="How many products there are on all pages.")
+    @strawberry.field(description="How many products there are on all pages.", metadata=cost(50))
     def total_count(self) -> int:
         return self.products.total()
 
-    @strawberry.field
+    @strawberry.field(metadata=cost(200))
     def facets(self) -> Facets:
         return cast(Facets, selectors.read_facets(self.products))
 
@@ -327,7 +330,9 @@ class ProductConnection:
 class CatalogQuery:
     """What a shopper can look at."""
 
-    @strawberry.field(description="Products of a category and below, or of the whole shop.")
+    @strawberry.field(
+        description="Products of a category and below, or of the whole shop.", metadata=cost(100)
+    )
     def products(
         self,
         category: strawberry.ID | None = None,
@@ -360,7 +365,9 @@ class CatalogQuery:
             window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
             return ProductConnection(page=products.page(sort_by, window), products=products)
 
-    @strawberry.field(description="The published product that exactly one of the arguments names.")
+    @strawberry.field(
+        description="The published product that exactly one of the arguments names.", metadata=cost(75)
+    )
     def product(
         self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
     ) -> Product | None:
@@ -382,7 +389,7 @@ class CatalogQuery:
             raise OutOfRange("The tree is shown at least one level deep.", field="depth")
         return _pruned(_tree_as_selected(info).children(None), depth)
 
-    @strawberry.field(description="The category that one of the arguments names.")
+    @strawberry.field(description="The category that one of the arguments names.", metadata=cost(75))
     def category(
         self, info: Info, id: strawberry.ID | None = None, slug: str | None = None
     ) -> Category | None:

@@ -279,8 +279,13 @@ GRAPHQL_MAX_ERRORS = 10
 GRAPHQL_MAX_DEPTH = 15
 GRAPHQL_MAX_ALIASES = 30
 GRAPHQL_MAX_TOKENS = 2000
-GRAPHQL_MAX_COST = 20_000
+# See core/graphql/limits.py. The tree of 5,000 categories, or a cart of 200 lines, stays below.
+GRAPHQL_MAX_COST = 50_000
+# Of the answer to a query; long descriptions add up to it sooner than fields.
+GRAPHQL_MAX_ANSWER_BYTES = 2_000_000
 GRAPHQL_MAX_MUTATIONS = 5
+# As many lines as a cart has: the longest list that any argument accepts.
+GRAPHQL_MAX_LIST_ITEMS = 200
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # What staff may send to the admin in one request, such as a dozen pictures.
 STAFF_UPLOAD_MAX_BYTES = 256 * 1024 * 1024

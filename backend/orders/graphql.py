@@ -10,7 +10,7 @@ from strawberry import auto
 from backend.carts.tokens import CartTokenInvalid
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
-from backend.core.graphql import Column, Edge, Info, PageInfo, UserError, edges_of, user_errors
+from backend.core.graphql import Column, Edge, Info, PageInfo, UserError, cost, edges_of, user_errors
 from backend.core.pagination import Page
 from backend.orders import models, services
 from backend.orders.delivery import Address as DeliveryAddress
@@ -76,10 +76,9 @@ class Order:
     comment: str
     is_cancellable: bool
 
-    @strawberry_django.field(description="In the order of the cart.")
-    def lines(self, info: Info) -> list[OrderLine]:
-        lines = list(cast(models.Order, self).lines.all())
-        return cast("list[OrderLine]", info.context.afford(lines))
+    @strawberry_django.field(description="In the order of the cart.", metadata=cost(item=5))
+    def lines(self) -> list[OrderLine]:
+        return cast("list[OrderLine]", list(cast(models.Order, self).lines.all()))
 
     @strawberry_django.field(description="What has become of it, from the placing on.")
     def history(self) -> list[OrderStatusChange]:
@@ -92,11 +91,11 @@ class OrderConnection:
 
     page: strawberry.Private[Page[models.Order]]
 
-    @strawberry.field
+    @strawberry.field(metadata=cost(item=20))
     def edges(self) -> list[Edge[Order]]:
         return cast("list[Edge[Order]]", edges_of(self.page))
 
-    @strawberry.field
+    @strawberry.field(metadata=cost(item=20))
     def nodes(self) -> list[Order]:
         return cast("list[Order]", self.page.items)
 

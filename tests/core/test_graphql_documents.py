@@ -89,18 +89,21 @@ class VariablesSize(SimpleTestCase):
 
     def test_variables_with_too_many_values_are_refused(self) -> None:
         # The variable itself is a value too.
-        self.assertEqual(self.code(["x"] * 9_999), (200, "INVALID"))
-        self.assertEqual(self.code(["x"] * 10_000), (413, "TOO_LARGE"))
+        self.assertEqual(self.code({str(n): 1 for n in range(9_999)}), (200, "INVALID"))
+        self.assertEqual(self.code({str(n): 1 for n in range(10_000)}), (413, "TOO_LARGE"))
 
     def test_values_are_counted_at_every_level(self) -> None:
-        # Each item counts as itself and as its field: 1 + 1 + 2 * 4,999.
-        items = [{"name": 1}] * 4_999
-        self.assertEqual(self.code({"characteristics": items}), (200, "INVALID"))
-        self.assertEqual(self.code({"characteristics": [*items, {}]}), (413, "TOO_LARGE"))
+        # 1 + 101 + 101 * 98 values.
+        inputs = {str(n): {str(m): 1 for m in range(98)} for n in range(101)}
+        self.assertEqual(self.code(inputs), (200, "INVALID"))
+        self.assertEqual(self.code(inputs | {"101": {}}), (413, "TOO_LARGE"))
+
+    def test_a_long_list_counts_as_far_as_lists_are_accepted(self) -> None:
+        self.assertEqual(self.code(["x"] * 10_000), (200, "TOO_LONG"))
 
     def test_refused_variables_are_not_coerced(self) -> None:
         with mock.patch.object(documents, "parse") as parse_document:
-            self.code(["x"] * 10_000)
+            self.code({str(n): 1 for n in range(10_000)})
         parse_document.assert_not_called()
 
 

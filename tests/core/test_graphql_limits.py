@@ -2,11 +2,14 @@
 
 import json
 from typing import Any
+from unittest import mock
 
 import strawberry
 from django.test import TestCase, override_settings
+from graphql import get_introspection_query
 
 from backend.core.graphql import make_schema
+from backend.core.graphql.limits import Budget
 from tests.catalog.factories import make_category, make_product
 from tests.clients import GraphQLClient
 
@@ -18,6 +21,11 @@ class Limits(TestCase):
 
     def setUp(self) -> None:
         self.graphql = GraphQLClient()
+
+    def cost(self, query: str, variables: dict[str, Any] | None = None) -> int:
+        body = self.graphql.post(query, variables).json()
+        self.assertNotIn("errors", body)
+        return body["extensions"]["cost"]["requested"]
 
     def assert_too_complex(self, query: str, variables: dict[str, Any] | None = None) -> None:
         with self.assertNumQueries(0):
@@ -59,21 +67,59 @@ class Limits(TestCase):
         self.graphql.data(repeated(100))
         self.assert_too_complex(repeated(1000))
 
-    def test_cost_multiplies_through_pages(self) -> None:
+    def test_cost_is_reported(self) -> None:
         query = "query($first: Int) { products(first: $first) { nodes { id category { id } } } }"
         body = self.graphql.post(query, {"first": 7}).json()
-        # The connection, its nodes and their categories cost 7 each.
-        self.assertEqual(body["extensions"]["cost"], {"requested": 21, "maximum": 20_000})
+        # 100 for the list, 1 for its nodes, and 5 for each of them beside its three fields.
+        self.assertEqual(body["extensions"]["cost"], {"requested": 157, "maximum": 50_000})
 
     def test_query_beyond_the_cost_limit_is_refused(self) -> None:
         query = "{ products(first: 10) { nodes { category { id } } } }"
-        with override_settings(GRAPHQL_MAX_COST=30):
+        with override_settings(GRAPHQL_MAX_COST=171):
             self.graphql.data(query)
-        with override_settings(GRAPHQL_MAX_COST=29):
+        with override_settings(GRAPHQL_MAX_COST=170):
             self.assert_too_complex(query)
 
+    def test_what_costs_once_is_not_multiplied_by_the_page(self) -> None:
+        one = self.cost("{ products(first: 1) { totalCount facets { priceMin } } }")
+        hundred = self.cost("{ products(first: 100) { totalCount facets { priceMin } } }")
+        self.assertEqual(one, hundred)
+
+    def test_lists_without_a_page_size_are_charged_by_their_items(self) -> None:
+        query = "{ categories { id name } }"
+        self.assertEqual(self.cost(query), 1 + 2)
+        for number in range(9):
+            make_category(f"Category {number}")
+        self.assertEqual(self.cost(query), 1 + 10 * 2)
+        with override_settings(GRAPHQL_MAX_COST=21):
+            self.graphql.data(query)
+        with override_settings(GRAPHQL_MAX_COST=20):
+            error = self.graphql.error(query)
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_fields_in_fragments_on_interfaces_cost_too(self) -> None:
+        @strawberry.interface
+        class Animal:
+            name: str
+
+        @strawberry.type
+        class Dog(Animal):
+            tricks: list[str]
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def animal(self) -> Animal:
+                return Dog(name="Rex", tricks=["sit"] * 7)
+
+        context = Budget()
+        schema = make_schema(Query, types=[Dog])
+        done = schema.execute_sync("{ animal { name ... on Dog { tricks a: name } } }", context_value=context)
+        self.assertIsNone(done.errors)
+        self.assertEqual(done.extensions["cost"]["requested"], 4 + 7)
+
     def test_cost_counts_page_sizes_however_they_are_passed(self) -> None:
-        with override_settings(GRAPHQL_MAX_COST=50):
+        with override_settings(GRAPHQL_MAX_COST=200):
             for query in (
                 "{ products(first: 100) { nodes { id } } }",
                 "{ products(last: 100) { nodes { id } } }",
@@ -132,12 +178,98 @@ class Limits(TestCase):
         self.assertEqual(len(done), 5)
 
 
+class Lists(TestCase):
+    """Lists that no argument accepts are refused before anything is built of their items."""
+
+    LINES = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) { errors { code field } } }"
+    IDS = "mutation($ids: [ID!]!) { cartLinesRemove(productIds: $ids) { errors { code field } } }"
+    FILTER = "query($filter: ProductFilter) { products(filter: $filter) { nodes { id } } }"
+
+    def setUp(self) -> None:
+        self.graphql = GraphQLClient()
+
+    def assert_too_long(self, query: str, variables: dict[str, Any], field: list[str]) -> None:
+        with mock.patch("graphql.execution.values.coerce_input_value") as coerce, self.assertNumQueries(0):
+            error = self.graphql.error(query, variables)
+        coerce.assert_not_called()
+        self.assertEqual(error["extensions"], {"code": "TOO_LONG", "field": field})
+
+    def test_lines(self) -> None:
+        line = {"productId": "0", "quantity": 1}
+        body = self.graphql.post(self.LINES, {"lines": [line] * 200}).json()
+        self.assertEqual(body["data"]["cartLinesAdd"]["errors"][0]["code"], "NOT_FOUND")
+        self.assert_too_long(self.LINES, {"lines": [line] * 201}, ["lines"])
+
+    def test_ids(self) -> None:
+        body = self.graphql.post(self.IDS, {"ids": ["1"] * 200}).json()
+        self.assertEqual(body["data"]["cartLinesRemove"]["errors"], [])
+        self.assert_too_long(self.IDS, {"ids": ["1"] * 201}, ["ids"])
+
+    def test_lists_within_inputs(self) -> None:
+        def wanted(count: int) -> dict[str, Any]:
+            return {"filter": {"characteristics": [{"name": "Color", "values": ["red"] * count}]}}
+
+        field = ["filter", "characteristics", "0", "values"]
+        # The filter itself accepts fewer.
+        error = self.graphql.error(self.FILTER, wanted(200))
+        self.assertNotEqual(error["extensions"]["field"], field)
+        self.assert_too_long(self.FILTER, wanted(201), field)
+
+
+class Answers(TestCase):
+    QUERY = "{ products { nodes { description } } }"
+
+    def test_the_answer_to_a_query_is_bounded_in_bytes(self) -> None:
+        make_product(category=make_category("Clothes"), description="Long. " * 100)
+        client = GraphQLClient()
+        size = len(client.post(self.QUERY).content)
+        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=size):
+            client.data(self.QUERY)
+        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=size - 1):
+            error = client.error(self.QUERY)
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_the_answer_to_a_mutation_is_sent_whatever_its_size(self) -> None:
+        product = make_product(category=make_category("Clothes"))
+        query = f"""mutation {{ cartLinesAdd(lines: [{{productId: {product.pk}}}]) {{
+            cart {{ lines {{ quantity product {{ name }} }} }} }} }}"""
+        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=1):
+            self.assertEqual(len(GraphQLClient().data(query)["cartLinesAdd"]["cart"]["lines"]), 1)
+
+
 class Introspection(TestCase):
     QUERY = "{ __schema { queryType { name } } }"
 
     @strawberry.type
     class Query:
         here: bool = True
+
+    def run_query(self, query: str) -> Any:
+        return make_schema(self.Query).execute_sync(query, context_value=Budget())
+
+    def test_the_whole_schema_may_be_read_once(self) -> None:
+        whole = get_introspection_query(
+            descriptions=True,
+            specified_by_url=True,
+            directive_is_repeatable=True,
+            schema_description=True,
+            input_value_deprecation=True,
+        )
+        body = GraphQLClient().post(whole).json()
+        self.assertNotIn("errors", body)
+        twice = whole.replace("__schema {", "a: __schema { queryType { name } } __schema {", 1)
+        error = GraphQLClient().error(twice)
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_types_may_be_read_by_name_up_to_the_limit(self) -> None:
+        def types(count: int) -> str:
+            return "{" + " ".join(f'a{n}: __type(name: "Query") {{ name }}' for n in range(count)) + "}"
+
+        self.assertIsNone(self.run_query(types(20)).errors)
+        self.assertEqual(self.run_query(types(21)).errors[0].extensions["code"], "TOO_COMPLEX")
+
+    def test_the_name_of_a_type_costs_no_more_than_a_field(self) -> None:
+        self.assertEqual(self.run_query("{ __typename here }").extensions["cost"]["requested"], 2)
 
     def test_introspection_can_be_disabled(self) -> None:
         self.assertIsNone(make_schema(self.Query).execute_sync(self.QUERY).errors)

@@ -4,7 +4,7 @@ from typing import Any
 from unittest import mock
 
 from django.db import connection
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from backend.carts.services import LineQuantity, add_lines, get_cart
@@ -235,19 +235,34 @@ class ApisTest(ListsCase):
         for rest_name, name in (("similar", "similar"), ("bought_together", "boughtTogether")):
             assert [str(item["id"]) for item in card[rest_name]] == [item["id"] for item in shown[name]]
 
-    def test_fields_that_fan_out_are_too_complex_before_they_cost_much(self) -> None:
-        self.teach_all()
+    def fan_out(self, levels: int) -> str:
+        """Return a query that reads lists of other lengths, and so with other queries, at every step."""
         fragments = "".join(
             f"fragment L{n} on Product {{ id similar(first: 1) {{ ...L{n + 1} }} "
             f"boughtTogether(first: 2) {{ ...L{n + 1} }} }} "
-            for n in range(7)
+            for n in range(levels)
         )
-        last = "fragment L7 on Product { id }"
-        with CaptureQueriesContext(connection) as queries:
-            error = self.graphql.error(f"{{ products(first: 2) {{ nodes {{ ...L0 }} }} }} {fragments} {last}")
+        last = f"fragment L{levels} on Product {{ id }}"
+        return f"{{ products(first: 2) {{ nodes {{ ...L0 }} }} }} {fragments} {last}"
+
+    def test_fields_that_fan_out_are_refused_before_anything_is_read(self) -> None:
+        self.teach_all()
+        with self.assertNumQueries(0):
+            error = self.graphql.error(self.fan_out(7))
         assert error["extensions"]["code"] == "TOO_COMPLEX"
-        # Forty readings, each of the lists and their pictures.
-        assert len(queries) == 2 + 40 * 2
+
+    def test_readings_of_lists_are_charged(self) -> None:
+        self.teach_all()
+        query = self.fan_out(4)
+        with CaptureQueriesContext(connection) as queries:
+            body = self.graphql.post(query).json()
+        readings = (len(queries) - 2) // 2
+        assert readings > 10
+        # Each takes one query for the lists and one for their pictures.
+        limit = body["extensions"]["cost"]["requested"] - (readings - 5) * 500
+        with override_settings(GRAPHQL_MAX_COST=limit), self.assertNumQueries(2 + 5 * 2):
+            error = self.graphql.error(query)
+        assert error["extensions"]["code"] == "TOO_COMPLEX"
 
     def test_fields_of_one_level_are_read_together(self) -> None:
         self.teach_all()

@@ -1,21 +1,23 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
-from backend.core.graphql.context import Context, Info, Shown
+from backend.core.graphql.context import Batch, Context, Info
 from backend.core.graphql.errors import UserError, user_errors
 from backend.core.graphql.fields import Column
+from backend.core.graphql.limits import cost
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema
 from backend.core.graphql.view import GraphQLView
 
 __all__ = [
+    "Batch",
     "Column",
     "Context",
     "Edge",
     "GraphQLView",
     "Info",
     "PageInfo",
-    "Shown",
     "UserError",
+    "cost",
     "edges_of",
     "make_schema",
     "user_errors",

@@ -6,30 +6,29 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import strawberry
-from django.conf import settings
 from django.http import HttpRequest
 
 from backend.accounts.selectors import read_viewer
+from backend.core.graphql.limits import Budget
 from backend.core.viewer import Viewer, client_address, with_cart_token
 
 T = TypeVar("T")
 
 
 @dataclass(eq=False, frozen=True, slots=True)
-class Shown:
+class Batch:
     """Items that are shown together; told from others by what it is, not by what it holds."""
 
     items: tuple[Any, ...]
 
 
 @dataclass(eq=False)
-class Context:
+class Context(Budget):
     """One GraphQL request: who asks, and what has been read once for all of its fields."""
 
     request: HttpRequest
     _read: dict[Hashable, Any] = field(default_factory=dict)
-    _shown_with: dict[int, "Shown"] = field(default_factory=dict)
-    _spent: int = 0
+    _batch_of: dict[int, "Batch"] = field(default_factory=dict)
 
     @cached_property
     def viewer(self) -> Viewer:
@@ -60,36 +59,18 @@ class Context:
         """Say whether `read` has been called, without arguments, in this request."""
         return (read, ()) in self._read
 
-    def show_together(self, items: Sequence[T]) -> Sequence[T]:
+    def register_batch(self, items: Sequence[T]) -> Sequence[T]:
         """Return what one list shows, remembering it, so that what one item asks for is read for all."""
-        shown = Shown(tuple(items))
+        shown = Batch(tuple(items))
         for item in shown.items:
-            self._shown_with[id(item)] = shown
+            self._batch_of[id(item)] = shown
         return items
 
-    def shown_with(self, item: Any) -> "Shown":
+    def batch_of(self, item: Any) -> "Batch":
         """Return what an item is shown together with, or the item alone."""
-        if id(item) not in self._shown_with:
-            self.show_together([item])
-        return self._shown_with[id(item)]
-
-    def afford(self, items: Sequence[T]) -> Sequence[T]:
-        """Return a list whose length no argument bounds, or nothing once the request has had too many.
-
-        A short query can walk up and down a tree and multiply its answer with every step. The rest of
-        it then costs next to nothing, and `GraphQLView` answers that it asked for too much.
-        """
-        return items if self.spend(len(items)) else []
-
-    def spend(self, cost: int) -> bool:
-        """Count what the text of the request does not tell, and say whether that is still affordable."""
-        self._spent += cost
-        return not self.overspent
-
-    @property
-    def overspent(self) -> bool:
-        """Whether that was more than `GRAPHQL_MAX_COST` in all."""
-        return self._spent > settings.GRAPHQL_MAX_COST
+        if id(item) not in self._batch_of:
+            self.register_batch([item])
+        return self._batch_of[id(item)]
 
 
 Info = strawberry.Info[Context, None]

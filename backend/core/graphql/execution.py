@@ -1,6 +1,6 @@
 """A shorter way through graphql-core for the fields that most of an answer consists of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -16,6 +16,8 @@ from graphql import (
 )
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from backend.core.graphql.limits import Budget
 
 _READ = "lavka-read"
 _OBJECT = "lavka-object"
@@ -59,6 +61,26 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return super().complete_value(return_type, details, info, path, result, position_context)
         # Without asking the type whether this is one of its objects: no resolver returns any others.
         return self.collect_and_execute_subfields(inner, details, path, result, position_context)
+
+    def complete_list_value(
+        self,
+        return_type: Any,
+        field_details_list: Any,
+        info: Any,
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        budget = info.context
+        # A short query can walk up and down a tree and multiply its answer with every step. Beyond the budget
+        # lists are empty, which ends it soon, and `GraphQLView` refuses the request.
+        if isinstance(budget, Budget):
+            nodes = [details.node for details in field_details_list]
+            if not budget.charge_items(nodes, len(result) if isinstance(result, Sized) else 0):
+                result = []
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
 
     def _execute_object(
         self, parent_type: Any, source: Any, details: Any, path: Path, position_context: Any, plain: "_Object"

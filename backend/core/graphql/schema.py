@@ -1,7 +1,7 @@
 """Assembly of the executable schema from the types of the apps."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import strawberry
@@ -28,7 +28,9 @@ class _Schema(strawberry.Schema):
             locate_errors(errors, execution_context.graphql_document)
 
 
-def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
+def make_schema(
+    query: type, mutation: type | None = None, *, types: Iterable[type] = ()
+) -> strawberry.Schema:
     """Build the schema with the scalars, limits, document cache and error handling of the project."""
     cache = DocumentCache(settings.GRAPHQL_DOCUMENT_CACHE_BYTES)
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
@@ -41,6 +43,7 @@ def make_schema(query: type, mutation: type | None = None) -> strawberry.Schema:
     schema = _Schema(
         query,
         mutation,
+        types=types,
         extensions=extensions,
         execution_context_class=Executor,
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),

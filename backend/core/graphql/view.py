@@ -1,7 +1,8 @@
 """The view at /graphql."""
 
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, cast
 
 import orjson
 from cross_web import HTTPException, SyncHTTPRequestAdapter
@@ -19,7 +20,7 @@ from backend.core.errors import ErrorCode, Malformed, ShopError, TooLarge, Unsup
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
-from backend.core.graphql.limits import too_complex
+from backend.core.graphql.limits import over_budget_message, too_complex
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
 
@@ -76,9 +77,8 @@ class GraphQLView(StrawberryGraphQLView):
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         result = super().execute_single(*args, **kwargs)
-        if kwargs["context"].overspent:
-            message = f"The answer has more than {settings.GRAPHQL_MAX_COST} items in its lists."
-            return ExecutionResult(data=None, errors=[too_complex(message)])
+        if kwargs["context"].is_over_budget:
+            return ExecutionResult(data=None, errors=[too_complex(over_budget_message())])
         return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -91,6 +91,14 @@ class GraphQLView(StrawberryGraphQLView):
 
     def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
         response = super().create_response(response_data, sub_response)
+        size = len(cast(HttpResponse, response).content)
+        # A mutation has been carried out, so its answer is sent whatever its size.
+        if size > settings.GRAPHQL_MAX_ANSWER_BYTES and not self._context.is_mutation:
+            message = (
+                f"The response has {size} bytes; at most {settings.GRAPHQL_MAX_ANSWER_BYTES} are sent. "
+                "Ask for fewer items or fields."
+            )
+            return _refusal(ErrorCode.TOO_COMPLEX, message, 200)
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
         # Statuses that a client can act on without reading the body: retry later, or get another token.
@@ -125,15 +133,18 @@ def _check_variables_size(variables: dict[str, Any]) -> None:
         TooLarge: the variables hold more than `GRAPHQL_MAX_VARIABLE_VALUES` values in all.
     """
     maximum = settings.GRAPHQL_MAX_VARIABLE_VALUES
+    # A longer list is refused by `QueryLimits`, whatever is in it.
+    list_maximum = settings.GRAPHQL_MAX_LIST_ITEMS + 1
     count = 0
     pending: list[Any] = [variables]
     while pending:
         value = pending.pop()
         if isinstance(value, dict | list):
-            count += len(value)
+            inner = list(value.values() if isinstance(value, dict) else islice(value, list_maximum))
+            count += len(inner)
             if count > maximum:
                 raise TooLarge(f"The variables must hold at most {maximum} values in all.")
-            pending.extend(value.values() if isinstance(value, dict) else value)
+            pending.extend(inner)
 
 
 def _refusal(code: ErrorCode, message: str, status: int) -> HttpResponse:
