@@ -1,6 +1,8 @@
 """What changes the catalogue. Products are plain rows; the category tree needs its lock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from itertools import chain, count
 from typing import Literal
@@ -12,7 +14,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from slugify import slugify
 
-from backend.catalog.models import Category, HasRenditions, Product, lock_listing, lock_products, lock_tree
+from backend.catalog.models import (
+    Category,
+    HasRenditions,
+    Product,
+    lock_imports,
+    lock_listing,
+    lock_products,
+    lock_tree,
+)
 from backend.catalog.pictures.checking import PictureFile
 from backend.catalog.pictures.discarding import discard_files_on_commit
 from backend.catalog.pictures.making import queue_renditions
@@ -211,6 +221,47 @@ def publish_products(*, products: "QuerySet[Product]", published: bool) -> int:
     wanted = products.exclude(is_published=published).values_list("pk", flat=True)
     locked = Product.objects.filter(pk__in=lock_products(wanted.order_by()))
     return locked.update(is_published=published, updated_at=timezone.now())
+
+
+@dataclass(frozen=True, slots=True)
+class NewProduct:
+    """A product to create if its SKU does not exist yet."""
+
+    sku: str
+    name: str
+    price: Decimal
+    stock: int
+
+
+@transaction.atomic
+def create_missing_products(products: Sequence[NewProduct]) -> int:
+    """Create the products whose SKUs do not exist yet, each with a free slug, and return their number.
+
+    Existing products stay as they are.
+
+    Args:
+        products: with distinct SKUs.
+    """
+    # Serializes imports: two with the same new SKU would violate its unique constraint.
+    lock_imports()
+    skus = Product.objects.filter(sku__in=[product.sku for product in products])
+    existing = set(skus.values_list("sku", flat=True))
+    used_slugs: set[str] = set()
+
+    def is_slug_taken(slug: str) -> bool:
+        return slug in used_slugs or Product.objects.filter(slug=slug).exists()
+
+    created = []
+    for product in products:
+        if product.sku not in existing:
+            slug = free_product_slug(product.name, product.sku, is_slug_taken)
+            used_slugs.add(slug)
+            created.append(
+                Product(
+                    sku=product.sku, slug=slug, name=product.name, price=product.price, stock=product.stock
+                )
+            )
+    return len(Product.objects.bulk_create(created))
 
 
 @lru_cache(maxsize=2 * 1024)

@@ -1,4 +1,4 @@
-"""Two imports of one purchase log at once bring it once."""
+"""Two concurrent imports of one purchase log import it once."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,10 +9,10 @@ import pytest
 from django.db import IntegrityError
 from django.test import TransactionTestCase
 
+from backend.catalog import services as catalog_services
 from backend.catalog.models import Product
-from backend.orders import importing
-from backend.orders.importing import ImportReport, import_orders
 from backend.orders.models import Order, OrderLine, OrderStatusChange
+from backend.orders.order_import import ImportReport, import_orders
 from tests.concurrency.actors import PATIENCE, Actor
 
 LOG = """invoice,stock_code,description,quantity,invoice_date,unit_price
@@ -22,7 +22,7 @@ LOG = """invoice,stock_code,description,quantity,invoice_date,unit_price
 """
 
 
-class TwoImportsTest(TransactionTestCase):
+class ConcurrentImportsTest(TransactionTestCase):
     def import_twice(self) -> tuple[ImportReport, ImportReport]:
         with TemporaryDirectory() as folder, Actor() as first, Actor() as second:
             log = Path(folder) / "log.csv"
@@ -34,7 +34,7 @@ class TwoImportsTest(TransactionTestCase):
             first.commit()
             return done, waiting.result(PATIENCE)
 
-    def test_the_second_finds_what_the_first_has_brought(self) -> None:
+    def test_second_import_waits_and_creates_nothing(self) -> None:
         first, second = self.import_twice()
         assert (first.orders_created, first.products_created, first.lines_created) == (2, 2, 3)
         assert (second.orders_created, second.products_created, second.lines_created) == (0, 0, 0)
@@ -42,9 +42,9 @@ class TwoImportsTest(TransactionTestCase):
         assert (Order.objects.count(), OrderLine.objects.count(), Product.objects.count()) == (2, 3, 2)
         assert OrderStatusChange.objects.count() == 2
 
-    def test_without_the_lock_new_products_collide(self) -> None:
+    def test_without_the_lock_new_products_violate_the_unique_sku(self) -> None:
         with (
-            mock.patch.object(importing, "lock_imports"),
+            mock.patch.object(catalog_services, "lock_imports"),
             pytest.raises(IntegrityError, match="duplicate key value"),
         ):
             self.import_twice()
