@@ -1,4 +1,4 @@
-"""Recommendations for the viewer in GraphQL; those of a product and of a cart are fields of theirs."""
+"""The `recommendations` query. Recommendations for a product or a cart are fields of these types."""
 
 from typing import cast
 
@@ -12,7 +12,8 @@ from backend.recommendations import selectors
 @strawberry.type
 class RecommendationsQuery:
     @strawberry.field(
-        description="For this viewer: by what they have bought, else what sells, else what is new.",
+        description="Products recommended to the viewer, based on their orders. Best-selling or newest "
+        "products if there are too few.",
         metadata=cost(500, item=5),
     )
     def recommendations(self, info: Info, first: int = 10) -> list[Product]:

@@ -1,4 +1,4 @@
-"""What goes with what, as the last build of the model worked it out."""
+"""Recommendations as the last build computed them."""
 
 from django.db import models
 from django.utils import timezone
@@ -7,10 +7,10 @@ from backend.catalog.models import Product
 
 
 class Recommendation(models.Model):
-    """A product to offer with another one.
+    """A product to show with another product.
 
-    The table is the model: one transaction replaces it, so that nobody reads half of one. Without a
-    foreign key constraint: what is deleted drops out where the products are read, and at the next build.
+    Rows have no foreign key constraints. Reads join the products and therefore skip deleted ones. The next
+    build removes the rows of deleted products.
     """
 
     class Kind(models.TextChoices):
@@ -20,7 +20,7 @@ class Recommendation(models.Model):
 
     pk = models.CompositePrimaryKey("kind", "subject_id", "other_id")
     kind = models.CharField(max_length=10, choices=Kind)
-    subject_id = models.BigIntegerField(help_text="The product that it is offered with.")
+    subject_id = models.BigIntegerField(help_text="Id of the product that `other` is shown with.")
     other = models.ForeignKey(
         Product, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="recommended"
     )
@@ -31,13 +31,15 @@ class Recommendation(models.Model):
 
 
 class ModelVersion(models.Model):
-    """Which model is in the table, and what it was made from; one row."""
+    """The version of the recommendations in the table; a single row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     version = models.PositiveBigIntegerField(default=0)
     built_at = models.DateTimeField(default=timezone.now)
     last_order_id = models.BigIntegerField(
-        default=0, help_text="Orders up to this one are in it, save for those placed while it was built."
+        default=0,
+        help_text="Id of the newest order that is included. "
+        "Orders placed during the build are included in the next one.",
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Recommendations in REST. Those of a product are on its card."""
+"""`GET /recommendations`. Recommendations for a product are part of its product card."""
 
 from typing import Any
 
@@ -24,7 +24,10 @@ class Recommended(Schema):
     summary="Recommend products",
 )
 def recommend(request: HttpRequest, limit: int = 10) -> Any:
-    """For this viewer: by what they have bought, else what sells, else what is new."""
+    """Products recommended to the viewer, based on their orders.
+
+    Best-selling or newest products if there are too few.
+    """
     viewer: Viewer = request.auth  # type: ignore[attr-defined]
     with fields_named({"first": ["limit"]}):
         return {"items": selectors.recommend(viewer, limit)}

@@ -1,9 +1,9 @@
-"""Lists of products to offer: published, in stock, never short as long as there is something to offer.
+"""Read lists of recommended products that are published and in stock.
 
-A list begins with what the model says and goes on with the next best: similar products, then what
-sells in the same category, then what sells in the shop, the newest first where nothing has been sold.
-What is kept in the cache are identifiers alone, under the model's version, so that prices and stock
-are those of now, and a new model is seen at once.
+A list starts with the recommendations of the table. Short lists are filled up with the next best products:
+similar ones, then best sellers of the same category, then best sellers of the shop, or the newest products
+where nothing has been sold. The cache holds only product ids, keyed by the version of the recommendations, so
+that prices and stock are always current and a new version is visible at once.
 """
 
 import hashlib
@@ -25,47 +25,47 @@ from backend.recommendations.models import ModelVersion, Recommendation
 Kind = Recommendation.Kind
 
 MAX_FIRST = 50
-# How much of what somebody has bought lately is looked at.
-HISTORY_LINES = 50
-# In how many categories at once one looks for what sells, where lists are short.
+# The number of the viewer's latest order lines that recommendations are based on.
+MAX_HISTORY_LINES = 50
+# The maximum number of categories whose best sellers fill up short lists.
 MAX_CATEGORIES = 100
-# How many more of a list are kept than are asked for.
-SPARE = 5
+# The number of additional products that are cached for each list. They replace products that have sold out.
+SPARE_PRODUCTS = 5
 CACHE_SECONDS = 600
 VERSION_KEY = "recommendations:version"
-_LISTS = "recommendations:lists:"
+_LIST_KEY_PREFIX = "recommendations:lists:"
 _VERSION = Subquery(ModelVersion.objects.values("version")[:1])
 
-# What a list goes on with when it is short.
-_NEXT_BEST = {Kind.SIMILAR: (Kind.SIMILAR,), Kind.BOUGHT_TOGETHER: (Kind.BOUGHT_TOGETHER, Kind.SIMILAR)}
+# The kinds that make up a list, in this order.
+_SOURCES = {Kind.SIMILAR: (Kind.SIMILAR,), Kind.BOUGHT_TOGETHER: (Kind.BOUGHT_TOGETHER, Kind.SIMILAR)}
 
+# Lists of recommended products by kind and product id.
 Lists = dict[tuple[Kind, int], list[Product]]
 
 
 def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int) -> Lists:
-    """Return what to offer with each of some products.
+    """Return the recommendations for some products.
 
-    One query for all lists of all products, one more if some are short, and one for the pictures.
+    Takes one query for all lists, one more if some lists are short, and one for the pictures.
 
     Args:
         kinds: SIMILAR, BOUGHT_TOGETHER or both.
-        products: whose lists to read.
-        first: how many products each list has, 1 to `MAX_FIRST`; less only if the shop has no more.
-
-    Returns:
-        The lists by kind and primary key.
+        first: the length of each list, 1 to `MAX_FIRST`. Lists are shorter only if the shop has fewer
+            products.
 
     Raises:
-        OutOfRange: for another `first`.
+        OutOfRange: `first` is not 1 to `MAX_FIRST`.
     """
     _check_first(first)
-    sources = sorted({source for kind in kinds for source in _NEXT_BEST[kind]})
-    # So many of each source are enough, whatever stands in two of them; the spare ones replace what is
-    # sold out while the list is in the cache.
-    known = _read_table(sources, [product.pk for product in products], first + min(first, SPARE))
+    sources = sorted({source for kind in kinds for source in _SOURCES[kind]})
+    recommended = _read_lists(
+        sources, [product.pk for product in products], first + min(first, SPARE_PRODUCTS)
+    )
     lists = {
-        (kind, product.pk): _distinct(
-            (other for source in _NEXT_BEST[kind] for other in known[source, product.pk]), {product.pk}, first
+        (kind, product.pk): _take_distinct(
+            (other for source in _SOURCES[kind] for other in recommended[source, product.pk]),
+            {product.pk},
+            first,
         )
         for kind in kinds
         for product in products
@@ -75,8 +75,8 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
         categories = {product.pk: product.category_id for product in products}
         popular = _read_popular({categories[pk] for pk in short}, 2 * first + 1)
         for (kind, pk), others in lists.items():
-            near = (other for other in popular if other.category_id == categories[pk])
-            lists[kind, pk] = _distinct(chain(others, near, popular), {pk}, first)
+            same_category = (other for other in popular if other.category_id == categories[pk])
+            lists[kind, pk] = _take_distinct(chain(others, same_category, popular), {pk}, first)
     _load_pictures(chain.from_iterable(lists.values()))
     return lists
 
@@ -91,152 +91,157 @@ def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
     # What complements an unpublished product would reveal how staff have edited it.
     present = sorted(line.product_id for line in lines if line.product.is_published)
     if not present:
-        return _filled([], first)
+        return _fill_with_popular([], first)
     digest = hashlib.sha256(repr(present).encode()).hexdigest()
-    version = _known_version()
+    version = _read_cached_version()
     key = f"{version}:cart:{digest}:{first}"
-    cached = _read_lists([key]) if version is not None else {}
+    cached = _read_cached_ids([key]) if version is not None else {}
     if key in cached:
-        suggested = _in_order(cached[key])
+        suggested = _load_products(cached[key])
     else:
-        suggested = list(_matching(present).annotate(version=_VERSION)[:first])
+        suggested = list(_query_complements(present).annotate(version=_VERSION)[:first])
         if suggested:
             version = suggested[0].version  # type: ignore[attr-defined]
-        _keep_lists({f"cart:{digest}:{first}": suggested}, version)
-    return _filled(suggested, first, without=Product.objects.filter(pk__in=present))
+        _write_cached_ids({f"cart:{digest}:{first}": suggested}, version)
+    return _fill_with_popular(suggested, first, exclude=Product.objects.filter(pk__in=present))
 
 
 def recommend(viewer: Viewer, first: int) -> list[Product]:
-    """Return what the viewer may want next: by what they have bought, else what sells, else what is new.
+    """Return products that complement the viewer's latest orders, or best sellers, or the newest products.
 
     Raises:
         OutOfRange: `first` is not 1 to `MAX_FIRST`.
     """
     _check_first(first)
     if viewer.user_id is None:
-        return _filled([], first)
+        return _fill_with_popular([], first)
     lines = OrderLine.objects.filter(order__user_id=viewer.user_id, product__isnull=False).exclude(
         order__status=Order.Status.CANCELLED
     )
-    # Part of the queries, not one of its own; and materialised by its LIMIT, so read once in each.
-    bought = lines.order_by("-id").values("product_id")[:HISTORY_LINES]
-    return _filled(list(_matching(bought)[:first]), first, without=bought)
+    # A subquery of the two queries below instead of a query of its own. Its LIMIT makes PostgreSQL evaluate
+    # it only once in each of them.
+    bought = lines.order_by("-id").values("product_id")[:MAX_HISTORY_LINES]
+    return _fill_with_popular(list(_query_complements(bought)[:first]), first, exclude=bought)
 
 
-def _on_offer() -> "QuerySet[Product]":
+def _query_available() -> "QuerySet[Product]":
+    """Return the products that are published and in stock."""
     products = Product.objects.filter(is_published=True, stock__gt=0)
     return products.select_related("category").defer("search_vector")
 
 
-def _read_table(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> Lists:
-    """Return the first `count` of every list of the table, from the cache or in one query."""
-    version = _known_version()
+def _read_lists(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> Lists:
+    """Return the first `count` recommendations of every list, from the cache or in one query."""
+    version = _read_cached_version()
     names = {
         (kind, subject): f"{kind}:{subject}:{count}" for kind in kinds for subject in dict.fromkeys(subjects)
     }
     if version is not None:
         keys = {place: f"{version}:{name}" for place, name in names.items()}
-        cached = _read_lists(keys.values())
+        cached = _read_cached_ids(keys.values())
         if len(cached) == len(keys):
-            products = {product.pk: product for product in _in_order(chain.from_iterable(cached.values()))}
+            products = {
+                product.pk: product for product in _load_products(chain.from_iterable(cached.values()))
+            }
             return {
                 place: [products[pk] for pk in cached[key] if pk in products] for place, key in keys.items()
             }
     lists: Lists = {place: [] for place in names}
-    best = Window(
+    rank = Window(
         RowNumber(), partition_by=[F("kind"), F("subject_id")], order_by=[F("score").desc(), F("other_id")]
     )
     rows = (
         Recommendation.objects.filter(
             kind__in=kinds, subject_id__in=subjects, other__is_published=True, other__stock__gt=0
         )
-        .annotate(place=best, version=_VERSION)
-        .filter(place__lte=count)
-        .order_by("place")
+        .annotate(rank=rank, version=_VERSION)
+        .filter(rank__lte=count)
+        .order_by("rank")
         .select_related("other__category")
         .defer("other__search_vector")
     )
     for row in rows:
-        # They were read together, so it is theirs, whatever the cache says.
+        # Read in the same statement as the row, unlike the version from the cache.
         version = row.version
         lists[Kind(row.kind), row.subject_id].append(row.other)
-    _keep_lists({name: lists[place] for place, name in names.items()}, version)
+    _write_cached_ids({name: lists[place] for place, name in names.items()}, version)
     return lists
 
 
-def _matching(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
-    """Return what goes with some products together, then what is like them, without these themselves."""
+def _query_complements(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
+    """Return the complements of some products, then similar products, without these products."""
 
     def total(kind: Kind) -> Sum:
         return Sum("recommended__score", filter=Q(recommended__kind=kind))
 
     return (
-        _on_offer()
+        _query_available()
         .filter(recommended__kind__in=[Kind.COMPLEMENT, Kind.SIMILAR], recommended__subject_id__in=subjects)
         .exclude(pk__in=subjects)
-        .annotate(fit=total(Kind.COMPLEMENT), likeness=total(Kind.SIMILAR))
-        .order_by(F("fit").desc(nulls_last=True), F("likeness").desc(nulls_last=True), "pk")
+        .annotate(complement=total(Kind.COMPLEMENT), similarity=total(Kind.SIMILAR))
+        .order_by(F("complement").desc(nulls_last=True), F("similarity").desc(nulls_last=True), "pk")
     )
 
 
-def _known_version() -> int | None:
-    """Return the number of the model in the table if the cache knows it."""
+def _read_cached_version() -> int | None:
     return read_cached([VERSION_KEY]).get(VERSION_KEY)
 
 
-def _read_lists(keys: Iterable[str]) -> dict[str, list[int]]:
-    """Return those lists of identifiers that are in the cache."""
-    names = {f"{_LISTS}{key}": key for key in keys}
+def _read_cached_ids(keys: Iterable[str]) -> dict[str, list[int]]:
+    """Return the cached lists of product ids. Keys that are not cached are missing."""
+    names = {f"{_LIST_KEY_PREFIX}{key}": key for key in keys}
     return {names[name]: ids for name, ids in read_cached(names).items()}
 
 
-def _keep_lists(lists: Mapping[str, Sequence[Product]], version: int | None) -> None:
-    """Keep the identifiers of some lists under the version of the model that they were read from."""
+def _write_cached_ids(lists: Mapping[str, Sequence[Product]], version: int | None) -> None:
+    """Cache the product ids of some lists under the version that they were read from."""
     if version is None:
         return
     raise_cached(VERSION_KEY, version, seconds=CACHE_SECONDS)
-    ids = {f"{_LISTS}{version}:{name}": [product.pk for product in found] for name, found in lists.items()}
+    ids = {
+        f"{_LIST_KEY_PREFIX}{version}:{name}": [product.pk for product in products]
+        for name, products in lists.items()
+    }
     write_cached(ids, seconds=CACHE_SECONDS)
 
 
 def _read_popular(
-    category_ids: Iterable[int | None], count: int, without: "QuerySet[Any, Any] | None" = None
+    category_ids: Iterable[int | None], count: int, exclude: "QuerySet[Any, Any] | None" = None
 ) -> list[Product]:
-    """Return what sells best in each of some categories and in the shop, else what is newest."""
-    in_stock = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
-    if without is not None:
-        in_stock = in_stock.exclude(product_id__in=without)
-    places = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
-    first, *others = [in_stock.filter(ancestor_id=place).values("product_id")[:count] for place in places]
-    listed = first.union(*others, all=True) if others else first
-    return list(_on_offer().filter(pk__in=listed).order_by("-popularity", "-pk"))
+    """Return the `count` best-selling or newest products of each category and of the whole shop."""
+    entries = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
+    if exclude is not None:
+        entries = entries.exclude(product_id__in=exclude)
+    ancestors = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
+    first, *others = [entries.filter(ancestor_id=pk).values("product_id")[:count] for pk in ancestors]
+    product_ids = first.union(*others, all=True) if others else first
+    return list(_query_available().filter(pk__in=product_ids).order_by("-popularity", "-pk"))
 
 
-def _filled(
-    products: Sequence[Product], first: int, without: "QuerySet[Any, Any] | None" = None
+def _fill_with_popular(
+    products: Sequence[Product], first: int, exclude: "QuerySet[Any, Any] | None" = None
 ) -> list[Product]:
-    """Return the list with pictures, filled up with what sells, but nothing of `without`."""
-    chosen = list(products)
-    if len(chosen) < first:
-        chosen = _distinct(chain(chosen, _read_popular([], first + len(chosen), without)), set(), first)
-    _load_pictures(chosen)
-    return chosen
+    """Return the products with pictures, filled up with best sellers that are not in `exclude`."""
+    filled = list(products)
+    if len(filled) < first:
+        filled = _take_distinct(chain(filled, _read_popular([], first + len(filled), exclude)), set(), first)
+    _load_pictures(filled)
+    return filled
 
 
-def _in_order(ids: Iterable[int]) -> list[Product]:
-    """Return those of some products that are on offer, in this order."""
+def _load_products(ids: Iterable[int]) -> list[Product]:
+    """Return the available products among `ids`, in the same order."""
     wanted = list(dict.fromkeys(ids))
-    products = {product.pk: product for product in _on_offer().filter(pk__in=wanted)}
+    products = {product.pk: product for product in _query_available().filter(pk__in=wanted)}
     return [products[pk] for pk in wanted if pk in products]
 
 
-def _distinct(products: Iterable[Product], without: set[int], first: int) -> list[Product]:
-    """Return the first different ones of some products."""
-    chosen: dict[int, Product] = {}
+def _take_distinct(products: Iterable[Product], exclude_ids: set[int], first: int) -> list[Product]:
+    distinct: dict[int, Product] = {}
     for product in products:
-        if product.pk not in without:
-            chosen.setdefault(product.pk, product)
-    return list(chosen.values())[:first]
+        if product.pk not in exclude_ids:
+            distinct.setdefault(product.pk, product)
+    return list(distinct.values())[:first]
 
 
 def _load_pictures(products: Iterable[Product]) -> None:
@@ -245,4 +250,6 @@ def _load_pictures(products: Iterable[Product]) -> None:
 
 def _check_first(first: int) -> None:
     if not 1 <= first <= MAX_FIRST:
-        raise OutOfRange(f"A list has 1 to {MAX_FIRST} products, not {first}.", field="first")
+        raise OutOfRange(
+            f"The number of products must be between 1 and {MAX_FIRST}, not {first}.", field="first"
+        )

@@ -1,4 +1,4 @@
-"""Building recommendations in the background."""
+"""Tasks that build and update the recommendations."""
 
 import logging
 
@@ -8,22 +8,22 @@ from backend.recommendations.services import build_model, update_model
 
 logger = logging.getLogger(__name__)
 
-# Under the hour after which Redis hands a task that is not acknowledged to the next worker.
-BUILD_SECONDS = 3000
-# How many steps of an update are taken at once.
-UPDATE_ROUNDS = 10
+# Redis redelivers a task that is not acknowledged within an hour.
+TIME_LIMIT_SECONDS = 3000
+# The maximum number of `update_model` calls in one task.
+UPDATES_PER_TASK = 10
 
 
-@shared_task(name="recommendations.build", time_limit=BUILD_SECONDS)
+@shared_task(name="recommendations.build", time_limit=TIME_LIMIT_SECONDS)
 def build() -> None:
-    """Build the model anew from all orders."""
+    """Rebuild the recommendations from all orders."""
     report = build_model()
-    logger.info("Recommendations version %s, from %s orders", report.version, report.orders)
+    logger.info("Built recommendations version %s from %s orders", report.version, report.orders)
 
 
-@shared_task(name="recommendations.update", time_limit=BUILD_SECONDS)
+@shared_task(name="recommendations.update", time_limit=TIME_LIMIT_SECONDS)
 def update() -> None:
-    """Take new orders into the model, which may have to be built for it."""
-    for _ in range(UPDATE_ROUNDS):
+    """Update the recommendations with new orders."""
+    for _ in range(UPDATES_PER_TASK):
         if not update_model():
             break

@@ -16,7 +16,7 @@ from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.clients import GraphQLClient
 from tests.people import make_user
-from tests.recommendations.shop import Kind, teach
+from tests.recommendations.factories import Kind, add_recommendations
 from tests.shopping import GraphQLShopper, RestShopper, Shopper
 
 # Part of every value that staff set after they unpublished the product.
@@ -184,8 +184,8 @@ class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):
         return response.json()["data"]["cart"]
 
     def test_no_field_of_the_product_reveals_an_edit(self) -> None:
-        teach(Kind.SIMILAR, self.product, self.other)
-        teach(Kind.BOUGHT_TOGETHER, self.product, self.other)
+        add_recommendations(Kind.SIMILAR, self.product, self.other)
+        add_recommendations(Kind.BOUGHT_TOGETHER, self.product, self.other)
         self.shopper.add(self.product.pk)
         fields = f"lines {{ product {{ {ALL_PRODUCT_FIELDS} }} }}"
         published = self.read(fields)["lines"][0]["product"]
@@ -202,7 +202,7 @@ class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):
     def test_suggestions_do_not_depend_on_an_unpublished_product(self) -> None:
         (complement,) = make_products(1, name="complement", stock=1)
         make_products(3)
-        teach(Kind.COMPLEMENT, self.product, complement)
+        add_recommendations(Kind.COMPLEMENT, self.product, complement)
         self.shopper.add(self.product.pk)
         fields = "suggestions(first: 1) { name }"
         self.assertEqual(self.read(fields), {"suggestions": [{"name": "complement"}]})

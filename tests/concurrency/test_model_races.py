@@ -1,4 +1,4 @@
-"""The model is replaced while others read it or replace it, too."""
+"""Concurrent readers and writers of the recommendations."""
 
 import random
 from contextlib import nullcontext
@@ -16,15 +16,15 @@ from backend.recommendations.services import update_model
 from tests.catalog.factories import make_product
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.crowds import run_together
-from tests.recommendations.shop import Kind, make_order, others, replace_with
+from tests.recommendations.factories import Kind, make_order, read_recommended, replace_recommendations
 
 
-def unlocked() -> ModelVersion:
-    """Return the version as it is now, without keeping others away."""
+def read_without_lock() -> ModelVersion:
+    """Return the version without locking out other writers."""
     return ModelVersion.objects.get()
 
 
-without_lock = mock.patch.object(services, "_lock_version", unlocked)
+without_lock = mock.patch.object(services, "_lock_version", read_without_lock)
 
 
 class ModelRacesCase(TransactionTestCase):
@@ -36,7 +36,9 @@ class ModelRacesCase(TransactionTestCase):
 
     def write(self, listed: list) -> int:
         subject = self.products[0]
-        return replace_with([(Kind.SIMILAR.value, subject.pk, p.pk, 1 / n) for n, p in enumerate(listed, 1)])
+        return replace_recommendations(
+            [(Kind.SIMILAR.value, subject.pk, p.pk, 1 / n) for n, p in enumerate(listed, 1)]
+        )
 
 
 class TwoWritersTest(ModelRacesCase):
@@ -49,16 +51,16 @@ class TwoWritersTest(ModelRacesCase):
             writing.result(PATIENCE)
             second.commit()
 
-    def test_the_second_replaces_the_first(self) -> None:
+    def test_second_writer_waits_and_replaces_the_rows_of_the_first(self) -> None:
         self.write_twice()
-        assert others(Kind.SIMILAR, self.products[0]) == [p.pk for p in self.products[3:8]]
+        assert read_recommended(Kind.SIMILAR, self.products[0]) == [p.pk for p in self.products[3:8]]
         assert ModelVersion.objects.get().version == 3
 
-    def test_without_the_lock_they_collide(self) -> None:
+    def test_without_the_lock_both_writers_insert_the_same_row(self) -> None:
         with without_lock, pytest.raises(IntegrityError, match="duplicate key value"):
             self.write_twice()
 
-    def test_an_update_leaves_a_model_that_is_being_written_alone(self) -> None:
+    def test_update_skips_while_another_writer_is_at_work(self) -> None:
         make_order(self.products[:2])
         with Actor() as first:
             first.do(self.write, self.products[1:5])
@@ -68,7 +70,7 @@ class TwoWritersTest(ModelRacesCase):
 
 class ReadersTest(ModelRacesCase):
     def read_while_writing(self, writers: int) -> None:
-        """Read lists, each of which one model must have given whole, while two models take turns."""
+        """Read lists while writers alternate between two models. Each list must be of one model."""
         models = [self.products[1:11], self.products[11:1:-1]]
 
         def write(rng: random.Random) -> None:
@@ -79,15 +81,18 @@ class ReadersTest(ModelRacesCase):
             assert lists[Kind.SIMILAR, self.products[0].pk] in models
 
         def read_table(rng: random.Random) -> None:
-            assert others(Kind.SIMILAR, self.products[0]) in [[p.pk for p in model] for model in models]
+            assert read_recommended(Kind.SIMILAR, self.products[0]) in [
+                [p.pk for p in model] for model in models
+            ]
 
         run_together([read, read_table, *[write] * writers], times=30, seed=6)
 
-    def test_nobody_reads_half_a_model(self) -> None:
+    def test_readers_see_whole_models(self) -> None:
         self.read_while_writing(writers=2)
 
-    def test_without_the_transaction_somebody_does(self) -> None:
-        # Every statement is committed by itself.
-        apart = mock.Mock(atomic=nullcontext, on_commit=lambda call, robust: call())
-        with mock.patch.object(services, "transaction", apart), without_lock, pytest.raises(AssertionError):
+    def test_without_the_transaction_readers_see_parts_of_models(self) -> None:
+        # Each statement is committed on its own.
+        autocommit = mock.Mock(atomic=nullcontext, on_commit=lambda call, robust: call())
+        without_transaction = mock.patch.object(services, "transaction", autocommit)
+        with without_transaction, without_lock, pytest.raises(AssertionError):
             self.read_while_writing(writers=1)

@@ -1,4 +1,4 @@
-"""`manage.py evaluate_recommendations` on a log made for it."""
+"""The command `evaluate_recommendations` on a purchase log."""
 
 import json
 import tempfile
@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase
 
-from tests.recommendations.logs import write_log, write_themed_log
+from tests.recommendations.purchase_logs import write_log, write_themed_log
 
 
 class EvaluateRecommendationsTest(SimpleTestCase):
@@ -20,10 +20,11 @@ class EvaluateRecommendationsTest(SimpleTestCase):
 
     def run_command(self, log: Path, *options: str) -> str:
         out = StringIO()
-        call_command("evaluate_recommendations", str(log), *options, stdout=out)
+        self.stderr = StringIO()
+        call_command("evaluate_recommendations", str(log), *options, stdout=out, stderr=self.stderr)
         return out.getvalue()
 
-    def test_json(self) -> None:
+    def test_json_has_the_hit_rates_and_leads_of_all_methods(self) -> None:
         log = write_themed_log(self.folder / "log.csv")
         options = ("--train-before=2011-03-01", "--until=2011-03-21", "--json")
         result = json.loads(self.run_command(log, *options))
@@ -34,7 +35,7 @@ class EvaluateRecommendationsTest(SimpleTestCase):
                 low, high = rate["ci95"]
                 assert 0 <= low <= rate["hit_rate_at_10"] <= high <= 1
             assert set(result["lead"][task]) == methods - {"lavka"}
-        # Themes can be learnt from baskets; neither the best sellers nor the words tell them.
+        # Themes can be learnt from baskets, but neither from best sellers nor from words.
         for method in ("popularity", "words"):
             assert result["A"]["lavka"]["hit_rate_at_10"] > result["A"][method]["ci95"][1]
         assert result["A"]["lavka"]["hit_rate_at_10"] > 0.9
@@ -44,17 +45,27 @@ class EvaluateRecommendationsTest(SimpleTestCase):
         again = json.loads(self.run_command(log, *options))
         assert (again["A"], again["B"], again["lead"]) == (result["A"], result["B"], result["lead"])
 
-    def test_text(self) -> None:
+    def test_text_has_a_table_for_each_task(self) -> None:
         text = self.run_command(write_themed_log(self.folder / "log.csv"), "--train-before=2011-03-01")
         assert "A, complete the cart" in text and "B, bought together" in text
         assert len([line for line in text.splitlines() if line.startswith("lavka ")]) == 2
 
-    def test_what_it_refuses(self) -> None:
+    def test_rejected_rows_are_counted_on_standard_error(self) -> None:
+        rows = [{"quantity": "0"}, {"quantity": "six"}, {"invoice": "C1"}, {}]
+        log = write_log(self.folder / "log.csv", *rows)
+        with pytest.raises(CommandError, match="No item is in 5 baskets"):
+            self.run_command(log, "--train-before=2011-03-01")
+        assert self.stderr.getvalue().splitlines() == [
+            "        2 rows rejected: the quantity must be between 1 and 2147483647",
+            "        1 rows rejected: the invoice is a cancellation",
+        ]
+
+    def test_invalid_options_and_logs_are_errors(self) -> None:
         log = write_log(self.folder / "log.csv", {})
         for path, options, message in [
             (log, ["--train-before=2011-01-01"], "No item is in 5 baskets before 2011-01-01"),
-            (log, ["--train-before=January"], "'January' is not a day such as 2011-10-01"),
-            (log, [], "--train-before is needed with a log"),
+            (log, ["--train-before=January"], "'January' is not a date such as 2011-10-01"),
+            (log, [], "--train-before is required with a log"),
             (
                 log,
                 ["--train-before=2011-02-01", "--until=2011-02-01"],

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ('version', models.PositiveBigIntegerField(default=0)),
                 ('built_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('last_order_id', models.BigIntegerField(default=0, help_text='Orders up to this one are in it, save for those placed while it was built.')),
+                ('last_order_id', models.BigIntegerField(default=0, help_text='Id of the newest order that is included. Orders placed during the build are included in the next one.')),
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='one_model_version')],
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('pk', models.CompositePrimaryKey('kind', 'subject_id', 'other_id', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('similar', 'Similar'), ('together', 'Bought Together'), ('complement', 'Complement')], max_length=10)),
-                ('subject_id', models.BigIntegerField(help_text='The product that it is offered with.')),
+                ('subject_id', models.BigIntegerField(help_text='Id of the product that `other` is shown with.')),
                 ('score', models.FloatField()),
                 ('other', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='recommended', to='catalog.product')),
             ],

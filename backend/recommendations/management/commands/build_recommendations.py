@@ -9,19 +9,19 @@ from backend.recommendations.services import BuildReport, build_model
 
 class Command(BaseCommand):
     help = (
-        "Build the recommendations from the orders of three years and from what the products are. Shoppers "
-        "see the last ones until the new ones are whole."
+        "Build the recommendations from the orders of the last three years and from the products. Until the "
+        "build is complete, shoppers see the previous recommendations."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with step_progress("rows") as show_progress:
             report = build_model(on_progress=show_progress)
-        self._conclude(report)
+        self._print_report(report)
 
-    def _conclude(self, report: BuildReport) -> None:
-        self.stdout.write(f"learnt from {report.orders:,} orders and {report.products:,} products")
+    def _print_report(self, report: BuildReport) -> None:
+        self.stdout.write(f"built from {report.orders:,} orders and {report.products:,} products")
         for kind, count in report.rows.items():
             self.stdout.write(f"{kind:28}{count:>12,} rows")
         for step, seconds in report.seconds.items():
             self.stdout.write(f"{step:28}{seconds:>12.1f} s")
-        self.stdout.write(f"version {report.version}; at most {peak_memory()} MB")
+        self.stdout.write(f"version {report.version}; peak memory {peak_memory()} MB")

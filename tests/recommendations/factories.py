@@ -1,4 +1,4 @@
-"""Lists and orders for tests of recommendations."""
+"""Recommendations and orders for tests."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,12 +15,12 @@ from tests.catalog.factories import make_product
 Kind = Recommendation.Kind
 
 
-def teach(kind: Kind, subject: Product, *others: Product) -> None:
-    """Put a list into the table, the best first, and let the model be of the version 1."""
+def add_recommendations(kind: Kind, subject: Product, *others: Product) -> None:
+    """Add recommendations to the table, best first, and create version 1 if there is none."""
     ModelVersion.objects.get_or_create(defaults={"version": 1})
     Recommendation.objects.bulk_create(
-        Recommendation(kind=kind, subject_id=subject.pk, other=other, score=1 / place)
-        for place, other in enumerate(others, 1)
+        Recommendation(kind=kind, subject_id=subject.pk, other=other, score=1 / rank)
+        for rank, other in enumerate(others, 1)
     )
 
 
@@ -31,7 +31,7 @@ def make_order(
     status: str = Order.Status.PLACED,
     placed_at: datetime | None = None,
 ) -> Order:
-    """Save an order of one piece of each product."""
+    """Save an order of one unit of each product."""
     order = Order.objects.create(
         user=user,
         status=status,
@@ -55,7 +55,7 @@ def make_order(
 
 
 def make_history(pairs: int = 3) -> list[Product]:
-    """Save pairs of products that are bought together, in as many orders each, and return the products."""
+    """Save pairs of products that are bought together in three orders each, and return the products."""
     products = [make_product() for _ in range(2 * pairs)]
     for first, second in zip(products[::2], products[1::2], strict=True):
         for days in range(3):
@@ -63,12 +63,12 @@ def make_history(pairs: int = 3) -> list[Product]:
     return products
 
 
-def others(kind: Kind, subject: Product) -> list[int]:
-    """Return the list of a product as the table has it."""
+def read_recommended(kind: Kind, subject: Product) -> list[int]:
+    """Return the ids of the products recommended with a product, best first."""
     rows = Recommendation.objects.filter(kind=kind, subject_id=subject.pk)
     return list(rows.order_by("-score", "other_id").values_list("other_id", flat=True))
 
 
-def replace_with(rows: list[tuple[str, int, int, float]]) -> int:
-    """Write a model of these rows and return its version."""
+def replace_recommendations(rows: list[tuple[str, int, int, float]]) -> int:
+    """Replace all recommendations with these rows and return the version."""
     return replace_model(rows=rows, last_order_id=0)

@@ -1,4 +1,4 @@
-"""Purchase logs made for tests."""
+"""Purchase logs and baskets for tests."""
 
 import csv
 import random
@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from backend.recommendations.log import COLUMNS, Baskets
+from backend.orders.purchase_log import COLUMNS, CUSTOMER_COLUMN
+from backend.recommendations.baskets import Baskets
 
-ROW = {
+DEFAULT_ROW = {
     "invoice": "536365",
     "stock_code": "85123A",
     "description": "WHITE HANGING HEART",
@@ -22,22 +23,25 @@ ROW = {
 
 
 def write_log(path: Path, *rows: dict[str, str]) -> Path:
-    """Write a log of such rows; what one leaves out is ROW's."""
+    """Write a log. Missing columns of a row have the values of DEFAULT_ROW."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, "country"])
+        writer = csv.DictWriter(file, [*COLUMNS, CUSTOMER_COLUMN, "country"])
         writer.writeheader()
-        writer.writerows(ROW | row for row in rows)
+        writer.writerows(DEFAULT_ROW | row for row in rows)
     return path
 
 
 def write_themed_log(path: Path) -> Path:
-    """Write 600 baskets of 90 days from 2011-01-01: three of the five items of a theme, and a best seller."""
-    random_ = random.Random(1)
+    """Write a log of 600 baskets in the 90 days from 2011-01-01.
+
+    Each basket has three of the five items of one theme, and one of four best sellers.
+    """
+    generator = random.Random(1)
     rows = []
     for number in range(600):
-        theme = random_.randrange(12)
-        items = random_.sample(range(5), 3)
-        codes = [f"{10000 + theme * 10 + item}" for item in items] + [f"2000{random_.randrange(4)}"]
+        theme = generator.randrange(12)
+        items = generator.sample(range(5), 3)
+        codes = [f"{10000 + theme * 10 + item}" for item in items] + [f"2000{generator.randrange(4)}"]
         day = date(2011, 1, 1) + timedelta(days=number * 90 // 600)
         rows += [
             {
@@ -52,8 +56,8 @@ def write_themed_log(path: Path) -> Path:
     return write_log(path, *rows)
 
 
-def baskets_of(*baskets: str, days: list[int] | None = None) -> Baskets:
-    """Return baskets whose items are letters: "ab" holds a and b. Without days they are all of day 1."""
+def make_baskets(*baskets: str, days: list[int] | None = None) -> Baskets:
+    """Return baskets whose items are letters: "ab" contains a and b. The default day is 1."""
     items = sorted(set("".join(baskets)))
     matrix = np.array([[item in basket for item in items] for basket in baskets], dtype=np.float32)
     return Baskets(
