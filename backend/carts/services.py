@@ -216,6 +216,13 @@ def lock_account_cart(user_id: int) -> Cart | None:
     return _LOCKED_CART.first(user_id=user_id)
 
 
+def delete_cart_lines(cart: Cart) -> None:
+    """Delete the lines of a cart that the caller has locked."""
+    # Raw SQL, because no table refers to cart lines and `QuerySet.delete` would query for such rows first.
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM carts_cartline WHERE cart_id = %s", [cart.pk])
+
+
 def _lock_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
     merge_guest_cart(viewer=viewer)

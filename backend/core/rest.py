@@ -178,6 +178,13 @@ def _on_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
     return response
 
 
+# Pydantic describes dataclasses in terms of Python.
+_MESSAGES = {
+    "dataclass_type": "Input should be an object",
+    "unexpected_keyword_argument": "Extra inputs are not permitted",
+}
+
+
 def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Pydantic's locations start with where the value was and the parameter that took it.
 
@@ -188,7 +195,7 @@ def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpRe
         [
             FieldProblem(
                 code=ErrorCode.INVALID,
-                detail=problem["msg"].removeprefix("Value error, "),
+                detail=_MESSAGES.get(problem["type"]) or problem["msg"].removeprefix("Value error, "),
                 field=".".join(str(part) for part in problem["loc"][1:] if part != "payload") or None,
             )
             for problem in error.errors

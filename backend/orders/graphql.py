@@ -1,47 +1,49 @@
-"""The viewer's orders in GraphQL."""
+"""Order types and mutations. The orders of a user are fields of `User`."""
 
+from dataclasses import fields
 from decimal import Decimal
-from typing import cast
+from typing import TypeVar, cast
 
 import strawberry
 import strawberry_django
 from strawberry import auto
+from strawberry.types import get_object_definition
 
 from backend.carts.tokens import CartTokenInvalid
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
 from backend.core.graphql import Column, Edge, Info, PageInfo, UserError, cost, edges_of, user_errors
 from backend.core.pagination import Page
-from backend.orders import models, services
-from backend.orders.delivery import Address as DeliveryAddress
-from backend.orders.delivery import Contact as DeliveryContact
-from backend.orders.delivery import Delivery
+from backend.orders import delivery, models, services
 
-strawberry.enum(models.Order.Status, name="OrderStatus", description="How far an order has come.")
+strawberry.enum(models.Order.Status, name="OrderStatus", description="Status of an order.")
+
+PartType = TypeVar("PartType", bound=type[delivery.Contact] | type[delivery.Address])
 
 
+def _describe_fields(cls: PartType) -> PartType:
+    """Give the fields the descriptions of their dataclass, whose metadata Strawberry ignores."""
+    descriptions = {item.name: item.metadata["description"] for item in fields(cls)}
+    for graphql_field in get_object_definition(cls, strict=True).fields:
+        graphql_field.description = descriptions[graphql_field.python_name]
+    return cls
+
+
+@_describe_fields
 @strawberry.type
-class Contact:
-    """Whom to call about an order."""
-
-    name: str
-    phone: str
+class Contact(delivery.Contact):
+    """The person to contact about an order."""
 
 
+@_describe_fields
 @strawberry.type
-class Address:
-    """Where to deliver."""
-
-    line1: str
-    line2: str
-    city: str
-    postal_code: str
-    country: str = strawberry.field(description="ISO 3166-1 alpha-2, such as RU.")
+class Address(delivery.Address):
+    """A delivery address."""
 
 
 @strawberry_django.type(models.OrderLine, field_cls=Column)
 class OrderLine:
-    """One product of an order, as it was when it was ordered."""
+    """A product of an order, with the properties that it had when it was ordered."""
 
     sku: auto
     name: auto
@@ -49,14 +51,14 @@ class OrderLine:
     quantity: int
     line_total: auto
 
-    @strawberry_django.field(description="What it is now; null if it is no longer sold.")
+    @strawberry_django.field(description="The current product. Null if it is no longer sold.")
     def product(self) -> Product | None:
         return cast("Product | None", cast(models.OrderLine, self).sold_product)
 
 
 @strawberry_django.type(models.OrderStatusChange, field_cls=Column)
 class OrderStatusChange:
-    """One step of an order's history."""
+    """An entry of the status history of an order."""
 
     status: models.Order.Status
     changed_at: auto
@@ -64,7 +66,7 @@ class OrderStatusChange:
 
 @strawberry_django.type(models.Order, field_cls=Column)
 class Order:
-    """What the viewer has bought, at the prices of that moment."""
+    """An order of the viewer. Names and prices are those of the time of the order."""
 
     number: auto
     status: models.Order.Status
@@ -76,18 +78,18 @@ class Order:
     comment: str
     is_cancellable: bool
 
-    @strawberry_django.field(description="In the order of the cart.", metadata=cost(item=5))
+    @strawberry_django.field(description="In the order of the cart lines.", metadata=cost(item=5))
     def lines(self) -> list[OrderLine]:
         return cast("list[OrderLine]", list(cast(models.Order, self).lines.all()))
 
-    @strawberry_django.field(description="What has become of it, from the placing on.")
+    @strawberry_django.field(description="Status history, oldest first.")
     def history(self) -> list[OrderStatusChange]:
         return cast("list[OrderStatusChange]", cast(models.Order, self).history.all())
 
 
 @strawberry.type
 class OrderConnection:
-    """A page of the viewer's orders."""
+    """A page of orders."""
 
     page: strawberry.Private[Page[models.Order]]
 
@@ -106,37 +108,35 @@ class OrderConnection:
 
 @strawberry.type
 class OrderPayload:
-    """The order, or why there is none and nothing was changed."""
+    """The order, or null and the errors if nothing was changed."""
 
     order: Order | None
     errors: list[UserError]
 
 
+@_describe_fields
 @strawberry.input
-class ContactInput:
-    name: str = ""
-    phone: str = ""
+class ContactInput(delivery.Contact):
+    """The person to contact about an order. All fields are required."""
 
 
+@_describe_fields
 @strawberry.input
-class AddressInput:
-    line1: str = ""
-    line2: str = ""
-    city: str = ""
-    postal_code: str = ""
-    country: str = strawberry.field(default="", description="ISO 3166-1 alpha-2, such as RU.")
+class AddressInput(delivery.Address):
+    """A delivery address. All fields except line2 are required."""
 
 
 @strawberry.input
 class OrderInput:
-    """Everything is optional, unless the shop requires to know where to deliver."""
+    """All fields are optional, but some shops require contact and deliveryAddress."""
 
     idempotency_key: str | None = strawberry.field(
         default=None,
-        description="A name of the client's own making; repeated, it returns the order that there is.",
+        description="Client-generated idempotency key. Repeating it returns the existing order.",
     )
     expected_total: Decimal | None = strawberry.field(
-        default=None, description="What the shopper was shown; another total is refused."
+        default=None,
+        description="Total shown to the shopper. The order is refused if the cart has a different total.",
     )
     contact: ContactInput | None = None
     delivery_address: AddressInput | None = None
@@ -145,29 +145,26 @@ class OrderInput:
 
 @strawberry.type
 class OrdersMutation:
-    @strawberry.mutation(description="Order what is in the cart, and empty it.")
+    @strawberry.mutation(description="Create an order from the cart and empty the cart.")
     def order_create(self, info: Info, input: OrderInput | None = None) -> OrderPayload | None:
         viewer = info.context.viewer
         input = input or OrderInput()
-        contact, address = input.contact, input.delivery_address
         try:
             order = services.create_order(
                 viewer=viewer,
-                delivery=Delivery(
-                    contact=DeliveryContact(**vars(contact)) if contact else None,
-                    address=DeliveryAddress(**vars(address)) if address else None,
-                    comment=input.comment,
-                ),
+                delivery=delivery.Delivery(input.contact, input.delivery_address, input.comment),
                 idempotency_key=input.idempotency_key,
                 expected_total=input.expected_total,
             )
         except ShopError as error:
-            # The cart's token comes in a header, not in the input.
+            # The cart token is a header and not part of the input.
             within = () if isinstance(error, CartTokenInvalid) else ("input",)
             return OrderPayload(order=None, errors=user_errors(error, *within))
         return OrderPayload(order=cast(Order, order), errors=[])
 
-    @strawberry.mutation(description="Cancel an order that is not shipped yet; its stock is given back.")
+    @strawberry.mutation(
+        description="Cancel an order that has not been shipped. Its products return to stock."
+    )
     def order_cancel(self, info: Info, number: str) -> OrderPayload | None:
         viewer = info.context.viewer
         try:

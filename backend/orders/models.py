@@ -1,4 +1,4 @@
-"""Orders as they were placed. What they say of the person is a row of its own, deleted with the account."""
+"""Orders, their lines, their history and the contact details of their customers."""
 
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
@@ -8,13 +8,16 @@ from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
 from backend.catalog.models import Product
-from backend.orders.delivery import Address, Contact
+from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, max_lengths, read_part
 
 NUMBER_SEQUENCE = "orders_order_number"
 
+_CONTACT_LENGTHS = max_lengths(Contact)
+_ADDRESS_LENGTHS = max_lengths(Address)
+
 
 class Order(models.Model):
-    """What somebody has bought, at the prices of that moment."""
+    """A snapshot of a cart at the prices of the time of the order."""
 
     class Status(models.TextChoices):
         PLACED = "placed"
@@ -27,8 +30,8 @@ class Order(models.Model):
         max_length=32,
         unique=True,
         editable=False,
-        # Counted by a sequence, so that no two orders wait for each other; the random part keeps one
-        # customer from working out the number of another.
+        # A sequence lets concurrent orders proceed without waiting. The random suffix makes the numbers of
+        # other customers' orders unguessable.
         db_default=Concat(
             Cast(Func(Value(NUMBER_SEQUENCE), function="nextval"), TextField()),
             Value("-"),
@@ -44,7 +47,7 @@ class Order(models.Model):
     placed_at = models.DateTimeField(default=timezone.now, editable=False)
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
     fingerprint = models.CharField(
-        max_length=64, editable=False, help_text="SHA-256 of what was asked for with the key."
+        max_length=64, editable=False, help_text="HMAC of the request that used the idempotency key."
     )
 
     class Meta:
@@ -68,31 +71,29 @@ class Order(models.Model):
 
     @property
     def is_cancellable(self) -> bool:
-        """Whether it can still be cancelled."""
+        """True while the order is placed or paid."""
         return self.Status.CANCELLED in NEXT_STATUSES[Order.Status(self.status)]
 
     @property
     def contact(self) -> Contact | None:
-        """Whom to call, if that was said and the account has not been deleted."""
+        """None if the customer gave no contact or the account has been deleted."""
         person = getattr(self, "person", None)
-        return Contact(person.name, person.phone) if person and person.name else None
+        return read_part(Contact, person) if person else None
 
     @property
     def delivery_address(self) -> Address | None:
-        """Where to deliver, if that was said and the account has not been deleted."""
+        """None if the customer gave no address or the account has been deleted."""
         person = getattr(self, "person", None)
-        if person is None or not person.line1:
-            return None
-        return Address(person.line1, person.line2, person.city, person.postal_code, person.country)
+        return read_part(Address, person) if person else None
 
     @property
     def comment(self) -> str:
-        """What the shopper wrote, as long as there is the account."""
+        """Empty if the customer wrote no comment or the account has been deleted."""
         person = getattr(self, "person", None)
         return person.comment if person else ""
 
 
-# What may follow: no status is ever come back to.
+# Allowed status transitions. They have no cycles.
 NEXT_STATUSES = {
     Order.Status.PLACED: (Order.Status.PAID, Order.Status.CANCELLED),
     Order.Status.PAID: (Order.Status.SHIPPED, Order.Status.CANCELLED),
@@ -103,7 +104,7 @@ NEXT_STATUSES = {
 
 
 class OrderLine(models.Model):
-    """One product of an order, as it was then."""
+    """A product of an order, with the properties that it had when it was ordered."""
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.SET_NULL, null=True, related_name="order_lines")
@@ -116,7 +117,7 @@ class OrderLine(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            # Without the cart's upper bound: orders brought from elsewhere can be of any size.
+            # Imported orders can exceed the maximum quantity of a cart line.
             models.CheckConstraint(condition=models.Q(quantity__gte=1), name="order_line_quantity_from_1"),
             models.CheckConstraint(
                 condition=models.Q(line_total=F("unit_price") * F("quantity")),
@@ -130,30 +131,32 @@ class OrderLine(models.Model):
 
     @property
     def sold_product(self) -> Product | None:
-        """The product as it is now, if it is still sold."""
+        """The current product, or None if it is no longer published."""
         return self.product if self.product and self.product.is_published else None
 
 
 class OrderContact(models.Model):
-    """What an order says of the person and where to deliver; deleted with their account."""
+    """The contact, address and comment of an order. Deleted with the account of the customer."""
 
     order = models.OneToOneField(Order, models.CASCADE, primary_key=True, related_name="person")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    name = models.CharField(max_length=150, blank=True)
-    phone = models.CharField(max_length=32, blank=True)
-    line1 = models.CharField("address", max_length=200, blank=True)
-    line2 = models.CharField("address, second line", max_length=200, blank=True)
-    city = models.CharField(max_length=100, blank=True)
-    postal_code = models.CharField(max_length=20, blank=True)
-    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2.")
-    comment = models.CharField(max_length=1000, blank=True)
+    name = models.CharField(max_length=_CONTACT_LENGTHS["name"], blank=True)
+    phone = models.CharField(max_length=_CONTACT_LENGTHS["phone"], blank=True)
+    line1 = models.CharField("address", max_length=_ADDRESS_LENGTHS["line1"], blank=True)
+    line2 = models.CharField("address, second line", max_length=_ADDRESS_LENGTHS["line2"], blank=True)
+    city = models.CharField(max_length=_ADDRESS_LENGTHS["city"], blank=True)
+    postal_code = models.CharField(max_length=_ADDRESS_LENGTHS["postal_code"], blank=True)
+    country = models.CharField(
+        max_length=_ADDRESS_LENGTHS["country"], blank=True, help_text="ISO 3166-1 alpha-2 code."
+    )
+    comment = models.CharField(max_length=MAX_COMMENT_LENGTH, blank=True)
 
     def __str__(self) -> str:
         return f"Contact of {self.order_id}"
 
 
 class OrderStatusChange(models.Model):
-    """One step of an order's history, its placing the first."""
+    """An entry of the status history. The first one is the placement of the order."""
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="history")
     status = models.CharField(max_length=9, choices=Order.Status)
@@ -163,7 +166,7 @@ class OrderStatusChange(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            # No status is ever reached twice.
+            # The allowed transitions never lead back to an earlier status.
             models.UniqueConstraint(fields=["order", "status"], name="order_status_once")
         ]
 

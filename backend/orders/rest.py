@@ -1,5 +1,6 @@
-"""The viewer's orders in REST."""
+"""Order endpoints."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,14 +14,11 @@ from backend.core.errors import NotFound, fields_named
 from backend.core.pagination import Window
 from backend.core.rest import LOGIN_REQUIRED, Loaded, Problem, Shown
 from backend.core.viewer import Viewer
-from backend.orders import models, selectors, services
-from backend.orders.delivery import Address as DeliveryAddress
-from backend.orders.delivery import Contact as DeliveryContact
-from backend.orders.delivery import Delivery
+from backend.orders import delivery, models, selectors, services
 
 router = Router(tags=["orders"])
 
-# What the parameters of the services are called here.
+# The REST names of service parameters.
 _ARGUMENTS = {"idempotency_key": ["Idempotency-Key"], "first": ["limit"], "after": ["cursor"]}
 
 
@@ -28,47 +26,35 @@ class _Body(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
-class ContactBody(_Body):
-    name: str = ""
-    phone: str = ""
+# Pydantic validates dataclasses with the configuration of the model that contains them: unknown fields are
+# errors in an `OrderBody`.
+@dataclass
+class ContactBody(delivery.Contact):
+    """The person to contact about an order. All fields are required."""
 
 
-class AddressBody(_Body):
-    line1: str = ""
-    line2: str = ""
-    city: str = ""
-    postal_code: str = ""
-    country: str = Field("", description="ISO 3166-1 alpha-2, such as `RU`.")
+@dataclass
+class AddressBody(delivery.Address):
+    """A delivery address. All fields except `line2` are required."""
 
 
 class OrderBody(_Body):
-    """Everything is optional, unless the shop requires to know where to deliver."""
+    """All fields are optional, but some shops require `contact` and `delivery_address`."""
 
     contact: ContactBody | None = None
     delivery_address: AddressBody | None = None
     comment: str = ""
     expected_total: Decimal | None = Field(
-        None, description="What the shopper was shown; another total is refused.", examples=["28.99"]
+        None,
+        description="Total shown to the shopper. The order is refused if the cart has a different total.",
+        examples=["28.99"],
     )
 
 
-class Contact(Shown):
-    name: str
-    phone: str
-
-
-class Address(Shown):
-    line1: str
-    line2: str
-    city: str
-    postal_code: str
-    country: str
-
-
 class OrderLine(Shown):
-    """One product of an order, as it was when it was ordered."""
+    """A product of an order, with the properties that it had when it was ordered."""
 
-    product_id: int | None = Field(description="Null if the product does not exist any more.")
+    product_id: int | None = Field(description="Null if the product has been deleted.")
     sku: str
     name: str
     unit_price: Decimal = Field(examples=["28.99"])
@@ -82,7 +68,10 @@ class OrderStatusChange(Shown):
 
 
 class Order(Shown):
-    """What the viewer has bought, at the prices of that moment."""
+    """An order of the viewer. Names and prices are those of the time of the order."""
+
+    # The fields of `Contact` and `Address` have defaults, but are always present in responses.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     number: str
     status: models.Order.Status
@@ -90,8 +79,8 @@ class Order(Shown):
     total: Decimal = Field(examples=["57.98"])
     currency: str = Field(examples=["RUB"])
     placed_at: datetime
-    contact: Contact | None
-    delivery_address: Address | None
+    contact: delivery.Contact | None
+    delivery_address: delivery.Address | None
     comment: str
     is_cancellable: bool
     history: Annotated[list[OrderStatusChange], Loaded]
@@ -99,39 +88,36 @@ class Order(Shown):
 
 class OrderPage(Shown):
     items: list[Order]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+    next_cursor: str | None = Field(description="The `cursor` of the next page. Null on the last page.")
 
 
 _REFUSALS = {400: Problem, 401: Problem, 415: Problem, 422: Problem, 503: Problem}
-_NO_WISHES = OrderBody.model_validate({})
+EMPTY_ORDER_BODY = OrderBody.model_validate({})
 
 
 @router.post(
     "/order",
     response={201: Order, 409: Problem, **_REFUSALS},
-    summary="Order what is in the cart",
+    summary="Create an order",
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
 )
 def create_order(
     request: HttpRequest,
-    payload: Body[OrderBody] = _NO_WISHES,
+    payload: Body[OrderBody] = EMPTY_ORDER_BODY,
     idempotency_key: str | None = Header(
         None,
         alias="Idempotency-Key",
-        description="A name of the client's own making; repeated, it returns the order that there is.",
+        description="Client-generated idempotency key. Repeating it returns the existing order.",
     ),
 ) -> Any:
-    """Order what is in the cart, and empty it; an empty body is enough where nothing must be delivered."""
-    contact, address = payload.contact, payload.delivery_address
-    delivery = Delivery(
-        contact=DeliveryContact(**contact.dict()) if contact else None,
-        address=DeliveryAddress(**address.dict()) if address else None,
-        comment=payload.comment,
-    )
+    """Create an order from the cart and empty the cart.
+
+    The body can be empty, but some shops require `contact` and `delivery_address`.
+    """
     with fields_named(_ARGUMENTS):
         order = services.create_order(
             viewer=_viewer(request),
-            delivery=delivery,
+            delivery=delivery.Delivery(payload.contact, payload.delivery_address, payload.comment),
             idempotency_key=idempotency_key,
             expected_total=payload.expected_total,
         )
@@ -142,7 +128,7 @@ def create_order(
     "/orders", response={200: OrderPage, **_REFUSALS}, summary="List orders", openapi_extra=LOGIN_REQUIRED
 )
 def list_orders(request: HttpRequest, limit: int = 20, cursor: str | None = None) -> Any:
-    """The viewer's own orders, the newest first."""
+    """The orders of the viewer, newest first."""
     with fields_named(_ARGUMENTS):
         page = selectors.list_orders(_viewer(request), Window.of(first=limit, after=cursor))
     return {"items": page.items, "next_cursor": page.cursors[-1] if page.has_next else None}
@@ -151,14 +137,14 @@ def list_orders(request: HttpRequest, limit: int = 20, cursor: str | None = None
 @router.get(
     "/order",
     response={200: Order, 404: Problem, **_REFUSALS},
-    summary="Show an order",
+    summary="Get an order",
     openapi_extra=LOGIN_REQUIRED,
 )
 def show_order(request: HttpRequest, number: str) -> Any:
-    """The viewer's own order with this number."""
+    """An order of the viewer by its number."""
     order = selectors.get_order(_viewer(request), number)
     if order is None:
-        raise NotFound("You have no such order.", field="number")
+        raise NotFound("You have no order with this number.", field="number")
     return order
 
 
@@ -169,7 +155,7 @@ def show_order(request: HttpRequest, number: str) -> Any:
     openapi_extra=LOGIN_REQUIRED,
 )
 def cancel_order(request: HttpRequest, number: str) -> Any:
-    """Cancel an order that is not shipped yet; its stock is given back."""
+    """Cancel an order that has not been shipped. Its products return to stock."""
     return services.cancel_order(viewer=_viewer(request), number=number)
 
 

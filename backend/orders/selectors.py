@@ -1,4 +1,4 @@
-"""Orders, as their owners may see them."""
+"""Read orders with everything that the APIs return of them."""
 
 from collections.abc import Sequence
 
@@ -15,42 +15,42 @@ _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_moment)
 
 
 def list_orders(viewer: Viewer, window: Window) -> Page[Order]:
-    """Return one page of the viewer's own orders, the newest first.
+    """Return a page of the viewer's orders, newest first.
 
     Raises:
-        Unauthenticated: nobody is logged in.
-        InvalidCursor: the window's cursor is not of this list.
+        Unauthenticated: the viewer is not logged in.
+        InvalidCursor: the cursor is malformed or belongs to another list.
     """
-    return read_page(_with_everything(_own(viewer)), _NEWEST_FIRST, window)
+    return read_page(_with_related(_query_own(viewer)), _NEWEST_FIRST, window)
 
 
 def get_order(viewer: Viewer, number: str) -> Order | None:
-    """Return the viewer's own order with this number, or None: other people's are not told of.
+    """Return an order of the viewer, or None if the viewer has no order with this number.
 
     Raises:
-        Unauthenticated: nobody is logged in.
+        Unauthenticated: the viewer is not logged in.
     """
     if "\0" in number:
         return None
-    return _with_everything(_own(viewer).filter(number=number)).first()
+    return _with_related(_query_own(viewer).filter(number=number)).first()
 
 
 def read_order(order_id: int) -> Order:
-    """Return an order, whoever's it is, with everything that is shown of it."""
-    return _with_everything(Order.objects.filter(pk=order_id)).get()
+    """Return an order of any customer with its related rows."""
+    return _with_related(Order.objects.filter(pk=order_id)).get()
 
 
-def with_parts(
+def attach_related(
     order: Order,
     *,
     lines: Sequence[OrderLine],
     person: OrderContact | None,
     history: Sequence[OrderStatusChange],
 ) -> Order:
-    """Return an order that has just been written with its parts, as if these had been read.
+    """Attach related rows to an order that was just created, as `read_order` does.
 
     Args:
-        lines: with products that have their categories; pictures are loaded here, in one query.
+        lines: with products and their categories. The pictures are loaded here, in one query.
     """
     load_pictures(line.product for line in lines if line.product)
     keep_loaded(order, "lines", lines)
@@ -59,14 +59,14 @@ def with_parts(
     return order
 
 
-def _own(viewer: Viewer) -> "QuerySet[Order]":
+def _query_own(viewer: Viewer) -> "QuerySet[Order]":
     if viewer.user_id is None:
         raise Unauthenticated("Log in first.")
     return Order.objects.filter(user_id=viewer.user_id)
 
 
-def _with_everything(orders: "QuerySet[Order]") -> "QuerySet[Order]":
-    """Load lines with products, pictures and history: one query each, however many orders there are."""
+def _with_related(orders: "QuerySet[Order]") -> "QuerySet[Order]":
+    """Prefetch lines with products, pictures and history, in one query each."""
     lines = OrderLine.objects.select_related("product__category").defer("product__search_vector")
     return orders.select_related("person").prefetch_related(
         Prefetch("lines", lines), "lines__product__images", "history"

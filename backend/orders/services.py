@@ -1,6 +1,7 @@
-"""Placing, moving on and cancelling orders.
+"""Create and cancel orders, change their status, and compute the popularity of products.
 
-Rows are locked in one order everywhere: the account, the order or the cart, then products by primary key.
+All transactions lock rows in the same order: the account, the order or the cart, and then products by
+primary key.
 """
 
 import json
@@ -17,21 +18,23 @@ from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import insufficient_stock_message, no_longer_sold_message
-from backend.carts.services import OutOfStock, lock_account_cart, merge_guest_cart
+from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
 from backend.catalog.models import Product
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.prepared import Given, PreparedQuery
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import queue_email
-from backend.orders.delivery import Delivery, check_delivery
+from backend.orders.delivery import Delivery, validate_delivery
 from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine, OrderStatusChange
-from backend.orders.selectors import read_order, with_parts
+from backend.orders.selectors import attach_related, read_order
 
-MAX_KEY_LENGTH = 255
-BEYOND_ANY_TOTAL = Decimal(10**16)
-POPULAR_WITHIN = timedelta(days=30)
-COUNTED_AT_ONCE = 500
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+# `Order.total` has 16 digits before the decimal point.
+MAX_TOTAL = Decimal(10**16) - Decimal("0.01")
+# Popularity is the number of units sold in this period.
+POPULARITY_PERIOD = timedelta(days=30)
+POPULARITY_BATCH_SIZE = 500
 
 _LOCKED_LINES = PreparedQuery(
     lambda: (
@@ -45,31 +48,31 @@ _LOCKED_LINES = PreparedQuery(
 
 
 class CartEmpty(ShopError):
-    """There is nothing to order."""
+    """The cart is empty."""
 
     code = ErrorCode.CART_EMPTY
 
 
 class NoLongerSold(ShopError):
-    """A product in the cart is not published any more."""
+    """A product in the cart is no longer published."""
 
     code = ErrorCode.NO_LONGER_SOLD
 
 
 class TotalChanged(ShopError):
-    """The cart costs something else than the shopper has seen."""
+    """The total of the cart differs from the expected total."""
 
     code = ErrorCode.TOTAL_CHANGED
 
 
 class IdempotencyKeyReused(ShopError):
-    """The key is of an order that was asked for in other words."""
+    """The idempotency key belongs to an order with other details."""
 
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
 
 
 class WrongOrderStatus(ShopError):
-    """The order cannot become what is asked for, from what it is."""
+    """The current status of the order does not allow the requested one."""
 
     code = ErrorCode.ORDER_STATUS
 
@@ -81,105 +84,109 @@ def create_order(
     idempotency_key: str | None = None,
     expected_total: Decimal | None = None,
 ) -> Order:
-    """Order what is in the viewer's cart, empty it, and return the order: all of it happens, or nothing.
+    """Create an order from the viewer's cart in one transaction, and return it.
 
-    The stock is taken, a mail is queued, and prices and names are kept as they are now.
+    Takes the products out of stock, records their current names and prices, queues an email and empties the
+    cart.
 
     Args:
-        viewer: signed in.
-        delivery: whom to call, where to deliver, and a comment; `ORDER_REQUIRE_DELIVERY` demands it.
-        idempotency_key: a name that the client gives to this order: repeated with the same content,
-            it returns the order that there is.
-        expected_total: what the shopper was shown, in the shop's currency.
+        delivery: contact, address and comment. Contact and address are required if the setting
+            `ORDER_REQUIRE_DELIVERY` is on.
+        idempotency_key: a repeated key with the same details returns the existing order.
+        expected_total: the total shown to the shopper, in the shop's currency.
 
     Raises:
-        Unauthenticated: nobody is logged in.
-        CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered as it is.
-        IdempotencyKeyReused: the key is of another order.
-        Invalid, TooLong: the delivery or the key is not fit.
-        OutOfRange: no total of an order looks like the expected one.
-        Conflict: the account or a product was deleted at this moment.
+        Unauthenticated: the viewer is not logged in.
+        CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered.
+        IdempotencyKeyReused: the key belongs to an order with other details.
+        Invalid, TooLong: the delivery details or the key are malformed.
+        OutOfRange: the expected total cannot be the total of an order.
+        Conflict: the account or a product was deleted concurrently.
     """
     if viewer.user_id is None:
         raise Unauthenticated("Log in to order.")
     delivery = delivery or Delivery()
-    columns = check_delivery(delivery)
+    columns = validate_delivery(delivery)
     if idempotency_key is not None:
-        _check_key(idempotency_key)
+        _validate_idempotency_key(idempotency_key)
     if expected_total is not None:
-        expected_total = _check_expected_total(expected_total)
+        expected_total = _validate_expected_total(expected_total)
     fingerprint = _fingerprint(delivery, expected_total)
-    # A transaction of its own: it locks the cart, and the order locks the account before that.
+    # In a separate transaction, because it locks the cart and an order locks the account first.
     merge_guest_cart(viewer=viewer)
     with atomic_or_conflict():
         cart = lock_account_cart(viewer.user_id)
-        # Asked after the lock: of two at once with one key, the second finds the first one's order.
-        order_id = _find_by_key(viewer.user_id, idempotency_key, fingerprint)
+        # After the lock, so that the second of two concurrent requests finds the order of the first.
+        order_id = _find_order_by_key(viewer.user_id, idempotency_key, fingerprint)
         if order_id is not None:
             return read_order(order_id)
-        return _place(cart, columns, idempotency_key, fingerprint, expected_total)
+        return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
 
 
 def cancel_order(*, viewer: Viewer, number: str) -> Order:
-    """Cancel the viewer's own order while it is placed or paid, give its stock back, and return it.
+    """Cancel an order of the viewer, return its products to stock, and return the order.
 
     Raises:
-        Unauthenticated: nobody is logged in.
-        NotFound: the viewer has no such order.
-        WrongOrderStatus: it is shipped, delivered, or cancelled already.
+        Unauthenticated: the viewer is not logged in.
+        NotFound: the viewer has no order with this number.
+        WrongOrderStatus: the order has been shipped, delivered or cancelled.
     """
     if viewer.user_id is None:
         raise Unauthenticated("Log in first.")
     with transaction.atomic():
-        # The account first, as its deletion does: the history refers to it.
+        # Locks the account first, like its deletion, because the history refers to it.
         orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
-        own = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
-        order = own.first() if "\0" not in number else None
+        orders = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
+        order = orders.first() if "\0" not in number else None
         if order is None:
-            raise NotFound("You have no such order.", field="number")
-        _move_on(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
+            raise NotFound("You have no order with this number.", field="number")
+        _change_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
         return read_order(order.pk)
 
 
 def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order:
-    """Move an order on along what `NEXT_STATUSES` allows, mail its owner, and return it.
+    """Change the status of an order of any customer, email the customer, and return the order.
 
     Args:
-        order_id: whoever's order it is.
-        status: one of `Order.Status`; a cancelled order gives its stock back.
-        changed_by: the member of staff who does it.
+        status: one of `Order.Status`. The products of a cancelled order return to stock.
+        changed_by: the id of the staff user.
 
     Raises:
-        NotFound: there is no such order.
-        Invalid: there is no such status.
-        WrongOrderStatus: that status does not follow the one that the order has.
+        NotFound: the order does not exist.
+        Invalid: the status does not exist.
+        WrongOrderStatus: the current status does not allow this one.
     """
     if status not in Order.Status.values:
-        raise Invalid("There is no such status of an order.", field="status")
+        raise Invalid(f"status must be one of {', '.join(Order.Status.values)}.", field="status")
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:
-            raise NotFound("There is no such order.", field="order_id")
-        _move_on(order, Order.Status(status), changed_by=changed_by)
+            raise NotFound("This order does not exist.", field="order_id")
+        _change_status(order, Order.Status(status), changed_by=changed_by)
         return read_order(order.pk)
 
 
 def count_popularity() -> int:
-    """Set the popularity of every product to the pieces sold lately, and return how many changed.
+    """Set the popularity of every product to the units sold in `POPULARITY_PERIOD`.
 
-    In batches, so that no order waits long for it.
+    Works in batches, so that no order waits long for locked products.
+
+    Returns:
+        the number of products whose popularity has changed.
     """
     sold = dict(
-        OrderLine.objects.filter(order__placed_at__gte=timezone.now() - POPULAR_WITHIN, product__isnull=False)
+        OrderLine.objects.filter(
+            order__placed_at__gte=timezone.now() - POPULARITY_PERIOD, product__isnull=False
+        )
         .exclude(order__status=Order.Status.CANCELLED)
         .values_list("product_id")
-        .annotate(pieces=Sum("quantity"))
+        .annotate(units=Sum("quantity"))
     )
-    counted = dict(Product.objects.filter(popularity__gt=0).values_list("pk", "popularity"))
-    changed = sorted(pk for pk in sold.keys() | counted.keys() if sold.get(pk, 0) != counted.get(pk, 0))
-    for start in range(0, len(changed), COUNTED_AT_ONCE):
+    current = dict(Product.objects.filter(popularity__gt=0).values_list("pk", "popularity"))
+    changed = sorted(pk for pk in sold.keys() | current.keys() if sold.get(pk, 0) != current.get(pk, 0))
+    for start in range(0, len(changed), POPULARITY_BATCH_SIZE):
         with transaction.atomic():
-            products = _lock_by_key(changed[start : start + COUNTED_AT_ONCE])
+            products = _lock_by_key(changed[start : start + POPULARITY_BATCH_SIZE])
             _set_popularity({pk: sold.get(pk, 0) for pk in products})
     return len(changed)
 
@@ -195,23 +202,23 @@ def _set_popularity(pieces: Mapping[int, int]) -> None:
         )
 
 
-def _place(
+def _create_order(
     cart: Cart | None,
     columns: Mapping[str, str],
     idempotency_key: str | None,
     fingerprint: str,
     expected_total: Decimal | None,
 ) -> Order:
-    """Write the order of a locked cart and return it as `read_order` does, of what is at hand."""
+    """Create the order of a locked cart and return it as `read_order` does, without reading it again."""
     lines = _lock_lines(cart) if cart is not None else []
     if cart is None or cart.user is None or not lines:
-        raise CartEmpty("There is nothing in the cart.")
+        raise CartEmpty("The cart is empty.")
     for line in lines:
         _require_available(line)
     total = sum((line.line_total for line in lines), Decimal(0))
     if expected_total is not None and expected_total != total:
         raise TotalChanged(
-            f"The total is {total} {settings.SHOP_CURRENCY} now, not {expected_total}.",
+            f"The total is now {total} {settings.SHOP_CURRENCY}, not {expected_total}.",
             field="expected_total",
         )
     _move_stock({line.product_id: -line.quantity for line in lines})
@@ -237,30 +244,24 @@ def _place(
         for line in sorted(lines, key=lambda line: line.pk)
     )
     person = OrderContact.objects.create(order=order, user=cart.user, **columns) if columns else None
-    placed = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
-    _empty(cart)
+    status_change = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
+    delete_cart_lines(cart)
     queue_email(
         task="orders.send_confirmation",
         recipient=cart.user.email,
         language=cart.user.language,
         context={"order_id": order.pk},
     )
-    return with_parts(order, lines=order_lines, person=person, history=[placed])
+    return attach_related(order, lines=order_lines, person=person, history=[status_change])
 
 
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
-    """Return a locked cart's lines with their products as they are now, kept from others until commit.
+    """Return the lines of a locked cart with their products, and lock the products until commit.
 
-    Products by primary key, so that two orders of the same products wait for each other and never in
-    a circle. The lines are not locked: staff who delete products lock these before their lines.
+    Products are locked by primary key, so that concurrent orders cannot deadlock. Lines are not locked,
+    because the deletion of a product locks the product before its lines.
     """
     return _LOCKED_LINES.run(cart_id=cart.pk)
-
-
-def _empty(cart: Cart) -> None:
-    # Nothing hangs on lines; Django's `delete` would look for it every time.
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM carts_cartline WHERE cart_id = %s", [cart.pk])
 
 
 def _require_available(line: CartLine) -> None:
@@ -287,8 +288,8 @@ def _lock_by_key(product_ids: Iterable[int]) -> list[int]:
     return list(products.order_by("pk").values_list("pk", flat=True))
 
 
-def _move_on(order: Order, status: Order.Status, *, changed_by: int) -> None:
-    """Give a locked order its next status, record it, and mail its owner."""
+def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
+    """Change the status of a locked order, record it in the history and queue an email."""
     if status not in NEXT_STATUSES[Order.Status(order.status)]:
         raise WrongOrderStatus(f"An order that is {order.status} cannot become {status}.", field="number")
     order.status = status
@@ -310,7 +311,7 @@ def _return_stock(order: Order) -> None:
     _move_stock({pk: pieces[pk] for pk in _lock_by_key(pieces)})
 
 
-def _find_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
+def _find_order_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
     if key is None:
         return None
     found = (
@@ -318,31 +319,37 @@ def _find_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
     )
     if found is None:
         return None
-    order_id, known = found
-    if known != fingerprint:
-        raise IdempotencyKeyReused("This key was used for another order.", field="idempotency_key")
+    order_id, existing_fingerprint = found
+    if existing_fingerprint != fingerprint:
+        raise IdempotencyKeyReused(
+            "This idempotency key was used for an order with other details.", field="idempotency_key"
+        )
     return order_id
 
 
-def _check_key(key: str) -> None:
-    if len(key) > MAX_KEY_LENGTH:
-        raise TooLong(f"A key has at most {MAX_KEY_LENGTH} characters.", field="idempotency_key")
-    # What a header can carry, so that both APIs know the same keys.
+def _validate_idempotency_key(key: str) -> None:
+    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH:
+        raise TooLong(
+            f"The idempotency key must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters.",
+            field="idempotency_key",
+        )
+    # The REST API takes the key from a header, which can carry only such texts.
     if not (key and key == key.strip() and key.isascii() and key.isprintable()):
         raise Invalid(
-            "A key is made of printable ASCII characters, with no space at its ends.", field="idempotency_key"
+            "The idempotency key must consist of printable ASCII characters, without spaces at its ends.",
+            field="idempotency_key",
         )
 
 
-def _check_expected_total(total: Decimal) -> Decimal:
-    if not 0 <= total < BEYOND_ANY_TOTAL:
-        raise OutOfRange(f"A total is at least 0 and below {BEYOND_ANY_TOTAL}.", field="expected_total")
+def _validate_expected_total(total: Decimal) -> Decimal:
+    if not 0 <= total <= MAX_TOTAL:
+        raise OutOfRange(f"The expected total must be between 0 and {MAX_TOTAL}.", field="expected_total")
     if total != round(total, 2):
-        raise OutOfRange("A total has at most two decimals.", field="expected_total")
+        raise OutOfRange("The expected total must have at most two decimals.", field="expected_total")
     return round(total, 2)
 
 
 def _fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
-    asked = [asdict(delivery), None if expected_total is None else str(expected_total)]
-    # With a key: an address could be guessed from a plain hash of it.
-    return salted_hmac("backend.orders", json.dumps(asked, sort_keys=True), algorithm="sha256").hexdigest()
+    details = [asdict(delivery), None if expected_total is None else str(expected_total)]
+    # An HMAC, because an address could be guessed from a plain hash.
+    return salted_hmac("backend.orders", json.dumps(details, sort_keys=True), algorithm="sha256").hexdigest()

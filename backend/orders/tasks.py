@@ -1,4 +1,4 @@
-"""The mails of orders, and counting what sells."""
+"""Tasks that send order emails and update the popularity of products."""
 
 from celery import shared_task
 
@@ -11,24 +11,26 @@ from backend.orders.services import count_popularity
 
 @shared_task(name="orders.send_confirmation")
 def send_confirmation(*, email_id: int) -> None:
-    """Mail the customer what they have ordered."""
-    send_email(email_id=email_id, write=lambda email: _letter(email, "order-placed"))
+    """Send the confirmation of an order."""
+    send_email(email_id=email_id, write=lambda email: _render_email(email, "order-placed"))
 
 
 @shared_task(name="orders.send_status")
 def send_status(*, email_id: int) -> None:
-    """Mail the customer what has become of their order."""
-    send_email(email_id=email_id, write=lambda email: _letter(email, f"order-{email.context['status']}"))
+    """Send the notification of a new order status."""
+    send_email(
+        email_id=email_id, write=lambda email: _render_email(email, f"order-{email.context['status']}")
+    )
 
 
 @shared_task(name="orders.count_popularity")
-def recount() -> None:
-    """Count anew what sells, for the popular sort."""
+def recount_popularity() -> None:
+    """Update the popularity of all products, which the sort by popularity uses."""
     count_popularity()
 
 
-def _letter(email: OutgoingEmail, template: str) -> Letter | None:
-    """Return the mail; None once there is nobody to tell, their account having been deleted."""
+def _render_email(email: OutgoingEmail, template: str) -> Letter | None:
+    """Render an email, or return None if the account of the customer has been deleted."""
     orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
     order = orders.prefetch_related("lines").first()
     return render_letter(template, email.language, {"order": order}) if order is not None else None

@@ -1,4 +1,4 @@
-"""Two orders, cancellations or edits of one product at once: nothing is sold twice or given back twice."""
+"""Concurrent orders, cancellations and edits of a product. Each test has a twin without the lock."""
 
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -46,25 +46,25 @@ class LastUnitTest(ShopCase):
             order.result(PATIENCE)
             second.commit()
 
-    def test_second_is_refused_and_keeps_the_cart(self) -> None:
+    def test_second_order_is_refused_and_keeps_its_cart(self) -> None:
         with pytest.raises(OutOfStock):
             self.order_twice()
         assert (self.stock()["A"], sold(self.a)) == (0, 1)
         assert (self.in_cart(), self.in_cart(self.other)) == ({}, {"A": 1})
 
-    def test_without_the_lock_only_the_constraint_refuses(self) -> None:
+    def test_without_the_lock_only_the_constraint_refuses_the_second_order(self) -> None:
         with without_row_locks(CartLine), pytest.raises(IntegrityError, match="violates check constraint"):
             self.order_twice()
         assert (self.stock()["A"], sold(self.a)) == (0, 1)
 
-    def test_without_both_it_is_sold_twice(self) -> None:
+    def test_without_lock_and_constraint_the_unit_is_sold_twice(self) -> None:
         with without_constraints("catalog_product", about="stock >= 0"), without_row_locks(CartLine):
             self.order_twice()
             assert (self.stock()["A"], sold(self.a)) == (-1, 2)
 
 
 class OppositeOrderTest(ShopCase):
-    """Staff hold B until both others have gone as far as they can."""
+    """Two transactions lock products in opposite orders. Staff hold B until both wait."""
 
     def meet_at_b(self, first_step: Any, second_step: Any) -> None:
         with Actor() as staff, Actor() as first, Actor() as second:
@@ -85,11 +85,11 @@ class OppositeOrderTest(ShopCase):
         self.add(self.c, self.b, self.a, user=other)
         self.meet_at_b(self.order, lambda: self.order(other))
 
-    def test_two_orders(self) -> None:
+    def test_two_orders_succeed(self) -> None:
         self.order_twice()
         assert self.stock() == {"A": 8, "B": 8, "C": 8}
 
-    def test_two_orders_that_lock_as_was_added_deadlock(self) -> None:
+    def test_two_orders_that_lock_in_cart_order_deadlock(self) -> None:
         def lock_as_added(cart: Cart) -> list[CartLine]:
             lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
             return list(lines.filter(cart=cart).select_related("product").order_by("id"))
@@ -109,11 +109,11 @@ class OppositeOrderTest(ShopCase):
             lambda: self.order(other), lambda: cancel_order(viewer=viewer_of(self.user), number=number)
         )
 
-    def test_cancellation_and_order(self) -> None:
+    def test_cancellation_and_order_succeed(self) -> None:
         self.cancel_and_order()
         assert self.stock() == {"A": 9, "B": 9, "C": 9}
 
-    def test_a_cancellation_that_locks_backwards_deadlocks(self) -> None:
+    def test_cancellation_that_locks_backwards_deadlocks(self) -> None:
         def lock_backwards(product_ids: Iterable[int]) -> list[int]:
             products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
             return list(products.order_by("-pk").values_list("pk", flat=True))
@@ -125,7 +125,7 @@ class OppositeOrderTest(ShopCase):
             self.cancel_and_order()
 
 
-class SameKeyTest(ShopCase):
+class SameIdempotencyKeyTest(ShopCase):
     def order_twice(self) -> tuple[Order, Order]:
         self.add(self.a)
         with Actor() as first, Actor() as second:
@@ -137,19 +137,19 @@ class SameKeyTest(ShopCase):
             second.commit()
         return one, two
 
-    def test_second_gets_the_first_ones_order(self) -> None:
+    def test_second_request_gets_the_order_of_the_first(self) -> None:
         one, two = self.order_twice()
         assert one.number == two.number
         assert sold(self.a) == 1
 
-    def test_without_the_lock_only_the_index_refuses(self) -> None:
+    def test_without_the_lock_only_the_index_refuses_the_second_order(self) -> None:
         with (
             mock.patch.object(services, "lock_account_cart", read_account_cart),
             pytest.raises(IntegrityError, match="order_once_per_key"),
         ):
             self.order_twice()
 
-    def test_without_both_there_are_two_orders(self) -> None:
+    def test_without_lock_and_index_two_orders_are_created(self) -> None:
         with (
             without_index("order_once_per_key"),
             mock.patch.object(services, "lock_account_cart", read_account_cart),
@@ -171,7 +171,7 @@ class CancelTest(ShopCase):
     def change(self, status: str) -> Order:
         return change_order_status(order_id=self.placed.pk, status=status, changed_by=self.staff.pk)
 
-    def one_after_the_other(self, first_step: Any, second_step: Any, *arguments: object) -> None:
+    def run_concurrently(self, first_step: Any, second_step: Any, *arguments: object) -> None:
         with Actor() as first, Actor() as second:
             first.do(first_step, *arguments)
             cancel = second.start(second_step)
@@ -182,37 +182,37 @@ class CancelTest(ShopCase):
 
     def test_second_cancellation_is_refused(self) -> None:
         with pytest.raises(WrongOrderStatus):
-            self.one_after_the_other(self.cancel, self.cancel)
+            self.run_concurrently(self.cancel, self.cancel)
         assert self.stock()["A"] == 10
 
-    def test_without_the_lock_only_the_history_refuses(self) -> None:
+    def test_without_the_lock_only_the_constraint_refuses_the_second_cancellation(self) -> None:
         with without_row_locks(Order), pytest.raises(IntegrityError, match="order_status_once"):
-            self.one_after_the_other(self.cancel, self.cancel)
+            self.run_concurrently(self.cancel, self.cancel)
         assert self.stock()["A"] == 10
 
-    def test_without_both_the_stock_is_given_back_twice(self) -> None:
+    def test_without_lock_and_constraint_stock_is_returned_twice(self) -> None:
         unique = without_constraints("orders_orderstatuschange", about="UNIQUE (order_id, status)")
         with unique, without_row_locks(Order):
-            self.one_after_the_other(self.cancel, self.cancel)
+            self.run_concurrently(self.cancel, self.cancel)
         assert self.stock()["A"] == 14
 
-    def test_staff_cancel_at_the_same_time(self) -> None:
+    def test_cancellation_by_staff_excludes_one_by_the_customer(self) -> None:
         with pytest.raises(WrongOrderStatus):
-            self.one_after_the_other(self.change, self.cancel, Order.Status.CANCELLED)
+            self.run_concurrently(self.change, self.cancel, Order.Status.CANCELLED)
         assert self.stock()["A"] == 10
         with pytest.raises(WrongOrderStatus):
             self.change(Order.Status.PAID)
 
     def ship_and_cancel(self) -> None:
         self.change(Order.Status.PAID)
-        self.one_after_the_other(self.change, self.cancel, Order.Status.SHIPPED)
+        self.run_concurrently(self.change, self.cancel, Order.Status.SHIPPED)
 
-    def test_what_staff_have_just_shipped_stays_sold(self) -> None:
+    def test_order_that_is_being_shipped_cannot_be_cancelled(self) -> None:
         with pytest.raises(WrongOrderStatus):
             self.ship_and_cancel()
         assert self.stock()["A"] == 6
 
-    def test_without_the_lock_it_is_shipped_and_given_back(self) -> None:
+    def test_without_the_lock_a_shipped_order_is_cancelled(self) -> None:
         with without_row_locks(Order):
             self.ship_and_cancel()
         assert self.stock()["A"] == 10
@@ -220,7 +220,7 @@ class CancelTest(ShopCase):
 
 
 class EditedProductTest(ShopCase):
-    """Staff edit a product while it is being ordered: the order waits, and sees what they have written."""
+    """Staff edit a product while it is ordered. The order waits and uses the edited product."""
 
     def order_during(self, edit: Any, *arguments: object, **options: Any) -> Order:
         self.add(self.a, self.b, quantity=2)
@@ -236,33 +236,33 @@ class EditedProductTest(ShopCase):
     def change_price(self) -> None:
         Product.objects.filter(pk=self.a.pk).update(price=Decimal("12.50"))
 
-    def hide(self) -> None:
+    def unpublish(self) -> None:
         publish_products(products=Product.objects.filter(pk=self.a.pk), published=False)
 
     def prices(self, order: Order) -> list[Decimal]:
         return [line.unit_price for line in order.lines.all()]
 
-    def test_new_price_in_line_and_total(self) -> None:
+    def test_order_uses_the_new_price(self) -> None:
         order = self.order_during(self.change_price, expected_total=Decimal("45.00"))
         assert (self.prices(order), order.total) == ([Decimal("12.50"), Decimal("10.00")], Decimal("45.00"))
 
-    def test_old_total_is_refused_with_the_new_one(self) -> None:
+    def test_expected_total_with_the_old_price_is_refused(self) -> None:
         with pytest.raises(TotalChanged, match=r"45\.00"):
             self.order_during(self.change_price, expected_total=Decimal("40.00"))
         assert self.in_cart() == {"A": 2, "B": 2}
         assert self.stock()["A"] == 10
 
-    def test_without_the_lock_it_is_sold_at_the_old_price(self) -> None:
+    def test_without_the_lock_the_old_price_is_used(self) -> None:
         with without_row_locks(CartLine):
             order = self.order_during(self.change_price, expected_total=Decimal("40.00"))
         assert self.prices(order)[0] == 10
 
-    def test_hidden_product_is_refused(self) -> None:
+    def test_unpublished_product_is_refused(self) -> None:
         with pytest.raises(NoLongerSold):
-            self.order_during(self.hide)
+            self.order_during(self.unpublish)
         assert self.in_cart() == {"A": 2, "B": 2}
         assert not Order.objects.exists()
 
-    def test_without_the_lock_a_hidden_product_is_sold(self) -> None:
+    def test_without_the_lock_an_unpublished_product_is_sold(self) -> None:
         with without_row_locks(CartLine):
-            assert ordered_quantities(self.order_during(self.hide)) == {"A": 2, "B": 2}
+            assert ordered_quantities(self.order_during(self.unpublish)) == {"A": 2, "B": 2}

@@ -1,4 +1,4 @@
-"""What sells: the pieces of the last thirty days, counted into the popular sort."""
+"""The popularity of products: the units sold in the last thirty days."""
 
 from datetime import timedelta
 from threading import Thread
@@ -14,14 +14,14 @@ from backend.catalog.selectors import ProductSort, list_products
 from backend.core.pagination import Window
 from backend.orders import services
 from backend.orders.models import Order
-from backend.orders.services import POPULAR_WITHIN, change_order_status, count_popularity
+from backend.orders.services import POPULARITY_PERIOD, change_order_status, count_popularity
 from tests.catalog.factories import make_product
 from tests.orders.factories import make_order
 from tests.people import make_user
 from tests.worker import wait_until
 
 
-def place(order: Order, ago: timedelta) -> None:
+def backdate(order: Order, ago: timedelta) -> None:
     Order.objects.filter(pk=order.pk).update(placed_at=timezone.now() - ago)
 
 
@@ -29,39 +29,39 @@ def popularity(product: Product) -> int:
     return Product.objects.get(pk=product.pk).popularity
 
 
-class CountingTest(TestCase):
+class CountPopularityTest(TestCase):
     def setUp(self) -> None:
         self.tea = make_product(name="Tea", stock=100)
         self.mug = make_product(name="Mug", stock=100)
 
-    def test_pieces_are_counted_and_the_popular_sort_shows_them_at_once(self) -> None:
+    def test_sold_units_determine_the_sort_by_popularity(self) -> None:
         make_order(None, (self.tea, 2), (self.mug, 3))
         make_order(None, (self.tea, 2))
-        self.assertEqual(count_popularity(), 2)
-        self.assertEqual((popularity(self.tea), popularity(self.mug)), (4, 3))
+        assert count_popularity() == 2
+        assert (popularity(self.tea), popularity(self.mug)) == (4, 3)
         page = list_products().page(ProductSort.POPULAR, Window.of(first=2))
-        self.assertEqual([product.name for product in page.items], ["Tea", "Mug"])
+        assert [product.name for product in page.items] == ["Tea", "Mug"]
         make_order(None, (self.mug, 5))
-        self.assertEqual(count_popularity(), 1)
+        assert count_popularity() == 1
         page = list_products().page(ProductSort.POPULAR, Window.of(first=2))
-        self.assertEqual([product.name for product in page.items], ["Mug", "Tea"])
-        self.assertEqual(count_popularity(), 0)
+        assert [product.name for product in page.items] == ["Mug", "Tea"]
+        assert count_popularity() == 0
 
-    def test_both_ends_of_the_window(self) -> None:
-        place(make_order(None, (self.tea, 2)), POPULAR_WITHIN - timedelta(minutes=1))
+    def test_only_orders_of_the_period_count(self) -> None:
+        backdate(make_order(None, (self.tea, 2)), POPULARITY_PERIOD - timedelta(minutes=1))
         old = make_order(None, (self.tea, 5))
-        place(old, POPULAR_WITHIN - timedelta(minutes=2))
+        backdate(old, POPULARITY_PERIOD - timedelta(minutes=2))
         count_popularity()
-        self.assertEqual(popularity(self.tea), 7)
-        place(old, POPULAR_WITHIN + timedelta(minutes=1))
+        assert popularity(self.tea) == 7
+        backdate(old, POPULARITY_PERIOD + timedelta(minutes=1))
         count_popularity()
-        self.assertEqual(popularity(self.tea), 2)
+        assert popularity(self.tea) == 2
 
-    def test_what_sells_no_more_is_not_popular(self) -> None:
-        place(make_order(None, (self.tea, 2)), POPULAR_WITHIN + timedelta(minutes=1))
+    def test_products_without_recent_sales_lose_their_popularity(self) -> None:
+        backdate(make_order(None, (self.tea, 2)), POPULARITY_PERIOD + timedelta(minutes=1))
         Product.objects.filter(pk=self.tea.pk).update(popularity=9)
-        self.assertEqual(count_popularity(), 1)
-        self.assertEqual(popularity(self.tea), 0)
+        assert count_popularity() == 1
+        assert popularity(self.tea) == 0
 
     def test_cancelled_orders_do_not_count(self) -> None:
         boss = make_user()
@@ -69,30 +69,30 @@ class CountingTest(TestCase):
             order = make_order(None, (self.tea, 3))
             change_order_status(order_id=order.pk, status=status, changed_by=boss.pk)
         count_popularity()
-        self.assertEqual(popularity(self.tea), 3)
+        assert popularity(self.tea) == 3
 
-    def test_deleted_products(self) -> None:
+    def test_deleted_products_are_skipped(self) -> None:
         make_order(None, (self.tea, 1), (self.mug, 1))
         self.tea.delete()
-        self.assertEqual(count_popularity(), 1)
-        self.assertEqual(popularity(self.mug), 1)
+        assert count_popularity() == 1
+        assert popularity(self.mug) == 1
 
-    def test_statements_go_with_the_batches_and_not_with_the_products(self) -> None:
+    def test_statements_depend_on_batches_and_not_on_products(self) -> None:
         counts = []
         for number in (1, 5, 6):
             for _ in range(number):
                 make_order(None, (make_product(), 1))
-            batches = mock.patch.object(services, "COUNTED_AT_ONCE", 5)
+            batches = mock.patch.object(services, "POPULARITY_BATCH_SIZE", 5)
             with batches, CaptureQueriesContext(connection) as queries:
-                self.assertEqual(count_popularity(), number)
+                assert count_popularity() == number
             counts.append(len(queries))
-        # Both counts, and of each batch its savepoint, lock, update and release.
-        self.assertEqual(counts, [6, 6, 10])
+        # Two reads, and for each batch a savepoint, a lock, an update and a release.
+        assert counts == [6, 6, 10]
 
 
-class SellingMeanwhileTest(TransactionTestCase):
-    def test_products_of_other_batches_sell_on(self) -> None:
-        """A batch that has to wait keeps back neither those before it nor those after it."""
+class ConcurrentOrdersTest(TransactionTestCase):
+    def test_products_of_other_batches_can_be_ordered(self) -> None:
+        """A batch that waits for a lock holds no locks on products of other batches."""
         first, held, last = (make_product(stock=9) for _ in range(3))
         make_order(None, (first, 1), (held, 1), (last, 1))
 
@@ -103,14 +103,14 @@ class SellingMeanwhileTest(TransactionTestCase):
                 connection.close()
 
         counting = Thread(target=count)
-        with mock.patch.object(services, "COUNTED_AT_ONCE", 1):
+        with mock.patch.object(services, "POPULARITY_BATCH_SIZE", 1):
             with transaction.atomic():
                 Product.objects.select_for_update(no_key=True).get(pk=held.pk)
                 counting.start()
                 wait_until(lambda: popularity(first), "The first batch")
                 make_order(None, (first, 2), (last, 2))
-                self.assertTrue(counting.is_alive())
-                self.assertEqual(popularity(last), 0)
+                assert counting.is_alive()
+                assert popularity(last) == 0
             counting.join(30)
-        self.assertEqual([popularity(product) for product in (first, held, last)], [1, 1, 1])
-        self.assertEqual(list(Product.objects.order_by("pk").values_list("stock", flat=True)), [6, 8, 6])
+        assert [popularity(product) for product in (first, held, last)] == [1, 1, 1]
+        assert list(Product.objects.order_by("pk").values_list("stock", flat=True)) == [6, 8, 6]

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('currency', models.CharField(editable=False, max_length=3)),
                 ('placed_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('idempotency_key', models.CharField(blank=True, editable=False, max_length=255)),
-                ('fingerprint', models.CharField(editable=False, help_text='SHA-256 of what was asked for with the key.', max_length=64)),
+                ('fingerprint', models.CharField(editable=False, help_text='HMAC of the request that used the idempotency key.', max_length=64)),
                 ('user', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='orders', to=settings.AUTH_USER_MODEL)),
             ],
             options={
@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                 ('line2', models.CharField(blank=True, max_length=200, verbose_name='address, second line')),
                 ('city', models.CharField(blank=True, max_length=100)),
                 ('postal_code', models.CharField(blank=True, max_length=20)),
-                ('country', models.CharField(blank=True, help_text='ISO 3166-1 alpha-2.', max_length=2)),
+                ('country', models.CharField(blank=True, help_text='ISO 3166-1 alpha-2 code.', max_length=2)),
                 ('comment', models.CharField(blank=True, max_length=1000)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],

@@ -1,4 +1,4 @@
-"""What carts and orders cost in queries, whatever they hold and however many products there are."""
+"""Query counts of carts and orders, which do not depend on the number of lines or products."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,17 +14,15 @@ from tests.people import access_token_of, make_user
 from tests.shopping import both
 
 
-def count_queries(act: Callable[[], Any]) -> int:
-    """Return how many statements an action takes, beside those that begin and end transactions."""
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        answer = act()
+def count_queries(action: Callable[[], Any]) -> int:
+    """Return the number of statements of an action, without those that begin and end transactions."""
+    with CaptureQueriesContext(connection) as queries:
+        answer = action()
     assert answer.code is None, answer
     return sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for query in queries)
 
 
-class Costs(TestCase):
+class QueryCountsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         category = make_category("Clothes")
@@ -32,52 +30,52 @@ class Costs(TestCase):
         for product in cls.products[:5]:
             make_image(product)
 
-    def test_a_cart_of_one_line_and_of_200(self) -> None:
+    def test_reading_a_cart_of_1_and_200_lines(self) -> None:
         for lines in (1, 200):
             user = make_user()
             fill_cart(user, dict.fromkeys(self.products[:lines], 1))
             for shopper in both(user):
                 with self.subTest(lines=lines, api=shopper.api):
-                    self.assertEqual(count_queries(shopper.cart), 3)
+                    assert count_queries(shopper.cart) == 3
 
-    def test_a_cart_that_is_asked_for_under_many_names(self) -> None:
+    def test_reading_a_cart_under_many_aliases(self) -> None:
         user = make_user()
         fill_cart(user, dict.fromkeys(self.products[:3], 1))
         graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {access_token_of(user)}"}))
         for names in (1, 20):
             query = " ".join(f"cart{number}: cart {{ totalQuantity }}" for number in range(names))
             with self.subTest(names=names), self.assertNumQueries(3):
-                self.assertEqual(len(graphql.data(f"{{ {query} }}")), names)
+                assert len(graphql.data(f"{{ {query} }}")) == names
 
-    def test_adding_to_a_cart_of_one_line_and_of_199(self) -> None:
+    def test_adding_to_a_cart_of_1_and_199_lines(self) -> None:
         for lines in (1, 199):
             for number in range(2):
                 user = make_user()
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
                 shopper = both(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
-                    self.assertEqual(count_queries(lambda: shopper.add(self.products[-1].pk)), 6)  # noqa: B023
+                    assert count_queries(lambda: shopper.add(self.products[-1].pk)) == 6  # noqa: B023
 
-    def test_an_order_of_1_and_5_and_200_lines(self) -> None:
+    def test_ordering_1_and_5_and_200_lines(self) -> None:
         for lines in (1, 5, 200):
             for number in range(2):
                 user = make_user()
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
                 shopper = both(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
-                    self.assertEqual(count_queries(shopper.order), 10)
+                    assert count_queries(shopper.order) == 10
 
-    def test_an_order_shows_as_it_is_read_again(self) -> None:
-        wishes = {"comment": "Ring twice", "contact": {"name": "Vera", "phone": "+7 900 000"}}
+    def test_created_order_is_returned_as_it_is_read_later(self) -> None:
+        details = {"comment": "Ring twice", "contact": {"name": "Vera", "phone": "+7 900 000"}}
         user = make_user()
         for shopper in both(user):
-            for asked in ({}, wishes):
+            for asked in ({}, details):
                 with self.subTest(api=shopper.api, asked=asked):
                     fill_cart(user, dict.fromkeys(self.products[2:7], 2))
                     placed = shopper.order(asked).data
-                    self.assertEqual(shopper.read(placed["number"]).data, placed)
+                    assert shopper.read(placed["number"]).data == placed
 
-    def test_one_order_and_several(self) -> None:
+    def test_reading_1_and_4_orders(self) -> None:
         user = make_user()
         for orders in (1, 4):
             with self.subTest(orders=orders):
@@ -85,7 +83,7 @@ class Costs(TestCase):
                     fill_cart(user, dict.fromkeys(self.products[:5], 1))
                     both(user)[1].order()
                 graphql, rest = both(user)
-                self.assertEqual(count_queries(graphql.orders), 6)
-                self.assertEqual(count_queries(rest.orders), 5)
+                assert count_queries(graphql.orders) == 6
+                assert count_queries(rest.orders) == 5
                 number = rest.orders().data["items"][0]["number"]
-                self.assertEqual(count_queries(lambda: rest.read(number)), 5)  # noqa: B023
+                assert count_queries(lambda: rest.read(number)) == 5  # noqa: B023
