@@ -1,4 +1,4 @@
-"""Orders, as staff see them and move them on. What was ordered is not to be changed by anybody."""
+"""Order admin: staff can search and view orders and change their status, and nothing else."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,10 +19,10 @@ from backend.core.identifiers import parse_id
 from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
 from backend.orders.services import change_order_status
 
-NOTHING = "—"
-MAX_MOVED_AT_ONCE = 100
+EMPTY_VALUE = "—"
+MAX_ORDERS_PER_ACTION = 100
 
-MOVES = {
+STATUS_ACTIONS = {
     Order.Status.PAID: "Mark as paid",
     Order.Status.SHIPPED: "Mark as shipped",
     Order.Status.DELIVERED: "Mark as delivered",
@@ -32,13 +32,13 @@ MOVES = {
 
 @admin.register(Order)
 class OrderAdmin(admin.ModelAdmin):
-    list_display = ["number", "placed_at", "customer", "status", "cost"]
+    list_display = ["number", "placed_at", "customer", "status", "formatted_total"]
     list_filter = ["status", "placed_at"]
     list_per_page = 50
-    # Others would sort every order that there is.
+    # Other columns have no index and would sort all orders.
     sortable_by = ["placed_at"]
     search_fields = ["number"]
-    search_help_text = "A number (with or without its letters), a customer's whole e-mail, or a whole SKU."
+    search_help_text = "Order number (with or without its suffix), complete email address, or complete SKU."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
@@ -58,10 +58,10 @@ class OrderAdmin(admin.ModelAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
-        return self.has_move_permission(request) or super().has_view_permission(request, obj)
+        return self.has_change_status_permission(request) or super().has_view_permission(request, obj)
 
-    def has_move_permission(self, request: HttpRequest) -> bool:
-        """Return whether somebody may move orders on, which is all that "change" means here."""
+    def has_change_status_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user can change the status of orders, which is all that staff can change."""
         return request.user.has_perm("orders.change_order")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Order]":
@@ -76,7 +76,10 @@ class OrderAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Order]", search_term: str
     ) -> tuple["QuerySet[Order]", bool]:
-        """Find by what stands whole in an index; three conditions in one query would read every order."""
+        """Search by number, email or SKU, each with its own index.
+
+        A union, because a disjunction of the three conditions would read all orders.
+        """
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -91,8 +94,9 @@ class OrderAdmin(admin.ModelAdmin):
         return queryset.filter(pk__in=found), False
 
     def get_urls(self) -> list[URLPattern]:
-        move = self.admin_site.admin_view(require_POST(self.move))
-        return [path("<path:object_id>/move/", move, name="orders_order_move"), *super().get_urls()]
+        view = self.admin_site.admin_view(require_POST(self.change_status))
+        url = path("<path:object_id>/status/", view, name="orders_order_change_status")
+        return [url, *super().get_urls()]
 
     def render_change_form(
         self,
@@ -104,86 +108,90 @@ class OrderAdmin(admin.ModelAdmin):
         obj: Order | None = None,
     ) -> HttpResponse:
         assert obj is not None
-        allowed = NEXT_STATUSES[Order.Status(obj.status)] if self.has_move_permission(request) else ()
-        context["moves"] = [(status, MOVES[status]) for status in allowed]
+        allowed = (
+            NEXT_STATUSES[Order.Status(obj.status)] if self.has_change_status_permission(request) else ()
+        )
+        context["status_actions"] = [(status, STATUS_ACTIONS[status]) for status in allowed]
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def move(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Give an order the status that the button says."""
-        if not self.has_move_permission(request):
+    def change_status(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Change the status of an order to the one of the pressed button."""
+        if not self.has_change_status_permission(request):
             raise PermissionDenied
         order_id = parse_id(object_id)
         try:
-            order = self._move(request, order_id, request.POST.get("status", ""))
+            order = self._change_status(request, order_id, request.POST.get("status", ""))
         except ShopError as error:
             self.message_user(request, error.message, messages.ERROR)
         else:
-            told = " The customer is told by mail." if order.user_id else ""
-            self.message_user(request, f"The order is {order.status} now.{told}", messages.SUCCESS)
+            email = " The customer will be notified by email." if order.user_id else ""
+            self.message_user(request, f"The order is now {order.status}.{email}", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order_id]))
 
-    @admin.action(description=MOVES[Order.Status.PAID], permissions=["move"])
+    @admin.action(description=STATUS_ACTIONS[Order.Status.PAID], permissions=["change_status"])
     def mark_paid(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
-        self._move_all(request, queryset, Order.Status.PAID)
+        self._change_status_of_all(request, queryset, Order.Status.PAID)
 
-    @admin.action(description=MOVES[Order.Status.SHIPPED], permissions=["move"])
+    @admin.action(description=STATUS_ACTIONS[Order.Status.SHIPPED], permissions=["change_status"])
     def mark_shipped(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
-        self._move_all(request, queryset, Order.Status.SHIPPED)
+        self._change_status_of_all(request, queryset, Order.Status.SHIPPED)
 
-    @admin.action(description=MOVES[Order.Status.DELIVERED], permissions=["move"])
+    @admin.action(description=STATUS_ACTIONS[Order.Status.DELIVERED], permissions=["change_status"])
     def mark_delivered(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
-        self._move_all(request, queryset, Order.Status.DELIVERED)
+        self._change_status_of_all(request, queryset, Order.Status.DELIVERED)
 
-    @admin.action(description=MOVES[Order.Status.CANCELLED], permissions=["move"])
+    @admin.action(description=STATUS_ACTIONS[Order.Status.CANCELLED], permissions=["change_status"])
     def cancel(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
-        self._move_all(request, queryset, Order.Status.CANCELLED)
+        self._change_status_of_all(request, queryset, Order.Status.CANCELLED)
 
     @admin.display(description="Customer")
     def customer(self, order: Order) -> str:
         return order.user.email if order.user else "(account deleted)"
 
     @admin.display(description="Total")
-    def cost(self, order: Order) -> str:
+    def formatted_total(self, order: Order) -> str:
         return f"{order.total} {order.currency}"
 
     @admin.display(description="Contact")
     def recipient(self, order: Order) -> SafeString | str:
         contact = order.contact
-        return _in_rows([contact.name, contact.phone]) if contact else NOTHING
+        return _join_lines([contact.name, contact.phone]) if contact else EMPTY_VALUE
 
     @admin.display(description="Address")
     def address(self, order: Order) -> SafeString | str:
         address = order.delivery_address
         if address is None:
-            return NOTHING
+            return EMPTY_VALUE
         town = f"{address.postal_code} {address.city}, {address.country}"
-        rows = [row for row in (address.line1, address.line2, town) if row]
-        return _in_rows(rows)
+        return _join_lines(line for line in (address.line1, address.line2, town) if line)
 
     @admin.display(description="Comment")
     def comment(self, order: Order) -> SafeString | str:
-        return _in_rows(order.comment.splitlines()) if order.comment else NOTHING
+        return _join_lines(order.comment.splitlines()) if order.comment else EMPTY_VALUE
 
-    def _move(self, request: HttpRequest, order_id: int, status: str) -> Order:
+    def _change_status(self, request: HttpRequest, order_id: int, status: str) -> Order:
         assert isinstance(request.user, User)
         return change_order_status(order_id=order_id, status=status, changed_by=request.user.pk)
 
-    def _move_all(self, request: HttpRequest, queryset: "QuerySet[Order]", status: Order.Status) -> None:
-        """Move on the chosen orders that can be; each is a transaction of its own."""
-        chosen = dict(queryset.order_by("pk").values_list("pk", "number")[: MAX_MOVED_AT_ONCE + 1])
-        if len(chosen) > MAX_MOVED_AT_ONCE:
-            self.message_user(request, f"Choose at most {MAX_MOVED_AT_ONCE} orders.", messages.ERROR)
+    def _change_status_of_all(
+        self, request: HttpRequest, queryset: "QuerySet[Order]", status: Order.Status
+    ) -> None:
+        """Change the status of the selected orders that allow it, each in its own transaction."""
+        selected = dict(queryset.order_by("pk").values_list("pk", "number")[: MAX_ORDERS_PER_ACTION + 1])
+        if len(selected) > MAX_ORDERS_PER_ACTION:
+            self.message_user(request, f"Select at most {MAX_ORDERS_PER_ACTION} orders.", messages.ERROR)
             return
-        moved = 0
-        for order_id, number in chosen.items():
+        changed = 0
+        for order_id, number in selected.items():
             try:
-                self._move(request, order_id, status)
-                moved += 1
+                self._change_status(request, order_id, status)
+                changed += 1
             except ShopError as error:
                 self.message_user(request, f"{number}: {error.message}", messages.ERROR)
-        if moved:
-            self.message_user(request, f"{moved} of the chosen orders {status} now.", messages.SUCCESS)
+        if changed:
+            message = f"{changed} of the selected orders changed to {status}."
+            self.message_user(request, message, messages.SUCCESS)
 
 
-def _in_rows(texts: Iterable[str]) -> SafeString:
-    return format_html_join(SafeString("<br>"), "{}", ((text,) for text in texts))
+def _join_lines(lines: Iterable[str]) -> SafeString:
+    return format_html_join(SafeString("<br>"), "{}", ((line,) for line in lines))

@@ -1,4 +1,4 @@
-"""Orders in the admin, in a browser: staff move one on, and are told why they cannot."""
+"""The order admin in a browser: status changes and their errors."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +13,7 @@ from backend.orders.models import Order
 from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
 from tests.catalog.factories import make_product
-from tests.orders.factories import EVERYTHING, make_order
+from tests.orders.factories import FULL_DELIVERY, make_order
 from tests.people import make_user
 
 
@@ -23,7 +23,7 @@ def orders(transactional_db: None) -> list[Order]:
     vera = make_user("vera@example.com", language="ru")
     tea = make_product(name="Сенча, первый сбор", sku="TEA-1", price=Decimal("1250.00"), stock=10)
     mug = make_product(name="Enamel mug “Camp”", sku="MUG-7", price=Decimal("450.00"), stock=10)
-    return [make_order(vera, (tea, 2), (mug, 1), delivery=EVERYTHING), make_order(make_user(), (mug, 3))]
+    return [make_order(vera, (tea, 2), (mug, 1), delivery=FULL_DELIVERY), make_order(make_user(), (mug, 3))]
 
 
 def open_order(page: Page, order: Order) -> None:
@@ -33,7 +33,7 @@ def open_order(page: Page, order: Order) -> None:
     expect(page.locator("#lines tbody tr")).to_have_count(2)
 
 
-def test_move_an_order_on(
+def test_buttons_change_the_status(
     open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
 ) -> None:
     order = orders[0]
@@ -43,7 +43,7 @@ def test_move_an_order_on(
         screenshot(page, "admin-order")
         page.get_by_role("button", name="Mark as paid").click()
         expect(page.locator(".messagelist")).to_have_text(
-            "The order is paid now. The customer is told by mail."
+            "The order is now paid. The customer will be notified by email."
         )
         rows = page.locator("#history tbody tr")
         expect(rows).to_have_count(2)
@@ -52,7 +52,7 @@ def test_move_an_order_on(
         page.get_by_text("Cancel…").click()
         screenshot(page, "admin-order-cancel")
         page.get_by_role("button", name="Cancel the order").click()
-        expect(page.locator(".messagelist")).to_contain_text("The order is cancelled now.")
+        expect(page.locator(".messagelist")).to_contain_text("The order is now cancelled.")
         expect(page.get_by_text("Cancel…")).to_have_count(0)
         screenshot(page, "admin-order-cancelled")
     assert Product.objects.get(sku="TEA-1").stock == 10
@@ -60,18 +60,18 @@ def test_move_an_order_on(
     assert list(mails.order_by("pk").values_list("context__status", flat=True)) == ["paid", "cancelled"]
 
 
-def test_be_told_why_an_order_cannot_be_moved_on(
+def test_forbidden_transition_shows_an_error(
     open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
 ) -> None:
     order = orders[0]
     with open_page("/admin/") as page:
         open_order(page, order)
-        # A colleague cancels it meanwhile.
+        # Another staff user cancels the order.
         page.evaluate(
             """async () => {
                 const form = new FormData(document.querySelector("#order_form"));
                 form.set("status", "cancelled");
-                await fetch("../move/", { method: "POST", body: form, redirect: "manual" });
+                await fetch("../status/", { method: "POST", body: form, redirect: "manual" });
             }"""
         )
         page.get_by_role("button", name="Mark as paid").click()
@@ -82,14 +82,14 @@ def test_be_told_why_an_order_cannot_be_moved_on(
     assert Order.objects.get(pk=order.pk).status == "cancelled"
 
 
-def test_move_several_orders_on(
+def test_actions_change_several_orders(
     open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
 ) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/orders/order/")
         for action, messages in (
-            ("Mark as paid", ["2 of the chosen orders paid now."]),
+            ("Mark as paid", ["2 of the selected orders changed to paid."]),
             (
                 "Mark as paid",
                 [f"{order.number}: An order that is paid cannot become paid." for order in orders],

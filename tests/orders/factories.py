@@ -1,4 +1,4 @@
-"""Orders for tests, placed as shoppers place them."""
+"""Orders for tests, created by the services."""
 
 from backend.accounts.models import User
 from backend.carts.services import LineQuantity, add_lines
@@ -9,7 +9,7 @@ from backend.orders.services import create_order
 from tests.catalog.factories import make_product
 from tests.people import ADDRESS, make_user, viewer_of
 
-EVERYTHING = Delivery(
+FULL_DELIVERY = Delivery(
     contact=Contact(name="Vera Inber", phone="+7 921 555-01-02"),
     address=Address(
         line1="Nevsky 1", line2="flat <2>", city="St Petersburg", postal_code="191186", country="RU"
@@ -21,7 +21,7 @@ EVERYTHING = Delivery(
 def make_order(
     user: User | None = None, *products: tuple[Product, int], delivery: Delivery | None = None
 ) -> Order:
-    """Order so many of some products, one of a new one when none is named."""
+    """Create an order of pairs of products and quantities, by default one unit of a new product."""
     viewer = viewer_of(user or make_user())
     lines = [LineQuantity(product.pk, quantity) for product, quantity in products or [(make_product(), 1)]]
     add_lines(viewer=viewer, lines=lines, address=ADDRESS)

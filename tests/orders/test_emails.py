@@ -1,4 +1,4 @@
-"""The mails of an order, as a real SMTP server receives them from a real worker."""
+"""Order emails, sent by a real worker to a real SMTP server."""
 
 from decimal import Decimal
 
@@ -15,19 +15,19 @@ from tests.orders.factories import make_order
 from tests.people import make_user
 from tests.worker import html_of, text_of, wait_until
 
-# What a mail's subject says besides the number.
+# The subjects by language and status.
 SUBJECTS = {
     "en": {
         "placed": "Your order {}",
-        "paid": "Your order {} is paid",
-        "shipped": "Your order {} is on its way",
-        "delivered": "Your order {} is delivered",
-        "cancelled": "Your order {} is cancelled",
+        "paid": "We received your payment for order {}",
+        "shipped": "Your order {} has been shipped",
+        "delivered": "Your order {} has been delivered",
+        "cancelled": "Your order {} has been cancelled",
     },
     "ru": {
         "placed": "Ваш заказ {}",
         "paid": "Заказ {} оплачен",
-        "shipped": "Заказ {} в пути",
+        "shipped": "Заказ {} отправлен",
         "delivered": "Заказ {} доставлен",
         "cancelled": "Заказ {} отменён",
     },
@@ -35,68 +35,71 @@ SUBJECTS = {
 
 
 class TemplatesTest(TestCase):
-    def test_every_status_has_its_mail_in_every_language(self) -> None:
+    def test_every_status_has_a_template_in_every_language(self) -> None:
         order = make_order()
         for language, _ in settings.LANGUAGES:
             for status in Order.Status:
                 with self.subTest(status=status, language=language):
                     letter = render_letter(f"order-{status}", language, {"order": order})
-                    self.assertEqual(letter.subject, SUBJECTS[language][status].format(order.number))
-                    self.assertIn(order.number, letter.text)
+                    assert letter.subject == SUBJECTS[language][status].format(order.number)
+                    assert order.number in letter.text
 
 
-class MailsTest(WorkerCase):
+class OrderEmailsTest(WorkerCase):
     def buy(self, email: str, language: str) -> Order:
         self.user = make_user(email, language=language)
         tea = make_product(name="Чай <№ 1> & “Сенча”", price=Decimal("1234.50"), stock=9)
         mug = make_product(name="Enamel mug", price=Decimal("450.00"))
         return make_order(self.user, (tea, 3), (mug, 1))
 
-    def move(self, order: Order, status: str) -> None:
+    def change_status(self, order: Order, status: str) -> None:
         change_order_status(order_id=order.pk, status=status, changed_by=self.user.pk)
 
-    def test_an_order_that_was_placed(self) -> None:
+    def test_confirmation_lists_lines_and_total(self) -> None:
         for language, total in (("en", "Total: 4153.50 RUB"), ("ru", "Итого: 4153.50 RUB")):
             with self.subTest(language):
                 order = self.buy(f"{language}@example.com", language)
                 mail = self.mail_server.wait_for_mail(f"{language}@example.com")
-                self.assertEqual(mail["Subject"].strip(), SUBJECTS[language]["placed"].format(order.number))
-                self.assertEqual(mail["From"], "shop@example.com")
+                assert mail["Subject"].strip() == SUBJECTS[language]["placed"].format(order.number)
+                assert mail["From"] == "shop@example.com"
                 lines = text_of(mail).splitlines()
-                self.assertEqual(
-                    lines[2:6],
-                    ["3 × Чай <№ 1> & “Сенча”: 3703.50 RUB", "1 × Enamel mug: 450.00 RUB", "", total],
-                )
+                assert lines[2:6] == [
+                    "3 × Чай <№ 1> & “Сенча”: 3703.50 RUB",
+                    "1 × Enamel mug: 450.00 RUB",
+                    "",
+                    total,
+                ]
                 html = html_of(mail)
-                self.assertIn(f'<html lang="{language}">', html)
-                self.assertIn("3 × Чай &lt;№ 1&gt; &amp; “Сенча”: 3703.50 RUB<br>", html)
-                self.assertIn(total, html)
+                assert f'<html lang="{language}">' in html
+                assert "3 × Чай &lt;№ 1&gt; &amp; “Сенча”: 3703.50 RUB<br>" in html
+                assert total in html
 
-    def test_an_order_that_moves_on(self) -> None:
+    def test_every_status_change_is_emailed(self) -> None:
         for language in SUBJECTS:
-            for way in (["paid", "shipped", "delivered"], ["cancelled"]):
-                email = f"{language}-{way[-1]}@example.com"
+            for statuses in (["paid", "shipped", "delivered"], ["cancelled"]):
+                email = f"{language}-{statuses[-1]}@example.com"
                 order = self.buy(email, language)
                 self.mail_server.wait_for_mail(email)
-                for count, status in enumerate(way, start=2):
+                for count, status in enumerate(statuses, start=2):
                     with self.subTest(language=language, status=status):
-                        self.move(order, status)
+                        self.change_status(order, status)
                         mail = self.mail_server.wait_for_mail(email, count=count)
-                        self.assertEqual(
-                            mail["Subject"].strip(), SUBJECTS[language][status].format(order.number)
-                        )
+                        assert mail["Subject"].strip() == SUBJECTS[language][status].format(order.number)
                         for body in (text_of(mail), html_of(mail)):
-                            self.assertIn(order.number, body)
-                            self.assertEqual("4153.50 RUB" in body, status in ("paid", "cancelled"))
+                            assert order.number in body
+                            assert ("4153.50 RUB" in body) == (status in ("paid", "cancelled"))
 
-    def test_nobody_is_told_of_an_order_whose_account_is_gone(self) -> None:
+    def test_no_email_is_sent_after_the_account_was_deleted(self) -> None:
         self.worker.stop()
         order = self.buy("gone@example.com", "en")
-        self.move(order, "paid")
+        self.change_status(order, "paid")
         self.user.delete()
         self.worker.start()
-        wait_until(lambda: not OutgoingEmail.objects.filter(status="queued").exists(), "The mails' end")
-        # Somebody else's mail, queued after theirs, shows that there is none.
+        wait_until(
+            lambda: not OutgoingEmail.objects.filter(status="queued").exists(),
+            "Handling of the queued emails",
+        )
+        # Emails are sent in order, so the arrival of a later one shows that there was none before.
         self.buy("other@example.com", "en")
         self.mail_server.wait_for_mail("other@example.com")
-        self.assertEqual(self.mail_server.mails_to("gone@example.com"), [])
+        assert self.mail_server.mails_to("gone@example.com") == []
