@@ -1,9 +1,9 @@
-"""What adding to a cart and ordering cost through the APIs, beside the same SQL sent by hand.
+"""Compare adding to a cart and ordering through the APIs with a baseline that runs the same SQL.
 
-Run with `make bench-checkout`. The floor is a Django view in the same process, behind the same middleware:
-it sends what the REST endpoint was heard to send, through the same psycopg2 connection, makes JSON of the
-rows, and hands the order's mail to the broker. The kinds of request take turns, so that a busy machine slows
-all of them; the medians of each round are compared, and the rounds' spread is told.
+Run with `make bench-checkout`. The baseline is a Django view in the same process, behind the same middleware.
+It runs the statements that were recorded from the REST endpoint on the same psycopg2 connection, serializes
+the rows as JSON and enqueues the email task of the order. Requests of all kinds alternate, so that other load
+on the machine slows all of them. The medians of each round are compared, with the range over all rounds.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.database import migrated_database
 ROUNDS = 7
 REQUESTS = 60
 LINES = 5
-MIN_RATIO = 0.5
+MIN_BASELINE_RATIO = 0.5
 MAX_GROWTH = 1.5
 MAX_QUERIES = {"add": 6, "order": 15}
 
@@ -41,7 +41,7 @@ Statement = tuple[str, Any]
 
 
 class Shopper:
-    """An account that sends requests straight to Django's WSGI handler."""
+    """A client of one account that calls Django's WSGI handler directly."""
 
     def __init__(self) -> None:
         from django.core.wsgi import get_wsgi_application
@@ -55,7 +55,7 @@ class Shopper:
         self._handle = get_wsgi_application()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """Return what the answer's JSON holds; a refusal fails."""
+        """Return the JSON of a response, which must be a success."""
         data = b"" if body is None else json.dumps(body).encode()
         environ = {
             "REQUEST_METHOD": method,
@@ -74,18 +74,18 @@ class Shopper:
         }
         status = ""
 
-        def start(line: str, headers: Any, exc_info: Any = None) -> None:
+        def start_response(line: str, headers: Any, exc_info: Any = None) -> None:
             nonlocal status
             status = line
 
-        response = self._handle(environ, start)
-        answer = b"".join(response)
+        response = self._handle(environ, start_response)
+        content = b"".join(response)
         response.close()
-        assert status.startswith("20"), (status, answer)
-        return json.loads(answer)
+        assert status.startswith("20"), (status, content)
+        return json.loads(content)
 
     def mutate(self, query: str, **variables: Any) -> Any:
-        """Return the payload of a mutation that must succeed."""
+        """Return the payload of a mutation, which must succeed."""
         body = self.send("POST", "/graphql", {"query": query, "variables": variables})
         assert "errors" not in body, body
         (payload,) = body["data"].values()
@@ -93,7 +93,7 @@ class Shopper:
         return payload
 
     def fill_cart(self, products: list[int], quantity: int = 1) -> None:
-        """Have one line of each product in the cart, untimed."""
+        """Replace the cart lines with one line for each product."""
         from django.db import connection
 
         with connection.cursor() as cursor:
@@ -111,51 +111,54 @@ class Shopper:
             )
 
 
-class Floor:
-    """Bare views: each sends again what a request was heard to send, under new keys."""
+class Baseline:
+    """Record the SQL of requests, and run it again with new primary keys in a view."""
+
+    # The id of the recorded order. No other number in its statements is as large.
+    order_id = 1_000_000_000
 
     def __init__(self) -> None:
-        self.heard: dict[str, list[Statement]] = {}
+        self._recorded: dict[str, list[Statement]] = {}
 
-    def hear(self, name: str, request: Callable[[], Any]) -> int:
-        """Remember what a request sends to the database, and return how many statements those are."""
+    def record(self, name: str, request: Callable[[], Any]) -> int:
+        """Record the statements of a request and return their number."""
         from django.db import connection
 
-        sent: list[Statement] = []
+        statements: list[Statement] = []
 
-        def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            sent.append((sql, params))
+        def record_statement(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            statements.append((sql, params))
             return execute(sql, params, many, context)
 
-        with connection.execute_wrapper(note):
+        with connection.execute_wrapper(record_statement):
             request()
-        self.heard[name] = sent
-        return len(sent)
+        self._recorded[name] = statements
+        return len(statements)
 
     def view(self, request: Any, name: str) -> Any:
-        """Send the statements in a transaction and answer with the rows."""
+        """Run the recorded statements in one transaction and respond with the rows."""
         from celery import current_app
         from django.db import connection
         from django.http import HttpResponse
 
         json.loads(request.body)
-        # Django's own cursor, once: it asks whether the connection still lives, as it does for every request.
+        # Like every request, check the health of the connection once.
         with connection.cursor():
             raw = connection.connection
-        renamed: dict[Any, Any] = {}
-        answer = []
+        new_ids: dict[Any, Any] = {}
+        results = []
         raw.autocommit = False
         try:
             with raw.cursor() as cursor:
-                for sql, params in self.heard[name]:
-                    cursor.execute(sql, [_renamed(param, renamed) for param in params or ()])
+                for sql, params in self._recorded[name]:
+                    cursor.execute(sql, [_replace_ids(param, new_ids) for param in params or ()])
                     if cursor.description is None:
                         continue
                     columns = [column.name for column in cursor.description]
                     rows = cursor.fetchall()
-                    answer.append([dict(zip(columns, row, strict=True)) for row in rows])
+                    results.append([dict(zip(columns, row, strict=True)) for row in rows])
                     if sql.startswith('INSERT INTO "orders_order" '):
-                        renamed[self.order_id] = rows[0][0]
+                        new_ids[self.order_id] = rows[0][0]
             raw.commit()
         except BaseException:
             raw.rollback()
@@ -164,33 +167,30 @@ class Floor:
             raw.autocommit = True
         if name == "order":
             current_app.send_task("orders.send_confirmation", kwargs={"email_id": 0}, retry=False)
-        return HttpResponse(json.dumps(answer, default=str), content_type="application/json")
-
-    # The order that was heard being placed; no other number in its statements is as large.
-    order_id = 1_000_000_000
+        return HttpResponse(json.dumps(results, default=str), content_type="application/json")
 
 
-def _renamed(param: Any, names: dict[Any, Any]) -> Any:
+def _replace_ids(param: Any, new_ids: dict[Any, Any]) -> Any:
     if isinstance(param, list):
-        return [names.get(item, item) for item in param]
-    return names.get(param, param) if isinstance(param, int) else param
+        return [new_ids.get(item, item) for item in param]
+    return new_ids.get(param, param) if isinstance(param, int) else param
 
 
-floor = Floor()
+baseline = Baseline()
 
 
-def serve_floor() -> None:
-    """Give the floor an address beside the shop's; call it before the first request."""
+def add_baseline_url() -> None:
+    """Add the URL of the baseline view. Call it before the first request."""
     from django.urls import path
     from django.views.decorators.csrf import csrf_exempt
 
     from backend.config.urls import urlpatterns
 
-    urlpatterns.insert(0, path("floor/<name>", csrf_exempt(floor.view)))
+    urlpatterns.insert(0, path("baseline/<name>", csrf_exempt(baseline.view)))
 
 
 def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
-    """Return the median seconds of each round by what is asked and how."""
+    """Return the median seconds of each round by action and kind of request."""
     from django.db import connection
 
     from backend.catalog.models import Product
@@ -200,7 +200,7 @@ def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE orders_order CASCADE")
         cursor.execute(
-            "SELECT setval(pg_get_serial_sequence('orders_order', 'id'), %s, false)", [floor.order_id]
+            "SELECT setval(pg_get_serial_sequence('orders_order', 'id'), %s, false)", [baseline.order_id]
         )
     few = ids[:LINES]
     added = {"product_id": few[-1], "quantity": 1}
@@ -214,9 +214,9 @@ def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
         cart = shopper.mutate(_ADD, lines=line)["cart"]
         assert (len(cart["lines"]), cart["lines"][-1]["quantity"]) == (LINES, 2), cart
 
-    def add_floor() -> None:
-        answer = shopper.send("POST", "/floor/add", added)
-        assert any(len(rows) == LINES and rows[0].get("sku") for rows in answer), answer
+    def add_baseline() -> None:
+        results = shopper.send("POST", "/baseline/add", added)
+        assert any(len(rows) == LINES and rows[0].get("sku") for rows in results), results
 
     def order_rest() -> None:
         order = shopper.send("POST", "/order", {})
@@ -226,14 +226,14 @@ def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
         order = shopper.mutate(_ORDER)["order"]
         assert (order["status"], len(order["lines"])) == ("PLACED", LINES), order
 
-    def order_floor() -> None:
-        answer = shopper.send("POST", "/floor/order", {})
-        assert any(len(rows) == LINES and rows[0].get("sku") for rows in answer), answer
-        assert any("number" in rows[0] for rows in answer if rows), answer
+    def order_baseline() -> None:
+        results = shopper.send("POST", "/baseline/order", {})
+        assert any(len(rows) == LINES and rows[0].get("sku") for rows in results), results
+        assert any("number" in rows[0] for rows in results if rows), results
 
     for name, request in (("add", add_rest), ("order", order_rest)):
         shopper.fill_cart(few)
-        queries = floor.hear(name, request)
+        queries = baseline.record(name, request)
         print(f"  {name}: {queries} queries", flush=True)
         assert queries <= MAX_QUERIES[name], queries
 
@@ -254,59 +254,59 @@ def measure(shopper: Shopper) -> dict[str, dict[str, list[float]]]:
         cart = shopper.mutate(_UPDATE, lines=[{"productId": str(ids[0]), "quantity": 3}])["cart"]
         assert (len(cart["lines"]), cart["lines"][0]["quantity"]) == (200, 3)
 
-    asked = {
-        "add": (few, REQUESTS, {"floor": add_floor, "REST": add_rest, "GraphQL": add_graphql}),
-        "order": (few, REQUESTS, {"floor": order_floor, "REST": order_rest, "GraphQL": order_graphql}),
+    actions = {
+        "add": (few, REQUESTS, {"baseline": add_baseline, "REST": add_rest, "GraphQL": add_graphql}),
+        "order": (few, REQUESTS, {"baseline": order_baseline, "REST": order_rest, "GraphQL": order_graphql}),
         "read 200 lines": (ids, 6, {"REST": read_rest, "GraphQL": read_graphql}),
         "update 1 of 200": (ids, 6, {"REST": update_rest, "GraphQL": update_graphql}),
     }
-    taken: dict[str, dict[str, list[float]]] = {}
-    for what, (products, requests, ways) in asked.items():
-        taken[what] = {way: [] for way in ways}
-        for number in range(ROUNDS + 1):
-            times: dict[str, list[float]] = {way: [] for way in ways}
+    measured: dict[str, dict[str, list[float]]] = {}
+    for action, (products, requests, kinds) in actions.items():
+        measured[action] = {kind: [] for kind in kinds}
+        for round_number in range(ROUNDS + 1):
+            times: dict[str, list[float]] = {kind: [] for kind in kinds}
             for _ in range(requests):
-                for way, request in ways.items():
+                for kind, request in kinds.items():
                     shopper.fill_cart(products)
                     start = time.perf_counter()
                     request()
-                    times[way].append(time.perf_counter() - start)
-            # The first round only warms up.
-            for way in ways if number else ():
-                taken[what][way].append(statistics.median(times[way]))
-    return taken
+                    times[kind].append(time.perf_counter() - start)
+            # The first round is a warm-up.
+            for kind in kinds if round_number else ():
+                measured[action][kind].append(statistics.median(times[kind]))
+    return measured
 
 
 def report(sizes: list[int], small: Any, large: Any) -> int:
-    """Print the table; return 1 when a bound is broken."""
-    print(
-        f"\n{'':28}{sizes[0]:>12,}{sizes[1]:>12,}{'growth':>8}{'per s':>8}  of the floor (lowest to highest)"
-    )
-    broken = False
-    for what in small:
-        for way in small[what]:
-            before, after = (statistics.median(costs[what][way]) for costs in (small, large))
+    """Print the table and return 1 if a limit is exceeded, otherwise 0."""
+    print(f"\n{'':28}{sizes[0]:>12,}{sizes[1]:>12,}{'growth':>8}{'per s':>8}  of the baseline (range)")
+    is_any_exceeded = False
+    for action in small:
+        for kind in small[action]:
+            before, after = (statistics.median(times[action][kind]) for times in (small, large))
             growth = after / before
-            fails = False
-            told = ""
-            if "floor" in small[what] and way != "floor":
+            is_exceeded = False
+            ratio_text = ""
+            if "baseline" in small[action] and kind != "baseline":
                 ratios = sorted(
                     bare / full
-                    for costs in (small, large)
-                    for bare, full in zip(costs[what]["floor"], costs[what][way], strict=True)
+                    for times in (small, large)
+                    for bare, full in zip(times[action]["baseline"], times[action][kind], strict=True)
                 )
                 ratio = statistics.median(ratios)
-                bare = (statistics.median(costs[what]["floor"]) for costs in (small, large))
-                # A machine that is busier by now slows the floor as well.
-                growth *= next(bare) / next(bare)
-                fails = ratio < MIN_RATIO or growth > MAX_GROWTH
-                told = f"{ratio:8.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-            broken |= fails
+                bare_before, bare_after = (
+                    statistics.median(times[action]["baseline"]) for times in (small, large)
+                )
+                # Load that has changed in between affects the baseline as well.
+                growth *= bare_before / bare_after
+                is_exceeded = ratio < MIN_BASELINE_RATIO or growth > MAX_GROWTH
+                ratio_text = f"{ratio:8.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            is_any_exceeded |= is_exceeded
             print(
-                f"{what + ', ' + way:28}{before * 1000:>9.2f} ms{after * 1000:>9.2f} ms{growth:>8.2f}"
-                f"{1 / after:>8.0f}{told}{'  too slow' if fails else ''}"
+                f"{action + ', ' + kind:28}{before * 1000:>9.2f} ms{after * 1000:>9.2f} ms{growth:>8.2f}"
+                f"{1 / after:>8.0f}{ratio_text}{'  exceeds the limit' if is_exceeded else ''}"
             )
-    return int(broken)
+    return int(is_any_exceeded)
 
 
 def main() -> int:
@@ -318,14 +318,14 @@ def main() -> int:
         from backend.core.redis import redis_client
         from benchmarks.catalogues import fill
 
-        serve_floor()
-        costs = []
+        add_baseline_url()
+        measurements = []
         for size in sizes:
             print(f"Filling the catalogue with {size:,} products", flush=True)
             fill(size)
-            costs.append(measure(Shopper()))
+            measurements.append(measure(Shopper()))
             redis_client().delete("celery")
-    return report(sizes, *costs)
+    return report(sizes, *measurements)
 
 
 if __name__ == "__main__":
