@@ -7,7 +7,7 @@ COPY requirements/base.txt /tmp/
 # Wheels only: the tools that build a source package would come without hashes. Pip itself stays behind.
 RUN python3 -m venv /venv \
     && /venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-        --require-hashes --only-binary :all: -r /tmp/base.txt \
+        --no-deps --require-hashes --only-binary :all: -r /tmp/base.txt \
     && /venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 FROM ${PYTHON_IMAGE}

@@ -68,12 +68,12 @@ chromium:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv .venv
 	@echo "Installing the requirements into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(foreach file,$^,-r $(file))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(foreach file,$^,-r $(file))
 	@touch $@
 
 .venv/dev: .venv/runtime requirements/dev.txt
 	@echo "Installing the requirements of the checks and tests"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 bench-listing: .venv/runtime

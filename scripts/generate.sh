@@ -9,7 +9,12 @@ target=$(cd "$1" && pwd)
 "$bin/python" manage.py export_openapi_schema --api backend.api.rest.api --indent 2 --output "$target/openapi.json"
 
 cd "$target/requirements"
+# strawberry-django-auth requires a type checker, which no running shop needs. Its packages are left out, so
+# base.txt must be installed without resolving dependencies.
+type_checker="ast-serialize django-stubs django-stubs-ext librt mypy mypy-extensions pathspec types-pyyaml"
 for name in base embedded dev; do
     "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-header --no-emit-index-url --no-emit-find-links --output-file "$name.txt" "$name.in"
+        --no-header --no-emit-index-url --no-emit-find-links \
+        $([ "$name" = base ] && printf -- '--no-emit-package %s ' $type_checker) \
+        --output-file "$name.txt" "$name.in"
 done

@@ -360,6 +360,14 @@ def test_the_image_installs_base_txt_and_nothing_else() -> None:
     assert set(re.findall(r"\w+\.txt", read("Dockerfile"))) == {"base.txt"}
 
 
+def test_the_image_has_no_type_checker() -> None:
+    packages = set(re.findall(r"(?m)^([a-z0-9-]+)==", read("requirements/base.txt")))
+    assert "strawberry-django-auth" in packages
+    assert not packages & {"mypy", "django-stubs", "django-stubs-ext", "librt", "types-pyyaml"}
+    (install,) = (line for line in instructions("RUN") if "install " in line and "pip" in line)
+    assert "--no-deps" in install
+
+
 def test_the_image_holds_the_program_and_nothing_else() -> None:
     rules = [line for line in read(".dockerignore").splitlines() if not line.startswith("#")]
     assert rules[0] == "*"
