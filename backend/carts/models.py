@@ -51,7 +51,10 @@ class CartLine(models.Model):
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
     quantity = models.PositiveSmallIntegerField()
     name_seen = models.CharField(
-        max_length=255, help_text="The product's name when the line was last added or changed."
+        max_length=255,
+        # For processes of a release that does not know the column yet.
+        db_default="",
+        help_text="The product's name when the line was last added or changed.",
     )
     price_seen = models.DecimalField(
         max_digits=12, decimal_places=2, help_text="The price when the line was last added or changed."

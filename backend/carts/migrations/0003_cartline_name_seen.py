@@ -16,11 +16,10 @@ class Migration(migrations.Migration):
             model_name="cartline",
             name="name_seen",
             field=models.CharField(
-                default="",
+                db_default="",
                 max_length=255,
                 help_text="The product's name when the line was last added or changed.",
             ),
-            preserve_default=False,
         ),
         migrations.AlterField(
             model_name="cartline",
