@@ -1,18 +1,18 @@
-"""Deleting much without holding anything up."""
+"""Deletion of many rows in short transactions."""
 
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-BATCH = 1000
+BATCH_SIZE = 1000
 
 
-def delete_in_batches(rows: QuerySet[Any], size: int = BATCH) -> int:
-    """Delete rows with all that hangs on them, each batch in a transaction, and return how many.
+def delete_in_batches(rows: QuerySet[Any], size: int = BATCH_SIZE) -> int:
+    """Delete rows and the rows that cascade from them, one transaction per batch, and return their number.
 
-    Rows that somebody has locked are left for another time. Those that have changed before they were
-    locked are looked at again: what does not match any more stays.
+    Rows that another transaction has locked are skipped. The filter is evaluated again after locking, so
+    that a row that no longer matches is kept.
     """
     deleted = 0
     while True:

@@ -1,4 +1,4 @@
-"""Many rows into a table by PostgreSQL's COPY, which is several times as fast as INSERT."""
+"""Bulk insert with PostgreSQL's COPY, which is several times as fast as INSERT."""
 
 import csv
 import io
@@ -7,25 +7,25 @@ from itertools import islice
 
 from django.db import connection
 
-ROWS_AT_ONCE = 10_000
+BATCH_SIZE = 10_000
 
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    """Add rows to a table, a batch in memory at a time, and return how many there were.
+    """Insert rows into a table in batches, and return their number.
 
     Args:
-        table, columns: their names in the database.
-        rows: values whose `str` PostgreSQL reads; None and the empty text are NULL.
+        table, columns: names in the database.
+        rows: values that PostgreSQL parses from their `str`; None and the empty string become NULL.
 
     Raises:
-        IntegrityError, DataError: the table does not take one of the rows.
+        IntegrityError, DataError: the table refuses one of the rows.
     """
     stream, count = iter(rows), 0
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     command = f"COPY {connection.ops.quote_name(table)} ({names}) FROM STDIN (FORMAT csv)"
-    # psycopg2's own method: its errors are not made Django's as those of `execute` are.
+    # `copy_expert` is psycopg2's own method. Unlike `execute`, it does not translate errors to Django's.
     with connection.cursor() as cursor, connection.wrap_database_errors:
-        while batch := list(islice(stream, ROWS_AT_ONCE)):
+        while batch := list(islice(stream, BATCH_SIZE)):
             text = io.StringIO()
             csv.writer(text).writerows(batch)
             text.seek(0)
