@@ -1,7 +1,7 @@
-"""How long the import of a large product feed takes, and how much memory.
+"""Time and memory of the import of a large product feed.
 
-Run with `make bench-import`. The feed is imported into an empty catalogue, and then once more, which
-must change nothing.
+Run it with `make bench-import`. It imports the feed into an empty catalogue, and then once more without
+changes.
 """
 
 import argparse
@@ -24,9 +24,9 @@ COLORS = ["белый", "чёрный", "синий", "red", "green", "walnut"]
 
 
 def feed_lines(count: int) -> Iterator[str]:
-    """Yield the lines of a feed of as many products in 400 categories, header first."""
+    """Yield the header and the lines of a feed with `count` products in 400 categories."""
     words = WORDS.split()
-    random_ = random.Random(1)  # noqa: S311 - the same feed every time
+    random_ = random.Random(1)  # noqa: S311 - the feed is the same in every run
     columns = "id title description availability quantity price product_type brand color product_detail"
     yield columns.replace(" ", "\t") + "\n"
     for number in range(count):
@@ -41,8 +41,8 @@ def feed_lines(count: int) -> Iterator[str]:
 
 
 def seconds_to_import(feed: Path, *, created: int, unchanged: int) -> float:
-    """Import a feed, check what that did, and return how long it took."""
-    from backend.catalog.feed.importing import import_feed
+    """Import a feed, check the counts of the report, and return the duration."""
+    from backend.feeds.importer import import_feed
 
     start = time.monotonic()
     report = import_feed(feed)
@@ -71,8 +71,8 @@ def main() -> int:
     memory = peak_memory()
     fails = memory > MAX_MEMORY_MB
     print(f"\n{'into an empty catalogue':28}{first:>8.1f} s{rows / first:>10,.0f} rows/s")
-    print(f"{'again, without a change':28}{again:>8.1f} s{rows / again:>10,.0f} rows/s")
-    print(f"{'peak memory':28}{memory:>8} MB{'  too much' if fails else ''}")
+    print(f"{'again, without changes':28}{again:>8.1f} s{rows / again:>10,.0f} rows/s")
+    print(f"{'peak memory':28}{memory:>8} MB{f'  above the limit of {MAX_MEMORY_MB} MB' if fails else ''}")
     return int(fails)
 
 

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "backend.accounts",
     "backend.carts",
     "backend.catalog",
+    "backend.feeds",
     "backend.notifications",
     "backend.orders",
     "backend.recommendations",

@@ -22,8 +22,8 @@ from backend.catalog.services import (
 from backend.core.errors import Invalid, NotFound, ShopError, TooLong
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.catalog.factories import make_product
-from tests.catalog.feed.helpers import picture
 from tests.catalog.trees import make_tree, outline
+from tests.feeds.helpers import picture
 
 SHOP = {"Tea": {"Green": {"Sencha": {}, "Matcha": {}}, "Black": {}}, "Coffee": {"Arabica": {}}}
 

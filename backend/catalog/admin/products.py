@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 
 from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
-from backend.catalog.feed.admin import FeedMixin
 from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
 from backend.catalog.pictures.checking import PictureFile
 from backend.catalog.pictures.discarding import discard_files_on_commit
@@ -99,7 +98,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(FeedMixin, ChoosesCategory, SavesOnlyWhatChanged):
+class ProductAdmin(ChoosesCategory, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]

@@ -18,9 +18,9 @@ from backend.catalog.pictures.making import hand_over_due_renditions, make_rendi
 from backend.catalog.services import update_category
 from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
-from tests.catalog.feed.helpers import picture
 from tests.catalog.pictures.storage import StorageCase, open_stored
 from tests.concurrency.actors import PATIENCE
+from tests.feeds.helpers import picture
 
 
 def make_picture(size: tuple[int, int] = (500, 250), **fields: Any) -> ProductImage:

@@ -20,9 +20,9 @@ from backend.catalog.services import update_category
 from backend.catalog.tasks import remove_orphaned_media
 from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category
-from tests.catalog.feed.helpers import picture
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_making import make_picture
+from tests.feeds.helpers import picture
 from tests.object_storage import Moto
 
 

@@ -1,0 +1,21 @@
+"""Product feeds: import and export in the format of Google Merchant Center.
+
+Columns (others are ignored and listed in the report):
+
+- `id`: the SKU. `title`, `description`: texts. `link`: the slug, or a URL that ends with it.
+- `price`: "28.99 USD".
+- `availability` and `quantity`: the stock. `in_stock` without a quantity gives a new product the default
+  stock and leaves the stock of an existing product unchanged, even if it is 0: the shop knows what it has
+  sold. Any other availability sets the stock to 0.
+- `product_type`: the category path, "A > B > C". A ">" inside a name is escaped with a backslash.
+- `brand`, `color` and the other `cells.ATTRIBUTES`, and `product_detail`
+  ("Section:Name (unit):Value,…"): the characteristics.
+- `image_link`, `additional_image_link`: paths of pictures, relative to the feed's folder.
+- `image_alt`: the alternative texts of the pictures in the same order. This column is Lavka's own.
+- `status`: `active` or `archived`, as in Meta's catalogue format: whether the product is published.
+
+List cells follow Google's quoting rules: commas separate items and colons separate the parts of an item.
+An item that contains a comma, a colon or a quotation mark is quoted, and quotation marks are doubled.
+
+A filled cell sets its value, an empty cell clears it, and a missing column leaves it unchanged.
+"""

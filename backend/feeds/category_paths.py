@@ -1,0 +1,88 @@
+"""Lookup and creation of categories by the paths in a feed."""
+
+from collections.abc import Iterable
+
+from django.db import IntegrityError
+
+from backend.catalog.models import Category
+from backend.catalog.services import create_category
+from backend.core.errors import ShopError
+from backend.core.text import clean_text
+from backend.feeds.cells import join_path
+from backend.feeds.raw_rows import RowRefused
+
+CategoryPath = tuple[str, ...]
+
+# The id of a category that a dry run would create.
+NEW_CATEGORY = -1
+
+
+class CategoryPaths:
+    """Category ids by path, read once and updated with the categories that the import creates."""
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self._dry_run = dry_run
+        self._ids: dict[CategoryPath, int] = {}
+        self._refusals: dict[CategoryPath, str] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the tree again, after a conflict with another writer."""
+        self._ids.clear()
+        paths: dict[int | None, CategoryPath] = {None: ()}
+        rows = Category.objects.order_by("tree_id", "lft").values_list("id", "parent_id", "name")
+        for category_id, parent_id, name in rows:
+            path = (*paths.get(parent_id, ()), clean_text(name))
+            paths[category_id] = path
+            self._ids.setdefault(path, category_id)
+
+    def id_of(self, path: CategoryPath) -> int | None:
+        """Return the id of the category at a path, or None for the empty path.
+
+        A dry run returns `NEW_CATEGORY` for a missing category.
+
+        Raises:
+            RowRefused: the category does not exist and could not be created.
+        """
+        if not path:
+            return None
+        if path not in self._ids and not self._dry_run:
+            raise RowRefused(
+                "product_type",
+                f"the category {join_path(list(path))!r} could not be created{self._reason(path)}",
+            )
+        return self._ids.get(path, NEW_CATEGORY)
+
+    def _reason(self, path: CategoryPath) -> str:
+        """Return why the category, or its first missing ancestor, was refused."""
+        steps = (path[:depth] for depth in range(1, len(path) + 1))
+        return next((f": {self._refusals[step]}" for step in steps if step in self._refusals), "")
+
+    def missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
+        """Return the paths without a category, including those of ancestors, parents first."""
+        steps = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
+        # Siblings are sorted by name, because the order of a feed is the order of its products.
+        return sorted((step for step in steps if step not in self._ids), key=lambda step: (len(step), step))
+
+    def create(self, path: CategoryPath) -> bool:
+        """Create the category of a path, and return whether this call created it.
+
+        It returns False if the shop refuses the category, or if another writer created it or deleted its
+        parent at the same time; `id_of` then returns its id or raises the reason. Do not call it in a
+        transaction that has written products.
+        """
+        parent_id = self._ids.get(path[:-1])
+        if path[1:] and parent_id is None:
+            return False
+        try:
+            category = create_category(name=path[-1], parent_id=parent_id)
+        except ShopError as error:
+            self._refusals[path] = error.message
+            self.reload()
+            return False
+        except IntegrityError:
+            self.reload()
+            return False
+        self._refusals.pop(path, None)
+        self._ids[path] = category.pk
+        return True

@@ -1,0 +1,396 @@
+"""Import of rows into products, categories and characteristics."""
+
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from backend.catalog.models import Category, Characteristic, Product
+from backend.core.errors import Invalid
+from backend.feeds import category_paths, importer
+from backend.feeds.raw_rows import FeedUnreadable
+from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
+from tests.feeds.helpers import FeedTestCase, Row, counts, product_row, table
+
+FULL = product_row(
+    "A-1",
+    title="Чашка «Утро»",
+    description="Белая.",
+    link="https://shop.example/p/utro?utm=1",
+    price="28.99 RUB",
+    availability="in_stock",
+    quantity="7",
+    product_type="Дом > Посуда > Чашки",
+    brand="Глинянка",
+    color="белый",
+    product_detail='Размеры:Объём (мл):350,Уход:Мойка:"да, любая"',
+    status="active",
+    shipping="x",
+)
+SHOWN = [
+    ["Brand", "Глинянка", ""],
+    ["Color", "белый", ""],
+    ["Объём", "350", "мл"],
+    ["Мойка", "да, любая", ""],
+]
+
+
+class MappingTest(FeedTestCase):
+    def test_all_columns_are_imported(self) -> None:
+        report = self.run_import(FULL)
+        assert counts(report) == (1, 0, 0, 0)
+        assert report.ignored_columns == ["shipping"]
+        assert report.categories_created == 3
+        product = Product.objects.get(sku="A-1")
+        assert (product.name, product.description, product.slug) == ("Чашка «Утро»", "Белая.", "utro")
+        assert (product.price, product.stock, product.is_published) == (Decimal("28.99"), 7, True)
+        assert product.category is not None
+        assert [category.name for category in product.category.get_ancestors(include_self=True)] == [
+            "Дом",
+            "Посуда",
+            "Чашки",
+        ]
+        assert product.characteristics == SHOWN
+        assert_listing_is_right()
+        assert_tree_is_valid()
+
+    def test_minimal_row_creates_a_product_with_defaults(self) -> None:
+        self.run_import(product_row("A-1", title="Чашка", price="5"))
+        product = Product.objects.get()
+        assert (product.slug, product.price, product.stock) == ("chashka", 5, 10)
+        assert (product.category, product.characteristics, product.description) == (None, [], "")
+
+    def test_repeated_import_writes_nothing(self) -> None:
+        self.run_import(FULL, FULL | {"id": "A-2", "link": ""})
+        before = list(Product.objects.order_by("pk").values())
+        with CaptureQueriesContext(connection) as queries:
+            report = self.run_import(FULL, FULL | {"id": "A-2", "link": ""})
+        assert counts(report) == (0, 0, 2, 0)
+        assert [query["sql"][:60] for query in queries if not query["sql"].startswith("SELECT")] == []
+        assert list(Product.objects.order_by("pk").values()) == before
+
+    def test_only_changed_products_are_written(self) -> None:
+        self.run_import(FULL, FULL | {"id": "A-2", "link": "other"})
+        before = {product.sku: product.updated_at for product in Product.objects.all()}
+        report = self.run_import(
+            FULL | {"price": "30 RUB", "color": "синий"}, FULL | {"id": "A-2", "link": "other"}
+        )
+        assert counts(report) == (0, 1, 1, 0)
+        assert [change.fields for change in report.changes] == [("price", "characteristics")]
+        after = {product.sku: product for product in Product.objects.all()}
+        assert after["A-1"].updated_at > before["A-1"]
+        assert after["A-2"].updated_at == before["A-2"]
+        assert after["A-1"].price == 30
+        assert after["A-1"].characteristics == [SHOWN[0], ["Color", "синий", ""], *SHOWN[2:]]
+        assert_listing_is_right()
+
+    def test_missing_columns_keep_the_values(self) -> None:
+        self.run_import(FULL)
+        report = self.run_import({"id": "A-1", "price": "1.50"})
+        assert counts(report) == (0, 1, 0, 0)
+        product = Product.objects.get()
+        assert (product.price, product.name, product.stock, product.slug) == (
+            Decimal("1.50"),
+            "Чашка «Утро»",
+            7,
+            "utro",
+        )
+        assert product.category is not None
+        assert product.characteristics == SHOWN
+
+    def test_empty_cells_clear_the_values(self) -> None:
+        self.run_import(FULL)
+        self.run_import({"id": "A-1", "description": "", "product_type": "", "brand": "", "link": ""})
+        product = Product.objects.get()
+        assert (product.description, product.category, product.slug) == ("", None, "utro")
+        assert product.characteristics == SHOWN[1:]
+        self.run_import({"id": "A-1", "product_detail": ""})
+        product.refresh_from_db()
+        assert product.characteristics == SHOWN[1:2]
+
+    def test_dry_run_writes_nothing_and_reports_the_same(self) -> None:
+        rows = [FULL, FULL | {"id": "A-2", "product_type": "Дом > Сад"}, product_row("A-3") | {"price": "x"}]
+        rows[2] = FULL | {"id": "A-3", "price": "x"}
+        preview = self.run_import(*rows, dry_run=True)
+        assert not Product.objects.exists()
+        assert not Category.objects.exists()
+        assert not Characteristic.objects.exists()
+        assert preview == self.run_import(*rows)
+
+    def test_batches_give_the_same_result_as_one_transaction(self) -> None:
+        rows = [FULL | {"id": f"A-{number}", "link": "", "title": "The same"} for number in range(25)]
+        assert counts(self.run_import(*rows, batch_size=4)) == (25, 0, 0, 0)
+        assert counts(self.run_import(*rows, batch_size=7)) == (0, 0, 25, 0)
+        assert Product.objects.values("slug").distinct().count() == 25
+        assert Category.objects.count() == 3
+
+
+class StockTest(FeedTestCase):
+    def stock(self, start: int | None = None, **cells: str) -> int:
+        Product.objects.all().delete()
+        if start is not None:
+            Product.objects.create(sku="A-1", slug="a", name="A", price=1, stock=start)
+        self.run_import(product_row(**cells), default_stock=10)
+        return Product.objects.get().stock
+
+    def test_stock_of_new_products(self) -> None:
+        assert self.stock() == 10
+        assert self.stock(availability="in stock") == 10
+        assert self.stock(availability="in_stock", quantity="3") == 3
+        assert self.stock(quantity="0") == 0
+        for availability in ("out_of_stock", "preorder", "backorder"):
+            assert self.stock(availability=availability, quantity="3") == 0
+
+    def test_stock_of_existing_products(self) -> None:
+        assert self.stock(4) == 4
+        assert self.stock(4, availability="in_stock") == 4
+        assert self.stock(0, availability="in_stock") == 0
+        assert self.stock(4, availability="in_stock", quantity="") == 4
+        assert self.stock(4, availability="out_of_stock") == 0
+        assert self.stock(4, quantity="9") == 9
+        assert self.stock(0, availability="in_stock", quantity="9") == 9
+
+    def test_repeated_import_does_not_refill_sold_out_products(self) -> None:
+        row = product_row(availability="in_stock")
+        self.run_import(row)
+        Product.objects.update(stock=0)
+        report = self.run_import(row)
+        assert (counts(report), report.problems) == ((0, 0, 1, 0), [])
+        assert Product.objects.get().stock == 0
+
+
+class SlugTest(FeedTestCase):
+    def slugs(self) -> dict[str, str]:
+        return dict(Product.objects.values_list("sku", "slug"))
+
+    def test_links_without_a_valid_slug_give_slugs_from_names(self) -> None:
+        rows = [
+            product_row("A-1", title="Чашка", link="/чашка"),
+            product_row("A-2", title="Чашка", link=""),
+            product_row("A-3", title="Чашка", link="http://[broken"),
+            product_row("A-4", title="???", link="x" * 300),
+        ]
+        expected = {"A-1": "chashka", "A-2": "chashka-a-2", "A-3": "chashka-a-3", "A-4": "a-4"}
+        for _ in range(2):
+            self.run_import(*rows)
+            assert self.slugs() == expected
+
+    def test_taken_slug_is_reported_and_replaced(self) -> None:
+        Product.objects.create(sku="OLD", slug="cup", name="Old", price=1)
+        for number in range(2):
+            report = self.run_import(product_row("A-1", link="cup"))
+            assert [str(problem) for problem in report.problems] == [
+                "line 2 [A-1] link: cup is already the slug of product OLD"
+            ]
+            assert counts(report)[number * 2] == 1
+        assert self.slugs() == {"OLD": "cup", "A-1": "product-a-1"}
+
+    def test_two_rows_with_one_link_get_different_slugs(self) -> None:
+        """The second row gets a slug from its name, which is taken too."""
+        Product.objects.create(sku="OLD", slug="chashka", name="Old", price=1)
+        report = self.run_import(
+            product_row("A-1", link="cup"), product_row("A-2", link="cup", title="Чашка")
+        )
+        assert counts(report) == (2, 0, 0, 0)
+        assert self.slugs() == {"OLD": "chashka", "A-1": "cup", "A-2": "chashka-a-2"}
+
+    def test_slugs_take_a_fixed_number_of_queries(self) -> None:
+        taken = []
+        for size in (2, 30):
+            rows = [product_row(f"S{size}-{number}", title="The same", link="") for number in range(size)]
+            with CaptureQueriesContext(connection) as queries:
+                assert counts(self.run_import(*rows)) == (size, 0, 0, 0)
+            taken.append(len(queries))
+        assert taken[0] == taken[1]
+
+    def test_new_link_changes_the_slug(self) -> None:
+        self.run_import(product_row("A-1", link="cup"))
+        self.run_import(product_row("A-1", link="mug"))
+        assert self.slugs() == {"A-1": "mug"}
+
+
+class CharacteristicsTest(FeedTestCase):
+    def shown(self, **cells: str) -> list[list[str]]:
+        report = self.run_import(product_row(**cells))
+        assert not report.refused
+        assert counts(self.run_import(product_row(**cells))) == (0, 0, 1, 0)
+        return Product.objects.get().characteristics
+
+    def test_details_replace_all_but_attributes_without_a_column(self) -> None:
+        self.shown(brand="B", color="red", product_detail="S:Height (cm):3,S:Care:dry")
+        assert self.shown(color="blue", product_detail="S:Care:wet") == [
+            ["Brand", "B", ""],
+            ["Color", "blue", ""],
+            ["Care", "wet", ""],
+        ]
+
+    def test_attribute_columns_replace_single_values_in_place(self) -> None:
+        self.shown(product_detail="S:Care:dry,S:Color:red,S:Height (cm):3")
+        assert self.shown(color="blue", brand="B") == [
+            ["Care", "dry", ""],
+            ["Color", "blue", ""],
+            ["Height", "3", "cm"],
+            ["Brand", "B", ""],
+        ]
+
+    def test_details_determine_the_order_of_their_entries(self) -> None:
+        assert self.shown(brand="B", color="red", product_detail="S:Care:dry,S:Color:blue") == [
+            ["Brand", "B", ""],
+            ["Care", "dry", ""],
+            ["Color", "red", ""],
+        ]
+
+    def test_repeated_detail_is_reported_and_the_first_value_counts(self) -> None:
+        report = self.run_import(product_row(product_detail="S:Use:home,S:Use:office,S:Use:home,S:Use (h):2"))
+        assert [problem.reason for problem in report.problems] == [
+            "Use occurs more than once; the first value counts"
+        ]
+        assert Product.objects.get().characteristics == [["Use", "home", ""], ["Use", "2", "h"]]
+
+    def test_gtin_is_not_offered_as_a_filter(self) -> None:
+        self.run_import(product_row(gtin="4006381333931", brand="B"))
+        assert dict(Characteristic.objects.values_list("name", "is_facet")) == {"GTIN": False, "Brand": True}
+
+
+class RefusalTest(FeedTestCase):
+    def refusal(self, **cells: str) -> str:
+        """Import a bad row between two good ones, and return the reason in the report."""
+        good = dict.fromkeys(cells, "") | product_row("GOOD-1")
+        rows: list[Row] = [good, good | product_row("BAD") | cells, good | product_row("GOOD-2")]
+        report = self.run_import(*rows)
+        assert report.refused == 1
+        assert report.created + report.updated + report.unchanged == 2
+        assert not Product.objects.exclude(sku__startswith="GOOD").exists()
+        problem = next(problem for problem in report.problems if problem.refused)
+        assert problem.line == 3
+        return f"{problem.field}: {problem.reason}"
+
+    def test_invalid_rows_are_refused_with_a_reason(self) -> None:
+        for cells, reason in [
+            ({"id": " "}, "id: is missing"),
+            ({"title": ""}, "title: is missing"),
+            ({"price": ""}, "price: is missing"),
+            ({"price": "-1 RUB"}, "price: must be between 0 and 9,999,999,999.99"),
+            ({"price": "free"}, "price: 'free' is not a price such as \"28.99 RUB\""),
+            ({"price": "1e5"}, "price: '1e5' is not a price"),
+            ({"price": "NaN"}, "price: 'NaN' is not a price"),
+            ({"price": "٣"}, "price: '٣' is not a price"),
+            ({"price": "10000000000"}, "price: must be between 0 and 9,999,999,999.99"),
+            ({"price": "1.005"}, "price: '1.005' has more than two decimal places"),
+            (
+                {"price": "1 USD"},
+                "price: is in USD but the shop's currency is RUB; --accept-currency USD takes",
+            ),
+            ({"id": "x" * 65}, "id: is 65 characters long; the limit is 64"),
+            ({"title": "x" * 256}, "title: is 256 characters long; the limit is 255"),
+            ({"description": "x" * 20_001}, "description: is 20,001 characters long; the limit is 20,000"),
+            ({"brand": "x" * 256}, "brand: is 256 characters long; the limit is 255"),
+            ({"product_type": "A > " + "x" * 201}, "product_type: a category name is 201 characters long"),
+            ({"product_type": " > ".join("x" * 11)}, "product_type: is 11 levels deep; the limit is 10"),
+            ({"product_detail": "S:" + "x" * 101 + ":1"}, "product_detail: a name is 101 characters long"),
+            ({"product_detail": "S:N:" + "x" * 256}, "product_detail: the value of N is 256 characters long"),
+            ({"product_detail": "S::1"}, "product_detail: the value '1' has no name"),
+            ({"product_detail": "words"}, "product_detail: 'words' is not Section:Name:Value"),
+            ({"quantity": "-1"}, "quantity: '-1' is not a whole number"),
+            ({"quantity": "1.5"}, "quantity: '1.5' is not a whole number"),
+            (
+                {"quantity": "2147483648"},
+                "quantity: '2147483648' is not a whole number from 0 to 2,147,483,647",
+            ),
+            ({"availability": "maybe"}, "availability: 'maybe' must be one of in_stock"),
+            ({"status": "maybe"}, "status: 'maybe' must be one of active"),
+            ({"image_alt": "x" * 256}, "image_alt: a text is 256 characters long"),
+            ({"title": "a\0b"}, "title: contains a NUL character"),
+            ({"id": "GOOD-1"}, "id: occurs in line 2 already; the first row counts"),
+        ]:
+            with self.subTest(cells=cells):
+                assert self.refusal(**cells).startswith(reason)
+
+    def test_refused_category_refuses_the_row(self) -> None:
+        create = category_paths.create_category
+
+        def refuse_b(*, name: str, parent_id: int | None) -> Category:
+            if name == "B":
+                raise Invalid("B is reserved.", field="name")
+            return create(name=name, parent_id=parent_id)
+
+        with mock.patch.object(category_paths, "create_category", refuse_b):
+            report = self.run_import(product_row(product_type="A > B > C"))
+        assert str(report.problems[0]) == (
+            "line 2 [A-1] product_type: the category 'A > B > C' could not be created: "
+            "B is reserved. (row refused)"
+        )
+        assert [category.name for category in Category.objects.all()] == ["A"]
+
+    def test_row_with_invalid_utf_8_is_refused(self) -> None:
+        feed = table(product_row("A-1"), product_row("A-2", title="CAFE"), product_row("A-3"))
+        report = self.run_import(feed.replace(b"CAFE", "Café".encode("latin-1")))
+        assert counts(report) == (2, 0, 0, 1)
+        assert str(report.problems[0]) == "line 3 [A-2] title: is not valid UTF-8 (row refused)"
+
+    def test_new_product_requires_title_and_price(self) -> None:
+        Product.objects.create(sku="OLD", slug="old", name="Old", price=1)
+        report = self.run_import({"id": "NEW", "quantity": "1"}, {"id": "OLD", "quantity": "1"})
+        assert counts(report) == (0, 1, 0, 1)
+        assert report.problems[0].reason == "is missing; a new product needs it"
+
+    def test_accepted_currency_is_taken_unconverted(self) -> None:
+        report = self.run_import(product_row(price="28.99 USD"), accept_currency="usd")
+        assert counts(report) == (1, 0, 0, 0)
+        assert Product.objects.get().price == Decimal("28.99")
+
+    def test_missing_file_and_other_formats_are_unreadable(self) -> None:
+        with pytest.raises(FeedUnreadable, match="cannot be read: No such file"):
+            importer.import_feed(self.folder / "absent.tsv")
+        with pytest.raises(FeedUnreadable, match='with an "id" column'):
+            self.run_import(b"hello\n")
+
+
+class FaultTest(FeedTestCase):
+    """Failures of the database. A constraint added by the test makes it refuse a row."""
+
+    def forbid(self, sku: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE catalog_product ADD CONSTRAINT forbidden CHECK (sku <> %s)", [sku])
+
+    def test_row_refused_by_the_database_is_skipped(self) -> None:
+        self.forbid("A-5")
+        report = self.run_import(*(product_row(f"A-{number}", brand="B") for number in range(12)))
+        assert counts(report) == (11, 0, 0, 1)
+        assert (report.problems[0].line, report.problems[0].sku) == (7, "A-5")
+        assert "the database refuses it" in report.problems[0].reason
+        assert_listing_is_right()
+
+    def test_failing_database_stops_the_import_at_the_batch(self) -> None:
+        rows = [product_row(f"A-{number}") for number in range(6)]
+        load_batch = importer.load_batch
+
+        def fail_later(batch: list[importer.ProductRow]) -> object:
+            if batch[0].sku == "A-4":
+                raise OperationalError("the connection is gone")
+            return load_batch(batch)
+
+        with mock.patch.object(importer, "load_batch", fail_later):
+            report = self.run_import(*rows, batch_size=2)
+        assert counts(report) == (4, 0, 0, 0)
+        assert report.stopped.startswith(
+            "The database failed at the batch that begins in line 6: the connection is gone"
+        )
+        assert counts(self.run_import(*rows)) == (2, 0, 4, 0)
+
+    def test_broken_feed_is_imported_up_to_the_break(self) -> None:
+        items = "".join(f"<item><id>A-{n}</id><title>T</title><price>1</price></item>" for n in range(3))
+        report = self.run_import(f"<rss><channel>{items}<item>".encode())
+        assert counts(report) == (3, 0, 0, 0)
+        assert "The rest of the feed cannot be read: the XML is broken" in report.stopped
+
+
+class EncodingTest(FeedTestCase):
+    def test_refusal_of_an_id_with_invalid_utf_8_can_be_printed(self) -> None:
+        report = self.run_import(
+            table(product_row("Ж-1", title="Чашка", price="5")).decode().encode("cp1251")
+        )
+        assert counts(report) == (0, 0, 0, 1)
+        str(report.problems[0]).encode()

@@ -1,0 +1,97 @@
+"""Concurrent edits by staff and other imports between the planning and the writing of a batch."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from django.db import IntegrityError
+from django.test import TransactionTestCase
+
+from backend.catalog.bulk import lock_products_for_import, upsert_products
+from backend.catalog.models import Characteristic, CharacteristicValue, Product
+from backend.feeds import importer
+from backend.feeds.category_paths import CategoryPaths
+from backend.feeds.planning import load_batch, plan_row
+from backend.feeds.product_rows import ProductRow
+from tests.catalog.derived import assert_characteristics_are_right
+from tests.concurrency.actors import PATIENCE, Actor
+from tests.feeds.helpers import FeedTestCase, counts, product_row
+
+
+class CharacteristicsTest(FeedTestCase):
+    """Staff edit after the batch was planned and before it is locked."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.run_import(product_row("A-1", color="red"))
+        self.product = Product.objects.get()
+
+    def import_during(self, edit: Callable[[], object], **cells: str) -> list[list[str]]:
+        """Import another colour while staff edit, and return the product's characteristics."""
+
+        def lock_late(skus: Sequence[str]) -> None:
+            edit()
+            lock_products_for_import(skus)
+
+        with mock.patch.object(importer, "lock_products_for_import", lock_late):
+            report = self.run_import(product_row("A-1", color="blue", **cells))
+        assert counts(report) == (0, 1, 0, 0)
+        assert_characteristics_are_right()
+        return Product.objects.get().characteristics
+
+    def test_characteristic_added_by_staff_is_kept(self) -> None:
+        def add() -> None:
+            origin = Characteristic.objects.create(name="Origin")
+            CharacteristicValue.objects.create(
+                product=self.product, characteristic=origin, value="Japan", position=5
+            )
+
+        assert self.import_during(add) == [["Color", "blue", ""], ["Origin", "Japan", ""]]
+
+    def test_characteristic_renamed_by_staff_keeps_its_values(self) -> None:
+        def rename() -> None:
+            Characteristic.objects.filter(name="Color").update(name="Colour")
+
+        assert self.import_during(rename) == [["Colour", "red", ""], ["Color", "blue", ""]]
+
+    def test_characteristic_deleted_by_staff_is_created_again(self) -> None:
+        def delete() -> None:
+            CharacteristicValue.objects.all().delete()
+            Characteristic.objects.all().delete()
+
+        assert self.import_during(delete) == [["Color", "blue", ""]]
+
+
+class ConcurrentImportsTest(TransactionTestCase):
+    """Two imports create the same product; the second begins before the first commits."""
+
+    def write(self) -> int:
+        """Run the steps of one batch, and return the number of products written."""
+        row = ProductRow(line=2, sku="A-1", name="Cup", price=Decimal(10))
+        lock_products_for_import([row.sku])
+        plan = plan_row(row, load_batch([row]), CategoryPaths(dry_run=False), None, default_stock=1)
+        upserts = [plan.to_upsert()] if plan.has_changes else []
+        upsert_products(upserts)
+        return len(upserts)
+
+    def write_twice(self) -> int:
+        """Return the number of products that the second import writes."""
+        with Actor() as first, Actor() as second:
+            assert first.do(self.write) == 1
+            writing = second.start(self.write)
+            assert not writing.done()
+            first.commit()
+            written: int = writing.result(PATIENCE)
+            return written
+
+    def test_second_import_has_nothing_left_to_write(self) -> None:
+        assert self.write_twice() == 0
+
+    def test_without_the_lock_the_imports_collide(self) -> None:
+        with (
+            mock.patch("backend.catalog.bulk.lock_imports"),
+            pytest.raises(IntegrityError, match="duplicate key value"),
+        ):
+            self.write_twice()
+        assert Product.objects.count() == 1

@@ -1,0 +1,103 @@
+"""Outages of the object storage during an import, and imports after them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from django.db import connection
+from django.test import TransactionTestCase
+
+from backend.catalog.models import Product, ProductImage
+from backend.feeds.importer import import_feed
+from tests.feeds.helpers import counts, picture, product_row, table
+from tests.object_storage import Rclone
+
+ROWS = 300
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class StorageOutageTest(TransactionTestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.feed = Path(temporary.name) / "feed.tsv"
+        rows = []
+        for number in range(ROWS):
+            (self.feed.parent / f"{number}.jpg").write_bytes(picture(size=(number + 1, 40)))
+            rows.append(product_row(f"A-{number:03}", image_link=f"{number}.jpg"))
+        self.feed.write_bytes(table(*rows))
+        self.server = Rclone()
+        self.addCleanup(self.server.remove)
+        self.server.start()
+
+    def run_command(self) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "import_products", str(self.feed), "--batch-size", "100"],
+            cwd=PROJECT,
+            env=os.environ | self.server.environment | {"DB_NAME": connection.settings_dict["NAME"]},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.addCleanup(process.kill)
+        return process
+
+    def start_and_wait_for_pictures(self, count: int) -> "subprocess.Popen[str]":
+        process = self.run_command()
+        folder = self.server.files / "pictures" / "products"
+        deadline = time.monotonic() + 60
+        while not (folder.exists() and len(os.listdir(folder)) > count):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.002)
+        return process
+
+    def assert_stopped_clearly(self, process: "subprocess.Popen[str]") -> None:
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, output)
+        self.assertNotIn("Traceback", output)
+        self.assertRegex(output, r"line \d+ \[A-\d+\] image_link: \d+\.jpg: The object storage fails: ")
+        self.assertIn("Import the feed again to complete it.", output)
+
+    def assert_no_row_without_its_file(self) -> None:
+        names = set(ProductImage.objects.values_list("file", flat=True))
+        self.assertLessEqual(names, set(self.server.objects()))
+        self.assertEqual(len(names), Product.objects.count())
+
+    def assert_completes(self) -> None:
+        output, _ = self.run_command().communicate(timeout=60)
+        self.assertIn(" 0 refused", output)
+        self.assertEqual(ProductImage.objects.count(), ROWS)
+        self.assert_no_row_without_its_file()
+        with self.server.as_media():
+            self.assertEqual(counts(import_feed(self.feed)), (0, 0, ROWS, 0))
+
+    def test_import_completes_after_the_server_was_stopped(self) -> None:
+        process = self.start_and_wait_for_pictures(130)
+        self.server.stop()
+        self.assert_stopped_clearly(process)
+        self.assertGreaterEqual(Product.objects.count(), 100)
+        self.assertLess(Product.objects.count(), ROWS)
+        self.server.start()
+        self.assert_no_row_without_its_file()
+        self.assert_completes()
+
+    def test_import_completes_after_the_server_was_unresponsive(self) -> None:
+        process = self.start_and_wait_for_pictures(130)
+        self.server.silence()
+        self.assert_stopped_clearly(process)
+        self.server.speak()
+        self.assert_no_row_without_its_file()
+        self.assert_completes()
+
+    def test_import_continues_after_a_short_outage(self) -> None:
+        process = self.start_and_wait_for_pictures(50)
+        self.server.silence()
+        time.sleep(0.4)
+        self.server.speak()
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, output)
+        self.assert_no_row_without_its_file()
+        self.assertEqual(len(self.server.objects()), ROWS)
