@@ -1,153 +1,158 @@
-"""Tab-, comma- and semicolon-separated feeds, read so that one bad row costs one row."""
+"""Reader of tab-, comma- and semicolon-separated tables, in which a broken row does not affect the others."""
 
 import csv
-import io
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from backend.core.bounded_lines import BoundedLines
 from backend.feeds.cells import is_utf_8
-from backend.feeds.raw_rows import FeedUnreadable, Row, RowRefused
+from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUnreadable, RawRow
 
-MAX_LINE = 500_000
-# Google lets these stand in several columns of one feed.
-REPEATABLE = {"additional_image_link", "product_detail", "product_type"}
-# A quotation mark that is never closed would otherwise swallow the rest of the feed.
-_MAX_RECORD_LINES = 2000
+# Google accepts these in several columns of one feed.
+REPEATABLE_COLUMNS = {"additional_image_link", "product_detail", "product_type"}
+# Lines that the quoted cells of one row can span. An unclosed quotation mark would take the whole feed.
+MAX_ROW_LINES = 2000
+# A broken row is read again without the lines that its quoted cell took. All rows together may read this
+# many bytes again, and this many times the bytes read, so that the time stays linear.
+MAX_REREAD_BYTES = 20_000_000
+MAX_REREAD_RATIO = 4
 
 
-class _Lines:
-    """The lines of a file, with their numbers; what a broken record took too much of can be put back."""
+class _Lines(BoundedLines):
+    """The lines of a table. Those of a broken row can be put back and are then read again."""
 
     def __init__(self, file: BinaryIO) -> None:
-        # Undecodable bytes arrive as lone surrogates, so that the cell that holds them can be named.
-        self._file = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-        self._waiting: deque[str] = deque()
-        self.taken: list[str] = []
-        self.number = 0
+        super().__init__(file, max_bytes=MAX_ROW, max_lines=MAX_ROW_LINES, errors="surrogateescape")
+        self._waiting: deque[bytes] = deque()
+        self._bytes_put_back = 0
 
-    def __iter__(self) -> Iterator[str]:
-        return self
+    def read_header(self) -> str:
+        """Return the first line.
 
-    def __next__(self) -> str:
-        if len(self.taken) > _MAX_RECORD_LINES:
-            raise csv.Error("a quotation mark is opened and not closed")
-        line = self._waiting.popleft() if self._waiting else self._read_line()
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.taken.append(line)
-        if len(line) > MAX_LINE:
-            raise csv.Error("a line is too long")
-        return line
+        Raises:
+            FeedUnreadable: it is too long or not UTF-8.
+        """
+        try:
+            header = next(self, "")
+        except csv.Error as error:
+            raise FeedUnreadable(f"the header (line 1) is longer than {MAX_ROW:,} bytes") from error
+        if not is_utf_8(header):
+            raise FeedUnreadable("the header (line 1) is not UTF-8; save the feed as UTF-8")
+        return header
 
-    def _read_line(self) -> str:
-        """The next line; of one that is too long, its beginning."""
-        line = self._file.readline(MAX_LINE)
-        if len(line) == MAX_LINE and not line.endswith("\n"):
-            while (rest := self._file.readline(MAX_LINE)) and not rest.endswith("\n"):
-                pass
-            line += "\n"
-        return line
+    def put_back_all_but_first(self) -> bytes:
+        """Put back the lines of the row after the first one, which is returned.
 
-    def put_back_all_but_first(self) -> None:
-        self._waiting.extendleft(reversed(self.taken[1:]))
-        self.number -= len(self.taken) - 1
-        del self.taken[1:]
+        Raises:
+            FeedUnreadable: so many lines were put back before that the quoting of the feed must be broken.
+        """
+        first, *others = self.row
+        self._waiting.extendleft(reversed(others))
+        self.number -= len(others)
+        del self.row[1:]
+        self._bytes_put_back += sum(map(len, others))
+        if self._bytes_put_back > MAX_REREAD_BYTES + MAX_REREAD_RATIO * self.bytes_read:
+            raise FeedUnreadable(
+                f"line {self.number}: too many quotation marks are not closed; "
+                "double the quotation marks inside quoted cells"
+            )
+        return first
 
-    def detach(self) -> None:
-        self._file.detach()
+    def _next_line(self) -> bytes:
+        return self._waiting.popleft() if self._waiting else super()._next_line()
 
 
-def read_table(file: BinaryIO) -> tuple[list[str], Iterator[Row]]:
-    """Return the columns of a table and the stream of its rows, with their line numbers.
+def read_table(file: BinaryIO) -> tuple[list[str], Iterator[RawRow]]:
+    """Return the columns of a table and an iterator of its rows.
 
     Raises:
-        FeedUnreadable: the first line is no header with an "id" column.
+        FeedUnreadable: the first line is not a header with an "id" column, or is above a limit.
     """
     lines = _Lines(file)
-    try:
-        header = next(lines, "")
-    except csv.Error as error:
-        raise FeedUnreadable("this is no product feed: its first line is too long") from error
-    if not is_utf_8(header):
-        raise FeedUnreadable("the header (line 1) is not UTF-8; save the feed as UTF-8")
+    header = lines.read_header()
     delimiter = max("\t,;", key=header.count)
     try:
         names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
         raise FeedUnreadable(f"the header (line 1) cannot be read: {error}") from error
-    columns = [_column(name) for name in names]
+    columns = [_normalize_column(name) for name in names]
     while columns and not columns[-1]:
         columns.pop()
+    if len(columns) > MAX_COLUMNS:
+        raise FeedUnreadable(
+            f"the header (line 1) has {len(columns):,} columns; the limit is {MAX_COLUMNS:,}"
+        )
+    if any(len(name) > MAX_COLUMN_NAME for name in columns):
+        raise FeedUnreadable(
+            f"the header (line 1) has a column name of more than {MAX_COLUMN_NAME:,} characters"
+        )
     if "id" not in columns:
         raise FeedUnreadable(
-            'this is no product feed: line 1 is neither XML nor a header with an "id" column '
-            f"(it has {', '.join(columns)[:200] or 'no columns'})"
+            'this is not a product feed: line 1 is neither XML nor a header with an "id" column '
+            f"(its columns: {', '.join(columns)[:200] or 'none'})"
         )
-    twice = {name for name in columns if columns.count(name) > 1 and name not in REPEATABLE}
-    if twice:
-        raise FeedUnreadable(f"the header (line 1) has these columns twice: {', '.join(sorted(twice))}")
-    return columns, _rows(lines, columns, delimiter)
+    counts = Counter(columns)
+    repeated = sorted(name for name in counts if counts[name] > 1 and name not in REPEATABLE_COLUMNS)
+    if repeated:
+        raise FeedUnreadable(f"the header (line 1) has columns more than once: {', '.join(repeated)[:200]}")
+    return columns, _read_rows(lines, columns, delimiter)
 
 
-def _column(name: str) -> str:
+def _normalize_column(name: str) -> str:
     return name.strip().lower().removeprefix("g:").replace(" ", "_")
 
 
-def _rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[Row]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
-    try:
-        while True:
-            lines.taken.clear()
-            values, reason = None, ""
-            try:
-                values = next(csv.reader(lines, delimiter=delimiter, strict=True), None)
-            except csv.Error as error:
-                reason = str(error)
-            if not lines.taken:
-                return
-            if values is not None and not any(values):
-                continue
-            values, reason = _recovered(lines, columns, delimiter, values, reason)
-            line = lines.number - len(lines.taken) + 1
-            if values is None:
-                yield line, {}, RowRefused("", reason)
-            else:
-                yield line, _by_column(columns, values), None
-    finally:
-        # The file belongs to whoever opened it and must not be closed with this wrapper.
-        lines.detach()
+def _read_rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[RawRow]:
+    # The limit is global. The default, 131,072 characters, would refuse cells before `MAX_CELL` is checked.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW))
+    while True:
+        lines.start_row()
+        values, reason = None, ""
+        try:
+            values = next(csv.reader(lines, delimiter=delimiter, strict=True), None)
+        except csv.Error as error:
+            reason = str(error)
+        if not lines.row:
+            return
+        if values is not None and not any(values):
+            continue
+        values, reason = _fit_or_recover(lines, columns, delimiter, values, reason)
+        line = lines.number - len(lines.row) + 1
+        if values is None:
+            yield RawRow.refuse(line, reason)
+        else:
+            yield RawRow.from_cells(line, _by_column(columns, values))
 
 
-def _recovered(
+def _fit_or_recover(
     lines: _Lines, columns: list[str], delimiter: str, values: list[str] | None, reason: str
 ) -> tuple[list[str] | None, str]:
-    """Return the row's values, or None and why there are none.
+    """Return one value per column, or None and the reason.
 
-    A row that went wrong is read again as its first line alone; in a table parted by tabs without
-    any quoting, as which a stray quotation mark is plain text.
+    If the row could not be read, the lines after its first one are put back. In a tab-separated table,
+    the first line is then split without quoting, so that a stray quotation mark is plain text.
     """
     if values is not None:
-        values = _fitted(values, len(columns))
+        values = _drop_empty_cells(values, len(columns))
         if len(values) == len(columns):
             return values, ""
         reason = f"has {len(values)} columns where the header has {len(columns)}"
-    lines.put_back_all_but_first()
-    line = lines.taken[0]
-    if len(line) > MAX_LINE:
-        return None, f"is longer than {MAX_LINE:,} characters"
+    line = lines.put_back_all_but_first()
+    if lines.is_too_long(line):
+        return None, f"is longer than {MAX_ROW:,} bytes"
     if delimiter == "\t":
-        plain = _fitted(line.rstrip("\r\n").split(delimiter), len(columns))
-        if len(plain) == len(columns):
-            return plain, ""
+        text = line.decode("utf-8", "surrogateescape")
+        unquoted = _drop_empty_cells(text.rstrip("\r\n").split(delimiter), len(columns))
+        if len(unquoted) == len(columns):
+            return unquoted, ""
     if values is None:
         reason = f"cannot be read: {reason}"
     return None, reason
 
 
-def _fitted(values: list[str], width: int) -> list[str]:
-    """Drop empty cells behind the last column: spreadsheets write them."""
+def _drop_empty_cells(values: list[str], width: int) -> list[str]:
+    """Drop empty cells after the last column, which spreadsheets write."""
     if len(values) > width and not any(values[width:]):
         return values[:width]
     return values
@@ -159,6 +164,6 @@ def _by_column(columns: list[str], values: list[str]) -> dict[str, str]:
         if column not in cells or not cells[column]:
             cells[column] = value
         elif value and column != "product_type":
-            # Both hold lists, and a list cell may simply be continued.
+            # The other repeatable columns contain lists, which can be joined.
             cells[column] += "," + value
     return cells

@@ -17,7 +17,7 @@ from backend.feeds.cells import ATTRIBUTES, COLUMNS, printable
 from backend.feeds.pictures import RowPictures, prepare_pictures
 from backend.feeds.planning import BatchState, ProductPlan, load_batch, plan_row
 from backend.feeds.product_rows import ProductRow, parse_row
-from backend.feeds.raw_rows import FeedUnreadable, RawRow, RowRefused
+from backend.feeds.raw_rows import MAX_PRODUCTS, FeedUnreadable, RawRow, RowRefused
 from backend.feeds.reader import open_feed
 from backend.feeds.report import ImportReport, Problem
 
@@ -145,6 +145,10 @@ class _Importer:
                 except RowRefused as error:
                     self._report_refusal(raw.line, raw.cells.get("id", "").strip(), error)
                 else:
+                    if len(lines) == MAX_PRODUCTS:
+                        raise FeedUnreadable(
+                            f"line {raw.line}: a feed can have at most {MAX_PRODUCTS:,} products; split it"
+                        )
                     lines[row.sku] = row.line
                     yield row
         except FeedUnreadable as error:

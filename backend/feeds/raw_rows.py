@@ -1,6 +1,21 @@
-"""Raw rows as all feed readers yield them, and the errors of reading."""
+"""Raw rows as all feed readers yield them, the errors of reading, and the size limits of all formats.
+
+A few megabytes of gzip can unpack to gigabytes. Readers hold one row at a time, within these limits.
+"""
 
 from dataclasses import dataclass
+
+# Bytes of one row: a line of a table with all lines that its quoted cells span; an XML tag or comment.
+# Also the characters of an XML item.
+MAX_ROW = 500_000
+# Characters of one cell, or of the text of one XML field.
+MAX_CELL = 100_000
+# Columns of a table; different element, attribute and prefix names of an XML feed.
+MAX_COLUMNS = 1000
+# Characters of a column name, or of an element name with its namespace.
+MAX_COLUMN_NAME = 500
+# Products of a feed. Their SKUs are remembered to find duplicates.
+MAX_PRODUCTS = 1_000_000
 
 
 class FeedUnreadable(Exception):
@@ -35,5 +50,17 @@ class RawRow:
     cells: dict[str, str]
     refusal: RowRefused | None = None
 
+    @classmethod
+    def refuse(cls, line: int, reason: str, *, field: str = "") -> "RawRow":
+        """Return a row that could not be read."""
+        return cls(line, {}, RowRefused(field, reason))
 
-Row = tuple[int, dict[str, str], RowRefused | None]
+    @classmethod
+    def from_cells(cls, line: int, cells: dict[str, str]) -> "RawRow":
+        """Return a row with these cells, or a refused row if a cell is longer than `MAX_CELL`."""
+        for name, text in cells.items():
+            if len(text) > MAX_CELL:
+                return cls.refuse(
+                    line, f"is {len(text):,} characters long; the limit is {MAX_CELL:,}", field=name
+                )
+        return cls(line, cells)

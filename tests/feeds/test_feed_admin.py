@@ -77,7 +77,7 @@ class FeedAdminTest(FeedTestCase):
 
     def test_invalid_files_are_refused_on_the_form(self) -> None:
         for data, message in [
-            (b"hello\n", "this is no product feed"),
+            (b"hello\n", "this is not a product feed"),
             (b"\x1f\x8bbroken", "The gzip file is damaged"),
             (b"x" * (feed_admin.MAX_UPLOAD + 1), "The feed is larger than 5 MB"),
             (gzip.compress(b"x" * (feed_admin.MAX_UPLOAD + 1)), "The feed is larger than 5 MB"),

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backend.catalog.models import Category, Characteristic, Product
 from backend.core.errors import Invalid
-from backend.feeds import category_paths, importer
+from backend.feeds import category_paths, importer, product_rows
 from backend.feeds.raw_rows import FeedUnreadable
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.feeds.helpers import FeedTestCase, Row, counts, product_row, table
@@ -336,6 +336,18 @@ class RefusalTest(FeedTestCase):
         assert counts(report) == (0, 1, 0, 1)
         assert report.problems[0].reason == "is missing; a new product needs it"
 
+    def test_product_details_are_limited_in_number(self) -> None:
+        with mock.patch.object(product_rows, "MAX_DETAILS", 3):
+            assert self.refusal(product_detail="S:A:1,S:B:2,S:C:3,S:D:4") == (
+                "product_detail: has 4 names; the limit is 3"
+            )
+            assert counts(self.run_import(product_row(product_detail="S:A:1,S:B:2,S:C:3,S:A:4"))) == (
+                1,
+                0,
+                0,
+                0,
+            )
+
     def test_accepted_currency_is_taken_unconverted(self) -> None:
         report = self.run_import(product_row(price="28.99 USD"), accept_currency="usd")
         assert counts(report) == (1, 0, 0, 0)
@@ -380,11 +392,23 @@ class FaultTest(FeedTestCase):
         )
         assert counts(self.run_import(*rows)) == (2, 0, 4, 0)
 
+    def test_number_of_products_is_limited(self) -> None:
+        rows = [product_row(f"A-{number}") for number in range(4)]
+        with mock.patch.object(importer, "MAX_PRODUCTS", 3):
+            report = self.run_import(*rows[:3], rows[0])
+            assert (counts(report), report.stopped) == ((3, 0, 0, 1), "")
+            report = self.run_import(*rows, batch_size=2)
+        assert counts(report) == (0, 0, 3, 0)
+        assert report.stopped == (
+            "The rest of the feed cannot be read: line 5: a feed can have at most 3 products; split it"
+        )
+        assert not Product.objects.filter(sku="A-3").exists()
+
     def test_broken_feed_is_imported_up_to_the_break(self) -> None:
         items = "".join(f"<item><id>A-{n}</id><title>T</title><price>1</price></item>" for n in range(3))
         report = self.run_import(f"<rss><channel>{items}<item>".encode())
         assert counts(report) == (3, 0, 0, 0)
-        assert "The rest of the feed cannot be read: the XML is broken" in report.stopped
+        assert "The rest of the feed cannot be read: the XML is not well-formed" in report.stopped
 
 
 class EncodingTest(FeedTestCase):
