@@ -4,17 +4,19 @@ import csv
 import gzip
 import re
 import sys
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from backend.catalog.models import MAX_PRICE
+from backend.core.bounded_lines import BoundedLines
 from backend.core.text import clean_text
 
 COLUMNS = ("invoice", "stock_code", "description", "quantity", "invoice_date", "unit_price")
@@ -25,6 +27,9 @@ MAX_QUANTITY = 2**31 - 1
 # The sum of 100,000 such lines still fits into `Order.total`.
 MAX_LINE_TOTAL = 10**11
 MAX_NAME_LENGTH = 255
+# Limits of a row, whose quoted cells can contain line breaks.
+MAX_ROW_BYTES = 20_000
+MAX_ROW_LINES = 100
 _STOCK_CODE = re.compile(r"[0-9]{5}[A-Z]{0,2}")
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -82,16 +87,23 @@ def read_purchase_log(path: Path, zone: ZoneInfo) -> Iterator[PurchaseRow | Reje
     try:
         with path.open("rb") as raw:
             is_gzip = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        open_text: Any = gzip.open if is_gzip else open
-        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield from _read_rows(csv.reader(file), zone)
+            raw.seek(0)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+            lines = BoundedLines(file, max_bytes=MAX_ROW_BYTES, max_lines=MAX_ROW_LINES)
+            try:
+                yield from _read_rows(lines, zone)
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise PurchaseLogError(
+                    f"{path} is not a CSV file in UTF-8: line {lines.number}: {error}"
+                ) from error
     except OSError as error:
         raise PurchaseLogError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise PurchaseLogError(f"{path} is not a CSV file in UTF-8: {error}") from error
+    except (EOFError, zlib.error) as error:
+        raise PurchaseLogError(f"{path} is damaged or truncated: {error}") from error
 
 
-def _read_rows(reader: Any, zone: ZoneInfo) -> Iterator[PurchaseRow | RejectedRow]:
+def _read_rows(lines: BoundedLines, zone: ZoneInfo) -> Iterator[PurchaseRow | RejectedRow]:
+    reader = csv.reader(lines)
     header: list[str] = next(reader, [])
     missing = [column for column in COLUMNS if column not in header]
     if missing:
@@ -99,7 +111,9 @@ def _read_rows(reader: Any, zone: ZoneInfo) -> Iterator[PurchaseRow | RejectedRo
     positions = [header.index(column) for column in COLUMNS]
     # Positions past the end of a row read as empty cells.
     positions.append(header.index(CUSTOMER_COLUMN) if CUSTOMER_COLUMN in header else sys.maxsize)
+    lines.start_row()
     for row in reader:
+        lines.start_row()
         if not row:
             continue
         cells = [row[position].strip() if position < len(row) else "" for position in positions]

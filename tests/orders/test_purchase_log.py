@@ -1,6 +1,7 @@
 """Reading purchase logs. `test_import_orders.py` has the limits of every column."""
 
 import gzip
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from django.test import SimpleTestCase
 from django.utils import timezone
 
+from backend.orders import purchase_log
 from backend.orders.purchase_log import PurchaseLogError, PurchaseRow, RejectedRow, read_purchase_log
 
 LONDON = ZoneInfo("Europe/London")
@@ -88,6 +90,25 @@ class ReadPurchaseLogTest(SimpleTestCase):
             with self.subTest(code):
                 (row,) = self.read(ROW.replace("85123A", code))
                 assert isinstance(row, PurchaseRow) == is_accepted
+
+    def test_row_is_limited_in_bytes_and_lines(self) -> None:
+        for text, longer in [
+            ("x" * (purchase_log.MAX_ROW_BYTES - len(ROW) + len("WHITE HEART")), "x"),
+            ('"' + "\n" * (purchase_log.MAX_ROW_LINES - 1) + '"', "\n"),
+        ]:
+            with self.subTest(longer=longer):
+                row = ROW.replace("WHITE HEART", text)
+                assert [type(row) for row in self.read(row, row)] == [PurchaseRow, PurchaseRow]
+                with pytest.raises(PurchaseLogError, match=r"line \d+: (the line is longer|a quoted cell)"):
+                    self.read(row.replace(longer, longer * 2, 1))
+
+    def test_header_that_unpacks_to_many_megabytes_does_not_fill_the_memory(self) -> None:
+        self.path.write_bytes(gzip.compress(HEADER.encode()) + gzip.compress(b"x" * 2**20) * 64)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        with pytest.raises(PurchaseLogError, match="line 1: the line is longer than 20,000 bytes"):
+            list(read_purchase_log(self.path, LONDON))
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
 
     def test_missing_file_is_an_error(self) -> None:
         with pytest.raises(PurchaseLogError, match="No such file"):
