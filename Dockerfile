@@ -20,6 +20,7 @@ WORKDIR /app
 COPY --from=requirements /venv /venv
 COPY manage.py ./
 COPY backend backend
+COPY samples samples
 # The settings want a complete environment; these values serve this line and are in no later one.
 # The last command is for checkouts that only their owner may read.
 RUN DJANGO_SECRET_KEY=- ALLOWED_HOSTS=- DB_HOST=- DB_PASSWORD=- REDIS_URL=redis://- \

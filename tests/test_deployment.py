@@ -375,7 +375,10 @@ def test_the_image_holds_the_program_and_nothing_else() -> None:
         "!backend",
         "!manage.py",
         "!requirements/base.txt",
+        "!samples",
     }
+    copied = {line.split()[0] for line in instructions("COPY") if not line.startswith("--from")}
+    assert copied == {"requirements/base.txt", "manage.py", "backend", "samples"}
     for line in (*instructions("ENV"), *instructions("ARG")):
         assert not re.search("SECRET|PASSWORD|KEY", line)
 

@@ -216,6 +216,7 @@ DEFAULT_FROM_EMAIL = ENV.smtp_from_mail
 
 # Files
 MEDIA_ROOT = ENV.data_dir / "media"
+SAMPLES_DIR = PROJECT_DIR / "samples"
 # Whole addresses, since the React application and mails stand on other hosts than the shop.
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"

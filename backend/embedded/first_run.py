@@ -1,4 +1,4 @@
-"""What the shop needs before its first request: tables, a staff login and something to sell."""
+"""Prepare the database for the first request: migrations, a staff login and the sample catalogue."""
 
 import io
 import os
@@ -11,24 +11,24 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
-from backend.catalog.sample.pictures import read_feed
 from backend.embedded import console, processes
 
 STAFF_EMAIL = "admin@example.com"
 
 
 def staff_login_file(data_dir: Path) -> Path:
-    """Return the file that keeps the staff login made by the first run."""
+    """Return the path of the file with the staff login that the first run creates."""
     return data_dir / "admin.txt"
 
 
 def prepare(data_dir: Path) -> None:
-    """Bring the database up to date.
+    """Migrate the database.
 
-    In development also make a staff login, load the samples and build the recommendations, once.
+    In development, also create a staff login, load the sample catalogue and build the recommendations,
+    each only if the database has none.
 
     Raises:
-        EmbeddedError: the database does not answer, or the samples cannot be loaded.
+        EmbeddedError: the database does not answer, or the sample catalogue cannot be loaded.
     """
     try:
         call_command("migrate", interactive=False, verbosity=0)
@@ -36,7 +36,7 @@ def prepare(data_dir: Path) -> None:
         raise processes.EmbeddedError(f"The database cannot be used: {error}") from None
     if settings.DEVELOPMENT:
         _create_staff_login(data_dir)
-        _load_sample_catalogue(data_dir)
+        _load_sample_catalogue()
         _build_recommendations()
     else:
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -48,7 +48,7 @@ def _create_staff_login(data_dir: Path) -> None:
     if users.filter(is_superuser=True).exists():
         return
     password = secrets.token_urlsafe(12)
-    # Kept before it is used: a run killed in between makes another one instead of losing this one.
+    # Written before the user is created: a run that is killed in between creates a new login next time.
     file = staff_login_file(data_dir)
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
@@ -56,35 +56,21 @@ def _create_staff_login(data_dir: Path) -> None:
     users.create_superuser(STAFF_EMAIL, password)
 
 
-def _load_sample_catalogue(data_dir: Path) -> None:
-    # Marked while it lasts: a run killed in the middle leaves some products, not all. The mark speaks of
-    # the embedded database alone: DB_HOST can name another one at every start.
-    unfinished = data_dir / "sample-unfinished"
-    if not _lacks_samples(resuming=settings.EMBED_POSTGRES and unfinished.exists()):
+def _load_sample_catalogue() -> None:
+    # The import commits all products at once, so a run that is killed leaves either all of them or none.
+    if apps.get_model("catalog", "Product").objects.exists():
         return
     console.say("shop", "Loading the sample catalogue")
-    if settings.EMBED_POSTGRES:
-        unfinished.touch()
     output = io.StringIO()
     try:
         call_command("load_sample_catalogue", stdout=output)
     except CommandError as error:
         raise processes.EmbeddedError(f"The sample catalogue cannot be loaded: {error}") from None
     console.say("shop", output.getvalue())
-    if settings.EMBED_POSTGRES:
-        unfinished.unlink()
 
 
 def _build_recommendations() -> None:
-    # So that products have similar ones at once, not when the worker comes to it.
+    # Built here, so that products have recommendations before the worker's first scheduled run.
     if not apps.get_model("recommendations", "ModelVersion").objects.exists():
-        console.say("shop", "Comparing products for recommendations")
+        console.say("shop", "Building recommendations")
         call_command("build_recommendations", stdout=io.StringIO())
-
-
-def _lacks_samples(*, resuming: bool) -> bool:
-    products = apps.get_model("catalog", "Product").objects.all()
-    if resuming:
-        # Somebody else's products make it their shop.
-        products = products.exclude(sku__in=[row["id"] for row in read_feed()])
-    return not products.exists()

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -52,13 +51,6 @@ class Shop:
         self.plain_user = plain_user
         self.log = data_dir.with_suffix(".log")
         self.runner: subprocess.Popen[bytes] | None = None
-
-    def take_pictures(self, drawn: Path) -> None:
-        """Let a first run find the pictures of the sample catalogue, so that it need not draw them."""
-        self.data_dir.mkdir()
-        if self.plain_user and os.geteuid() == 0:
-            os.chown(self.data_dir, DAEMON.pw_uid, DAEMON.pw_gid)
-        shutil.copytree(drawn, self.data_dir / "sample", copy_function=os.link)
 
     @property
     def environment(self) -> dict[str, str]:

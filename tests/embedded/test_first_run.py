@@ -1,4 +1,4 @@
-"""Which databases get the sample catalogue. Only a first run that was killed leaves a mark behind."""
+"""The first run loads the sample catalogue into an empty database only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,19 +6,16 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backend.catalog.sample.pictures import read_feed
 from backend.embedded import first_run
 from backend.recommendations.models import ModelVersion, Recommendation
 from tests.catalog.factories import make_product
 
 pytestmark = pytest.mark.django_db
 
-SAMPLE = read_feed()[0]["id"]
-
 
 @pytest.fixture
 def prepare(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Callable[[], bool]:
-    """Prepare the database of the test and tell whether the samples would have been loaded."""
+    """Prepare the test database and return whether the sample catalogue would be loaded."""
     settings.DEBUG = True
     # The test needs its connection afterwards.
     monkeypatch.setattr(first_run.connections, "close_all", lambda: None)
@@ -32,52 +29,20 @@ def prepare(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path)
     return prepare
 
 
-@pytest.fixture
-def mark(tmp_path: Path) -> Path:
-    """What a run leaves that was killed while it loaded the samples."""
-    path = tmp_path / "sample-unfinished"
-    path.touch()
-    return path
-
-
-def test_empty_shop_gets_samples(prepare: Callable[[], bool], tmp_path: Path) -> None:
+def test_empty_database_gets_the_sample_catalogue(prepare: Callable[[], bool], tmp_path: Path) -> None:
     assert prepare()
     assert [path.name for path in tmp_path.iterdir()] == ["admin.txt"]
 
 
-def test_shop_with_products_gets_none(prepare: Callable[[], bool]) -> None:
-    make_product(sku=SAMPLE)
+def test_database_with_a_product_gets_no_sample_catalogue(prepare: Callable[[], bool]) -> None:
+    make_product()
 
     assert not prepare()
-
-
-def test_killed_run_is_resumed(prepare: Callable[[], bool], mark: Path) -> None:
-    make_product(sku=SAMPLE)
-
-    assert prepare()
-    assert not mark.exists()
-
-
-def test_killed_run_is_not_resumed_among_other_products(prepare: Callable[[], bool], mark: Path) -> None:
-    make_product(sku=SAMPLE)
-    make_product(sku="somebody-elses")
-
-    assert not prepare()
-
-
-def test_killed_run_is_not_resumed_in_another_database(
-    prepare: Callable[[], bool], mark: Path, settings: Settings
-) -> None:
-    settings.EMBED_POSTGRES = False
-    make_product(sku=SAMPLE)
-
-    assert not prepare()
-    assert mark.exists()
 
 
 def test_recommendations_are_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(first_run.connections, "close_all", lambda: None)
-    monkeypatch.setattr(first_run, "_load_sample_catalogue", lambda data_dir: None)
+    monkeypatch.setattr(first_run, "_load_sample_catalogue", lambda: None)
     first, second = make_product("Red mug"), make_product("Blue mug")
     for _ in range(2):
         first_run.prepare(tmp_path)

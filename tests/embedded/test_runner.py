@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from backend.catalog.sample.pictures import read_feed
 from tests.embedded.shop import Shop
 
 READY = "The shop is ready"
@@ -26,11 +25,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, sample_pictures: Path) -> Iterator[Shop]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop, running or not, that remembers what earlier cases wrote."""
     shop = Shop(tmp_path_factory.mktemp("shop") / "data")
-    shop.take_pictures(sample_pictures)
-    (shop.data_dir / "sample" / read_feed()[0]["image_link"]).unlink()
     yield shop
     shop.stop()
 
@@ -70,7 +67,7 @@ class TestOneDataDirectory:
         email, password = (running.data_dir / "admin.txt").read_text().split()
         assert f"{email}, password in {running.data_dir / 'admin.txt'}" in log
         assert password not in log
-        assert "1 pictures drawn" in log
+        assert "156 created" in log
         assert (running.data_dir / "admin.txt").stat().st_mode & 0o777 == 0o600
         with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/admin/login/") as page:
             assert page.status == 200
@@ -219,12 +216,10 @@ def test_manage_py_without_a_shop_says_what_starts_it(shop: Shop) -> None:
     assert done.stderr.strip() == "The database does not answer: `make up` starts it."
 
 
-def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path, sample_pictures: Path) -> None:
+def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a directory with a long name"] * 4)
     deep.mkdir(parents=True)
     plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "another, with a comma")
-    for shop in (plain, other):
-        shop.take_pictures(sample_pictures)
     # A run that was killed while it created the database's files.
     (other.data_dir / "postgres.new" / "base").mkdir(parents=True)
     if os.geteuid() == 0:

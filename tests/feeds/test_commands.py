@@ -1,16 +1,12 @@
 """The management commands of feeds."""
 
 from io import StringIO
-from pathlib import Path
-from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from backend.catalog.models import Category, Product
-from backend.catalog.sample.pictures import FEED, read_feed
-from backend.feeds.management.commands import load_sample_catalogue
-from tests.feeds.helpers import FeedTestCase, picture, product_row, table
+from backend.catalog.models import Product
+from tests.feeds.helpers import FeedTestCase, product_row, table
 
 
 class ImportProductsTest(FeedTestCase):
@@ -54,23 +50,3 @@ class ImportProductsTest(FeedTestCase):
         with pytest.raises(CommandError, match="cannot be read: the XML"):
             call_command("import_products", str(path), stdout=out)
         assert "1 created" in out.getvalue()
-
-
-class LoadSampleCatalogueTest(FeedTestCase):
-    def test_it_fills_the_shop_once(self) -> None:
-        def draw(folder: Path) -> int:
-            """Draw what takes its time in plain red."""
-            for row in read_feed(FEED):
-                for link in [row["image_link"], *filter(None, row["additional_image_link"].split(","))]:
-                    (folder / link).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / link).write_bytes(picture())
-            return 0
-
-        with mock.patch.object(load_sample_catalogue, "draw_pictures", draw):
-            for summary in (f"{len(read_feed(FEED))} created", f"{len(read_feed(FEED))} unchanged"):
-                out = StringIO()
-                call_command("load_sample_catalogue", stdout=out)
-                assert summary in out.getvalue()
-                assert "problems" not in out.getvalue()
-        assert Category.objects.filter(level=2).exists()
-        assert (self.media.parent / "sample" / "images").is_dir()

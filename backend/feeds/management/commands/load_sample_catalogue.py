@@ -3,22 +3,21 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.catalog.sample.pictures import FEED, draw_pictures
 from backend.feeds.importer import import_feed
+from backend.feeds.raw_rows import FeedUnreadable
 
-# What the sample's prices are in; they are taken as they are in a shop with another currency.
+# The currency of the sample prices. A shop with another currency takes the numbers unchanged.
 CURRENCY = "RUB"
 
 
 class Command(BaseCommand):
-    help = "Fill the shop with the sample catalogue. Loading it again brings it back to what it was."
+    help = "Import the sample catalogue from samples/. Running it again resets the sample products."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        folder = settings.MEDIA_ROOT.parent / "sample"
-        drawn = draw_pictures(folder)
-        if drawn:
-            self.stdout.write(f"{drawn} pictures drawn")
-        report = import_feed(FEED, folder=folder, accept_currency=CURRENCY)
+        try:
+            report = import_feed(settings.SAMPLES_DIR / "products.tsv", accept_currency=CURRENCY)
+        except FeedUnreadable as error:
+            raise CommandError(str(error)) from error
         for problem in report.problems:
             self.stdout.write(str(problem))
         self.stdout.write(report.summary())
