@@ -21,7 +21,6 @@ from backend.carts.tokens import digest_token, generate_token
 from backend.catalog.models import Product
 from backend.core.batches import delete_in_batches
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unavailable
-from backend.core.prepared import Given, PreparedQuery
 from backend.core.redis import redis_answers
 from backend.core.throttling import hit_rate_limit
 from backend.core.transactions import atomic_or_conflict
@@ -33,15 +32,6 @@ GUEST_CART_LIFETIME = timedelta(days=30)
 # A school or an office can stand behind one address: a class of thirty that starts shopping at once is
 # served, and so are a few thousand new guests a day. A script that creates a cart per request is not.
 GUEST_CARTS_PER_ADDRESS = parse_many("60/minute; 3000/day")
-
-_LOCKED_CART = PreparedQuery(
-    lambda: (
-        Cart.objects.select_for_update(of=["user", "self"], no_key=True)
-        .select_related("user")
-        # PostgreSQL cannot lock the nullable side of an outer join; this filter makes it an inner join.
-        .filter(user_id=Given("user_id"), user__is_active=True)
-    )
-)
 
 
 class OutOfStock(ShopError):
@@ -213,7 +203,9 @@ def lock_account_cart(user_id: int) -> Cart | None:
     The account is locked before its cart, as in the deletion of an account. Return None if there is no
     cart.
     """
-    return _LOCKED_CART.first(user_id=user_id)
+    carts = Cart.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+    # PostgreSQL cannot lock the nullable side of an outer join; the filter makes it an inner join.
+    return carts.filter(user_id=user_id, user__is_active=True).first()
 
 
 def delete_cart_lines(cart: Cart) -> None:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 
 from django.core.files.storage import Storage
 
+from backend.catalog.locks import lock_imports, lock_products
 from backend.catalog.models import (
     Characteristic,
     CharacteristicValue,
     Product,
     ProductImage,
-    lock_imports,
-    lock_products,
 )
 from backend.catalog.pictures.checking import PictureFile
 from backend.catalog.pictures.discarding import discard_files_on_commit

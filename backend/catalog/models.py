@@ -4,7 +4,6 @@ Two things here are derived, and PostgreSQL keeps them (migration 0002): `Produc
 from the rows of `CharacteristicValue`, and every row of `ListingEntry` from products and the tree.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.files.images import ImageFile
 from django.core.validators import MinValueValidator
-from django.db import connection, models
+from django.db import models
 from django.db.models import F, Func, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -35,59 +34,8 @@ SEARCH_CONFIG = "shop"
 # `ListingEntry.ancestor_id` of the rows that list the whole shop.
 WHOLE_SHOP = 0
 
-# Keys of advisory locks, held until commit. The first keeps writers of the category tree apart, the last
-# imports of feeds. The others are taken by the database functions of migration 0002, which says what for
-# and in which order, and by `lock_listing` and `lock_products` where a transaction must have them sooner.
-TREE_LOCK_KEY = 7_203_001
-LISTING_LOCK_KEY = 7_203_002
-CHARACTERISTICS_LOCK_KEY = 7_203_003
-IMPORT_LOCK_KEY = 7_203_010
-
-
 # A picture that has no renditions by then is handed to the broker again.
 RENDITIONS_STALE_AFTER = timedelta(minutes=10)
-
-
-def lock_tree() -> None:
-    """Wait until no other transaction writes the category tree, and keep others out until commit.
-
-    To be called first in the transaction, before any category is read: mptt computes the new tree
-    from what it has read. A transaction that writes products too calls it before those.
-    """
-    _lock("pg_advisory_xact_lock", TREE_LOCK_KEY)
-
-
-def lock_listing() -> None:
-    """Wait until every product that is being listed or put into a category is committed, and let
-    no other be until commit. The transaction must write no product after it: who holds the product
-    may be waiting for this lock."""
-    _lock("pg_advisory_xact_lock", LISTING_LOCK_KEY)
-
-
-def lock_imports() -> None:
-    """Wait until no other import of a feed writes products, and keep others out until commit, so that
-    two of them with the same new products do not collide. To be called before `lock_products`."""
-    _lock("pg_advisory_xact_lock", IMPORT_LOCK_KEY)
-
-
-def lock_products(product_ids: Iterable[int]) -> set[int]:
-    """Keep others from writing some products and their characteristics until commit.
-
-    To be called before anything of them is written, all products of the transaction at once. Who
-    writes values without it deadlocks with others who write the product or its values, for the
-    database locks the product after the value. Deleting a product deletes its values, too.
-
-    Returns:
-        The identifiers of those that exist.
-    """
-    _lock("pg_advisory_xact_lock_shared", CHARACTERISTICS_LOCK_KEY)
-    products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
-    return set(products.order_by("pk").values_list("pk", flat=True))
-
-
-def _lock(function: str, key: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s)", [key])
 
 
 def renditions_due() -> datetime:
@@ -306,7 +254,7 @@ class Characteristic(models.Model):
 class CharacteristicValue(models.Model):
     """The value of one characteristic of one product.
 
-    A transaction that adds, changes or deletes values locks their products (`lock_products`) first,
+    A transaction that adds, changes or deletes values locks their products (`locks.lock_products`) first,
     unless it has just added these.
     """
 

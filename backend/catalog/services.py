@@ -14,15 +14,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from slugify import slugify
 
-from backend.catalog.models import (
-    Category,
-    HasRenditions,
-    Product,
-    lock_imports,
-    lock_listing,
-    lock_products,
-    lock_tree,
-)
+from backend.catalog.locks import lock_imports, lock_listing, lock_products, lock_tree
+from backend.catalog.models import Category, HasRenditions, Product
 from backend.catalog.pictures.checking import PictureFile
 from backend.catalog.pictures.discarding import discard_files_on_commit
 from backend.catalog.pictures.making import queue_renditions
@@ -126,7 +119,7 @@ def update_category(
 def move_category(*, category_id: int, target_id: int | None, position: Position = "last-child") -> Category:
     """Move a category with everything below it and return it; its products are relisted with it.
 
-    The transaction writes no product after it: see `backend.catalog.models.lock_listing`.
+    The transaction writes no product after it: see `backend.catalog.locks.lock_listing`.
 
     Args:
         category_id: the category to move.

@@ -5,13 +5,13 @@ primary key.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -19,9 +19,9 @@ from django.utils.crypto import salted_hmac
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import insufficient_stock_message, no_longer_sold_message
 from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
-from backend.catalog.models import Product
+from backend.catalog.locks import lock_related_products
+from backend.catalog.stock import return_stock, take_stock, update_popularity
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
-from backend.core.prepared import Given, PreparedQuery
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import queue_email
@@ -34,17 +34,6 @@ MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_TOTAL = Decimal(10**16) - Decimal("0.01")
 # Popularity is the number of units sold in this period.
 POPULARITY_PERIOD = timedelta(days=30)
-POPULARITY_BATCH_SIZE = 500
-
-_LOCKED_LINES = PreparedQuery(
-    lambda: (
-        CartLine.objects.select_for_update(of=["product"], no_key=True)
-        .filter(cart_id=Given("cart_id"))
-        .select_related("product__category")
-        .defer("product__search_vector")
-        .order_by("product_id")
-    )
-)
 
 
 class CartEmpty(ShopError):
@@ -169,12 +158,10 @@ def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order
 def count_popularity() -> int:
     """Set the popularity of every product to the units sold in `POPULARITY_PERIOD`.
 
-    Works in batches, so that no order waits long for locked products.
-
     Returns:
         the number of products whose popularity has changed.
     """
-    sold = dict(
+    sold = (
         OrderLine.objects.filter(
             order__placed_at__gte=timezone.now() - POPULARITY_PERIOD, product__isnull=False
         )
@@ -182,24 +169,7 @@ def count_popularity() -> int:
         .values_list("product_id")
         .annotate(units=Sum("quantity"))
     )
-    current = dict(Product.objects.filter(popularity__gt=0).values_list("pk", "popularity"))
-    changed = sorted(pk for pk in sold.keys() | current.keys() if sold.get(pk, 0) != current.get(pk, 0))
-    for start in range(0, len(changed), POPULARITY_BATCH_SIZE):
-        with transaction.atomic():
-            products = _lock_by_key(changed[start : start + POPULARITY_BATCH_SIZE])
-            _set_popularity({pk: sold.get(pk, 0) for pk in products})
-    return len(changed)
-
-
-def _set_popularity(pieces: Mapping[int, int]) -> None:
-    # A join, since the branches of one Case would be tried one after the other for every product.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_product SET popularity = counted.pieces "
-            "FROM unnest(%s::bigint[], %s::bigint[]) AS counted(id, pieces) "
-            "WHERE catalog_product.id = counted.id",
-            [list(pieces), list(pieces.values())],
-        )
+    return update_popularity(dict(sold))
 
 
 def _create_order(
@@ -221,7 +191,7 @@ def _create_order(
             f"The total is now {total} {settings.SHOP_CURRENCY}, not {expected_total}.",
             field="expected_total",
         )
-    _move_stock({line.product_id: -line.quantity for line in lines})
+    take_stock({line.product_id: line.quantity for line in lines})
     for line in lines:
         line.product.stock -= line.quantity
     order = Order.objects.create(
@@ -258,10 +228,9 @@ def _create_order(
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
     """Return the lines of a locked cart with their products, and lock the products until commit.
 
-    Products are locked by primary key, so that concurrent orders cannot deadlock. Lines are not locked,
-    because the deletion of a product locks the product before its lines.
+    Lines are not locked, because the deletion of a product locks the product before its lines.
     """
-    return _LOCKED_LINES.run(cart_id=cart.pk)
+    return list(lock_related_products(CartLine.objects.filter(cart_id=cart.pk)))
 
 
 def _require_available(line: CartLine) -> None:
@@ -269,23 +238,6 @@ def _require_available(line: CartLine) -> None:
         raise NoLongerSold(f"{no_longer_sold_message(line)} Remove it from the cart.")
     if line.product.stock < line.quantity:
         raise OutOfStock(insufficient_stock_message(line.product, line.quantity))
-
-
-def _move_stock(changes: Mapping[int, int]) -> None:
-    """Add so many pieces to the stock of each product; these are locked already."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_product SET stock = stock + moved.pieces "
-            "FROM unnest(%s::bigint[], %s::bigint[]) AS moved(id, pieces) "
-            "WHERE catalog_product.id = moved.id",
-            [list(changes), list(changes.values())],
-        )
-
-
-def _lock_by_key(product_ids: Iterable[int]) -> list[int]:
-    """Keep some products from others until commit, and return those that exist."""
-    products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
-    return list(products.order_by("pk").values_list("pk", flat=True))
 
 
 def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
@@ -307,8 +259,7 @@ def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> No
 
 
 def _return_stock(order: Order) -> None:
-    pieces = dict(order.lines.filter(product__isnull=False).values_list("product_id", "quantity"))
-    _move_stock({pk: pieces[pk] for pk in _lock_by_key(pieces)})
+    return_stock(dict(order.lines.filter(product__isnull=False).values_list("product_id", "quantity")))
 
 
 def _find_order_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:

@@ -8,7 +8,6 @@ from unittest import mock
 from django.db import connection
 from django.db.models import Model, QuerySet
 
-from backend.core.prepared import PreparedQuery, _Statement
 from tests.concurrency.actors import execute
 
 
@@ -20,7 +19,7 @@ def without_row_locks(*unlocked: type[Model]) -> Iterator[None]:
     def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
         return rows.all() if rows.model in unlocked else original(rows, *arguments, **options)
 
-    with mock.patch.object(QuerySet, "select_for_update", select), _preparing_anew():
+    with mock.patch.object(QuerySet, "select_for_update", select):
         yield
 
 
@@ -34,13 +33,8 @@ def without_joined_locks() -> Iterator[None]:
             options["of"] = ["self"]
         return original(rows, *arguments, **options)
 
-    with mock.patch.object(QuerySet, "select_for_update", select), _preparing_anew():
+    with mock.patch.object(QuerySet, "select_for_update", select):
         yield
-
-
-def _preparing_anew() -> Any:
-    """Make prepared queries from their querysets whenever they are run."""
-    return mock.patch.object(PreparedQuery, "_statement", property(lambda query: _Statement(query._make())))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pytest
 from django.db import OperationalError, transaction
 from django.test import TransactionTestCase
 
-from backend.catalog.models import Characteristic, CharacteristicValue, Product, lock_products
+from backend.catalog.locks import lock_products
+from backend.catalog.models import Characteristic, CharacteristicValue, Product
 from tests.catalog.derived import assert_characteristics_are_right
 from tests.catalog.factories import make_product
 from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers

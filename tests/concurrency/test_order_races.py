@@ -11,6 +11,7 @@ from django.db import IntegrityError, OperationalError
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.services import OutOfStock
+from backend.catalog import stock
 from backend.catalog.models import Product
 from backend.catalog.services import publish_products
 from backend.orders import services
@@ -119,7 +120,7 @@ class OppositeOrderTest(ShopCase):
             return list(products.order_by("-pk").values_list("pk", flat=True))
 
         with (
-            mock.patch.object(services, "_lock_by_key", lock_backwards),
+            mock.patch.object(stock, "lock_product_rows", lock_backwards),
             pytest.raises(OperationalError, match="deadlock detected"),
         ):
             self.cancel_and_order()

@@ -62,7 +62,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
         assert self.files() == self.made | {self.image.file.name}
 
     def test_twin_without_the_lock_both_make_them(self) -> None:
-        with mock.patch.object(making, "_alone_with", everybody_is_alone):
+        with mock.patch.object(making, "try_rendition_lock", everybody_is_alone):
             stored = self.make_twice_at_once(lambda: None)
         assert len(stored) == 4
 

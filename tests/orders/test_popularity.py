@@ -9,10 +9,10 @@ from django.test import TestCase, TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backend.catalog import stock
 from backend.catalog.models import Product
 from backend.catalog.selectors import ProductSort, list_products
 from backend.core.pagination import Window
-from backend.orders import services
 from backend.orders.models import Order
 from backend.orders.services import POPULARITY_PERIOD, change_order_status, count_popularity
 from tests.catalog.factories import make_product
@@ -82,7 +82,7 @@ class CountPopularityTest(TestCase):
         for number in (1, 5, 6):
             for _ in range(number):
                 make_order(None, (make_product(), 1))
-            batches = mock.patch.object(services, "POPULARITY_BATCH_SIZE", 5)
+            batches = mock.patch.object(stock, "POPULARITY_BATCH_SIZE", 5)
             with batches, CaptureQueriesContext(connection) as queries:
                 assert count_popularity() == number
             counts.append(len(queries))
@@ -103,7 +103,7 @@ class ConcurrentOrdersTest(TransactionTestCase):
                 connection.close()
 
         counting = Thread(target=count)
-        with mock.patch.object(services, "POPULARITY_BATCH_SIZE", 1):
+        with mock.patch.object(stock, "POPULARITY_BATCH_SIZE", 1):
             with transaction.atomic():
                 Product.objects.select_for_update(no_key=True).get(pk=held.pk)
                 counting.start()

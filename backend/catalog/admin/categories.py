@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
 from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
-from backend.catalog.models import Category, ListingEntry, lock_tree
+from backend.catalog.locks import lock_tree
+from backend.catalog.models import Category, ListingEntry
 from backend.catalog.services import (
     Position,
     create_category,

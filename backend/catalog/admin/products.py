@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 
 from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
-from backend.catalog.models import CharacteristicValue, Product, ProductImage, lock_products
+from backend.catalog.locks import lock_products
+from backend.catalog.models import CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.checking import PictureFile
 from backend.catalog.pictures.discarding import discard_files_on_commit
 from backend.catalog.pictures.making import queue_renditions

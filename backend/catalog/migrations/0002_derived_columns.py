@@ -12,7 +12,7 @@ What keeps them free of deadlocks is the order in which a transaction may wait: 
 product rows in the order of their keys, value rows, listing lock. So the characteristics lock is taken
 before the statement locks any row. The product of a value, though, is locked after the value: PostgreSQL
 locks a row that is changed or deleted before its BEFORE ROW triggers run, so no trigger can do it sooner.
-Who writes values locks their products first (`backend.catalog.models.lock_products`); who does not may
+Who writes values locks their products first (`backend.catalog.locks.lock_products`); who does not may
 deadlock, but loses nothing.
 
 Selling is spared the characteristics lock: an update of `stock` or `popularity` alone takes no lock but

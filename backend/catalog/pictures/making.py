@@ -2,17 +2,21 @@
 makes it quick."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from backend.catalog.locks import (
+    CATEGORY_RENDITIONS_LOCK_KEY,
+    PRODUCT_RENDITIONS_LOCK_KEY,
+    try_rendition_lock,
+)
 from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImage, renditions_due
 from backend.catalog.pictures.discarding import discard_renditions
 from backend.catalog.pictures.rendering import Rendered, render
@@ -45,8 +49,8 @@ class _Table(NamedTuple):
 
 
 _TABLES: dict[Kind, _Table] = {
-    "product": _Table(ProductImage, "file", "width", "height", 7_203_020),
-    "category": _Table(Category, "image", "image_width", "image_height", 7_203_021),
+    "product": _Table(ProductImage, "file", "width", "height", PRODUCT_RENDITIONS_LOCK_KEY),
+    "category": _Table(Category, "image", "image_width", "image_height", CATEGORY_RENDITIONS_LOCK_KEY),
 }
 
 
@@ -85,8 +89,8 @@ def make_renditions(*, kind: Kind, picture_id: int) -> None:
     read keeps its original alone. One that is replaced or deleted meanwhile leaves no rendition behind.
     """
     table = _TABLES[kind]
-    with _alone_with(table, picture_id) as alone:
-        name = _claim(table, picture_id) if alone else ""
+    with try_rendition_lock(table.lock_key, picture_id) as is_locked:
+        name = _claim(table, picture_id) if is_locked else ""
         if not name:
             return
         try:
@@ -138,21 +142,3 @@ def _store(name: str, data: bytes) -> None:
         default_storage.delete(stored)
         default_storage.delete(name)
         default_storage.save(name, ContentFile(data))
-
-
-@contextmanager
-def _alone_with(table: _Table, picture_id: int) -> Iterator[bool]:
-    """Say whether this process alone works on the picture, and keep it so inside the block.
-
-    No row is locked meanwhile: staff who edit or delete the picture do not wait for the storage.
-    """
-    keys = [table.lock_key, picture_id % 2**31]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", keys)
-        alone: bool = cursor.fetchone()[0]
-    try:
-        yield alone
-    finally:
-        if alone:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
