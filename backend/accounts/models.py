@@ -1,7 +1,6 @@
 """People: customers and staff, known by their e-mail address."""
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -9,12 +8,11 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from backend.accounts.emails import normal_email
 from backend.core.errors import ShopError
-from backend.core.prepared import Given
 
 # Of accounts; sessions ask the same of theirs.
 MAY_LOG_IN = models.Q(is_active=True, status__verified=True, status__archived=False)
@@ -105,10 +103,10 @@ class PasswordDigest(models.Func):
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
-    def open(self, at: datetime | Given | None = None) -> "SessionQuerySet":
-        """Return those that are good for their account as it is, now or at another time."""
+    def open(self) -> "SessionQuerySet":
+        """Return the sessions that are neither expired nor ended by a change of their account."""
         return self.filter(
-            expires_at__gt=at or timezone.now(),
+            expires_at__gt=Now(),
             password_digest=PasswordDigest("user__password"),
             user__is_active=True,
             user__status__verified=True,

@@ -1,19 +1,15 @@
 """Who somebody is."""
 
-from django.utils import timezone
-
 from backend.accounts.models import Session, User
 from backend.accounts.tokens import TokenInvalid, read_access_token
-from backend.core.prepared import Given, PreparedQuery
+from backend.core.compiled_query import CompiledQuery, Param
 from backend.core.viewer import Viewer
 
 GUEST = Viewer()
 
-_OPEN_SESSION = PreparedQuery(
+_OPEN_SESSION = CompiledQuery(
     lambda: (
-        Session.objects.open(at=Given("now"))
-        .filter(pk=Given("session_id"))
-        .values_list("pk", "user_id", "user__is_staff")
+        Session.objects.open().filter(pk=Param("session_id")).values_list("pk", "user_id", "user__is_staff")
     )
 )
 
@@ -34,7 +30,7 @@ def read_viewer(authorization: str) -> Viewer:
     scheme, _, token = authorization.partition(" ")
     if not token or scheme.lower() not in ("bearer", "jwt"):
         return GUEST
-    session = _OPEN_SESSION.first(session_id=read_access_token(token.strip()), now=timezone.now())
+    session = _OPEN_SESSION.first(session_id=read_access_token(token.strip()))
     if session is None:
         raise TokenInvalid("This session is over. Log in again.")
     session_id, user_id, is_staff = session

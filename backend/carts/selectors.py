@@ -12,7 +12,7 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.tokens import digest_token
 from backend.catalog.models import MAX_SHOWN_STOCK, Product
 from backend.catalog.selectors import load_pictures
-from backend.core.prepared import AnyOf, Given, PreparedQuery, keep_loaded
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
 from backend.core.viewer import Viewer
 
 
@@ -71,16 +71,16 @@ def _with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
     return lines.select_related("product__category").defer("product__search_vector")
 
 
-_ACCOUNT_LINES = PreparedQuery(
-    lambda: _with_products(CartLine.objects.filter(cart__user_id=Given("user_id")))
+_ACCOUNT_LINES = CompiledQuery(
+    lambda: _with_products(CartLine.objects.filter(cart__user_id=Param("user_id")))
 )
-_GUEST_LINES = PreparedQuery(
-    lambda: _with_products(CartLine.objects.filter(cart__token_digest=Given("token_digest")))
+_GUEST_LINES = CompiledQuery(
+    lambda: _with_products(CartLine.objects.filter(cart__token_digest=Param("token_digest")))
 )
-_CART_LINES = PreparedQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Given("cart_id"))))
-_PUBLISHED_PRODUCTS = PreparedQuery(
+_CART_LINES = CompiledQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Param("cart_id"))))
+_PUBLISHED_PRODUCTS = CompiledQuery(
     lambda: (
-        Product.objects.filter(AnyOf(F("pk"), Given("product_ids")), is_published=True)
+        Product.objects.filter(EqualsAny(F("pk"), Param("product_ids")), is_published=True)
         .select_related("category")
         .defer("search_vector")
     )
@@ -158,7 +158,7 @@ def _redact_product(line: CartLine) -> Product:
         created_at=line.product.created_at,
         updated_at=line.product.created_at,
     )
-    keep_loaded(product, "images", [])
+    set_prefetched(product, "images", [])
     return product
 
 

@@ -15,10 +15,10 @@ def make_renditions(*, kind: making.Kind, picture_id: int) -> None:
     making.make_renditions(kind=kind, picture_id=picture_id)
 
 
-@shared_task(name="catalog.hand_over_due_renditions")
-def hand_over_due_renditions() -> None:
+@shared_task(name="catalog.enqueue_due_renditions")
+def enqueue_due_renditions() -> None:
     """Hand over the pictures that still have no renditions, or whose tasks the broker has lost."""
-    making.hand_over_due_renditions()
+    making.enqueue_due_renditions()
 
 
 @shared_task(name="catalog.remove_orphaned_media")

@@ -163,7 +163,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Without retries: what cannot be handed over now is handed over by beat, and no request waits for it.
+# No retries, so that no request waits for the broker: beat enqueues again what could not be enqueued.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 
 CELERY_BEAT_SCHEDULE = {
@@ -185,8 +185,8 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.forget_unconfirmed_accounts",
         "schedule": crontab(hour=2, minute=30),
     },
-    "pictures without renditions": {"task": "catalog.hand_over_due_renditions", "schedule": 60.0},
-    "files that no picture needs": {
+    "catalog.enqueue_due_renditions": {"task": "catalog.enqueue_due_renditions", "schedule": 60.0},
+    "catalog.remove_orphaned_media": {
         "task": "catalog.remove_orphaned_media",
         "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
     },

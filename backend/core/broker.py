@@ -1,4 +1,4 @@
-"""Handing tasks to Celery's broker without waiting for one that is down."""
+"""Enqueue Celery tasks without waiting for a broker that is down."""
 
 import logging
 from collections.abc import Iterable
@@ -11,20 +11,22 @@ from backend.core.redis import redis_answers
 
 logger = logging.getLogger(__name__)
 
-# Redis hands out tasks of a lower number first; mail, which people wait for, has the lowest.
-SOON = 0
-LATER = 9
+# With Redis as the broker, workers take tasks with a lower number first. Customers wait for mail.
+HIGH_PRIORITY = 0
+LOW_PRIORITY = 9
 
 
-def hand_over(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = SOON) -> None:
-    """Send tasks to the broker; while it is down they wait for beat, which must know them by their rows.
+def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH_PRIORITY) -> None:
+    """Send tasks to the broker, or log a warning if it is down.
+
+    Each task must belong to a database row from which a beat task can enqueue it again.
 
     Args:
-        calls: names of tasks with their arguments.
-        priority: `SOON` or `LATER`, which waits until nothing is to be done soon.
+        calls: task names with their keyword arguments.
+        priority: `HIGH_PRIORITY` or `LOW_PRIORITY`; a worker starts the latter when no other task waits.
     """
     waiting = list(calls)
-    # Celery itself waits for seconds on a broker that is down; asking first costs a round trip.
+    # Celery waits for seconds on a broker that is down; checking first costs one round trip.
     if waiting and redis_answers():
         try:
             while waiting:
@@ -34,4 +36,4 @@ def hand_over(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = SO
         except BrokerError:
             pass
     if waiting:
-        logger.warning("The broker does not answer; %s tasks wait for beat", len(waiting))
+        logger.warning("The broker does not answer; beat will enqueue %s tasks", len(waiting))

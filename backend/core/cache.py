@@ -1,4 +1,4 @@
-"""A cache in Redis, done without while Redis does not answer."""
+"""A cache in Redis that behaves as if empty while Redis does not answer."""
 
 import logging
 import time
@@ -12,9 +12,9 @@ from backend.core.redis import PREFIX, redis_client
 
 logger = logging.getLogger(__name__)
 
-# After a failure Redis is left alone for a while: a silent one would cost every request its timeout.
+# After a failure Redis is skipped for a while: one that does not answer would cost every request a timeout.
 PAUSE_SECONDS = 5.0
-_RAISE = """
+_SET_MAXIMUM = """
 if (tonumber(redis.call('GET', KEYS[1])) or -1) < tonumber(ARGV[1]) then
     redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 end
@@ -23,7 +23,7 @@ _paused_until = 0.0
 
 
 def read_cached(keys: Iterable[str]) -> dict[str, Any]:
-    """Return the values of those keys that are in the cache; none of them when Redis does not answer."""
+    """Return the cached values by key, without the keys that are missing. Empty if Redis does not answer."""
     names = list(keys)
     if not names or _is_paused():
         return {}
@@ -36,7 +36,7 @@ def read_cached(keys: Iterable[str]) -> dict[str, Any]:
 
 
 def write_cached(values: Mapping[str, Any], *, seconds: int) -> None:
-    """Keep values, of what JSON knows, for some time; nothing happens when Redis does not answer."""
+    """Cache JSON-serialisable values for some seconds. Does nothing if Redis does not answer."""
     if not values or _is_paused():
         return
     try:
@@ -48,15 +48,15 @@ def write_cached(values: Mapping[str, Any], *, seconds: int) -> None:
         _pause(error)
 
 
-def raise_cached(name: str, number: int, *, seconds: int) -> None:
-    """Keep a number unless a higher one is kept; nothing happens when Redis does not answer.
+def cache_maximum(name: str, number: int, *, seconds: int) -> None:
+    """Cache a number unless a higher one is cached. Does nothing if Redis does not answer.
 
-    So of two who know it from different moments the later one wins, whoever comes first.
+    A process that read an older version number cannot overwrite a newer one.
     """
     if _is_paused():
         return
     try:
-        redis_client().eval(_RAISE, 1, _key(name), number, seconds)
+        redis_client().eval(_SET_MAXIMUM, 1, _key(name), number, seconds)
     except RedisError as error:
         _pause(error)
 
@@ -72,4 +72,6 @@ def _is_paused() -> bool:
 def _pause(error: RedisError) -> None:
     global _paused_until
     _paused_until = time.monotonic() + PAUSE_SECONDS
-    logger.warning("The cache does not answer (%s); done without for a while", type(error).__name__)
+    logger.warning(
+        "Redis does not answer (%s); the cache is skipped for %s s", type(error).__name__, PAUSE_SECONDS
+    )

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backend.core.batches import delete_in_batches
-from backend.core.broker import hand_over
+from backend.core.broker import enqueue
 from backend.core.errors import Unavailable
 from backend.notifications.models import OutgoingEmail
 
@@ -170,7 +170,7 @@ def _last_sent(task: str, recipient: str, now: datetime) -> datetime | None:
 
 
 def _publish(emails: list[OutgoingEmail]) -> None:
-    hand_over((email.task, {"email_id": email.pk}) for email in emails)
+    enqueue((email.task, {"email_id": email.pk}) for email in emails)
 
 
 def _deliver(email: OutgoingEmail, letter: Letter) -> None:

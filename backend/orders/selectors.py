@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from django.db.models import Prefetch, QuerySet
 
 from backend.catalog.selectors import load_pictures
+from backend.core.compiled_query import set_prefetched
 from backend.core.errors import Unauthenticated
 from backend.core.pagination import Page, SortOrder, Window, parse_moment, read_page
-from backend.core.prepared import keep_loaded
 from backend.core.viewer import Viewer
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 
@@ -53,8 +53,8 @@ def attach_related(
         lines: with products and their categories. The pictures are loaded here, in one query.
     """
     load_pictures(line.product for line in lines if line.product)
-    keep_loaded(order, "lines", lines)
-    keep_loaded(order, "history", history)
+    set_prefetched(order, "lines", lines)
+    set_prefetched(order, "history", history)
     Order._meta.get_field("person").set_cached_value(order, person)
     return order
 

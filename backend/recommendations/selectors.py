@@ -16,7 +16,7 @@ from django.db.models.functions import RowNumber
 
 from backend.carts.models import CartLine
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
-from backend.core.cache import raise_cached, read_cached, write_cached
+from backend.core.cache import cache_maximum, read_cached, write_cached
 from backend.core.errors import OutOfRange
 from backend.core.viewer import Viewer
 from backend.orders.models import Order, OrderLine
@@ -197,7 +197,7 @@ def _write_cached_ids(lists: Mapping[str, Sequence[Product]], version: int | Non
     """Cache the product ids of some lists under the version that they were read from."""
     if version is None:
         return
-    raise_cached(VERSION_KEY, version, seconds=CACHE_SECONDS)
+    cache_maximum(VERSION_KEY, version, seconds=CACHE_SECONDS)
     ids = {
         f"{_LIST_KEY_PREFIX}{version}:{name}": [product.pk for product in products]
         for name, products in lists.items()

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Subquery
 from django.utils import timezone
 
-from backend.core.cache import raise_cached
+from backend.core.cache import cache_maximum
 from backend.core.sql_copy import copy_rows
 from backend.orders.models import Order, OrderLine
 from backend.recommendations.basket_model import MATRIX_WIDTH, compute_basket_scores, score_bought_together
@@ -209,7 +209,7 @@ def _increment_version(current: ModelVersion, last_order_id: int) -> int:
     current.last_order_id = last_order_id
     current.save()
     version = current.version
-    transaction.on_commit(lambda: raise_cached(VERSION_KEY, version, seconds=CACHE_SECONDS), robust=True)
+    transaction.on_commit(lambda: cache_maximum(VERSION_KEY, version, seconds=CACHE_SECONDS), robust=True)
     return version
 
 

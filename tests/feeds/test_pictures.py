@@ -163,17 +163,17 @@ class PicturesTest(FeedTestCase):
     def test_renditions_of_new_pictures_are_queued_on_commit(self) -> None:
         self.put("a.jpg", picture("red"))
         row = product_row(image_link="a.jpg")
-        with mock.patch.object(making, "hand_over") as hand_over:
+        with mock.patch.object(making, "enqueue") as enqueue:
             with self.captureOnCommitCallbacks(execute=True):
                 self.run_import(row)
             (image,) = self.images()
-            hand_over.assert_called_once_with(
+            enqueue.assert_called_once_with(
                 [("catalog.make_renditions", {"kind": "product", "picture_id": image.pk})],
-                priority=broker.LATER,
+                priority=broker.LOW_PRIORITY,
             )
             with self.captureOnCommitCallbacks(execute=True):
                 self.run_import(row)
-        hand_over.assert_called_once()
+        enqueue.assert_called_once()
 
     def test_picture_without_a_digest_is_recognized_by_its_file(self) -> None:
         self.put("a.jpg", picture())

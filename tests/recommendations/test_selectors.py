@@ -76,7 +76,7 @@ class RelatedTest(ListsCase):
 
     def test_without_the_version_in_the_cache_the_old_list_is_read(self) -> None:
         a, b, c, *_ = self.products
-        with mock.patch("backend.recommendations.services.raise_cached"):
+        with mock.patch("backend.recommendations.services.cache_maximum"):
             for other in (b, c):
                 with self.captureOnCommitCallbacks(execute=True):
                     replace_recommendations([(Kind.SIMILAR.value, a.pk, other.pk, 1.0)])
@@ -97,7 +97,7 @@ class RelatedTest(ListsCase):
 
     def test_lower_version_does_not_replace_a_higher_one(self) -> None:
         for number in (5, 4):
-            cache.raise_cached("version", number, seconds=60)
+            cache.cache_maximum("version", number, seconds=60)
         assert cache.read_cached(["version"]) == {"version": 5}
 
 

@@ -21,14 +21,14 @@ from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImag
 from backend.catalog.pictures.discarding import discard_renditions
 from backend.catalog.pictures.rendering import Rendered, render
 from backend.catalog.renditions import rendition_name
-from backend.core.broker import LATER, hand_over
+from backend.core.broker import LOW_PRIORITY, enqueue
 
 logger = logging.getLogger(__name__)
 
 TASK = "catalog.make_renditions"
 LAST_RETRY_AFTER = timedelta(hours=6)
 # A minute: what two processes do, so that the queue of a large import is not doubled meanwhile.
-MAX_HANDED_OVER_AT_ONCE = 500
+MAX_ENQUEUED_AT_ONCE = 500
 
 Kind = Literal["product", "category"]
 
@@ -64,10 +64,10 @@ def queue_renditions(kind: Kind, ids: Iterable[int]) -> None:
     """
     calls = [(TASK, {"kind": kind, "picture_id": pk}) for pk in ids]
     if calls:
-        transaction.on_commit(lambda: hand_over(calls, priority=LATER), robust=True)
+        transaction.on_commit(lambda: enqueue(calls, priority=LOW_PRIORITY), robust=True)
 
 
-def hand_over_due_renditions() -> int:
+def enqueue_due_renditions() -> int:
     """Hand over the pictures that should have renditions by now, and return how many those are."""
     count = 0
     for kind, table in _TABLES.items():
@@ -75,7 +75,7 @@ def hand_over_due_renditions() -> int:
             due = table.rows.select_for_update(skip_locked=True, no_key=True).filter(
                 renditions_due_at__lte=timezone.now()
             )
-            ids = list(due.values_list("pk", flat=True)[:MAX_HANDED_OVER_AT_ONCE])
+            ids = list(due.values_list("pk", flat=True)[:MAX_ENQUEUED_AT_ONCE])
             table.rows.filter(pk__in=ids).update(renditions_due_at=renditions_due())
             queue_renditions(kind, ids)
         count += len(ids)

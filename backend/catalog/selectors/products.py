@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from django.db.models import F
 
 from backend.catalog.models import Product, ProductImage
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
 from backend.core.errors import Invalid
-from backend.core.prepared import AnyOf, Given, PreparedQuery, keep_loaded
 
-_IMAGES = PreparedQuery(lambda: ProductImage.objects.filter(AnyOf(F("product_id"), Given("product_ids"))))
+_IMAGES = CompiledQuery(lambda: ProductImage.objects.filter(EqualsAny(F("product_id"), Param("product_ids"))))
 
 
 def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
@@ -35,4 +35,4 @@ def load_pictures(products: Iterable[Product]) -> None:
     for product in shown:
         for image in images[product.pk]:
             image.product = product
-        keep_loaded(product, "images", images[product.pk])
+        set_prefetched(product, "images", images[product.pk])

@@ -14,7 +14,7 @@ from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImag
 from backend.catalog.pictures import making
 from backend.catalog.pictures.checking import accept_picture
 from backend.catalog.pictures.discarding import discard_files
-from backend.catalog.pictures.making import hand_over_due_renditions, make_renditions
+from backend.catalog.pictures.making import enqueue_due_renditions, make_renditions
 from backend.catalog.services import update_category
 from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
@@ -166,11 +166,11 @@ class FailureTest(MakingCase):
 class HandOverTest(MakingCase):
     def handed_over(self) -> list[tuple[str, dict[str, Any]]]:
         with (
-            mock.patch.object(making, "hand_over") as hand_over,
+            mock.patch.object(making, "enqueue") as enqueue,
             self.captureOnCommitCallbacks(execute=True),
         ):
-            hand_over_due_renditions()
-        return [call for calls in hand_over.call_args_list for call in calls.args[0]]
+            enqueue_due_renditions()
+        return [call for calls in enqueue.call_args_list for call in calls.args[0]]
 
     def test_what_is_due_is_handed_over_once(self) -> None:
         due, waiting, made = make_picture(), make_picture(), self.make(make_picture())
@@ -188,5 +188,5 @@ class HandOverTest(MakingCase):
     def test_not_too_many_at_once(self) -> None:
         for _ in range(3):
             make_picture(renditions_due_at=timezone.now())
-        with mock.patch.object(making, "MAX_HANDED_OVER_AT_ONCE", 2):
+        with mock.patch.object(making, "MAX_ENQUEUED_AT_ONCE", 2):
             assert [len(self.handed_over()) for _ in range(3)] == [2, 1, 0]

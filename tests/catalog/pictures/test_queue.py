@@ -71,7 +71,7 @@ class QueueTest(TransactionTestCase):
             ProductImage.objects.filter(renditions_due_at__isnull=False).update(
                 renditions_due_at=timezone.now()
             )
-            current_app.send_task("catalog.hand_over_due_renditions")
+            current_app.send_task("catalog.enqueue_due_renditions")
             self.wait_until_made()
         made = self.worker.output().count("catalog.make_renditions[")
         assert made >= 3

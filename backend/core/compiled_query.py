@@ -1,7 +1,7 @@
-"""Queries that Django puts into SQL once in a process, not anew for every request.
+"""Queries that Django compiles to SQL once per process instead of once per request.
 
-Building and compiling a query takes Django three times as long as PostgreSQL takes to answer one by key.
-For the few that nearly every request runs.
+Building and compiling a queryset takes Django three times as long as PostgreSQL takes to fetch a row by
+primary key. Use this in selectors only, for the few queries that nearly every request runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,12 @@ from typing import Any, Generic, TypeVar
 from django.db import connections
 from django.db.models import Expression, Lookup, Model, QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
-from django.db.transaction import TransactionManagementError
 
 Row = TypeVar("Row")
 
 
-class Given(Expression):
-    """Stands in a prepared query for a value that is told with every run."""
+class Param(Expression):
+    """A placeholder bound at execution time."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -27,72 +26,74 @@ class Given(Expression):
         return "%s", [self]
 
 
-class AnyOf(Lookup):
-    """Whether a column has one of the values of a `Given` list: one statement for lists of every length."""
+class EqualsAny(Lookup):
+    """A condition that a column equals an element of a list `Param`.
 
-    lookup_name = "any_of"
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        column, params = self.process_lhs(compiler, connection)
-        values, given = compiler.compile(self.rhs)
-        return f"{column} = ANY({values})", [*params, *given]
-
-
-class PreparedQuery(Generic[Row]):
-    """A query to be run many times, each time with other values.
-
-    The values are sent as they are: of the type that the column is stored as, such as a number for a
-    foreign key.
-
-    Args:
-        make: returns a queryset of instances or of `values_list` with `Given` where values differ; called
-            once, when the query is first run. `select_related` works, `prefetch_related` does not.
+    The statement is the same for lists of every length, unlike that of `__in`.
     """
 
-    def __init__(self, make: "Callable[[], QuerySet[Any, Row]]") -> None:
-        self._make = make
+    lookup_name = "equals_any"
 
-    def run(self, **given: Any) -> list[Row]:
-        """Return the rows for these values, as the queryset would.
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        column, column_params = self.process_lhs(compiler, connection)
+        values, value_params = compiler.compile(self.rhs)
+        return f"{column} = ANY({values})", [*column_params, *value_params]
+
+
+class CompiledQuery(Generic[Row]):
+    """A queryset that is compiled on first use and then run with different parameters.
+
+    Parameters are passed to the database as they are, so they must have the type of the column: a number
+    for a foreign key.
+
+    Args:
+        build: returns a queryset of instances or of `values_list`, with a `Param` for every parameter.
+            `select_related` works; `prefetch_related` and `select_for_update` are refused.
+    """
+
+    def __init__(self, build: "Callable[[], QuerySet[Any, Row]]") -> None:
+        self._build = build
+
+    def run(self, **params: Any) -> list[Row]:
+        """Return the rows that the queryset would return for these parameters.
 
         Raises:
-            KeyError: a value of the query is missing.
-            TransactionManagementError: it locks rows, and there is no transaction to keep them locked.
+            KeyError: a parameter is missing.
         """
         statement = self._statement
         connection = connections[statement.using]
-        if statement.locks and not connection.in_atomic_block:
-            raise TransactionManagementError("Rows can be locked inside a transaction only.")
-        params = [given[param.name] if isinstance(param, Given) else param for param in statement.params]
+        values = [params[param.name] if isinstance(param, Param) else param for param in statement.params]
         with connection.cursor() as cursor:
-            cursor.execute(statement.sql, params)
+            cursor.execute(statement.sql, values)
             rows = cursor.fetchall()
         return [statement.read(row, connection) for row in rows]
 
-    def first(self, **given: Any) -> Row | None:
-        """Return the first row for these values, or None."""
-        rows = self.run(**given)
+    def first(self, **params: Any) -> Row | None:
+        """Return the first row for these parameters, or None."""
+        rows = self.run(**params)
         return rows[0] if rows else None
 
     @cached_property
     def _statement(self) -> "_Statement":
-        return _Statement(self._make())
+        return _Statement(self._build())
 
 
 class _Statement:
-    """What is known of a query before its values are."""
+    """The SQL of a queryset, and how to turn its rows into instances or tuples."""
 
     def __init__(self, queryset: QuerySet[Any, Any]) -> None:
-        assert not queryset._prefetch_related_lookups  # type: ignore[attr-defined]
+        if queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
+            raise TypeError("A compiled query cannot use prefetch_related.")
+        if queryset.query.select_for_update:
+            raise TypeError("A compiled query cannot lock rows; run the queryset itself.")
         self.using = queryset.db
-        self.locks = queryset.query.select_for_update
         compiler = queryset.query.get_compiler(using=queryset.db)
         self.sql, self.params = compiler.as_sql()
         columns = [column for column, *_ in compiler.select]
         self._converters = compiler.get_converters(columns).items()
         self._model = None
         if issubclass(queryset._iterable_class, ModelIterable):
-            # As `ModelIterable` does for every query.
+            # The steps that ModelIterable repeats for every query.
             own = compiler.klass_info["select_fields"]
             self._model = compiler.klass_info["model"]
             self._own = slice(own[0], own[-1] + 1)
@@ -102,7 +103,7 @@ class _Statement:
             )
 
     def read(self, row: Sequence[Any], connection: Any) -> Any:
-        """Return the instance, or the tuple, that a row of the answer is."""
+        """Return the instance or tuple that a database row stands for."""
         if self._converters:
             row = list(row)
             for position, (converters, column) in self._converters:
@@ -116,8 +117,8 @@ class _Statement:
         return instance
 
 
-def keep_loaded(instance: Model, relation: str, rows: Sequence[Model]) -> None:
-    """Have `.all()` of a relation to many return these rows without a query, as `prefetch_related` does."""
+def set_prefetched(instance: Model, relation: str, rows: Sequence[Model]) -> None:
+    """Set the rows that `.all()` of a to-many relation returns, as `prefetch_related` does."""
     related: Any = instance._meta.get_field(relation).related_model
     loaded = related._default_manager.all()
     loaded._result_cache = list(rows)

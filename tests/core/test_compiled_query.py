@@ -1,29 +1,28 @@
-"""Prepared queries answer what their querysets do, and are put into SQL once."""
+"""Compiled queries return the rows of their querysets, and are compiled once."""
 
 from decimal import Decimal
 from unittest import mock
 
 from django.db.models import F
 from django.db.models.sql.compiler import SQLCompiler
-from django.db.transaction import TransactionManagementError
-from django.test import TestCase, TransactionTestCase
+from django.test import TestCase
 
 from backend.catalog.models import Product
 from backend.catalog.selectors import load_pictures
-from backend.core.prepared import AnyOf, Given, PreparedQuery
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from tests.catalog.factories import make_category, make_image, make_product
 
 
-class PreparedQueries(TestCase):
+class CompiledQueryTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.red = make_product("Red", make_category("Clothes"), {"Weight (g)": "250"}, price="1.50")
         cls.blue = make_product("Blue", price="2.50")
 
-    def test_instances_with_what_is_joined(self) -> None:
-        query = PreparedQuery(
+    def test_instances_come_with_joined_relations(self) -> None:
+        query = CompiledQuery(
             lambda: (
-                Product.objects.filter(AnyOf(F("pk"), Given("ids")), price__lte=Given("most"))
+                Product.objects.filter(EqualsAny(F("pk"), Param("ids")), price__lte=Param("most"))
                 .select_related("category")
                 .defer("search_vector")
                 .order_by("pk")
@@ -41,23 +40,23 @@ class PreparedQueries(TestCase):
             self.assertIsNone(blue.category)
         self.assertEqual(red.get_deferred_fields(), {"search_vector"})
 
-    def test_values(self) -> None:
-        query = PreparedQuery(lambda: Product.objects.filter(name=Given("name")).values_list("pk", "price"))
+    def test_values_list_returns_tuples(self) -> None:
+        query = CompiledQuery(lambda: Product.objects.filter(name=Param("name")).values_list("pk", "price"))
         self.assertEqual(query.first(name="Red"), (self.red.pk, Decimal("1.50")))
         self.assertIsNone(query.first(name="Green"))
 
-    def test_it_is_compiled_once(self) -> None:
-        query = PreparedQuery(lambda: Product.objects.filter(pk=Given("id")))
+    def test_query_is_compiled_once(self) -> None:
+        query = CompiledQuery(lambda: Product.objects.filter(pk=Param("id")))
         query.run(id=1)
         with mock.patch.object(SQLCompiler, "as_sql", side_effect=AssertionError):
             query.run(id=2)
 
-    def test_a_value_that_is_missing(self) -> None:
-        query = PreparedQuery(lambda: Product.objects.filter(pk=Given("id")))
+    def test_missing_parameter_raises_key_error(self) -> None:
+        query = CompiledQuery(lambda: Product.objects.filter(pk=Param("id")))
         with self.assertRaises(KeyError):
             query.run()
 
-    def test_pictures_of_several_products_and_of_one_twice(self) -> None:
+    def test_pictures_of_several_products_are_loaded_in_one_query(self) -> None:
         images = [make_image(self.red), make_image(self.red)]
         again = Product.objects.get(pk=self.red.pk)
         with self.assertNumQueries(1):
@@ -68,10 +67,11 @@ class PreparedQueries(TestCase):
                 self.assertEqual([picture.alt for picture in product.pictures], ["Red", "Red"])
             self.assertIsNone(self.blue.image)
 
-
-class LockedRows(TransactionTestCase):
-    def test_they_need_a_transaction_every_time(self) -> None:
-        query = PreparedQuery(lambda: Product.objects.select_for_update().filter(pk=Given("id")))
-        for _ in range(2):
-            with self.assertRaises(TransactionManagementError):
-                query.run(id=1)
+    def test_prefetching_and_locking_querysets_are_refused(self) -> None:
+        by_id = Product.objects.filter(pk=Param("id"))
+        for queryset, reason in [
+            (by_id.prefetch_related("images"), "prefetch_related"),
+            (by_id.select_for_update(), "cannot lock rows"),
+        ]:
+            with self.subTest(reason), self.assertRaisesRegex(TypeError, reason):
+                CompiledQuery(lambda: queryset).run(id=1)  # noqa: B023
