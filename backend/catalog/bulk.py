@@ -16,9 +16,9 @@ from backend.catalog.models import (
     Product,
     ProductImage,
 )
-from backend.catalog.pictures.checking import PictureFile
-from backend.catalog.pictures.discarding import discard_files_on_commit
-from backend.catalog.pictures.making import queue_renditions
+from backend.catalog.pictures.deletion import discard_files_on_commit
+from backend.catalog.pictures.rendition_queue import queue_renditions
+from backend.catalog.pictures.validation import PictureFile
 from backend.core.text import clean_text
 
 _UPDATED_FIELDS = [

@@ -1,4 +1,4 @@
-"""The catalogue in GraphQL."""
+"""GraphQL types and queries of the catalogue."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -13,7 +13,7 @@ from strawberry import auto
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
-from backend.core.graphql import Batch, Column, Context, Edge, Info, PageInfo, cost, edges_of
+from backend.core.graphql import Batch, Column, Context, Edge, Info, PageInfo, column, cost, edges_of
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
 from backend.recommendations.models import Recommendation
@@ -21,12 +21,12 @@ from backend.recommendations.selectors import MAX_FIRST, Lists, read_related
 
 Kind = Recommendation.Kind
 _KINDS = (Kind.SIMILAR, Kind.BOUGHT_TOGETHER)
-# How many of each list are read at least for a product that is shown alone.
-_READ_OF_ONE = 10
-# The cost of reading recommendations, beside the products in them.
+# The minimum number of recommendations that are read for a single product.
+_MIN_READ = 10
+# The cost of reading recommendation lists, in addition to the products in them.
 _LIST_COST = 500
 
-# What the parameters of `selectors.list_products` and of a page are called here.
+# Paths of the GraphQL arguments, by parameter of `selectors.list_products` and `ProductList.page`.
 _PRODUCTS_ARGUMENTS = {
     "category": ["category"],
     "search": ["filter", "search"],
@@ -36,39 +36,46 @@ _PRODUCTS_ARGUMENTS = {
     "sort": ["sortBy"],
 }
 
-strawberry.enum(selectors.ProductSort, description="The orders that a list of products can have.")
+strawberry.enum(
+    selectors.ProductSort,
+    description="Sort orders of a product list. NEWEST sorts by creation date, POPULAR by units sold in the "
+    "last 30 days, both in descending order. RELEVANCE requires a search.",
+)
+strawberry.enum(ImageFormat, description="File formats of resized pictures.")
 
-
-strawberry.enum(ImageFormat, description="The formats in which renditions of a picture exist.")
-
-_Format = Annotated[ImageFormat, strawberry.argument(description="WEBP suits every browser since 2020.")]
+_First = Annotated[int, strawberry.argument(description=f"Number of products, 1 to {MAX_FIRST}.")]
+_Format = Annotated[ImageFormat, strawberry.argument(description="All browsers since 2020 support WEBP.")]
 
 
 @strawberry.type
 class Image:
-    """A picture. Whatever address it tells can be kept for ever: what is behind it never changes."""
+    """A picture. URLs are immutable and can be cached indefinitely."""
 
-    url: str = strawberry.field(description="The original.")
+    url: str = strawberry.field(description="URL of the original.")
     alt: str = strawberry.field(
-        description="What is seen in it; the product's or category's name where staff wrote nothing."
+        description="Alternative text. Falls back to the name of the product or category."
     )
-    width: int = strawberry.field(description="Of the original, in pixels.")
-    height: int = strawberry.field(description="Of the original, in pixels.")
+    width: int = strawberry.field(description="Width of the original, in pixels.")
+    height: int = strawberry.field(description="Height of the original, in pixels.")
 
     @strawberry.field(
-        description="The smallest rendition that is at least so many pixels wide (or as wide as the "
-        f"original); they are {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} wide, never wider than "
-        "the original. The original itself where there is none, as in the seconds after an upload.",
+        description="URL of the smallest copy that is at least `size` pixels wide. Copies are "
+        f"{', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} pixels wide, never wider than the original. "
+        "Returns the URL of the original while no copies exist, for a few seconds after an upload.",
         metadata=cost(3),
     )
-    def thumbnail(self, size: int, format: _Format = ImageFormat.WEBP) -> str:
+    def thumbnail(
+        self,
+        size: Annotated[int, strawberry.argument(description="Minimum width in pixels, at least 1.")],
+        format: _Format = ImageFormat.WEBP,
+    ) -> str:
         if size < 1:
-            raise OutOfRange("A picture is at least one pixel wide.", field="size")
+            raise OutOfRange(f"size must be at least 1, not {size}.", field="size")
         return cast(Picture, self).thumbnail(size, format)
 
     @strawberry.field(
-        description="All renditions for the `srcset` of an `<img>` or `<source>`; the original alone until "
-        "there are any.",
+        description="All resized copies, for the `srcset` attribute of `<img>` or `<source>`. Only the "
+        "original while no copies exist.",
         metadata=cost(4),
     )
     def srcset(self, format: _Format = ImageFormat.WEBP) -> str:
@@ -77,41 +84,45 @@ class Image:
 
 @strawberry.type
 class Characteristic:
-    """A property of a product as it is shown: a name, a value and perhaps a unit."""
+    """A characteristic of a product, such as Volume: 350 ml."""
 
-    name: str
-    value: str
-    unit: str
+    name: str = strawberry.field(description="Name of the characteristic.")
+    value: str = strawberry.field(description="Value, without the unit.")
+    unit: str = strawberry.field(description="Unit of the value; empty if it has none.")
 
 
 @strawberry_django.type(models.Category, field_cls=Column)
 class Category:
     """A node of the category tree."""
 
-    id: strawberry.ID
-    name: auto
-    slug: auto
+    id: strawberry.ID = column(description="Id of the category.")
+    name: auto = column(description="Name, unique among the children of its parent.")
+    slug: auto = column(description="Unique name for URLs.")
 
-    @strawberry_django.field(description="The category's own picture.")
+    @strawberry_django.field(description="Picture of the category; null if it has none.")
     def image(self) -> Image | None:
         return cast("Image | None", cast(models.Category, self).picture)
 
-    @strawberry_django.field(description="The category above; null for a root.")
+    @strawberry_django.field(description="Parent category; null for a root category.")
     def parent(self, info: Info) -> "Category | None":
         category = cast(models.Category, self)
         return cast("Category | None", _tree(info).by_id.get(category.parent_id or 0))
 
-    @strawberry_django.field(description="The categories right below.")
+    @strawberry_django.field(description="Direct subcategories, in the order chosen by staff.")
     def children(self, info: Info) -> "list[Category]":
         category = cast(models.Category, self)
         children = _tree(info).children(category.pk)
-        return _pruned(children, getattr(category, "_levels_below", None))
+        return _limit_depth(children, getattr(category, "_levels_below", None))
 
-    @strawberry_django.field(description="The path from the root to the parent: breadcrumbs.")
+    @strawberry_django.field(
+        description="Path from the root category to the parent, for breadcrumbs. Empty for a root category."
+    )
     def ancestors(self, info: Info) -> "list[Category]":
         return cast("list[Category]", _tree(info).ancestors(cast(models.Category, self).pk))
 
-    @strawberry_django.field(description="How many products are in it and below.")
+    @strawberry_django.field(
+        description="Number of published products in the category and all its subcategories."
+    )
     def product_count(self, info: Info) -> int:
         return info.context.once(selectors.read_counted_category_tree).product_counts[
             cast(models.Category, self).pk
@@ -119,7 +130,7 @@ class Category:
 
 
 def _tree(info: Info) -> selectors.CategoryTree:
-    """Return the tree that this request has read, or read it without counts."""
+    """Return the tree that this request has already read, or read it without counts."""
     counted = selectors.read_counted_category_tree
     if info.context.has_read(counted):
         return info.context.once(counted)
@@ -127,9 +138,9 @@ def _tree(info: Info) -> selectors.CategoryTree:
 
 
 def _tree_as_selected(info: Info) -> selectors.CategoryTree:
-    """Read the tree with its counts if the query speaks of them: one query either way.
+    """Read the tree, with product counts if the document contains the field: one query in both cases.
 
-    The text is asked, not `info.selected_fields`, which follows every path through nested fragments.
+    This searches the text, because `info.selected_fields` expands every path through nested fragments.
     """
     location = info._raw_info.operation.loc
     if location is not None and "productCount" in location.source.body:
@@ -137,8 +148,8 @@ def _tree_as_selected(info: Info) -> selectors.CategoryTree:
     return _tree(info)
 
 
-def _pruned(categories: Sequence[models.Category], levels: int | None) -> list[Category]:
-    """Return the categories, marked so that no more than so many levels of the tree are shown."""
+def _limit_depth(categories: Sequence[models.Category], levels: int | None) -> list[Category]:
+    """Limit a tree to a number of levels: mark the categories with the number of levels below them."""
     if levels is not None:
         categories = [copy(category) for category in categories] if levels > 0 else []
         for category in categories:
@@ -148,207 +159,242 @@ def _pruned(categories: Sequence[models.Category], levels: int | None) -> list[C
 
 @strawberry_django.type(models.Product, field_cls=Column)
 class Product:
-    """Something the shop sells."""
+    """A product of the shop."""
 
-    id: strawberry.ID
-    sku: auto
-    slug: auto
-    name: auto
-    description: auto
-    price: auto
-    currency: str
-    category: Category | None
-    image: Image | None
-    in_stock: bool
-    available_quantity: int
-    created_at: auto
-    updated_at: auto
+    id: strawberry.ID = column(description="Id of the product.")
+    sku: auto = column(description="Unique stock keeping unit.")
+    slug: auto = column(description="Unique name for URLs.")
+    name: auto = column(description="Name of the product.")
+    description: auto = column(description="Description as plain text; may be empty.")
+    price: auto = column(description="Current price of one unit, with two decimals, in `currency`.")
+    currency: str = column(description="ISO 4217 code of the currency of the shop.")
+    category: Category | None = column(description="Category of the product; null if it has none.")
+    image: Image | None = column(description="Main picture, the first of `images`; null if there is none.")
+    in_stock: bool = column(description="Whether at least one unit is in stock.")
+    available_quantity: int = column(
+        description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
+    )
+    created_at: auto = column(description="Creation time of the product.")
+    updated_at: auto = column(description="Time of the last change.")
 
-    @strawberry_django.field(description="Every picture, in order; `image` is the first.", metadata=cost(20))
+    @strawberry_django.field(description="All pictures in order; `image` is the first.", metadata=cost(20))
     def images(self) -> list[Image]:
         return cast("list[Image]", cast(models.Product, self).pictures)
 
     @strawberry_django.field(
-        description="Like it, whether anybody has bought it or not.", metadata=cost(item=8)
+        description="Products with similar content, most similar first.", metadata=cost(item=8)
     )
-    def similar(self, info: Info, first: int = 10) -> "list[Product]":
+    def similar(self, info: Info, first: _First = 10) -> "list[Product]":
         return _related(info, Kind.SIMILAR, cast(models.Product, self), first)
 
-    @strawberry_django.field(description="What those who bought it bought with it.", metadata=cost(item=8))
-    def bought_together(self, info: Info, first: int = 10) -> "list[Product]":
+    @strawberry_django.field(
+        description="Products that customers often buy together with this one.", metadata=cost(item=8)
+    )
+    def bought_together(self, info: Info, first: _First = 10) -> "list[Product]":
         return _related(info, Kind.BOUGHT_TOGETHER, cast(models.Product, self), first)
 
-    @strawberry_django.field(description="In the order that they are shown.")
+    @strawberry_django.field(description="Characteristics in display order.")
     def characteristics(self) -> list[Characteristic]:
         pairs = cast(models.Product, self).characteristics
         return [Characteristic(name=name, value=value, unit=unit) for name, value, unit in pairs]
 
 
 def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
-    """Read the lists of all products that are shown with this one, and return this one's."""
+    """Return a recommendation list, reading those of all products of the same list in one go."""
     if not product.is_published:
-        # A product that is no longer sold is shown in carts only, with nothing that staff may have edited.
+        # Only carts contain unpublished products, and they must not reveal edits made since.
         return []
-    shown = info.context.batch_of(product)
+    batch = info.context.batch_of(product)
     read = first
-    if len(shown.items) == 1 and 1 <= first <= MAX_FIRST:
-        # Of a single product a little more is read, so that lists of different lengths are read together.
-        read = max(first, min(_READ_OF_ONE, MAX_FIRST))
-    lists = info.context.once(_read_lists, info.context, _kinds_read(info, kind), shown, read)
+    if len(batch.items) == 1 and 1 <= first <= MAX_FIRST:
+        # For a single product, read more than requested, so that lists of different lengths share a read.
+        read = max(first, min(_MIN_READ, MAX_FIRST))
+    lists = info.context.once(_read_lists, info.context, _kinds_read(info, kind), batch, read)
     return cast("list[Product]", lists.get((kind, product.pk), [])[:first])
 
 
 def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
-    """Return both kinds if the query speaks of both: they are read in one go."""
+    """Return both kinds if the document contains both fields, so that they are read in one go."""
     location = info._raw_info.operation.loc
     text = location.source.body if location is not None else ""
     return _KINDS if "similar" in text and "boughtTogether" in text else (kind,)
 
 
-def _read_lists(context: Context, kinds: tuple[Kind, ...], shown: Batch, first: int) -> Lists:
-    # The cost by items does not tell how many queries they take: fields that fan out can be thousands.
+def _read_lists(context: Context, kinds: tuple[Kind, ...], batch: Batch, first: int) -> Lists:
+    # The cost of items does not reflect the number of queries, which nested lists can multiply.
     if not context.charge(_LIST_COST):
         return {}
-    lists = read_related(kinds, shown.items, first)
-    # Theirs too are read for all of these lists at once.
+    lists = read_related(kinds, batch.items, first)
+    # The recommendations of these products are also read together.
     context.register_batch(list(chain.from_iterable(lists.values())))
     return lists
 
 
 @strawberry.type
 class FacetValue:
-    """A value to choose, and how many products would be listed with it."""
+    """A value of a characteristic facet."""
 
-    value: str
-    count: int
+    value: str = strawberry.field(description="Value to pass to `CharacteristicFilter.values`.")
+    count: int = strawberry.field(description="Number of products that filtering by this value alone lists.")
 
 
 @strawberry.type
 class CharacteristicFacet:
-    """The values of a characteristic, the most frequent first."""
+    """A characteristic by which the list can be filtered."""
 
-    name: str
-    unit: str
-    values: list[FacetValue]
+    name: str = strawberry.field(description="Name of the characteristic.")
+    unit: str = strawberry.field(description="Unit of the values; empty if there is none.")
+    values: list[FacetValue] = strawberry.field(description="Most frequent values first, at most 50.")
 
 
 @strawberry.type
 class CategoryFacet:
-    """A category right below the listed one, and how many of the products are in it."""
+    """A direct subcategory of the listed category that contains listed products."""
 
-    category: Category
-    count: int
+    category: Category = strawberry.field(description="The subcategory.")
+    count: int = strawberry.field(description="Number of listed products in it and its subcategories.")
 
 
 @strawberry.type
 class Facets:
-    """What the list could be narrowed by; each facet honours every filter but its own."""
+    """Facets of a product list. Each facet applies all filters except its own."""
 
-    characteristics: list[CharacteristicFacet]
-    price_min: Decimal | None
-    price_max: Decimal | None
-    categories: list[CategoryFacet]
+    characteristics: list[CharacteristicFacet] = strawberry.field(
+        description="Characteristics by which the list can be filtered."
+    )
+    price_min: Decimal | None = strawberry.field(description="Lowest price; null if the list is empty.")
+    price_max: Decimal | None = strawberry.field(description="Highest price; null if the list is empty.")
+    categories: list[CategoryFacet] = strawberry.field(
+        description="Direct subcategories that contain listed products."
+    )
 
 
 @strawberry.input
 class PriceRange:
-    """Both bounds are inclusive, in the shop's currency."""
+    """A price range in the currency of the shop. Both bounds are inclusive and optional."""
 
-    min: Decimal | None = None
-    max: Decimal | None = None
+    min: Decimal | None = strawberry.field(default=None, description="Lowest price.")
+    max: Decimal | None = strawberry.field(default=None, description="Highest price.")
 
 
 @strawberry.input
 class CharacteristicFilter:
-    """Products that have one of these values of the characteristic."""
+    """Matches products that have one of the values of a characteristic."""
 
-    name: str
-    values: list[str]
+    name: str = strawberry.field(description="Name of the characteristic.")
+    values: list[str] = strawberry.field(description="Accepted values, 1 to 50, as returned by facets.")
     unit: str | None = strawberry.field(
-        default=None, description="Tells characteristics of one name apart, as facets show them."
+        default=None, description="Unit, to distinguish characteristics with the same name."
     )
 
 
 @strawberry.input
 class ProductFilter:
-    """Every condition must hold."""
+    """Filters of a product list. All of them must match."""
 
-    search: str | None = None
-    price: PriceRange | None = None
-    in_stock: bool | None = None
-    characteristics: list[CharacteristicFilter] | None = None
+    search: str | None = strawberry.field(
+        default=None,
+        description="Words to search for in names, SKUs, characteristics and descriptions; at most 200 "
+        "characters and 12 words. If no product contains all words, finds similar names.",
+    )
+    price: PriceRange | None = strawberry.field(default=None, description="Price range.")
+    in_stock: bool | None = strawberry.field(
+        default=None, description="True lists products in stock, false those out of stock, null both."
+    )
+    characteristics: list[CharacteristicFilter] | None = strawberry.field(
+        default=None, description="Characteristics, at most 20. A product must match each of them."
+    )
 
 
 def _category_id(text: str) -> int:
     number = parse_id(text)
     if not number:
-        raise NotFound(f"There is no category {text[:100]!r}.", field="category")
+        raise NotFound(f"Category {text[:100]!r} does not exist.", field="category")
     return number
 
 
-def _wanted_values(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
-    """Return the accepted values by "Name" or "Name (unit)"."""
-    wanted: dict[str, list[str]] = {}
-    for chosen in filters:
-        label = f"{chosen.name} ({chosen.unit})" if chosen.unit else chosen.name
-        if label in wanted:
-            raise Invalid(f"{label!r} is filtered twice.", field="characteristics")
-        wanted[label] = chosen.values
-    return wanted
+def _values_by_label(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
+    """Return accepted values by "Name" or "Name (unit)"."""
+    values: dict[str, list[str]] = {}
+    for filter in filters:
+        label = f"{filter.name} ({filter.unit})" if filter.unit else filter.name
+        if label in values:
+            raise Invalid(f"Characteristic {label!r} must be filtered only once.", field="characteristics")
+        values[label] = filter.values
+    return values
 
 
 @strawberry.type
 class ProductConnection:
-    """A page of products; the count and the facets are read only when selected."""
+    """A page of products. `totalCount` and `facets` are computed only if selected."""
 
     page: strawberry.Private[Page[models.Product]]
     products: strawberry.Private[selectors.ProductList]
 
-    @strawberry.field(metadata=cost(item=5))
+    @strawberry.field(description="Products of the page with their cursors.", metadata=cost(item=5))
     def edges(self, info: Info) -> list[Edge[Product]]:
         info.context.register_batch(self.page.items)
         return cast("list[Edge[Product]]", edges_of(self.page))
 
-    @strawberry.field(metadata=cost(item=5))
+    @strawberry.field(description="Products of the page, without cursors.", metadata=cost(item=5))
     def nodes(self, info: Info) -> list[Product]:
         return cast("list[Product]", info.context.register_batch(self.page.items))
 
-    @strawberry.field
+    @strawberry.field(description="Cursors of the page, and whether there are more pages.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
-    @strawberry.field(description="How many products there are on all pages.", metadata=cost(50))
+    @strawberry.field(description="Number of products on all pages.", metadata=cost(50))
     def total_count(self) -> int:
         return self.products.total()
 
-    @strawberry.field(metadata=cost(200))
+    @strawberry.field(
+        description="Values by which the list can be filtered further, with product counts.",
+        metadata=cost(200),
+    )
     def facets(self) -> Facets:
         return cast(Facets, selectors.read_facets(self.products))
 
 
 @strawberry.type
 class CatalogQuery:
-    """What a shopper can look at."""
+    """Queries of the catalogue."""
 
     @strawberry.field(
-        description="Products of a category and below, or of the whole shop.", metadata=cost(100)
+        description="Published products of a category and its subcategories, or of the whole shop.",
+        metadata=cost(100),
     )
     def products(
         self,
-        category: strawberry.ID | None = None,
-        category_slug: str | None = None,
-        filter: ProductFilter | None = None,
+        category: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Id of the category to list.")
+        ] = None,
+        category_slug: Annotated[
+            str | None, strawberry.argument(description="Slug of the category to list, instead of its id.")
+        ] = None,
+        filter: Annotated[
+            ProductFilter | None, strawberry.argument(description="Filters; all of them must match.")
+        ] = None,
         sort_by: Annotated[
             selectors.ProductSort | None,
-            strawberry.argument(description="RELEVANCE when searching, else NEWEST, when not given."),
+            strawberry.argument(description="Defaults to RELEVANCE with a search, else to NEWEST."),
         ] = None,
-        first: int | None = 20,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
+        first: Annotated[
+            int | None, strawberry.argument(description="Page size of a forward page, 1 to 100.")
+        ] = 20,
+        after: Annotated[
+            str | None, strawberry.argument(description="Cursor after which a forward page starts.")
+        ] = None,
+        last: Annotated[
+            int | None,
+            strawberry.argument(description="Page size of a backward page, 1 to 100; replaces `first`."),
+        ] = None,
+        before: Annotated[
+            str | None, strawberry.argument(description="Cursor before which a backward page ends.")
+        ] = None,
     ) -> ProductConnection:
         if category is not None and category_slug is not None:
-            raise Invalid("Name the category by its id or its slug, not by both.", field="category")
+            raise Invalid("Pass at most one of category and categorySlug.", field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
         with fields_named(
@@ -360,13 +406,14 @@ class CatalogQuery:
                 price_min=price.min,
                 price_max=price.max,
                 in_stock=filter.in_stock,
-                characteristics=_wanted_values(filter.characteristics or []),
+                characteristics=_values_by_label(filter.characteristics or []),
             )
             window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
             return ProductConnection(page=products.page(sort_by, window), products=products)
 
     @strawberry.field(
-        description="The published product that exactly one of the arguments names.", metadata=cost(75)
+        description="The published product with this id, slug or SKU, or null. Pass exactly one of them.",
+        metadata=cost(75),
     )
     def product(
         self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
@@ -376,25 +423,27 @@ class CatalogQuery:
             selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku),
         )
 
-    @strawberry.field(description="The roots of the category tree.")
+    @strawberry.field(description="Root categories, in the order chosen by staff.")
     def categories(
         self,
         info: Info,
         depth: Annotated[
             int | None,
-            strawberry.argument(description="How many levels to show; all of them when not given."),
+            strawberry.argument(description="Number of levels of the tree, at least 1; defaults to all."),
         ] = None,
     ) -> list[Category]:
         if depth is not None and depth < 1:
-            raise OutOfRange("The tree is shown at least one level deep.", field="depth")
-        return _pruned(_tree_as_selected(info).children(None), depth)
+            raise OutOfRange(f"depth must be at least 1, not {depth}.", field="depth")
+        return _limit_depth(_tree_as_selected(info).children(None), depth)
 
-    @strawberry.field(description="The category that one of the arguments names.", metadata=cost(75))
+    @strawberry.field(
+        description="The category with this id or slug, or null. Pass exactly one of them.", metadata=cost(75)
+    )
     def category(
         self, info: Info, id: strawberry.ID | None = None, slug: str | None = None
     ) -> Category | None:
         if (id is None) == (slug is None):
-            raise Invalid("Name the category by its id or its slug.", field="id")
+            raise Invalid("Pass exactly one of id and slug.", field="id")
         tree = _tree_as_selected(info)
         return cast(
             "Category | None", tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))

@@ -1,7 +1,7 @@
-"""Categories, products, their characteristics and pictures, and the index that lists them fast.
+"""Categories, products, characteristics, pictures and the listing index.
 
-Two things here are derived, and PostgreSQL keeps them (migration 0002): `Product.characteristics`
-from the rows of `CharacteristicValue`, and every row of `ListingEntry` from products and the tree.
+Database triggers (migration 0002) maintain two derived values: `Product.characteristics`, from the rows of
+`CharacteristicValue`, and `ListingEntry`, from products and the category tree.
 """
 
 from datetime import datetime, timedelta
@@ -25,36 +25,38 @@ from backend.catalog.renditions import Picture
 
 MAX_PRICE = Decimal("9999999999.99")
 
-# The largest stock that shoppers are told.
+# The largest stock that the APIs reveal.
 MAX_SHOWN_STOCK = 50
 
-# The text search configuration made by migration 0001 from SHOP_LANGUAGE.
+# The text search configuration that migration 0001 creates from SHOP_LANGUAGE.
 SEARCH_CONFIG = "shop"
 
-# `ListingEntry.ancestor_id` of the rows that list the whole shop.
+# `ListingEntry.ancestor_id` of the entries that list the whole shop.
 WHOLE_SHOP = 0
 
-# A picture that has no renditions by then is handed to the broker again.
+# The task of a picture without renditions is enqueued again after this time.
 RENDITIONS_STALE_AFTER = timedelta(minutes=10)
 
 
 def renditions_due() -> datetime:
-    """Return when a picture that is stored now should have renditions."""
+    """Return the time by which a picture stored now should have renditions."""
     return timezone.now() + RENDITIONS_STALE_AFTER
 
 
-class HasRenditions(models.Model):
-    """What is known of a picture's renditions, so that nobody has to ask the storage."""
+class RenditionState(models.Model):
+    """The rendition state of a picture, so that no request has to ask the storage."""
 
     renditions = ArrayField(
         models.PositiveIntegerField(),
         default=list,
         blank=True,
         editable=False,
-        help_text="Those of `renditions.WIDTHS` that exist, in every format.",
+        help_text="Nominal widths (`renditions.WIDTHS`) of the renditions that exist, in every format.",
     )
     renditions_due_at = models.DateTimeField(
-        null=True, editable=False, help_text="When to make them (again); null when nothing is to be made."
+        null=True,
+        editable=False,
+        help_text="When to make the renditions or retry; null when there is nothing to do.",
     )
     renditions_attempts = models.PositiveIntegerField(default=0, editable=False)
 
@@ -63,8 +65,8 @@ class HasRenditions(models.Model):
     class Meta:
         abstract = True
 
-    def expect_renditions(self) -> None:
-        """Note that the picture is another one, which has no renditions yet; saves nothing."""
+    def reset_renditions(self) -> None:
+        """Mark a new picture as waiting for renditions. Does not save."""
         self.renditions, self.renditions_due_at, self.renditions_attempts = [], renditions_due(), 0
 
 
@@ -73,16 +75,16 @@ def _renditions_due(name: str) -> models.Index:
     return models.Index(fields=["renditions_due_at"], name=f"{name}_renditions_due", condition=waiting)
 
 
-_ALT_HELP = "What is seen in it, for those who do not see it; the {}'s name when empty."
+_ALT_HELP = "Describes the picture for screen readers. If empty, the name of the {} is used."
 
 
-class Category(MPTTModel, HasRenditions):  # type: ignore[django-manager-missing]
-    """A node of the category tree; siblings stand in the order that staff give them."""
+class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missing]
+    """A node of the category tree. Siblings are in the order chosen by staff."""
 
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=200, unique=True)
     parent = TreeForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
-    # Its size is not Django's to keep: that would open the file of every category whose size is not known.
+    # Without width_field: Django would open the file of every category whose size is unknown.
     image = models.ImageField(upload_to="categories", blank=True)
     image_alt = models.CharField(
         "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("category")
@@ -104,34 +106,30 @@ class Category(MPTTModel, HasRenditions):  # type: ignore[django-manager-missing
                 fields=["parent", "name"],
                 name="category_name_unique_among_siblings",
                 nulls_distinct=False,
-                violation_error_message="There is a category with this name beside it.",
+                violation_error_message="The parent already has a category with this name.",
             ),
-            # Longer cycles are refused by a trigger.
+            # A trigger refuses longer cycles.
             models.CheckConstraint(
                 condition=~models.Q(parent=models.F("id")),
                 name="category_not_below_itself",
-                violation_error_message="A category cannot stand below itself.",
+                violation_error_message="A category cannot be its own parent.",
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
-    def change_picture(self, file: ImageFile | None) -> None:
-        """Take another picture, or none; saves nothing.
-
-        Args:
-            file: with `width` and `height` in pixels.
-        """
+    def set_image(self, file: ImageFile | None) -> None:
+        """Set or remove the image and its size. Does not save."""
         self.image = file
         self.image_width, self.image_height = (file.width, file.height) if file else (0, 0)
-        self.expect_renditions()
+        self.reset_renditions()
         if not file:
             self.renditions_due_at = None
 
     @property
     def picture(self) -> Picture | None:
-        """The category's own picture, if it has one whose size is known."""
+        """The image as both APIs return it; None without an image or if its size is unknown."""
         if not (self.image and self.image_width):
             return None
         return Picture(
@@ -143,9 +141,12 @@ class Category(MPTTModel, HasRenditions):  # type: ignore[django-manager-missing
         )
 
 
-def folded(text: str | Cast) -> Func:
-    """Write a text as `selectors.search` cuts a query into words: ё is е, and hyphens, slashes and
-    underscores part words, where PostgreSQL would see numbers with a sign and file paths."""
+def fold_text(text: str | Cast) -> Func:
+    """Return an expression that normalises text like `selectors.search.parse_words` does.
+
+    It replaces ё by е, and hyphens, slashes and underscores by spaces, because PostgreSQL would parse
+    signed numbers and file paths.
+    """
     return Func(
         F(text) if isinstance(text, str) else text,
         Value("ёЁ-/_"),
@@ -156,7 +157,7 @@ def folded(text: str | Cast) -> Func:
 
 
 def _searchable(text: str | Cast, weight: str, config: str = SEARCH_CONFIG) -> SearchVector:
-    return SearchVector(folded(text), weight=weight, config=config)
+    return SearchVector(fold_text(text), weight=weight, config=config)
 
 
 _CHARACTERISTIC_VALUES = Cast(
@@ -165,7 +166,7 @@ _CHARACTERISTIC_VALUES = Cast(
 
 
 class Product(models.Model):
-    """Something the shop sells, in one currency (`SHOP_CURRENCY`)."""
+    """A product, priced in the currency of the shop (`SHOP_CURRENCY`)."""
 
     sku = models.CharField("SKU", max_length=64, unique=True)
     slug = models.SlugField(max_length=255, unique=True)
@@ -176,12 +177,14 @@ class Product(models.Model):
     stock = models.PositiveIntegerField(default=0)
     is_published = models.BooleanField("published", default=True)
     popularity = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Units sold lately; what the popular sort goes by."
+        default=0,
+        editable=False,
+        help_text="Units sold in the last 30 days; the key of the sort by popularity.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    # [[name, value, unit], …] in the order shown; kept by the database from CharacteristicValue.
+    # [[name, value, unit], …] in display order, maintained by triggers from CharacteristicValue.
     characteristics = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
     search_vector = models.GeneratedField(
         expression=_searchable("name", "A")
@@ -200,7 +203,7 @@ class Product(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search_vector"], name="product_search"),
-            GinIndex(OpClass(folded("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
+            GinIndex(OpClass(fold_text("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
         ]
 
     def __str__(self) -> str:
@@ -208,37 +211,37 @@ class Product(models.Model):
 
     @property
     def in_stock(self) -> bool:
-        """Whether it can be bought now."""
+        """Whether the stock is above 0."""
         return self.stock > 0
 
     @property
     def available_quantity(self) -> int:
-        """How many can be bought at once, without telling competitors the whole stock."""
+        """The stock, capped so that competitors cannot read it."""
         return min(self.stock, MAX_SHOWN_STOCK)
 
     @property
     def currency(self) -> str:
-        """The ISO 4217 code of the shop's one currency."""
+        """The ISO 4217 code of the shop's currency."""
         return settings.SHOP_CURRENCY
 
     @property
     def image(self) -> Picture | None:
-        """The picture that stands for the product in lists; reads loaded pictures."""
+        """The first picture, or None. Uses prefetched images."""
         first = next(iter(self.images.all()), None)
         return first.picture if first else None
 
     @property
     def pictures(self) -> list[Picture]:
-        """Every picture, in order; reads loaded pictures."""
+        """All pictures in order. Uses prefetched images."""
         return [image.picture for image in self.images.all()]
 
 
 class Characteristic(models.Model):
-    """A property that products have values of, such as "Volume" in ml."""
+    """A property of products, such as "Volume" in ml."""
 
     name = models.CharField(max_length=100)
     unit = models.CharField(max_length=20, blank=True)
-    position = models.PositiveIntegerField(default=0, help_text="Where it stands among the filters.")
+    position = models.PositiveIntegerField(default=0, help_text="Order among the filters.")
     is_facet = models.BooleanField("offered as a filter", default=True)
 
     class Meta:
@@ -252,10 +255,10 @@ class Characteristic(models.Model):
 
 
 class CharacteristicValue(models.Model):
-    """The value of one characteristic of one product.
+    """The value of a characteristic of a product.
 
-    A transaction that adds, changes or deletes values locks their products (`locks.lock_products`) first,
-    unless it has just added these.
+    A transaction that writes values first locks their products with `locks.lock_products`, unless it has
+    created these products itself.
     """
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="characteristic_values")
@@ -278,8 +281,8 @@ class CharacteristicValue(models.Model):
         return f"{self.characteristic}: {self.value}"
 
 
-class ProductImage(HasRenditions):
-    """A picture of a product; the one with the lowest position stands for it in lists."""
+class ProductImage(RenditionState):
+    """A picture of a product. Lists show the one with the lowest position."""
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="images")
     file = models.ImageField(upload_to="products", width_field="width", height_field="height")
@@ -289,7 +292,9 @@ class ProductImage(HasRenditions):
     position = models.PositiveIntegerField(default=0)
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)
-    sha256 = models.CharField(max_length=64, editable=False, help_text="Of the file, in hexadecimal.")
+    sha256 = models.CharField(
+        max_length=64, editable=False, help_text="Hexadecimal SHA-256 digest of the file."
+    )
     renditions_due_at = models.DateTimeField(null=True, default=renditions_due, editable=False)
 
     class Meta:
@@ -304,7 +309,7 @@ class ProductImage(HasRenditions):
 
     @property
     def picture(self) -> Picture:
-        """The picture as shoppers see it; reads the loaded product."""
+        """The picture as both APIs return it. Uses the loaded product."""
         return Picture(
             name=self.file.name or "",
             alt=self.alt or self.product.name,
@@ -315,10 +320,11 @@ class ProductImage(HasRenditions):
 
 
 class ListingEntry(models.Model):
-    """A published product under one category above it (or `WHOLE_SHOP`), with what lists sort by.
+    """An entry of the listing index: a published product, an ancestor category and the sort keys.
 
-    A page of any category at any depth is a range scan of one of its indexes. Written by the
-    database alone; without foreign key constraints, which would only repeat the trigger's work.
+    Each product has an entry for its category, for every category above that and for `WHOLE_SHOP`. A page
+    of any category is a range scan of one index. Only triggers write entries; foreign key constraints
+    would repeat their work.
     """
 
     pk = models.CompositePrimaryKey("ancestor_id", "product_id")

@@ -1,4 +1,4 @@
-"""What renditions a picture has, and where: names, sizes and addresses, worked out without the storage."""
+"""Names, sizes and URLs of renditions, computed without access to the storage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,18 @@ from enum import StrEnum
 
 from django.core.files.storage import default_storage
 
-# A picture is stored in these widths below its own, and in its own under the first that is not below.
+# Nominal widths in pixels. A picture has a rendition for each width below its own, and one of its own width
+# under the next nominal width.
 WIDTHS = (160, 400, 800, 1600)
 
 FOLDER = "renditions"
 
 
 class ImageFormat(StrEnum):
-    """The formats of renditions: WebP for every browser since 2020, JPEG for the rest and for mails.
+    """The formats of renditions: WebP for browsers, JPEG for older browsers and mail clients.
 
-    AVIF is left out: encoded about as fast as WebP it saves nothing at these sizes, and what saves a fifth
-    takes four times as long (measured on the sample's pictures and on small photos).
+    AVIF is left out: at the speed of WebP it saves nothing at these sizes, and saving a fifth takes four
+    times as long (measured on the sample pictures and on small photos).
     """
 
     WEBP = "webp"
@@ -24,20 +25,20 @@ class ImageFormat(StrEnum):
 
 
 def rendition_name(name: str, width: int, format: ImageFormat) -> str:
-    """Return the name in the storage of one rendition of the picture that is stored under `name`.
+    """Return the storage name of a rendition of the picture with this storage name.
 
-    No two pictures are ever stored under one name, so what a rendition's address answers never changes.
+    Storage names of pictures are never reused, so the content behind a rendition's URL never changes.
     """
     return f"{FOLDER}/{name}.{width}.{format}"
 
 
 def rendition_names(name: str) -> list[str]:
-    """Return the names of all renditions that a picture can have."""
+    """Return the storage names of all renditions that a picture can have."""
     return [rendition_name(name, width, format) for width in WIDTHS for format in ImageFormat]
 
 
-def read_rendition_name(rendition: str) -> tuple[str, int]:
-    """Return the name of the picture and the width that a rendition's name tells; ("", 0) if it is none."""
+def parse_rendition_name(rendition: str) -> tuple[str, int]:
+    """Parse a storage name into the name of the picture and the width; ("", 0) if it is not a rendition."""
     name, _, width_and_format = rendition.removeprefix(f"{FOLDER}/").rpartition(".")
     name, _, width = name.rpartition(".")
     if not (name and width.isascii() and width.isdigit() and width_and_format in set(ImageFormat)):
@@ -46,13 +47,13 @@ def read_rendition_name(rendition: str) -> tuple[str, int]:
 
 
 def widths_for(width: int) -> list[int]:
-    """Return under which of `WIDTHS` a picture of a width in pixels is stored."""
-    return [wanted for wanted, below in zip(WIDTHS, (0, *WIDTHS), strict=False) if below < width]
+    """Return the nominal widths, of `WIDTHS`, of the renditions of a picture of this width in pixels."""
+    return [nominal for nominal, previous in zip(WIDTHS, (0, *WIDTHS), strict=False) if previous < width]
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A picture in one width, in pixels, with the address of each format."""
+    """A resized copy of a picture: its size in pixels and its URL in each format."""
 
     width: int
     height: int
@@ -62,13 +63,13 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as the APIs show it.
+    """A picture as both APIs return it.
 
     Attributes:
-        name: of the original in the storage.
-        alt: what is seen in it.
+        name: the storage name of the original.
+        alt: alternative text.
         width, height: of the original, in pixels.
-        widths: those of `WIDTHS` under which renditions exist; none until the worker has made them.
+        widths: nominal widths of the existing renditions; empty until the worker has made them.
     """
 
     name: str
@@ -79,12 +80,12 @@ class Picture:
 
     @property
     def url(self) -> str:
-        """The address of the original, whole if `PUBLIC_URL` is set."""
+        """The URL of the original, absolute if `PUBLIC_URL` is set."""
         return default_storage.url(self.name)
 
     @property
     def renditions(self) -> list[Rendition]:
-        """The renditions that exist, the smallest first."""
+        """The existing renditions, smallest first."""
         prefix = self._prefix
         return [
             Rendition(
@@ -97,22 +98,25 @@ class Picture:
         ]
 
     def thumbnail(self, size: int, format: ImageFormat = ImageFormat.WEBP) -> str:
-        """Return the address of the smallest rendition that is as wide as a size in pixels, or as the
-        picture itself; of the original where there is none."""
-        wide_enough = min(size, self.width)
+        """Return the URL of the smallest rendition that is at least `size` pixels wide.
+
+        If the original is narrower than that, return its widest rendition; without renditions, the
+        original.
+        """
+        min_width = min(size, self.width)
         for width in self.widths:
-            if width >= wide_enough:
+            if width >= min_width:
                 return f"{self._prefix}.{width}.{format}"
         return self.url
 
     def srcset(self, format: ImageFormat = ImageFormat.WEBP) -> str:
-        """Return the renditions as an HTML `srcset`; the original alone until they exist."""
+        """Return the renditions as an HTML `srcset`; without renditions, the original alone."""
         prefix = self._prefix
-        addresses = [f"{prefix}.{width}.{format} {min(width, self.width)}w" for width in self.widths]
-        return ", ".join(addresses) or f"{self.url} {self.width}w"
+        candidates = [f"{prefix}.{width}.{format} {min(width, self.width)}w" for width in self.widths]
+        return ", ".join(candidates) or f"{self.url} {self.width}w"
 
     @property
     def _prefix(self) -> str:
-        # Asked of the storage once for all renditions: it is what a list of pictures costs. Neither of our
-        # storages signs its addresses.
+        # One call of the storage for all renditions, because it dominates the cost of a list of pictures.
+        # This works because neither of our storages signs its URLs.
         return default_storage.url(f"{FOLDER}/{self.name}")

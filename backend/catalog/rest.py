@@ -1,4 +1,4 @@
-"""The catalogue in REST: the same selectors as GraphQL, under the names that legacy clients use."""
+"""REST endpoints of the catalogue, on the same selectors as GraphQL."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -25,15 +25,15 @@ from backend.recommendations.selectors import read_related
 router = Router(tags=["catalogue"])
 
 Kind = Recommendation.Kind
-# How many similar products, and products bought together, a card shows.
-RECOMMENDED = 10
+# The length of both recommendation lists of a product card.
+RECOMMENDATIONS = 10
 
-# What the parameters of a page are called here.
+# Names of the REST parameters, by parameter of `Window.of`.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
 
 
 class Sort(StrEnum):
-    """The orders of a list; without one it is by relevance when searching, else newest first."""
+    """Sort orders. Without one, a search is sorted by relevance and other lists newest first."""
 
     PRICE = "price"
     PRICE_DESCENDING = "-price"
@@ -54,63 +54,71 @@ _SORTS = {
 
 
 class Rendition(Shown):
-    """A picture in one width, as a WebP and as a JPEG."""
+    """A resized copy of a picture."""
 
-    width: int
-    height: int
-    webp: str
-    jpeg: str
+    width: int = Field(description="Width in pixels.")
+    height: int = Field(description="Height in pixels.")
+    webp: str = Field(description="URL of the WebP file.")
+    jpeg: str = Field(description="URL of the JPEG file.")
 
 
 class Image(Shown):
-    """A picture. Whatever address it tells can be kept for ever: what is behind it never changes."""
+    """A picture. URLs are immutable and can be cached indefinitely."""
 
-    url: str = Field(description="The original, which is `width` × `height` pixels.")
-    alt: str = Field(
-        description="What is seen in it; the product's or category's name where staff wrote nothing."
-    )
-    width: int
-    height: int
+    url: str = Field(description="URL of the original.")
+    alt: str = Field(description="Alternative text. Falls back to the name of the product or category.")
+    width: int = Field(description="Width of the original, in pixels.")
+    height: int = Field(description="Height of the original, in pixels.")
     renditions: list[Rendition] = Field(
-        description=f"The smallest first, {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} pixels wide, "
-        "never wider than the original; none in the seconds after an upload."
+        description=f"Resized copies, smallest first: {', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} "
+        "pixels wide, never wider than the original. Empty for a few seconds after an upload."
     )
     srcset: Annotated[str, BeforeValidator(lambda srcset: srcset())] = Field(
-        description="The WebP renditions for an `<img>`; the original until there are any."
+        description="WebP copies for the `srcset` attribute of `<img>`. Only the original until they exist."
     )
 
 
 class Characteristic(Shown):
-    name: str
-    value: str
-    unit: str
+    """A characteristic of a product, such as Volume: 350 ml."""
+
+    name: str = Field(description="Name of the characteristic.")
+    value: str = Field(description="Value, without the unit.")
+    unit: str = Field(description="Unit of the value; empty if it has none.")
 
 
-def _named(characteristics: list[tuple[str, str, str]]) -> list[dict[str, str]]:
+def _as_objects(characteristics: list[tuple[str, str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value, "unit": unit} for name, value, unit in characteristics]
 
 
 class CategoryName(Shown):
-    id: int
-    name: str
-    slug: str
+    """A reference to a category."""
+
+    id: int = Field(description="Id of the category.")
+    name: str = Field(description="Name of the category.")
+    slug: str = Field(description="Unique name for URLs.")
 
 
 class Product(Shown):
-    """A product as lists show it."""
+    """A product in a list."""
 
-    id: int
-    sku: str
-    slug: str
-    name: str
-    description: str
-    price: Decimal = Field(examples=["28.99"])
-    currency: str = Field(examples=["RUB"])
-    category: CategoryName | None
-    image: Image | None
-    characteristics: Annotated[list[Characteristic], BeforeValidator(_named)]
-    in_stock: bool
-    available_quantity: int = Field(description=f"At most {models.MAX_SHOWN_STOCK} are told.")
+    id: int = Field(description="Id of the product.")
+    sku: str = Field(description="Unique stock keeping unit.")
+    slug: str = Field(description="Unique name for URLs.")
+    name: str = Field(description="Name of the product.")
+    description: str = Field(description="Description as plain text; may be empty.")
+    price: Decimal = Field(
+        description="Current price of one unit, with two decimals, in `currency`.", examples=["28.99"]
+    )
+    currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
+    category: CategoryName | None = Field(description="Category of the product; null if it has none.")
+    image: Image | None = Field(description="Main picture; null if there is none.")
+    characteristics: Annotated[list[Characteristic], BeforeValidator(_as_objects)] = Field(
+        description="Characteristics in display order."
+    )
+    in_stock: bool = Field(description="Whether at least one unit is in stock.")
+    available_quantity: int = Field(
+        description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
+    )
 
 
 def _pictures(images: Any) -> list[Picture]:
@@ -118,28 +126,38 @@ def _pictures(images: Any) -> list[Picture]:
 
 
 class ProductCard(Product):
-    """Everything about one product."""
+    """A product with all its details."""
 
-    images: Annotated[list[Image], BeforeValidator(_pictures)]
-    similar: list[Product] = Field(description="Like it, whether anybody has bought it or not.")
-    bought_together: list[Product] = Field(description="What those who bought it bought with it.")
-    category_path: list[CategoryName] = Field(description="From the root to the product's own category.")
-    created_at: datetime
-    updated_at: datetime
+    images: Annotated[list[Image], BeforeValidator(_pictures)] = Field(
+        description="All pictures in order; `image` is the first."
+    )
+    similar: list[Product] = Field(description="Products with similar content, most similar first.")
+    bought_together: list[Product] = Field(
+        description="Products that customers often buy together with this one."
+    )
+    category_path: list[CategoryName] = Field(
+        description="Path from the root category to the category of the product, for breadcrumbs."
+    )
+    created_at: datetime = Field(description="Creation time of the product.")
+    updated_at: datetime = Field(description="Time of the last change.")
 
 
 class ProductPage(Shown):
-    items: list[Product]
-    total: int = Field(description="How many products match, on all pages.")
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+    """A page of products."""
+
+    items: list[Product] = Field(description="Products of the page.")
+    total: int = Field(description="Number of matching products on all pages.")
+    next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
 
 
 class CategoryNode(CategoryName):
-    """A category with everything below it."""
+    """A category with its subtree."""
 
-    image: Image | None
-    product_count: int = Field(description="How many products are in it and below.")
-    children: list["CategoryNode"]
+    image: Image | None = Field(description="Picture of the category; null if it has none.")
+    product_count: int = Field(
+        description="Number of published products in the category and all its subcategories."
+    )
+    children: list["CategoryNode"] = Field(description="Direct subcategories, in the order chosen by staff.")
 
 
 def _one_or_more(value: Any) -> Any:
@@ -150,13 +168,13 @@ def _one_or_more(value: Any) -> Any:
 
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("This is not a number.")
+        raise ValueError("must be a number, not a boolean")
     return value
 
 
 def _id_or_slug(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("This is neither an identifier nor a slug.")
+        raise ValueError("must be an id or a slug")
     return str(value)
 
 
@@ -168,53 +186,61 @@ _IdOrSlug = Annotated[
 
 
 class _Filters(Schema):
-    category: _IdOrSlug | None = Field(None, description="Identifier or slug.")
-    include_subcategories: bool = True
-    price_min: Decimal | None = Field(None, description="Inclusive.")
-    price_max: Decimal | None = Field(None, description="Inclusive.")
-    sort: Sort | None = None
-    search: str | None = None
-    in_stock: bool | None = None
-    limit: Annotated[int, BeforeValidator(_no_boolean)] = Field(20, description="1 to 100.")
-    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    category: _IdOrSlug | None = Field(None, description="Id or slug; null lists the whole shop.")
+    include_subcategories: bool = Field(True, description="Whether to list products of subcategories too.")
+    price_min: Decimal | None = Field(None, description="Lowest price, inclusive.")
+    price_max: Decimal | None = Field(None, description="Highest price, inclusive.")
+    sort: Sort | None = Field(
+        None, description="Sort order. Defaults to `relevance` with a search, else to `newest`."
+    )
+    search: str | None = Field(
+        None,
+        description="Words to search for; at most 200 characters and 12 words. If no product contains all "
+        "words, finds similar names.",
+    )
+    in_stock: bool | None = Field(
+        None, description="True lists products in stock, false those out of stock, null both."
+    )
+    limit: Annotated[int, BeforeValidator(_no_boolean)] = Field(20, description="Page size, 1 to 100.")
+    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
 
 
 class ProductsBody(_Filters):
     model_config = ConfigDict(
         extra="forbid",
-        # What Swagger UI fills in: without it, placeholders that are refused.
+        # Swagger UI prefills the example. Without it, it would prefill placeholders that are refused.
         json_schema_extra={"examples": [{"category": "electronics", "price_max": "10000", "sort": "price"}]},
     )
 
     characteristics: Annotated[dict[str, list[str]], BeforeValidator(_one_or_more)] = Field(
         {},
-        description="Accepted values by `Name` or `Name (unit)`.",
+        description="Accepted values, by `Name` or `Name (unit)` of the characteristic.",
         examples=[{"Color": ["red", "blue"], "Material": "wool"}],
     )
 
 
-_EVERYTHING = ProductsBody.model_validate({})
+EMPTY_PRODUCTS_BODY = ProductsBody.model_validate({})
 
 
 class ProductsQuery(_Filters):
     characteristics: list[str] = Field(
         [],
-        description="`Name:value` or `Name (unit):value`, repeated for more.",
+        description="`Name:value` or `Name (unit):value`. Repeat the parameter for more values.",
         examples=[["Color:red", "Color:blue"]],
     )
 
 
-def _category_of(given: str | None) -> int | str | None:
-    """A text of digits is an identifier, unless some category has it for its slug."""
-    if given is not None and parse_id(given) and not selectors.is_category_slug(given):
-        return parse_id(given)
-    return given
+def _parse_category(value: str | None) -> int | str | None:
+    """Parse an id or slug. Digits are an id, unless a category has them as its slug."""
+    if value is not None and parse_id(value) and not selectors.is_category_slug(value):
+        return parse_id(value)
+    return value
 
 
-def _page(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
+def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
     with fields_named(_PAGE_ARGUMENTS):
         products = selectors.list_products(
-            category=_category_of(filters.category),
+            category=_parse_category(filters.category),
             include_subcategories=filters.include_subcategories,
             search=filters.search,
             price_min=filters.price_min,
@@ -232,7 +258,7 @@ def _page(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str,
 
 
 def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Let clients and proxies keep the answer, and ask each time whether it is still current."""
+    """Let clients and proxies cache the answer, but revalidate it by its ETag each time."""
     return cache_control(public=True, max_age=0, must_revalidate=True)(conditional_page(view))
 
 
@@ -240,51 +266,51 @@ _REFUSALS = {400: Problem, 404: Problem, 415: Problem, 422: Problem, 503: Proble
 
 
 @router.post("/products", response={200: ProductPage, **_REFUSALS}, summary="List products")
-def search_products(request: HttpRequest, payload: Body[ProductsBody] = _EVERYTHING) -> Any:
-    """Filter, sort and page through the products of a category or of the whole shop."""
-    return _page(payload, payload.characteristics)
+def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PRODUCTS_BODY) -> Any:
+    """Filter, sort and page through the published products of a category or of the whole shop."""
+    return _read_products(payload, payload.characteristics)
 
 
 @router.get("/products", response={200: ProductPage, **_REFUSALS}, summary="List products, cacheable")
 @decorate_view(_revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
-    """The same as `POST /products` with query parameters, and an `ETag` to revalidate by."""
+    """Same as `POST /products`, with query parameters. The answer has an `ETag` for revalidation."""
     for name in request.GET:
         if name not in ProductsQuery.model_fields:
-            # A misspelt filter would list everything.
-            raise Invalid(f"There is no parameter {name[:100]!r}.", field=name[:100])
+            # Ignoring a misspelt filter would list everything.
+            raise Invalid(f"Unknown parameter {name[:100]!r}.", field=name[:100])
     characteristics: dict[str, list[str]] = {}
     for pair in payload.characteristics:
         name, colon, value = pair.partition(":")
         if not colon:
-            raise Invalid("A characteristic is written Name:value.", field="characteristics")
+            raise Invalid("characteristics must have the form Name:value.", field="characteristics")
         characteristics.setdefault(name, []).append(value)
-    return _page(payload, characteristics)
+    return _read_products(payload, characteristics)
 
 
-@router.get("/product", response={200: ProductCard, **_REFUSALS}, summary="Show a product")
+@router.get("/product", response={200: ProductCard, **_REFUSALS}, summary="Get a product")
 @decorate_view(_revalidated)
 def show_product(
     request: HttpRequest, id: str | None = None, slug: str | None = None, sku: str | None = None
 ) -> Any:
-    """The product card, by exactly one of `id`, `slug` and `sku`."""
+    """Get the published product with this `id`, `slug` or `sku`. Pass exactly one of them."""
     product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
     if product is None:
         raise NotFound(
-            "There is no such product.",
+            "The product does not exist.",
             field=next(name for name in ("id", "slug", "sku") if name in request.GET),
         )
-    lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDED)
+    lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDATIONS)
     product.category_path = selectors.category_path(product.category)  # type: ignore[attr-defined]
     product.similar = lists[Kind.SIMILAR, product.pk]  # type: ignore[attr-defined]
     product.bought_together = lists[Kind.BOUGHT_TOGETHER, product.pk]  # type: ignore[attr-defined]
     return product
 
 
-@router.get("/categories", response={200: list[CategoryNode], **_REFUSALS}, summary="The category tree")
+@router.get("/categories", response={200: list[CategoryNode], **_REFUSALS}, summary="Get the category tree")
 @decorate_view(_revalidated)
 def show_categories(request: HttpRequest) -> Any:
-    """The whole tree, nested, with product counts."""
+    """Get the whole category tree, nested, with product counts."""
     tree = selectors.read_counted_category_tree()
 
     def nodes(parent_id: int | None) -> list[dict[str, Any]]:

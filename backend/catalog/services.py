@@ -1,4 +1,4 @@
-"""What changes the catalogue. Products are plain rows; the category tree needs its lock."""
+"""Write categories and products, and rebuild derived data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.locks import lock_imports, lock_listing, lock_products, lock_tree
-from backend.catalog.models import Category, HasRenditions, Product
-from backend.catalog.pictures.checking import PictureFile
-from backend.catalog.pictures.discarding import discard_files_on_commit
-from backend.catalog.pictures.making import queue_renditions
+from backend.catalog.models import Category, Product, RenditionState
+from backend.catalog.pictures.deletion import discard_files_on_commit
+from backend.catalog.pictures.rendition_queue import queue_renditions
+from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
 
@@ -29,37 +29,37 @@ MAX_ALT = 255
 
 
 class CategoryNameTaken(Invalid):
-    """Two categories with one parent cannot have the same name."""
+    """The parent already has a category with this name."""
 
 
 class SlugTaken(Invalid):
-    """A slug is the address of one thing alone."""
+    """Another category already has this slug."""
 
 
 class CategoryBelowItself(Invalid):
-    """A category cannot be moved into its own subtree."""
+    """The target of a move is in the category's own subtree."""
 
 
 class CategoryNotEmpty(Invalid):
-    """A category that has subcategories or products cannot be deleted."""
+    """The category has subcategories or products, so it cannot be deleted."""
 
 
 @transaction.atomic
 def create_category(*, name: str, parent_id: int | None = None, slug: str = "") -> Category:
-    """Add a category as the last one below its parent and return it.
+    """Create a category as the last child of its parent and return it.
 
     Args:
         name: unique among its siblings.
-        parent_id: the category to put it in; None makes a root.
-        slug: unique; made from the name, with a number where that is taken, when empty.
+        parent_id: None creates a root.
+        slug: unique. If empty, it is generated from the name, with a number if necessary.
 
     Raises:
-        NotFound: there is no such parent.
-        CategoryNameTaken, SlugTaken: another category has it.
-        Invalid, TooLong: the name or the slug is not fit to be one.
+        NotFound: the parent does not exist.
+        CategoryNameTaken, SlugTaken: another category has the name or slug.
+        Invalid, TooLong: the name or slug is malformed or too long.
     """
     lock_tree()
-    parent = _get_category(parent_id, field="parent_id") if parent_id is not None else None
+    parent = _require_category(parent_id, field="parent_id") if parent_id is not None else None
     name = _check_name(name)
     _require_free_name(name, parent_id)
     category = Category(name=name, slug=_check_slug(slug) if slug else _free_category_slug(name))
@@ -76,35 +76,35 @@ def update_category(
     image: PictureFile | Literal[""] | None = None,
     image_alt: str | None = None,
 ) -> Category:
-    """Change what is said of a category, not where it stands, and return it.
+    """Change the name, slug or image of a category and return it.
 
-    A transaction that also moves the category moves it first.
+    A transaction that also moves the category must move it first.
 
     Args:
-        category_id: the category.
-        name, slug: as for `create_category`; None leaves them, an empty slug is made from the name.
-        image: a new picture; "" takes the picture away, None leaves it.
-        image_alt: what is seen in the picture; None leaves it.
+        category_id: the category to change.
+        name, slug: see `create_category`. None keeps the value; an empty slug is generated from the name.
+        image: a new picture; "" removes the picture, None keeps it.
+        image_alt: alternative text; None keeps it.
 
     Raises:
-        NotFound: there is no such category.
-        CategoryNameTaken, SlugTaken: another category has it.
-        Invalid, TooLong: the name, the slug or the alternative text is not fit to be one.
+        NotFound: the category does not exist.
+        CategoryNameTaken, SlugTaken: another category has the name or slug.
+        Invalid, TooLong: the name, slug or alternative text is malformed or too long.
     """
     lock_tree()
-    category = _get_category(category_id, field="category_id")
+    category = _require_category(category_id, field="category_id")
     changed = []
     if name is not None:
         category.name = _check_name(name)
-        _require_free_name(category.name, category.parent_id, but=category.pk)
+        _require_free_name(category.name, category.parent_id, except_id=category.pk)
         changed.append("name")
     if slug is not None and slug != category.slug:
         category.slug = _check_slug(slug) if slug else _free_category_slug(category.name)
         changed.append("slug")
     if image is not None:
         discard_files_on_commit([category.image.name or ""])
-        category.change_picture(image or None)
-        changed += ["image", "image_width", "image_height", *HasRenditions.COLUMNS]
+        category.set_image(image or None)
+        changed += ["image", "image_width", "image_height", *RenditionState.COLUMNS]
         if image:
             queue_renditions("category", [category.pk])
     if image_alt is not None:
@@ -117,58 +117,57 @@ def update_category(
 
 @transaction.atomic
 def move_category(*, category_id: int, target_id: int | None, position: Position = "last-child") -> Category:
-    """Move a category with everything below it and return it; its products are relisted with it.
+    """Move a category with its subtree and return it. Triggers update the listing index.
 
-    The transaction writes no product after it: see `backend.catalog.locks.lock_listing`.
+    The transaction must not write products afterwards; see `backend.catalog.locks.lock_listing`.
 
     Args:
         category_id: the category to move.
-        target_id: the category in which, or beside which, it is put; None makes it the last root.
-        position: where it is put in the target, or on which side of it.
+        target_id: the new parent or sibling, depending on the position; None makes it the last root.
+        position: relative to the target; "left" and "right" place it beside the target.
 
     Raises:
-        NotFound: one of the two does not exist.
-        CategoryBelowItself: the target is the category itself or below it.
-        CategoryNameTaken: there is a category with its name in the new place.
+        NotFound: the category or the target does not exist.
+        CategoryBelowItself: the target is the category itself or in its subtree.
+        CategoryNameTaken: the new parent already has a category with this name.
     """
     lock_tree()
-    category = _get_category(category_id, field="category_id")
+    category = _require_category(category_id, field="category_id")
     if target_id is None:
         last_root = Category.objects.root_nodes().exclude(pk=category.pk).last()
         if last_root is None:
             return category
         target, position = last_root, "right"
     else:
-        target = _get_category(target_id, field="target_id")
+        target = _require_category(target_id, field="target_id")
     if target.is_descendant_of(category, include_self=True):
         raise CategoryBelowItself(
-            f"“{category}” cannot be moved into or beside “{target}”: that is in its own subtree."
+            f"“{category}” cannot be moved into or beside “{target}”, which is in its own subtree."
             if target != category
             else f"“{category}” cannot be moved into or beside itself.",
             field="target_id",
         )
     parent_id = target.pk if position in ("first-child", "last-child") else target.parent_id
-    _require_free_name(category.name, parent_id, but=category.pk)
+    _require_free_name(category.name, parent_id, except_id=category.pk)
     Category.objects.move_node(category, target, position)
     return category
 
 
 @transaction.atomic
 def delete_category(*, category_id: int) -> None:
-    """Delete a category that has nothing in it.
+    """Delete an empty category.
 
     Raises:
-        NotFound: there is no such category.
-        CategoryNotEmpty: it has subcategories, or products, published or not.
+        NotFound: the category does not exist.
+        CategoryNotEmpty: it has subcategories or products, published or not.
     """
     lock_tree()
     lock_listing()
-    category = _get_category(category_id, field="category_id")
+    category = _require_category(category_id, field="category_id")
     children, products = category.children.count(), category.products.count()
     if children or products:
         raise CategoryNotEmpty(
-            f"“{category}” has {children} subcategories and {products} products: "
-            "a category must be empty to be deleted.",
+            f"“{category}” cannot be deleted: it has {children} subcategories and {products} products.",
             field="category_id",
         )
     discard_files_on_commit([category.image.name or ""])
@@ -177,14 +176,14 @@ def delete_category(*, category_id: int) -> None:
 
 @transaction.atomic
 def rebuild_category_tree() -> None:
-    """Number the tree anew from the parents; siblings keep their order. Cycles stay as they are."""
+    """Recompute the tree columns from the parents. Siblings keep their order; cycles are not changed."""
     lock_tree()
     Category.objects.rebuild()
 
 
 @transaction.atomic
 def rebuild_listing() -> None:
-    """Write the entries of every product anew whose entries are not what the tree says."""
+    """Replace the listing entries of every product that has a wrong entry."""
     lock_tree()
     lock_listing()
     with connection.cursor() as cursor:
@@ -201,7 +200,7 @@ def rebuild_listing() -> None:
 
 @transaction.atomic
 def rebuild_characteristics() -> None:
-    """Write the characteristics anew of every product that shows others than its values make."""
+    """Recompute the characteristics of every product that differ from its characteristic values."""
     with connection.cursor() as cursor:
         cursor.execute(WRONG_CHARACTERISTICS)
         products = sorted(lock_products([row[0] for row in cursor.fetchall()]))
@@ -210,9 +209,9 @@ def rebuild_characteristics() -> None:
 
 @transaction.atomic
 def publish_products(*, products: "QuerySet[Product]", published: bool) -> int:
-    """Show products in the shop, or hide them, and return how many that changed."""
-    wanted = products.exclude(is_published=published).values_list("pk", flat=True)
-    locked = Product.objects.filter(pk__in=lock_products(wanted.order_by()))
+    """Publish or unpublish products, and return how many changed."""
+    affected = products.exclude(is_published=published).values_list("pk", flat=True)
+    locked = Product.objects.filter(pk__in=lock_products(affected.order_by()))
     return locked.update(is_published=published, updated_at=timezone.now())
 
 
@@ -259,23 +258,23 @@ def create_missing_products(products: Sequence[NewProduct]) -> int:
 
 @lru_cache(maxsize=2 * 1024)
 def suggest_product_slugs(name: str, sku: str) -> tuple[str, str]:
-    """Return the slugs that suit a product, in Latin letters: of its name, and of name and SKU."""
+    """Return two slugs in Latin letters: one from the name, and one from the name and the SKU."""
     base = slugify(name, max_length=180)
     suffix = slugify(sku)
     return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
 
 
-def free_product_slug(name: str, sku: str = "", taken: Callable[[str], bool] | None = None) -> str:
-    """Return the first slug that suits a product and that no product has, with a number if need be.
+def free_product_slug(name: str, sku: str = "", is_taken: Callable[[str], bool] | None = None) -> str:
+    """Return an unused slug for a product, with a number if necessary.
 
     Args:
-        name, sku: the product's.
-        taken: tells whether a product has a slug; asks the database by default.
+        name, sku: of the product.
+        is_taken: returns whether a slug is used; queries the database by default.
     """
-    taken = taken or (lambda slug: Product.objects.filter(slug=slug).exists())
+    is_taken = is_taken or (lambda slug: Product.objects.filter(slug=slug).exists())
     suggested = suggest_product_slugs(name, sku)
     numbered = (f"{suggested[-1]}-{number}" for number in count(2))
-    return next(slug for slug in chain(suggested, numbered) if not taken(slug))
+    return next(slug for slug in chain(suggested, numbered) if not is_taken(slug))
 
 
 def _free_category_slug(name: str) -> str:
@@ -288,36 +287,36 @@ def _free_category_slug(name: str) -> str:
     return slug
 
 
-def _get_category(category_id: int, *, field: str) -> Category:
+def _require_category(category_id: int, *, field: str) -> Category:
     category: Category | None = Category.objects.filter(pk=category_id).first()
     if category is None:
-        raise NotFound(f"There is no category {category_id}.", field=field)
+        raise NotFound(f"Category {category_id} does not exist.", field=field)
     return category
 
 
 def _check_name(name: str) -> str:
     name = name.strip()
     if not name or "\0" in name:
-        raise Invalid("A category needs a name, without null characters.", field="name")
+        raise Invalid("The name of a category must not be empty or contain null characters.", field="name")
     if len(name) > MAX_CATEGORY_NAME:
         raise TooLong(
-            f"The name of a category has at most {MAX_CATEGORY_NAME} characters, not {len(name)}.",
+            f"The name of a category must have at most {MAX_CATEGORY_NAME} characters, not {len(name)}.",
             field="name",
         )
     return name
 
 
-def _require_free_name(name: str, parent_id: int | None, but: int | None = None) -> None:
-    if Category.objects.filter(parent_id=parent_id, name=name).exclude(pk=but).exists():
-        raise CategoryNameTaken(f"There is a category “{name}” beside it.", field="name")
+def _require_free_name(name: str, parent_id: int | None, except_id: int | None = None) -> None:
+    if Category.objects.filter(parent_id=parent_id, name=name).exclude(pk=except_id).exists():
+        raise CategoryNameTaken(f"The parent already has a category “{name}”.", field="name")
 
 
 def _check_alt(alt: str) -> str:
     if "\0" in alt:
-        raise Invalid("A text has no null characters.", field="image_alt")
+        raise Invalid("The alternative text must not contain null characters.", field="image_alt")
     if len(alt) > MAX_ALT:
         raise TooLong(
-            f"An alternative text has at most {MAX_ALT} characters, not {len(alt)}.", field="image_alt"
+            f"The alternative text must have at most {MAX_ALT} characters, not {len(alt)}.", field="image_alt"
         )
     return alt.strip()
 
@@ -326,9 +325,13 @@ def _check_slug(slug: str) -> str:
     try:
         validate_slug(slug)
     except ValidationError as error:
-        raise Invalid("A slug has Latin letters, digits, hyphens and underscores.", field="slug") from error
+        raise Invalid(
+            "A slug must consist of Latin letters, digits, hyphens and underscores.", field="slug"
+        ) from error
     if len(slug) > MAX_CATEGORY_NAME:
-        raise TooLong(f"A slug has at most {MAX_CATEGORY_NAME} characters, not {len(slug)}.", field="slug")
+        raise TooLong(
+            f"A slug must have at most {MAX_CATEGORY_NAME} characters, not {len(slug)}.", field="slug"
+        )
     if Category.objects.filter(slug=slug).exists():
-        raise SlugTaken(f"There is a category with the slug “{slug}”.", field="slug")
+        raise SlugTaken(f"Another category has the slug “{slug}”.", field="slug")
     return slug

@@ -1,36 +1,36 @@
-"""What the worker and beat do for the catalogue."""
+"""Celery tasks of the catalogue."""
 
 import logging
 
 from celery import shared_task
 
-from backend.catalog.pictures import discarding, making
+from backend.catalog.pictures import deletion, rendition_queue
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name=making.TASK)
-def make_renditions(*, kind: making.Kind, picture_id: int) -> None:
-    """Make the renditions of one picture."""
-    making.make_renditions(kind=kind, picture_id=picture_id)
+@shared_task(name=rendition_queue.TASK)
+def make_renditions(*, kind: rendition_queue.Kind, picture_id: int) -> None:
+    """Make the renditions of a picture."""
+    rendition_queue.make_renditions(kind=kind, picture_id=picture_id)
 
 
 @shared_task(name="catalog.enqueue_due_renditions")
 def enqueue_due_renditions() -> None:
-    """Hand over the pictures that still have no renditions, or whose tasks the broker has lost."""
-    making.enqueue_due_renditions()
+    """Enqueue the pictures whose renditions are overdue, because a task failed or was lost."""
+    rendition_queue.enqueue_due_renditions()
 
 
 @shared_task(name="catalog.remove_orphaned_media")
 def remove_orphaned_media() -> None:
-    """Remove the files that no picture needs, unless there are so many that somebody had better look."""
-    found = discarding.find_orphans()
-    if found.are_strange:
+    """Delete unused picture files, unless there are suspiciously many."""
+    scan = deletion.find_orphans()
+    if scan.has_suspicious_orphans:
         logger.error(
-            "%s files in the storage are needed by nothing, only %s are: is it another shop's, too? "
-            "`manage.py remove_orphaned_media` lists them.",
-            len(found.orphans),
-            found.needed,
+            "The storage has %s unused and %s used picture files. Nothing was deleted: another shop may use "
+            "the same storage. `manage.py remove_orphaned_media --dry-run` lists the unused files.",
+            len(scan.orphans),
+            scan.used,
         )
     else:
-        discarding.remove_orphans(found.orphans)
+        deletion.remove_orphans(scan.orphans)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 
 from backend.catalog.bulk import lock_products_for_import, upsert_products
-from backend.catalog.pictures.discarding import discard_files
+from backend.catalog.pictures.deletion import discard_files
 from backend.feeds.category_paths import CategoryPath, CategoryPaths
 from backend.feeds.cells import ATTRIBUTES, COLUMNS, printable
 from backend.feeds.pictures import RowPictures, prepare_pictures

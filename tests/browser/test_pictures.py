@@ -16,12 +16,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from backend.accounts.models import User
 from backend.catalog.models import Category, ProductImage
-from backend.catalog.pictures.discarding import discard_files
+from backend.catalog.pictures.deletion import discard_files
 from tests.accounts.cases import forget_in_redis
 from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
 from tests.catalog.factories import make_product
-from tests.catalog.pictures.samples import SECRET, photo
+from tests.catalog.pictures.image_files import SECRET, photo
 from tests.catalog.trees import make_tree
 from tests.object_storage import Moto
 from tests.worker import MailServer, Worker, wait_until

@@ -6,7 +6,7 @@ import pytest
 from django.test import TestCase
 
 from backend.catalog.models import Category, Product
-from backend.catalog.pictures.checking import accept_picture
+from backend.catalog.pictures.validation import accept_picture
 from backend.catalog.services import (
     CategoryBelowItself,
     CategoryNameTaken,

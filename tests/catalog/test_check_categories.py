@@ -37,19 +37,19 @@ class CheckCategoriesTest(TestCase):
         with self.assertRaisesMessage(CommandError, counts):
             call_command("check_categories", stdout=output)
         assert problem in output.getvalue()
-        assert "are right" in self.check("--fix")
-        assert "are right" in self.check()
+        assert "are correct" in self.check("--fix")
+        assert "are correct" in self.check()
         assert outline() == SHOP
         assert_tree_is_valid()
         assert_listing_is_right()
         assert_characteristics_are_right()
 
     def test_all_is_well(self) -> None:
-        assert self.check() == ("The category tree, the listing index and the characteristics are right.\n")
+        assert self.check() == ("The category tree, the listing index and the characteristics are correct.\n")
 
     def test_wrong_numbers(self) -> None:
         Category.objects.filter(name="D").update(lft=4, level=3)
-        self.assert_found_and_mended("should be", "Problems: 1 in the category tree, 0 in the listing index")
+        self.assert_found_and_mended("expected", "Problems: 1 in the category tree, 0 in the listing index")
 
     def test_wrong_tree_id(self) -> None:
         tree_id = Category.objects.get(name="A").tree_id
@@ -89,11 +89,13 @@ class CheckCategoriesTest(TestCase):
             Characteristic.objects.update(name="Country")
             cursor.execute("SET session_replication_role = DEFAULT")
         assert find_characteristics_problems() == [
-            f'product {copied.pk}: shows the characteristics [["Origin", "Mars", ""]], should show []',
-            f'product {renamed.pk}: shows the characteristics [["Origin", "Japan", ""]],'
-            ' should show [["Country", "Japan", ""]]',
+            f'product {copied.pk}: characteristics are [["Origin", "Mars", ""]], expected []',
+            f'product {renamed.pk}: characteristics are [["Origin", "Japan", ""]],'
+            ' expected [["Country", "Japan", ""]]',
         ]
-        self.assert_found_and_mended("shows", "0 in the listing index, 2 in the characteristics of products.")
+        self.assert_found_and_mended(
+            "characteristics are", "0 in the listing index, 2 in the characteristics of products."
+        )
 
     def test_cycle_is_reported_and_left_alone(self) -> None:
         with connection.cursor() as cursor:
@@ -104,4 +106,4 @@ class CheckCategoriesTest(TestCase):
         output = StringIO()
         with pytest.raises(CommandError):
             call_command("check_categories", "--fix", stdout=output)
-        assert f"category {self.tree['B'].pk} (B): stands below itself" in output.getvalue()
+        assert f"category {self.tree['B'].pk} (B): is part of a cycle" in output.getvalue()

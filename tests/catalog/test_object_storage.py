@@ -214,7 +214,7 @@ class OutageTest(StorageCase):
             with self.in_time():
                 # The storage is asked once, however many pictures there are.
                 errors = self.errors(self.add_product("TEA", picture("a.png"), picture("b.png"), picture()))
-            assert "The picture cannot be stored now." in errors["images"][0]
+            assert "The picture cannot be stored." in errors["images"][0]
             assert not Product.objects.exists()
         self.assert_saved(self.add_product("TEA", picture()))
         assert set(self.server.objects()) == {ProductImage.objects.get().file.name}
@@ -239,7 +239,7 @@ class OutageTest(StorageCase):
         for _ in self.ways():
             with self.in_time():
                 errors = self.errors(self.client.post("/admin/catalog/category/add/", page))
-            assert "The picture cannot be stored now." in errors["image"][0]
+            assert "The picture cannot be stored." in errors["image"][0]
             assert not Category.objects.exists()
             page["image"].seek(0)
 

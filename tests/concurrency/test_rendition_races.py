@@ -11,12 +11,12 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from backend.catalog.models import Product, ProductImage
-from backend.catalog.pictures import making
-from backend.catalog.pictures.discarding import discard_files
-from backend.catalog.pictures.making import make_renditions
+from backend.catalog.pictures import rendition_queue
+from backend.catalog.pictures.deletion import discard_files
+from backend.catalog.pictures.rendition_queue import make_renditions
 from backend.catalog.renditions import rendition_name
 from tests.catalog.pictures.storage import StorageCase
-from tests.catalog.pictures.test_making import make_picture
+from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.concurrency.actors import PATIENCE
 
 
@@ -36,7 +36,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
         """Have a second worker begin while the first is at it; return the names that were stored."""
         stored: list[str] = []
         at_it, second_is_over = threading.Event(), threading.Event()
-        real = making._store
+        real = rendition_queue._store
 
         def store(name: str, data: bytes) -> None:
             stored.append(name)
@@ -45,7 +45,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
                 assert second_is_over.wait(PATIENCE)
             real(name, data)
 
-        with mock.patch.object(making, "_store", store), ThreadPoolExecutor(2) as pool:
+        with mock.patch.object(rendition_queue, "_store", store), ThreadPoolExecutor(2) as pool:
             first = pool.submit(self.make)
             assert at_it.wait(PATIENCE)
             meanwhile()
@@ -62,7 +62,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
         assert self.files() == self.made | {self.image.file.name}
 
     def test_twin_without_the_lock_both_make_them(self) -> None:
-        with mock.patch.object(making, "try_rendition_lock", everybody_is_alone):
+        with mock.patch.object(rendition_queue, "try_rendition_lock", everybody_is_alone):
             stored = self.make_twice_at_once(lambda: None)
         assert len(stored) == 4
 
@@ -80,7 +80,7 @@ class RenditionRaces(StorageCase, TransactionTestCase):
             Product.objects.all().delete()
             discard_files([str(self.image.file.name)])
 
-        with mock.patch.object(making, "discard_renditions"):
+        with mock.patch.object(rendition_queue, "discard_renditions"):
             self.make_twice_at_once(delete)
         assert self.files() == self.made
 

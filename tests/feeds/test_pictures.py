@@ -6,10 +6,10 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connection
 
 from backend.catalog.models import Product, ProductImage
-from backend.catalog.pictures import checking, making
+from backend.catalog.pictures import rendition_queue, validation
 from backend.core import broker
 from backend.feeds import pictures
-from tests.catalog.pictures.samples import SECRET, SIZE, animation, photo
+from tests.catalog.pictures.image_files import SECRET, SIZE, animation, photo
 from tests.feeds.helpers import FeedTestCase, counts, picture, product_row
 
 
@@ -117,13 +117,13 @@ class PicturesTest(FeedTestCase):
     def test_files_that_are_not_still_pictures_are_refused(self) -> None:
         whole = picture(size=(300, 300))
         for data, reason in [
-            (b"", "is no picture that the shop knows"),
-            (b"<svg/>", "is SVG, HTML or XML, which can hold scripts"),
-            (picture(format="BMP"), "is no picture that the shop knows"),
-            (whole[: len(whole) // 2], "is a broken picture"),
-            (picture(format="PNG", size=(300, 300))[:200], "is a broken picture"),
+            (b"", "is not a supported image"),
+            (b"<svg/>", "is SVG, HTML or XML, which can contain scripts"),
+            (picture(format="BMP"), "is not a supported image"),
+            (whole[: len(whole) // 2], "is damaged or incomplete"),
+            (picture(format="PNG", size=(300, 300))[:200], "is damaged or incomplete"),
             (animation("GIF"), "is animated"),
-            (photo("JPEG") + b"<script>", "is not only a picture"),
+            (photo("JPEG") + b"<script>", "contains data other than the picture"),
         ]:
             with self.subTest(data=data[:10]):
                 self.put("a.jpg", data)
@@ -132,9 +132,9 @@ class PicturesTest(FeedTestCase):
 
     def test_pictures_above_the_size_limits_are_refused(self) -> None:
         self.put("a.jpg", picture(size=(40, 30)))
-        with mock.patch("backend.catalog.pictures.checking.MAX_PIXELS", 1000):
+        with mock.patch("backend.catalog.pictures.validation.MAX_PIXELS", 1000):
             assert "has 40 × 30 pixels" in self.problem("a.jpg")
-        with mock.patch.multiple(pictures, MAX_BYTES=100), mock.patch.object(checking, "MAX_BYTES", 100):
+        with mock.patch.multiple(pictures, MAX_BYTES=100), mock.patch.object(validation, "MAX_BYTES", 100):
             assert "is larger than" in self.problem("a.jpg")
         with mock.patch("PIL.Image.MAX_IMAGE_PIXELS", 500):
             assert "has too many pixels" in self.problem("a.jpg")
@@ -163,7 +163,7 @@ class PicturesTest(FeedTestCase):
     def test_renditions_of_new_pictures_are_queued_on_commit(self) -> None:
         self.put("a.jpg", picture("red"))
         row = product_row(image_link="a.jpg")
-        with mock.patch.object(making, "enqueue") as enqueue:
+        with mock.patch.object(rendition_queue, "enqueue") as enqueue:
             with self.captureOnCommitCallbacks(execute=True):
                 self.run_import(row)
             (image,) = self.images()

@@ -1,4 +1,4 @@
-"""The catalogue in the admin."""
+"""Admin pages of the catalogue."""
 
 from backend.catalog.admin.categories import CategoryAdmin
 from backend.catalog.admin.characteristics import CharacteristicAdmin

@@ -1,4 +1,4 @@
-"""The category tree, rearranged by dragging."""
+"""Admin of the category tree, with drag and drop."""
 
 from typing import Any, cast, get_args
 
@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
-from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
+from backend.catalog.admin.fields import CategoryChoiceAdmin, PictureField, preview, require_storage_for
 from backend.catalog.locks import lock_tree
 from backend.catalog.models import Category, ListingEntry
 from backend.catalog.services import (
@@ -30,7 +30,9 @@ from backend.core.identifiers import parse_id
 
 
 class CategoryForm(EditsOnlyWhatChanged):
-    slug = forms.SlugField(max_length=200, required=False, help_text="Made from the name when empty.")
+    slug = forms.SlugField(
+        max_length=200, required=False, help_text="If empty, it is generated from the name."
+    )
     image = PictureField(required=False)
 
     class Meta:
@@ -38,11 +40,11 @@ class CategoryForm(EditsOnlyWhatChanged):
         fields = ["name", "slug", "parent", "image", "image_alt"]
 
     def clean_image(self) -> Any:
-        require_storage([self.cleaned_data["image"]])
+        require_storage_for([self.cleaned_data["image"]])
         return self.cleaned_data["image"]
 
     def clean(self) -> dict[str, Any]:
-        # From here to the end of the page's transaction: what is found valid stays so until it is written.
+        # Held until the end of the request's transaction, so that validated values stay valid until saved.
         lock_tree()
         cleaned = super().clean()
         parent = cleaned.get("parent")
@@ -52,7 +54,7 @@ class CategoryForm(EditsOnlyWhatChanged):
 
 
 @admin.register(Category)
-class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
+class CategoryAdmin(CategoryChoiceAdmin, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
     form = CategoryForm
     readonly_fields = ["picture"]
     autocomplete_fields = ["parent"]
@@ -60,7 +62,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
     list_display = ["tree_actions", "indented_title", "slug", "products"]
     list_display_links = ["indented_title"]
     search_fields = ["name", "slug"]
-    # A list sorted by anything else is no tree.
+    # Sorting by a column would break the tree.
     sortable_by = ()
     expand_tree_by_default = True
     protected_by = {"children": "subcategories", "products": "products"}
@@ -82,7 +84,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
         return categories
 
     def autocomplete_label(self, category: Any) -> str:
-        """Word a suggestion, which `get_queryset` has given its path."""
+        """Return the label of a suggestion: the path that `get_queryset` has annotated."""
         path: str = category.path
         return path
 
@@ -95,7 +97,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
         picture = ["picture"] if obj and obj.image else []
         return [("name", "slug"), "parent", ("image", *picture), "image_alt"]
 
-    @admin.display(description="Now")
+    @admin.display(description="Current image")
     def picture(self, category: Category) -> SafeString | str:
         return preview(category.picture, height=160)
 
@@ -119,7 +121,7 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
             category_id=obj.pk,
             name=entered["name"] if "name" in changed else None,
             slug=entered["slug"] if "slug" in changed else None,
-            # Django's word for a picture to be taken away is False.
+            # Django represents a cleared file as False.
             image=(entered["image"] or "") if "image" in changed else None,
             image_alt=entered["image_alt"] if "image_alt" in changed else None,
         )
@@ -133,16 +135,18 @@ class CategoryAdmin(ChoosesCategory, ProtectedInBrief, RefusalsAsMessages, Dragg
             delete_category(category_id=category.pk)
 
     def delete_selected_tree(self, modeladmin: Any, request: HttpRequest, queryset: Any) -> Any:
-        """Replace mptt's, which deletes subtrees past the service."""
+        """Override mptt's action, which deletes subtrees without the service."""
         return delete_selected(self, request, queryset)
 
     def _move_node(self, request: HttpRequest) -> HttpResponse:
-        """Answer mptt's script, which reloads the page and so shows the message."""
+        """Handle a move by mptt's script, which then reloads the page and so shows the message."""
         if not self.has_change_permission(request):
-            return self._refuse_move(request, "You may not move categories.", status=403)
+            return self._refuse_move(request, "You do not have permission to move categories.", status=403)
         position = request.POST.get("position", "")
         if position not in get_args(Position):
-            return self._refuse_move(request, "The shop does not know this kind of move.", status=400)
+            return self._refuse_move(
+                request, f"position must be one of {', '.join(get_args(Position))}.", status=400
+            )
         try:
             category = move_category(
                 category_id=parse_id(request.POST.get("cut_item", "")),

@@ -1,4 +1,4 @@
-"""Characteristics, in the order of the filters."""
+"""Admin of characteristics, in the order of the storefront filters."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""Form fields of the catalogue's admin."""
+"""Form fields and helpers for the admin of the catalogue."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backend.catalog.models import Category
-from backend.catalog.pictures.checking import PictureFile, PictureRefused, accept_picture, check_size
+from backend.catalog.pictures.validation import PictureFile, PictureRefused, accept_picture, check_size
 from backend.catalog.renditions import Picture
 from backend.core.admin import SuggestsForeignKeys
 from backend.core.media import StorageUnavailable, require_media
@@ -21,14 +21,14 @@ NO_PICTURE = "—"
 
 
 class CategoryChoiceField(forms.ModelChoiceField):
-    """A category, shown with those above it."""
+    """A category field that labels a category with its full path."""
 
     def label_from_instance(self, obj: Any) -> str:
         return category_path(obj)
 
 
-class ChoosesCategory(SuggestsForeignKeys):
-    """An admin whose only foreign key is to a category."""
+class CategoryChoiceAdmin(SuggestsForeignKeys):
+    """An admin mixin for models whose only foreign key refers to a category."""
 
     def formfield_for_foreignkey(
         self, db_field: "ForeignKey", request: HttpRequest, **options: Any
@@ -39,12 +39,12 @@ class ChoosesCategory(SuggestsForeignKeys):
 
 
 def category_path(category: Category) -> str:
-    """Return the names from the root down to the category."""
+    """Return the names on the path from the root to a category, joined by “›”."""
     return " › ".join(category.get_ancestors(include_self=True).values_list("name", flat=True))
 
 
 class PictureField(forms.FileField):
-    """An uploaded picture, named after what it is rather than what it says it is."""
+    """A validated picture upload, stored with the suffix of its actual format."""
 
     widget = forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/gif"})
 
@@ -53,31 +53,31 @@ class PictureField(forms.FileField):
         if not isinstance(file, UploadedFile):
             return None
         try:
-            # Before it is read into memory.
+            # Check the size before the file is read into memory.
             check_size(file.size or 0)
             return accept_picture(file.read(), PurePath(file.name or "").stem)
         except PictureRefused as error:
             raise forms.ValidationError(f"The file {error}.") from error
 
 
-def require_storage(entered: Iterable[Any]) -> None:
-    """Find out, once for all pictures of a page, whether they can be stored.
+def require_storage_for(values: Iterable[Any]) -> None:
+    """Check that the media storage is available if a form contains a new picture.
 
     Args:
-        entered: the cleaned values of its picture fields.
+        values: the cleaned values of all picture fields of the page.
 
     Raises:
-        ValidationError: they cannot, for now.
+        ValidationError: the storage is unavailable.
     """
-    if any(isinstance(value, PictureFile) for value in entered):
+    if any(isinstance(value, PictureFile) for value in values):
         try:
             require_media()
         except StorageUnavailable as error:
-            raise forms.ValidationError(f"The picture cannot be stored now. {error.message}") from error
+            raise forms.ValidationError(f"The picture cannot be stored. {error.message}") from error
 
 
 def preview(picture: Picture | None, height: int) -> SafeString | str:
-    """Return a picture as HTML, of a height in pixels, or a dash when there is none."""
+    """Return an HTML preview of a picture, with a height in pixels; a dash without a picture."""
     if picture is None:
         return NO_PICTURE
     return format_html(

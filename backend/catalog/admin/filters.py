@@ -1,4 +1,4 @@
-"""Filters beside the list of products."""
+"""Filters of the product list."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NO_CATEGORY = "none"
 
 
 class CategoryFilter(admin.SimpleListFilter):
-    """Products of a category and everything below it."""
+    """Filter by a category, including its subcategories."""
 
     title = "category"
     parameter_name = "in_category"
@@ -21,7 +21,7 @@ class CategoryFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         rows = Category.objects.order_by("tree_id", "lft").values_list("pk", "name", "level")
-        # Indented with spaces that HTML does not fold.
+        # Indent with em spaces, which HTML does not collapse.
         tree = [(str(pk), "\u2003" * level + name) for pk, name, level in rows]
         return [(NO_CATEGORY, "(none)"), *tree]
 
@@ -38,13 +38,13 @@ class CategoryFilter(admin.SimpleListFilter):
 
 
 class StockFilter(admin.SimpleListFilter):
-    """Products that can be bought now, or are sold out."""
+    """Filter by products in stock or out of stock."""
 
     title = "stock"
     parameter_name = "in_stock"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "In stock"), ("no", "Sold out")]
+        return [("yes", "In stock"), ("no", "Out of stock")]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
         match self.value():

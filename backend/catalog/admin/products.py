@@ -1,4 +1,4 @@
-"""Products with their characteristics and pictures."""
+"""Admin of products, with their characteristics and pictures."""
 
 import re
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from backend.catalog.admin.fields import ChoosesCategory, PictureField, preview, require_storage
+from backend.catalog.admin.fields import CategoryChoiceAdmin, PictureField, preview, require_storage_for
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.locks import lock_products
 from backend.catalog.models import CharacteristicValue, Product, ProductImage
-from backend.catalog.pictures.checking import PictureFile
-from backend.catalog.pictures.discarding import discard_files_on_commit
-from backend.catalog.pictures.making import queue_renditions
+from backend.catalog.pictures.deletion import discard_files_on_commit
+from backend.catalog.pictures.rendition_queue import queue_renditions
+from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.services import free_product_slug, publish_products
 from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
 from backend.core.errors import NotFound
@@ -24,8 +24,10 @@ from backend.core.identifiers import parse_id
 
 
 class ProductForm(EditsOnlyWhatChanged):
-    slug = forms.SlugField(max_length=255, required=False, help_text="Made from the name when empty.")
-    # The slug may be made of the other two, which are cleaned before it.
+    slug = forms.SlugField(
+        max_length=255, required=False, help_text="If empty, it is generated from the name."
+    )
+    # clean_slug uses the name and the SKU, so they are cleaned first.
     field_order = ["name", "sku", "slug"]
 
     class Meta:
@@ -59,7 +61,7 @@ class ProductImageForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        # Assigned or checked again, the picture that it has would be read from the storage, for its size.
+        # Assigning or validating the existing file would read it from the storage to find its size.
         if not isinstance(cleaned.get("file"), PictureFile):
             cleaned.pop("file", None)
         return cleaned
@@ -72,7 +74,7 @@ class ProductImageForm(forms.ModelForm):
         file = self.cleaned_data.get("file")
         if file:
             self.instance.sha256 = file.sha256
-            self.instance.expect_renditions()
+            self.instance.reset_renditions()
         image: ProductImage = super().save(commit)
         return image
 
@@ -80,7 +82,7 @@ class ProductImageForm(forms.ModelForm):
 class ProductImageFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
-        require_storage(form.cleaned_data.get("file") for form in self.forms)
+        require_storage_for(form.cleaned_data.get("file") for form in self.forms)
 
 
 class ProductImageInline(admin.TabularInline):
@@ -99,7 +101,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(ChoosesCategory, SavesOnlyWhatChanged):
+class ProductAdmin(CategoryChoiceAdmin, SavesOnlyWhatChanged):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]
@@ -120,11 +122,11 @@ class ProductAdmin(ChoosesCategory, SavesOnlyWhatChanged):
     list_per_page = 50
     ordering = ["-pk"]
     search_fields = ["sku", "name"]
-    search_help_text = "Words of the name, or a part of the SKU."
-    # On a table of 100,000 products, counting what filters leave out costs more than the page.
+    search_help_text = "Words of the name, or part of the SKU."
+    # With 100,000 products, the count of unfiltered rows costs more than the page.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    actions = ["publish", "hide"]
+    actions = ["publish", "unpublish"]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Product]":
         return super().get_queryset(request).defer("search_vector").prefetch_related("images")
@@ -149,23 +151,23 @@ class ProductAdmin(ChoosesCategory, SavesOnlyWhatChanged):
                 parse_id(request.POST[key]) for key in request.POST if re.fullmatch(r"form-\d+-id", key)
             }
             if lock_products(edited) != edited:
-                raise NotFound("Somebody has just deleted a product of this page. Nothing was saved.")
+                raise NotFound("A product on this page has been deleted. Nothing was saved.")
         return super().get_changelist_formset(request, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        before = _files_of([form.instance.pk])
+        before = _picture_names([form.instance.pk])
         super().save_related(request, form, formsets, change)
-        discard_files_on_commit(before - _files_of([form.instance.pk]))
-        waiting = ProductImage.objects.filter(product=form.instance, renditions_due_at__isnull=False)
-        queue_renditions("product", waiting.values_list("pk", flat=True))
+        discard_files_on_commit(before - _picture_names([form.instance.pk]))
+        pending = ProductImage.objects.filter(product=form.instance, renditions_due_at__isnull=False)
+        queue_renditions("product", pending.values_list("pk", flat=True))
 
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
-        discard_files_on_commit(_files_of([obj.pk]))
+        discard_files_on_commit(_picture_names([obj.pk]))
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         locked = lock_products(queryset.order_by().values_list("pk", flat=True))
-        discard_files_on_commit(_files_of(locked))
+        discard_files_on_commit(_picture_names(locked))
         super().delete_queryset(request, queryset)
 
     @admin.display(description="")
@@ -176,16 +178,16 @@ class ProductAdmin(ChoosesCategory, SavesOnlyWhatChanged):
     def publish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         self._publish(request, queryset, published=True)
 
-    @admin.action(description="Hide from the shop", permissions=["change"])
-    def hide(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
+    @admin.action(description="Unpublish", permissions=["change"])
+    def unpublish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         self._publish(request, queryset, published=False)
 
     def _publish(self, request: HttpRequest, queryset: "QuerySet[Product]", *, published: bool) -> None:
         count = publish_products(products=queryset, published=published)
-        done = "published" if published else "hidden"
-        self.message_user(request, f"{count} of the chosen products {done}.", messages.SUCCESS)
+        done = "published" if published else "unpublished"
+        self.message_user(request, f"{count} of the selected products {done}.", messages.SUCCESS)
 
 
-def _files_of(products: Iterable[int]) -> set[str]:
-    """The names in the storage of the pictures of some products, by their ids."""
-    return set(ProductImage.objects.filter(product__in=products).order_by().values_list("file", flat=True))
+def _picture_names(product_ids: Iterable[int]) -> set[str]:
+    """Return the storage names of the pictures of products."""
+    return set(ProductImage.objects.filter(product__in=product_ids).order_by().values_list("file", flat=True))

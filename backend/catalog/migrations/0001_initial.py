@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                 ("unit", models.CharField(blank=True, max_length=20)),
                 (
                     "position",
-                    models.PositiveIntegerField(default=0, help_text="Where it stands among the filters."),
+                    models.PositiveIntegerField(default=0, help_text="Order among the filters."),
                 ),
                 ("is_facet", models.BooleanField(default=True, verbose_name="offered as a filter")),
             ],
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(
                         default=0,
                         editable=False,
-                        help_text="Units sold lately; what the popular sort goes by.",
+                        help_text="Units sold in the last 30 days; the key of the sort by popularity.",
                     ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
@@ -288,7 +288,7 @@ class Migration(migrations.Migration):
                 ("height", models.PositiveIntegerField(editable=False)),
                 (
                     "sha256",
-                    models.CharField(editable=False, help_text="Of the file, in hexadecimal.", max_length=64),
+                    models.CharField(editable=False, help_text="Hexadecimal SHA-256 digest of the file.", max_length=64),
                 ),
                 (
                     "product",
@@ -313,7 +313,7 @@ class Migration(migrations.Migration):
                 fields=("parent", "name"),
                 name="category_name_unique_among_siblings",
                 nulls_distinct=False,
-                violation_error_message="There is a category with this name beside it.",
+                violation_error_message="The parent already has a category with this name.",
             ),
         ),
         migrations.AddConstraint(
@@ -321,7 +321,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("parent", models.F("id")), _negated=True),
                 name="category_not_below_itself",
-                violation_error_message="A category cannot stand below itself.",
+                violation_error_message="A category cannot be its own parent.",
             ),
         ),
         migrations.AddIndex(

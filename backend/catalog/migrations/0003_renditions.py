@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='category',
             name='image_alt',
-            field=models.CharField(blank=True, help_text="What is seen in it, for those who do not see it; the category's name when empty.", max_length=255, verbose_name='alternative text'),
+            field=models.CharField(blank=True, help_text="Describes the picture for screen readers. If empty, the name of the category is used.", max_length=255, verbose_name='alternative text'),
         ),
         migrations.AddField(
             model_name='category',
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='category',
             name='renditions',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Those of `renditions.WIDTHS` that exist, in every format.', size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Nominal widths (`renditions.WIDTHS`) of the renditions that exist, in every format.', size=None),
         ),
         migrations.AddField(
             model_name='category',
@@ -38,12 +38,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='category',
             name='renditions_due_at',
-            field=models.DateTimeField(editable=False, help_text='When to make them (again); null when nothing is to be made.', null=True),
+            field=models.DateTimeField(editable=False, help_text='When to make the renditions or retry; null when there is nothing to do.', null=True),
         ),
         migrations.AddField(
             model_name='productimage',
             name='renditions',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Those of `renditions.WIDTHS` that exist, in every format.', size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), blank=True, default=list, editable=False, help_text='Nominal widths (`renditions.WIDTHS`) of the renditions that exist, in every format.', size=None),
         ),
         migrations.AddField(
             model_name='productimage',
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='productimage',
             name='alt',
-            field=models.CharField(blank=True, help_text="What is seen in it, for those who do not see it; the product's name when empty.", max_length=255, verbose_name='alternative text'),
+            field=models.CharField(blank=True, help_text="Describes the picture for screen readers. If empty, the name of the product is used.", max_length=255, verbose_name='alternative text'),
         ),
         migrations.AddIndex(
             model_name='category',

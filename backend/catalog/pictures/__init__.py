@@ -1,5 +1,5 @@
-"""Pictures as files: which are accepted, how renditions of them are made, and when they leave the storage.
+"""Picture files: validation, metadata removal, renditions and deletion.
 
-`checking` and `cleaning` decide what is stored of an upload, `rendering` resizes it, `making` has that
-done by the worker, and `discarding` removes what nothing needs any more.
+`validation` and `metadata` decide what is stored of an upload, `rendering` resizes it, `rendition_queue`
+runs that in the worker, and `deletion` deletes files that no row refers to.
 """

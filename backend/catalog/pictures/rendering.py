@@ -1,7 +1,7 @@
-"""Makes the renditions of a picture with Pillow.
+"""Render the renditions of a picture with Pillow.
 
-django-pictures was considered: it keeps no record of which renditions exist, so that the original could
-not be served until then, starts before the transaction commits, and knows nothing of bulk inserts.
+django-pictures was considered and rejected: it does not record which renditions exist, so the APIs could
+not fall back to the original; it starts before the transaction commits; and it ignores bulk inserts.
 """
 
 import io
@@ -10,26 +10,31 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from backend.catalog.pictures.checking import SUFFIXES
+from backend.catalog.pictures.validation import SUFFIXES
 from backend.catalog.renditions import WIDTHS, ImageFormat, widths_for
 
 _SRGB = ImageCms.createProfile("sRGB")
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """The renditions of a picture, each with its place in `WIDTHS`, and the picture's own size in pixels."""
+class RenderedPicture:
+    """The renditions of a picture.
+
+    Attributes:
+        width, height: of the original, upright, in pixels.
+        files: the nominal width (one of `WIDTHS`), format and content of each rendition.
+    """
 
     width: int
     height: int
     files: list[tuple[int, ImageFormat, bytes]]
 
 
-def render(data: bytes) -> Rendered:
-    """Make the renditions of a picture, in sRGB whatever it is in, so that they need no profile.
+def render(data: bytes) -> RenderedPicture:
+    """Render all renditions of a picture, converted to sRGB so that they need no color profile.
 
     Raises:
-        Exception: whatever Pillow's decoders raise when it is no picture.
+        Exception: Pillow's decoders raise many types on a file that they cannot decode.
     """
     image, (full_width, full_height) = _open_upright(data)
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -38,29 +43,31 @@ def render(data: bytes) -> Rendered:
     elif image.mode.startswith("I"):
         image = image.point(lambda value: value / 256).convert("L")
     files = []
-    for place in reversed(widths_for(full_width)):
-        width = min(place, full_width)
+    for nominal_width in reversed(widths_for(full_width)):
+        width = min(nominal_width, full_width)
         height = max(round(full_height * width / full_width), 1)
         image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
         image = _in_srgb(image, mode)
-        files.append((place, ImageFormat.WEBP, _encode(image, "WEBP", quality=80, method=4)))
-        files.append((place, ImageFormat.JPEG, _encode(_on_white(image), "JPEG", quality=82, optimize=True)))
-    return Rendered(full_width, full_height, files)
+        files.append((nominal_width, ImageFormat.WEBP, _encode(image, "WEBP", quality=80, method=4)))
+        files.append(
+            (nominal_width, ImageFormat.JPEG, _encode(_on_white(image), "JPEG", quality=82, optimize=True))
+        )
+    return RenderedPicture(full_width, full_height, files)
 
 
 def _open_upright(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
-    """Return a picture, perhaps at a fraction of its size, and its full size."""
+    """Return an upright picture, possibly decoded at a reduced size, and its full size."""
     with Image.open(io.BytesIO(data), formats=list(SUFFIXES)) as image:
         width, height = image.size
         enough = 2 * WIDTHS[-1]
         if width > enough:
-            # A JPEG can be decoded at a fraction of its size: still twice as wide as any rendition.
+            # Decode a JPEG at a reduced size that is still twice as wide as the widest rendition.
             image.draft(None, (enough, max(height * enough // width, 1)))
         image.load()
-        on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
-        # In place: a copy of the largest pictures would be 200 MB.
+        is_transposed = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+        # In place, because a copy of the largest picture would take 200 MB.
         ImageOps.exif_transpose(image, in_place=True)
-    return image, (height, width) if on_its_side else (width, height)
+    return image, (height, width) if is_transposed else (width, height)
 
 
 def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
@@ -78,9 +85,9 @@ def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
-    ground = Image.new("RGB", image.size, "white")
-    ground.paste(image, mask=image.getchannel("A"))
-    return ground
+    background = Image.new("RGB", image.size, "white")
+    background.paste(image, mask=image.getchannel("A"))
+    return background
 
 
 def _encode(image: Image.Image, format: str, **options: int) -> bytes:

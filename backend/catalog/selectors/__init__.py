@@ -1,5 +1,7 @@
-"""What the catalogue can be asked. Everything exported here sees published products only; the checks
-in `integrity` see them all."""
+"""Read queries of the catalogue.
+
+Everything exported here returns published products only; the checks in `integrity` cover all products.
+"""
 
 from backend.catalog.selectors.categories import (
     CategoryTree,

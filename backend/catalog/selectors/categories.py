@@ -1,4 +1,4 @@
-"""The category tree, read whole: it is small, and every question about it needs its neighbours."""
+"""Read the category tree. It is small, so it is always read as a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from backend.catalog.models import Category, ListingEntry
 
 @dataclass(frozen=True)
 class CategoryTree:
-    """Every category, in the staff's order.
+    """All categories in tree order.
 
     Attributes:
-        product_counts: the number of published products in each and below; empty if not asked for.
+        product_counts: published products by category id, subcategories included; empty if not requested.
     """
 
     categories: Sequence[Category]
@@ -37,11 +37,11 @@ class CategoryTree:
         return children
 
     def children(self, category_id: int | None) -> list[Category]:
-        """Return the categories right below one, or the roots for None."""
+        """Return the direct children of a category, or the roots for None."""
         return self._children.get(category_id, [])
 
     def ancestors(self, category_id: int) -> list[Category]:
-        """Return the path from the root to the category's parent."""
+        """Return the path from the root to the parent of a category."""
         path: list[Category] = []
         parent_id = self.by_id[category_id].parent_id
         while parent_id is not None:
@@ -52,12 +52,12 @@ class CategoryTree:
 
 
 def read_category_tree() -> CategoryTree:
-    """Read the whole tree in one query, without counts, which cost as much as the shop is large."""
+    """Read the tree in one query, without product counts, whose cost grows with the number of products."""
     return CategoryTree(list(Category.objects.order_by("tree_id", "lft")), {})
 
 
 def read_counted_category_tree() -> CategoryTree:
-    """Read the whole tree with its product counts in one query."""
+    """Read the tree with product counts in one query."""
     counted = (
         ListingEntry.objects.filter(ancestor_id=OuterRef("pk"))
         .values("ancestor_id")
@@ -73,10 +73,10 @@ def read_counted_category_tree() -> CategoryTree:
 
 
 def category_path(category: Category | None) -> list[Category]:
-    """Return the categories from the root down to this one, in one query; nothing for None."""
+    """Return the path from the root to a category in one query; an empty list for None."""
     return list(category.get_ancestors(include_self=True)) if category else []
 
 
 def is_category_slug(text: str) -> bool:
-    """Say whether a category has this slug."""
+    """Return whether a category has this slug."""
     return bool(Category.objects.filter(slug=text).exists())

@@ -1,4 +1,4 @@
-"""What a list of products could be narrowed by, with how many products each choice would leave."""
+"""Count the facets of a product list: the values by which it can be filtered further."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from backend.catalog.models import Category, CharacteristicValue, ListingEntry
 from backend.catalog.selectors.listing import ProductList
 
 MAX_FACET_VALUES = 50
-# Over all characteristics; a shop whose values hardly repeat is not sent whole.
+# Over all characteristics. Bounds the answer in a shop where most values occur once.
 MAX_FACET_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """A value of a characteristic, and how many products choosing it would list."""
+    """A value of a characteristic, and the number of products that filtering by it would list."""
 
     value: str
     count: int
@@ -25,7 +25,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class CharacteristicFacet:
-    """The values of one characteristic, the most frequent first, at most `MAX_FACET_VALUES`."""
+    """A characteristic with its most frequent values, at most `MAX_FACET_VALUES`."""
 
     name: str
     unit: str
@@ -34,7 +34,7 @@ class CharacteristicFacet:
 
 @dataclass(frozen=True, slots=True)
 class CategoryFacet:
-    """A category right below the listed one, and how many of the products are in it."""
+    """A direct subcategory of the listed category, and the number of listed products in it."""
 
     category: Category
     count: int
@@ -42,7 +42,7 @@ class CategoryFacet:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Each facet honours every filter of the list but its own."""
+    """The facets of a list. Each one applies all filters of the list except its own."""
 
     characteristics: Sequence[CharacteristicFacet]
     price_min: Decimal | None
@@ -51,29 +51,29 @@ class Facets:
 
 
 def read_facets(products: ProductList) -> Facets:
-    """Count the facets of a list in four queries, whatever it holds."""
+    """Count the facets of a list in four queries, independent of its size."""
     price = (
         replace(products, price_min=None, price_max=None)
         .entries()
         .aggregate(lowest=Min("price"), highest=Max("price"))
     )
     return Facets(
-        characteristics=_characteristics(products),
+        characteristics=_count_characteristics(products),
         price_min=price["lowest"],
         price_max=price["highest"],
-        categories=_categories(products),
+        categories=_count_categories(products),
     )
 
 
-def _characteristics(products: ProductList) -> list[CharacteristicFacet]:
-    """One branch of a union for the characteristics nobody filters by, and one for each filtered."""
-    chosen = products.characteristics
-    filtered = [pk for wanted in chosen for pk in wanted.characteristic_ids]
+def _count_characteristics(products: ProductList) -> list[CharacteristicFacet]:
+    """Count values with one query branch for unfiltered characteristics, and one per filter."""
+    filters = products.characteristics
+    filtered = [pk for filter in filters for pk in filter.characteristic_ids]
     branches = [_count_values(products, ~Q(characteristic_id__in=filtered))]
-    for wanted in chosen:
-        others = replace(products, characteristics=[other for other in chosen if other != wanted])
-        branches.append(_count_values(others, Q(characteristic_id__in=wanted.characteristic_ids)))
-    rows = branches[0].union(*branches[1:], all=True) if chosen else branches[0]
+    for filter in filters:
+        others = replace(products, characteristics=[other for other in filters if other != filter])
+        branches.append(_count_values(others, Q(characteristic_id__in=filter.characteristic_ids)))
+    rows = branches[0].union(*branches[1:], all=True) if filters else branches[0]
     ordered = sorted(rows, key=lambda row: (*row[:4], -row[5], row[4]))
     facets = []
     for (_, name, unit, _), group in groupby(ordered, key=lambda row: row[:4]):
@@ -83,7 +83,7 @@ def _characteristics(products: ProductList) -> list[CharacteristicFacet]:
 
 
 def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicValue, tuple]":
-    """Count the most frequent values in rows of position, name, unit, identifier, value and count."""
+    """Return the most frequent values as rows of position, name, unit, id, value and count."""
     return (
         CharacteristicValue.objects.filter(
             which, characteristic__is_facet=True, product_id__in=products.entries().values("product_id")
@@ -100,8 +100,8 @@ def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicVa
     )
 
 
-def _categories(products: ProductList) -> list[CategoryFacet]:
-    """Count over the listing entries of the subcategories themselves."""
+def _count_categories(products: ProductList) -> list[CategoryFacet]:
+    """Count listed products in each direct subcategory, by its own listing entries."""
     category = products.category
     siblings = Category.objects.filter(parent=category).order_by("tree_id", "lft")
     matching = replace(products, include_subcategories=True).entries().values("product_id")

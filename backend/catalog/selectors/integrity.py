@@ -1,5 +1,7 @@
-"""What is wrong with the category tree, the listing index and the characteristics shown: nothing, unless
-they were written to past the rules."""
+"""Find inconsistencies in the category tree, the listing index and the characteristics of products.
+
+They arise only when rows are written without the services and triggers, for example by hand in SQL.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,7 +10,7 @@ from django.db import connection
 
 from backend.catalog.models import Category
 
-# One row for each entry that is not as it must be. Names are compared byte by byte, as they are sorted.
+# One row per wrong entry. Names are compared bytewise, as they are sorted.
 WRONG_ENTRIES = """
 SELECT ancestor_id, product_id,
        CASE WHEN l.price IS NULL THEN 'missing' WHEN e.price IS NULL THEN 'surplus' ELSE 'outdated' END
@@ -19,7 +21,7 @@ WHERE (e.price, e.name_key COLLATE "C", e.created_at, e.popularity, e.in_stock)
 ORDER BY product_id, ancestor_id
 """
 
-# One row for each product that shows other characteristics than its values make.
+# One row per product whose characteristics column differs from its characteristic values.
 WRONG_CHARACTERISTICS = """
 SELECT p.id, p.characteristics, e.pairs
 FROM catalog_product p
@@ -30,7 +32,7 @@ ORDER BY p.id
 
 
 def find_tree_problems() -> list[str]:
-    """Compare the numbers of the category tree with its parents; one line for each wrong category."""
+    """Compare the tree columns of categories with their parents. Return one message per wrong category."""
     categories = list(Category.objects.order_by("tree_id", "lft", "pk"))
     children: Mapping[int | None, list[Category]] = defaultdict(list)
     for category in categories:
@@ -44,7 +46,7 @@ def find_tree_problems() -> list[str]:
         tree_ids.add(root.tree_id)
         problems += _check_subtree(root, children, seen)
     problems += [
-        f"category {category.pk} ({category}): stands below itself, or below one that does; give it a parent"
+        f"category {category.pk} ({category}): is part of a cycle or below one; change its parent"
         for category in categories
         if category.pk not in seen
     ]
@@ -54,7 +56,7 @@ def find_tree_problems() -> list[str]:
 def _check_subtree(
     root: Category, children: Mapping[int | None, Sequence[Category]], seen: set[int]
 ) -> list[str]:
-    """Walk with a stack of its own: a tree may be deeper than Python's."""
+    """Walk a tree iteratively, because it may be deeper than Python's recursion limit."""
     problems = []
     number = 0
     lefts: dict[int, int] = {}
@@ -73,13 +75,13 @@ def _check_subtree(
         if actual != expected:
             problems.append(
                 f"category {category.pk} ({category}): tree_id, level, lft, rght"
-                f" are {actual}, should be {expected}"
+                f" are {actual}, expected {expected}"
             )
     return problems
 
 
 def find_listing_problems() -> list[str]:
-    """Compare the listing index with products and tree; one line for each wrong entry."""
+    """Compare the listing index with products and the tree. Return one message per wrong entry."""
     with connection.cursor() as cursor:
         cursor.execute(WRONG_ENTRIES)
         return [
@@ -90,10 +92,10 @@ def find_listing_problems() -> list[str]:
 
 
 def find_characteristics_problems() -> list[str]:
-    """Compare the characteristics shown with the values; one line for each product that differs."""
+    """Compare the characteristics of products with their values. Return one message per wrong product."""
     with connection.cursor() as cursor:
         cursor.execute(WRONG_CHARACTERISTICS)
         return [
-            f"product {product_id}: shows the characteristics {actual}, should show {expected}"
+            f"product {product_id}: characteristics are {actual}, expected {expected}"
             for product_id, actual, expected in cursor.fetchall()
         ]

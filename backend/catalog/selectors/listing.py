@@ -1,4 +1,4 @@
-"""Lists of products: filtered, sorted and paged over the listing index."""
+"""List products: filter, sort and page through the listing index."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ MAX_CHARACTERISTIC_VALUES = 50
 
 
 class ProductSort(StrEnum):
-    """The orders a list of products can have; ties go by the age of the product's record."""
+    """The sort orders of a product list. Ties are broken by product id."""
 
     PRICE_ASC = "PRICE_ASC"
     PRICE_DESC = "PRICE_DESC"
@@ -72,8 +72,13 @@ _ORDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class WantedValues:
-    """Values of which a product must have one, of a characteristic: several where units differ."""
+class ValueFilter:
+    """A condition that a product has one of these values of a characteristic.
+
+    Attributes:
+        characteristic_ids: several if characteristics share a name and differ in their units.
+        values: the accepted values.
+    """
 
     characteristic_ids: tuple[int, ...]
     values: Sequence[str]
@@ -81,15 +86,15 @@ class WantedValues:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductList:
-    """A list of products as it was asked for, every part of it checked; read by pages.
+    """A validated product list, read page by page.
 
     Attributes:
-        category: whose products are listed, or None for the whole shop.
-        include_subcategories: whether products below the category are listed too.
-        search: what to look for; None lists everything.
+        category: None lists the whole shop.
+        include_subcategories: whether to list products of subcategories too.
+        search: None lists all products.
         price_min, price_max: inclusive bounds.
-        in_stock: True for what can be bought now, False for what is sold out, None for both.
-        characteristics: of each of these, one of the values must be present.
+        in_stock: True lists products in stock, False those out of stock, None both.
+        characteristics: all of these conditions must hold.
     """
 
     category: Category | None = None
@@ -98,27 +103,27 @@ class ProductList:
     price_min: Decimal | None = None
     price_max: Decimal | None = None
     in_stock: bool | None = None
-    characteristics: Sequence[WantedValues] = ()
+    characteristics: Sequence[ValueFilter] = ()
 
     def entries(self) -> "QuerySet[ListingEntry]":
-        """Return the listing entries that match, in no order."""
+        """Return the matching listing entries, unordered."""
         return self._matching()[0]
 
     def page(self, sort: ProductSort | None, window: Window) -> Page[Product]:
         """Read a page in two queries.
 
         Args:
-            sort: the order; None is by relevance when searching, else newest first.
+            sort: None sorts by relevance if there is a search, else newest first.
 
         Raises:
-            Invalid: relevance is asked for without a search.
-            InvalidCursor: the window's cursor is not one of this order.
+            Invalid: the sort is by relevance and there is no search.
+            InvalidCursor: the cursor of the window belongs to another sort order.
         """
         sort = sort or (ProductSort.RELEVANCE if self.search else ProductSort.NEWEST)
         entries, relevance = self._matching()
         if sort is ProductSort.RELEVANCE:
             if relevance is None:
-                raise Invalid("Only a search can be sorted by relevance.", field="sort")
+                raise Invalid("Sorting by relevance requires a search.", field="sort")
             entries = entries.annotate(relevance=relevance)
         page = read_page(
             entries.select_related("product__category")
@@ -158,7 +163,7 @@ class ProductList:
                     )
                 )
             )
-        return self.search.among(entries) if self.search else (entries, None)
+        return self.search.filter_entries(entries) if self.search else (entries, None)
 
 
 def list_products(
@@ -171,26 +176,27 @@ def list_products(
     in_stock: bool | None = None,
     characteristics: Mapping[str, Sequence[str]] | None = None,
 ) -> ProductList:
-    """Check what is asked for and return the list, of which nothing has been read yet.
+    """Validate the parameters of a product list and return it. No product is read yet.
 
     Args:
-        category: a number is an identifier, a text a slug; None lists the whole shop.
-        include_subcategories: whether the products below the category count as its own.
-        search: words in Russian or English; typing errors are forgiven.
-        price_min, price_max: inclusive bounds in the shop's currency.
-        in_stock: keep what can be bought now (True) or what is sold out (False).
-        characteristics: accepted values by "Name" or "Name (unit)": AND between names, OR within one.
+        category: an id (number) or slug (text); None lists the whole shop.
+        include_subcategories: whether to list products of subcategories too.
+        search: words in Russian or English; misspelt words find similar ones.
+        price_min, price_max: inclusive bounds in the currency of the shop.
+        in_stock: True lists products in stock, False those out of stock, None both.
+        characteristics: accepted values by "Name" or "Name (unit)": AND between names, OR within a name.
 
     Raises:
         NotFound: the category or a characteristic does not exist.
-        OutOfRange: a price is negative or too long on either side of the point, or the bounds are crossed.
-        TooLong, Invalid: see `read_search`; or too many characteristics, or one without a value.
+        OutOfRange: a price is not between 0 and `MAX_PRICE`, has more than two decimals, or `price_min`
+            exceeds `price_max`.
+        TooLong, Invalid: see `read_search`; or there are too many characteristics, or one without values.
     """
     price_min = _check_price(price_min, field="price_min")
     price_max = _check_price(price_max, field="price_max")
     if price_min is not None and price_max is not None and price_min > price_max:
         raise OutOfRange(
-            f"The lowest price, {price_min}, is above the highest, {price_max}.", field="price_min"
+            f"price_min ({price_min}) must not exceed price_max ({price_max}).", field="price_min"
         )
     return ProductList(
         category=_find_category(category) if category is not None else None,
@@ -204,10 +210,10 @@ def list_products(
 
 
 def _find_category(key: int | str) -> Category:
-    named = Q(pk=parse_id(key)) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
-    category: Category | None = Category.objects.filter(named).first()
+    matches = Q(pk=parse_id(key)) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
+    category: Category | None = Category.objects.filter(matches).first()
     if category is None:
-        raise NotFound(f"There is no category {str(key)[:100]!r}.", field="category")
+        raise NotFound(f"Category {str(key)[:100]!r} does not exist.", field="category")
     return category
 
 
@@ -215,26 +221,35 @@ def _check_price(price: Decimal | None, *, field: str) -> Decimal | None:
     if price is None:
         return None
     if not (price.is_finite() and 0 <= price <= MAX_PRICE):
-        raise OutOfRange(f"A price is between 0 and {MAX_PRICE}.", field=field)
+        raise OutOfRange(f"{field} must be between 0 and {MAX_PRICE}.", field=field)
     if price != round(price, 2):
-        raise OutOfRange("A price has at most two decimals.", field=field)
+        raise OutOfRange(f"{field} must have at most two decimals.", field=field)
     return round(price, 2)
 
 
-def _find_characteristics(wanted: Mapping[str, Sequence[str]]) -> list[WantedValues]:
+def _find_characteristics(wanted: Mapping[str, Sequence[str]]) -> list[ValueFilter]:
     if not wanted:
         return []
     if len(wanted) > MAX_CHARACTERISTICS:
-        raise TooLong(f"At most {MAX_CHARACTERISTICS} characteristics.", field="characteristics")
+        raise TooLong(
+            f"At most {MAX_CHARACTERISTICS} characteristics can be filtered, not {len(wanted)}.",
+            field="characteristics",
+        )
     for name, values in wanted.items():
         if not values:
-            raise Invalid(f"The characteristic {name[:100]!r} needs a value.", field="characteristics")
+            raise Invalid(
+                f"Characteristic {name[:100]!r} must have at least one value.", field="characteristics"
+            )
         if len(values) > MAX_CHARACTERISTIC_VALUES:
             raise TooLong(
-                f"At most {MAX_CHARACTERISTIC_VALUES} values of a characteristic.", field="characteristics"
+                f"Characteristic {name[:100]!r} must have at most {MAX_CHARACTERISTIC_VALUES} values.",
+                field="characteristics",
             )
         if "\0" in name or any("\0" in value for value in values):
-            raise Invalid("A text has no null characters.", field="characteristics")
+            raise Invalid(
+                "Names and values of characteristics must not contain null characters.",
+                field="characteristics",
+            )
     by_label: dict[str, list[int]] = {}
     names = {name.rpartition(" (")[0] for name in wanted} | set(wanted)
     for characteristic in Characteristic.objects.filter(name__in=names):
@@ -244,5 +259,5 @@ def _find_characteristics(wanted: Mapping[str, Sequence[str]]) -> list[WantedVal
             by_label.setdefault(label, []).append(characteristic.pk)
     for name in wanted:
         if name not in by_label:
-            raise NotFound(f"There is no characteristic {name[:100]!r}.", field="characteristics")
-    return [WantedValues(tuple(by_label[name]), values) for name, values in wanted.items()]
+            raise NotFound(f"Characteristic {name[:100]!r} does not exist.", field="characteristics")
+    return [ValueFilter(tuple(by_label[name]), values) for name, values in wanted.items()]

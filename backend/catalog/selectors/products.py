@@ -1,4 +1,4 @@
-"""Single products."""
+"""Read single products and the pictures of loaded products."""
 
 from collections.abc import Iterable
 
@@ -12,27 +12,27 @@ _IMAGES = CompiledQuery(lambda: ProductImage.objects.filter(EqualsAny(F("product
 
 
 def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
-    """Return the published product that exactly one of the three names, or None.
+    """Return the published product with this id, slug or SKU, or None.
 
     Raises:
-        Invalid: none or several of them are given.
+        Invalid: none or more than one of the three is given.
     """
-    given = {name: value for name, value in [("id", id), ("slug", slug), ("sku", sku)] if value is not None}
-    if len(given) != 1:
-        raise Invalid("Name the product by exactly one of id, slug and sku.", field="id")
+    keys = {name: value for name, value in [("id", id), ("slug", slug), ("sku", sku)] if value is not None}
+    if len(keys) != 1:
+        raise Invalid("Pass exactly one of id, slug and sku.", field="id")
     if "\0" in (slug or sku or ""):
         return None
-    published = Product.objects.filter(is_published=True, **given)
+    published = Product.objects.filter(is_published=True, **keys)
     return published.select_related("category").prefetch_related("images").defer("search_vector").first()
 
 
 def load_pictures(products: Iterable[Product]) -> None:
-    """Load the pictures of products that are at hand, all in one query, as `prefetch_related` does."""
-    shown = list(products)
-    images: dict[int, list[ProductImage]] = {product.pk: [] for product in shown}
+    """Load the pictures of products in one query, as `prefetch_related` does."""
+    loaded = list(products)
+    images: dict[int, list[ProductImage]] = {product.pk: [] for product in loaded}
     for image in _IMAGES.run(product_ids=list(images)) if images else ():
         images[image.product_id].append(image)
-    for product in shown:
+    for product in loaded:
         for image in images[product.pk]:
             image.product = product
         set_prefetched(product, "images", images[product.pk])

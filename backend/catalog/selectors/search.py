@@ -1,4 +1,4 @@
-"""Full-text search that forgives typing errors."""
+"""Full-text search with a fallback to similar words for misspelt queries."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from django.db.models import DecimalField, F, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
-from backend.catalog.models import SEARCH_CONFIG, ListingEntry, Product, folded
+from backend.catalog.models import SEARCH_CONFIG, ListingEntry, Product, fold_text
 from backend.core.errors import Invalid, TooLong
 
 MAX_SEARCH_LENGTH = 200
@@ -18,54 +18,60 @@ MAX_SEARCH_WORDS = 12
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words to look for, and whether some product of the shop has them all.
+    """A parsed search query.
 
-    Words match in all their grammatical forms and as beginnings. Where no product has them all, names
+    Words match all their grammatical forms, and also as prefixes. If no product contains all words, names
     with similar words match instead.
+
+    Attributes:
+        words: lower-case words, with ё replaced by е.
+        is_exact: whether a published product contains all words.
     """
 
     words: Sequence[str]
-    exact: bool
+    is_exact: bool
 
-    def among(self, entries: "QuerySet[ListingEntry]") -> tuple["QuerySet[ListingEntry]", Combinable]:
-        """Return the entries that match, and the expression of how well (higher is better)."""
-        if self.exact:
+    def filter_entries(
+        self, entries: "QuerySet[ListingEntry]"
+    ) -> tuple["QuerySet[ListingEntry]", Combinable]:
+        """Return the matching entries, and an expression for their relevance (higher is better)."""
+        if self.is_exact:
             query = _query(self.words)
             rank = SearchRank(F("product__search_vector"), query, normalization=Value(1))
-            # Whose name is what was typed, and little else, comes first.
-            likeness = TrigramSimilarity(folded("product__name"), " ".join(self.words))
-            return entries.filter(product__search_vector=query), _comparable(rank + likeness)
-        entries = entries.alias(folded_name=folded("product__name"))
-        similarity: Combinable = Value(0.0)
+            # Rank a name that is close to the whole query first.
+            similarity = TrigramSimilarity(fold_text("product__name"), " ".join(self.words))
+            return entries.filter(product__search_vector=query), _round_relevance(rank + similarity)
+        entries = entries.alias(folded_name=fold_text("product__name"))
+        word_similarity: Combinable = Value(0.0)
         for word in self.words:
             entries = entries.filter(folded_name__trigram_word_similar=word)
-            similarity = similarity + TrigramWordSimilarity(word, folded("product__name"))
-        return entries, _comparable(similarity)
+            word_similarity = word_similarity + TrigramWordSimilarity(word, fold_text("product__name"))
+        return entries, _round_relevance(word_similarity)
 
 
 def read_search(text: str) -> Search:
-    """Return the search that a text stands for, in one query.
+    """Parse a search query and check, in one database query, whether a product contains all its words.
 
     Raises:
-        TooLong: more than `MAX_SEARCH_LENGTH` characters or `MAX_SEARCH_WORDS` words.
-        Invalid: no letter or digit in it.
+        TooLong: it has more than `MAX_SEARCH_LENGTH` characters or `MAX_SEARCH_WORDS` words.
+        Invalid: it has no letter or digit.
     """
     words = parse_words(text)
-    exact = Product.objects.filter(search_vector=_query(words), is_published=True).exists()
-    return Search(words, exact)
+    is_exact = Product.objects.filter(search_vector=_query(words), is_published=True).exists()
+    return Search(words, is_exact)
 
 
 def parse_words(text: str) -> list[str]:
-    """Return the words of a text, with ё folded into е; raises as `read_search` does."""
+    """Return the lower-case words of a text, with ё replaced by е. Raises the errors of `read_search`."""
     if len(text) > MAX_SEARCH_LENGTH:
         raise TooLong(
-            f"A search has at most {MAX_SEARCH_LENGTH} characters, not {len(text)}.", field="search"
+            f"search must have at most {MAX_SEARCH_LENGTH} characters, not {len(text)}.", field="search"
         )
     words = re.findall(r"\d+\.\d+|[^\W_]+", text.lower().replace("ё", "е"))
     if not words:
-        raise Invalid("A search needs a letter or a digit.", field="search")
+        raise Invalid("search must contain a letter or a digit.", field="search")
     if len(words) > MAX_SEARCH_WORDS:
-        raise TooLong(f"A search has at most {MAX_SEARCH_WORDS} words, not {len(words)}.", field="search")
+        raise TooLong(f"search must have at most {MAX_SEARCH_WORDS} words, not {len(words)}.", field="search")
     return words
 
 
@@ -73,6 +79,6 @@ def _query(words: Sequence[str]) -> SearchQuery:
     return SearchQuery(" & ".join(f"{word}:*" for word in words), search_type="raw", config=SEARCH_CONFIG)
 
 
-def _comparable(relevance: Combinable) -> Combinable:
-    """Round, so that the number in a cursor equals the number in the next query."""
+def _round_relevance(relevance: Combinable) -> Combinable:
+    """Round the relevance, so that the value in a cursor equals the value in the next query."""
     return Cast(relevance, DecimalField(max_digits=12, decimal_places=6))

@@ -2,7 +2,7 @@
 
 from backend.core.graphql.context import Batch, Context, Info
 from backend.core.graphql.errors import UserError, user_errors
-from backend.core.graphql.fields import Column
+from backend.core.graphql.fields import Column, column
 from backend.core.graphql.limits import cost
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema
@@ -17,6 +17,7 @@ __all__ = [
     "Info",
     "PageInfo",
     "UserError",
+    "column",
     "cost",
     "edges_of",
     "make_schema",

@@ -58,8 +58,8 @@ class MoveTest(CategoryCase):
         for name, target, position, status, message in [
             ("Tea", "Sencha", "last-child", 409, "own subtree"),
             ("Tea", "Tea", "right", 409, "itself"),
-            ("Sencha", "Coffee", "last-child", 409, "There is a category “Sencha” beside it"),
-            ("Tea", "Coffee", "sideways", 400, "does not know"),
+            ("Sencha", "Coffee", "last-child", 409, "The parent already has a category “Sencha”"),
+            ("Tea", "Coffee", "sideways", 400, "position must be one of"),
         ]:
             with self.subTest(name=name, target=target, position=position):
                 before = outline()
@@ -140,8 +140,8 @@ class FormTest(CategoryCase):
             ("slug", "a b", "valid “slug”"),
             ("name", "", "required"),
             ("name", "x" * 201, "at most 200 characters"),
-            ("name", "Black", "There is a category with this name beside it."),
-            ("image", picture("a.bmp", kind="BMP"), "is no picture that the shop knows"),
+            ("name", "Black", "The parent already has a category with this name."),
+            ("image", picture("a.bmp", kind="BMP"), "is not a supported image"),
         ]:
             with self.subTest(field=field, value=str(value)[:20]):
                 response = self.client.post(self.path("Green"), self.open("Green") | {field: value})

@@ -75,9 +75,7 @@ class EditingTest(ProductListCase):
         page = self.open()
         self.sencha.delete()
         response = self.client.post(LIST, page | {"form-0-price": "1"})
-        assert self.messages(response) == [
-            "Somebody has just deleted a product of this page. Nothing was saved."
-        ]
+        assert self.messages(response) == ["A product on this page has been deleted. Nothing was saved."]
         assert Product.objects.get(sku="M-1").price == 10
 
     def test_permissions(self) -> None:
@@ -86,7 +84,7 @@ class EditingTest(ProductListCase):
         self.assertNotContains(self.client.get(LIST), "form-2-price")
         self.client.post(LIST, page)
         assert Product.objects.get(sku="T-1").price == 10
-        self.client.post(LIST, {"action": "hide", "index": 0, "_selected_action": [self.sencha.pk]})
+        self.client.post(LIST, {"action": "unpublish", "index": 0, "_selected_action": [self.sencha.pk]})
         assert Product.objects.get(sku="T-1").is_published
 
 
@@ -128,16 +126,16 @@ class ActionsTest(ProductListCase):
 
     def test_publish_and_hide(self) -> None:
         response = self.act("publish", self.java, self.mug)
-        assert self.messages(response) == ["1 of the chosen products published."]
+        assert self.messages(response) == ["1 of the selected products published."]
         assert not Product.objects.filter(is_published=False).exists()
-        self.act("hide", self.java, self.mug, select_across=1)
+        self.act("unpublish", self.java, self.mug, select_across=1)
         assert not Product.objects.filter(is_published=True).exists()
         assert_listing_is_right()
 
     def test_publish_what_a_search_has_found(self) -> None:
         self.client.post(
             f"{LIST}?q=mug",
-            {"action": "hide", "index": 0, "select_across": 1, "_selected_action": [self.mug.pk]},
+            {"action": "unpublish", "index": 0, "select_across": 1, "_selected_action": [self.mug.pk]},
         )
         assert list(Product.objects.filter(is_published=True)) == [self.sencha]
 

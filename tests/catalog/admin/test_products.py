@@ -11,7 +11,7 @@ from backend.catalog.models import Characteristic, CharacteristicValue, Product,
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
 from tests.catalog.factories import make_product
-from tests.catalog.pictures.samples import animation, photo
+from tests.catalog.pictures.image_files import animation, photo
 from tests.catalog.trees import make_tree
 
 ADD = "/admin/catalog/product/add/"
@@ -113,16 +113,20 @@ class AddProductTest(AdminCase):
             (
                 "a.svg",
                 b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-                "is SVG, HTML or XML, which can hold scripts",
+                "is SVG, HTML or XML, which can contain scripts",
             ),
-            ("a.png", b"hello", "is no picture that the shop knows"),
-            ("a.png", broken, "is a broken picture"),
+            ("a.png", b"hello", "is not a supported image"),
+            ("a.png", broken, "is damaged or incomplete"),
             ("a.png", b"", "empty"),
-            ("a.gif", animation("GIF"), "is animated; pictures of the shop stand still"),
-            ("a.jpg", photo("JPEG") + b"<?php evil(); ?>", "is not only a picture: '<?php' hides in it"),
+            ("a.gif", animation("GIF"), "is animated; only still pictures are accepted"),
+            (
+                "a.jpg",
+                photo("JPEG") + b"<?php evil(); ?>",
+                "contains data other than the picture, starting with '<?php'",
+            ),
             ("a.png", b"x" * (20 * 1024 * 1024 + 1), "is larger than 20 MB"),
-            ("a.bmp", picture("a.bmp", kind="BMP").read(), "is no picture that the shop knows"),
-            ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limit is 50 million"),
+            ("a.bmp", picture("a.bmp", kind="BMP").read(), "is not a supported image"),
+            ("a.png", picture("a.png", size=(8000, 6400)).read(), "the limits are 50 million"),
         ]:
             with self.subTest(name=name, message=message):
                 upload = inline("images", 0, file=SimpleUploadedFile(name, content), position="0")

@@ -12,16 +12,16 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 
 from backend.catalog.models import ProductImage
-from backend.catalog.pictures import discarding
-from backend.catalog.pictures.checking import accept_picture
-from backend.catalog.pictures.discarding import discard_files, find_orphans, remove_orphans
-from backend.catalog.pictures.making import make_renditions
+from backend.catalog.pictures import deletion
+from backend.catalog.pictures.deletion import discard_files, find_orphans, remove_orphans
+from backend.catalog.pictures.rendition_queue import make_renditions
+from backend.catalog.pictures.validation import accept_picture
 from backend.catalog.services import update_category
 from backend.catalog.tasks import remove_orphaned_media
 from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category
 from tests.catalog.pictures.storage import StorageCase
-from tests.catalog.pictures.test_making import make_picture
+from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.feeds.helpers import picture
 from tests.object_storage import Moto
 
@@ -68,7 +68,7 @@ class FindTest(OrphansCase):
         elsewhere = self.store("sample/other.jpg")
         found = find_orphans()
         assert set(found.orphans) == orphans
-        assert found.needed == len(needed)
+        assert found.used == len(needed)
         remove_orphans(found.orphans)
         assert self.files() == needed | {elsewhere}
 
@@ -94,7 +94,7 @@ class FindTest(OrphansCase):
         kept = make_picture()
         for number in range(5):
             self.store(f"products/{number}.jpg")
-        with mock.patch.object(discarding, "_BATCH", 2):
+        with mock.patch.object(deletion, "_BATCH", 2):
             remove_orphans(find_orphans().orphans)
         assert self.files() == {kept.file.name}
 
@@ -139,25 +139,25 @@ class CommandTest(OrphansCase):
     def test_a_dry_run_only_lists(self) -> None:
         old = self.store("products/old.jpg")
         output = self.command("--dry-run")
-        assert output.splitlines() == [old, "1 files that nothing needs, 0 others; nothing was removed."]
+        assert output.splitlines() == [old, "1 unused files, 0 used; nothing was deleted."]
         assert self.files() == {old}
 
     def test_removing(self) -> None:
         self.store("products/old.jpg", hours_ago=3)
-        assert "0 files" in self.command()
+        assert "0 unused files" in self.command()
         output = self.command("--older-than", "2")
-        assert "1 files that nothing needs, 0 others; 1 are removed." in output
+        assert "1 unused files, 0 used; 1 deleted." in output
         assert self.files() == set()
 
     def test_a_storage_that_fails_is_told(self) -> None:
         orphans = {self.store(f"products/{number}.jpg") for number in range(3)}
         fails = StorageUnavailable("The storage is away.")
         with mock.patch.object(default_storage, "delete", side_effect=fails):
-            assert "3 files that nothing needs, 0 others; 0 are removed." in self.command()
+            assert "3 unused files, 0 used; 0 deleted." in self.command()
         assert self.files() == orphans
         with (
             mock.patch.object(default_storage, "listdir", side_effect=fails),
-            self.assertRaisesMessage(CommandError, "The storage is away. Nothing was removed."),
+            self.assertRaisesMessage(CommandError, "The storage is away. Nothing was deleted."),
         ):
             self.command()
 
@@ -171,18 +171,18 @@ class CommandTest(OrphansCase):
 
     def test_a_storage_that_may_be_anothers_is_left_alone(self) -> None:
         files = {self.store(f"products/{number}.jpg") for number in range(4)}
-        with mock.patch.object(discarding, "MAX_ORPHANS", 3):
-            with self.assertRaisesMessage(CommandError, "is the storage another shop's, too?"):
+        with mock.patch.object(deletion, "MAX_ORPHANS", 3):
+            with self.assertRaisesMessage(CommandError, "another shop may use the same storage"):
                 self.command()
             with self.assertLogs("backend.catalog", "ERROR"):
                 remove_orphaned_media()
             assert self.files() == files
-            assert "removed" in self.command("--force")
+            assert "deleted" in self.command("--force")
         assert self.files() == set()
 
     def test_as_many_orphans_as_are_usual_are_removed_by_beat(self) -> None:
         for number in range(3):
             self.store(f"products/{number}.jpg")
-        with mock.patch.object(discarding, "MAX_ORPHANS", 3):
+        with mock.patch.object(deletion, "MAX_ORPHANS", 3):
             remove_orphaned_media()
         assert self.files() == set()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from backend.catalog.pictures.rendering import render
 from backend.catalog.renditions import ImageFormat, widths_for
-from tests.catalog.pictures.samples import noise, photo, profile
+from tests.catalog.pictures.image_files import noise, photo, profile
 
 
 def rendered(data: bytes) -> dict[tuple[int, ImageFormat], Image.Image]:

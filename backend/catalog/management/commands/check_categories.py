@@ -1,4 +1,4 @@
-"""Check the category tree and what is derived from it and from products, and mend it."""
+"""Check and repair the category tree, the listing index and the characteristics of products."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from backend.catalog.selectors import integrity
 
 MAX_LINES = 50
 
-# What is checked, what finds its problems, and what mends them. The listing index follows the tree.
+# The subject, the check and the repair. The listing index depends on the tree, so the tree comes first.
 CHECKS = [
     ("the category tree", integrity.find_tree_problems, services.rebuild_category_tree),
     ("the listing index", integrity.find_listing_problems, services.rebuild_listing),
@@ -23,12 +23,12 @@ CHECKS = [
 
 class Command(BaseCommand):
     help = (
-        "Check the category tree, the listing index and the characteristics that products show; exits "
-        "with 1 when something is wrong."
+        "Check the category tree, the listing index and the characteristics of products. Exits with 1 if "
+        "there are problems."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--fix", action="store_true", help="rebuild what is wrong, then check again")
+        parser.add_argument("--fix", action="store_true", help="rebuild wrong data, then check again")
 
     def handle(self, *args: Any, fix: bool, **options: Any) -> None:
         counts = self._report()
@@ -36,23 +36,23 @@ class Command(BaseCommand):
             for count, (_, _, rebuild) in zip(counts, CHECKS, strict=True):
                 if count:
                     rebuild()
-            self.stdout.write("Rebuilt; checking again.")
+            self.stdout.write("Rebuilt. Checking again.")
             counts = self._report()
         if any(counts):
-            found = [f"{count} in {what}" for count, (what, _, _) in zip(counts, CHECKS, strict=True)]
+            found = [f"{count} in {subject}" for count, (subject, _, _) in zip(counts, CHECKS, strict=True)]
             raise CommandError(
-                f"Problems: {', '.join(found)}." + ("" if fix else " --fix rebuilds what is wrong.")
+                f"Problems: {', '.join(found)}." + ("" if fix else " --fix rebuilds wrong data.")
             )
-        self.stdout.write("The category tree, the listing index and the characteristics are right.")
+        self.stdout.write("The category tree, the listing index and the characteristics are correct.")
 
     def _report(self) -> list[int]:
-        """Write what is wrong, and return how much of it each check has found."""
+        """Write the problems and return how many each check has found."""
         counts = []
         for _, find, _ in CHECKS:
             problems = find()
             for problem in problems[:MAX_LINES]:
                 self.stdout.write(problem)
             if len(problems) > MAX_LINES:
-                self.stdout.write(f"… and {len(problems) - MAX_LINES} more like these")
+                self.stdout.write(f"… and {len(problems) - MAX_LINES} more")
             counts.append(len(problems))
         return counts

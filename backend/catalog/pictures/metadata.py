@@ -1,13 +1,14 @@
-"""Takes out of a picture's file whatever is no picture, and leaves the rest as it is, byte for byte.
+"""Remove metadata and foreign data from image files without encoding them again.
 
-Cameras write down where and when a photo was taken and append previews and videos; others hide programs
-there. What stays is listed here, so that nothing unheard of does. Cleaning a clean file changes nothing.
+Cameras record the place and time of a photo and append previews and videos; attackers append programs.
+Only the parts listed here are kept, byte for byte, so unknown parts are removed. A file without any of
+these is returned unchanged.
 """
 
 import re
 from collections.abc import Callable, Iterator
 
-# A part of a file, and whether it belongs to the picture.
+# Whether a part of a file is kept, and the part.
 _Part = tuple[bool, bytes]
 
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB"} | {
@@ -15,40 +16,40 @@ _PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"
     b"pHYs",
 }
 _WEBP_CHUNKS = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP"}
-# Bits of VP8X that announce EXIF and XMP chunks.
+# Bits of VP8X that declare EXIF and XMP chunks.
 _WEBP_METADATA = 0b1100
 # The end of a JPEG scan: a marker other than an escaped 0xFF or a restart.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# Of the JPEG segments for applications only these change how the picture looks.
+# The JPEG application segments that affect how the picture looks.
 _JPEG_APPLICATIONS = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _JPEG_COMMENT = 0xFE
 _JPEG_SCAN = 0xDA
 _JPEG_END = 0xD9
 
 
-def split(data: bytes, format: str) -> tuple[bytes, bytes]:
-    """Return what of a file is the picture, as a whole file, and the rest of it.
+def split_metadata(data: bytes, format: str) -> tuple[bytes, bytes]:
+    """Split a file into a valid file with the picture alone, and the removed bytes.
 
     Args:
         format: "JPEG", "PNG", "WEBP" or "GIF".
 
     Raises:
-        ValueError: the file is not built as the format demands.
+        ValueError: the file does not follow its format.
     """
     kept: list[bytes] = []
-    cut: list[bytes] = []
-    for belongs, part in _SPLITTERS[format](data):
-        (kept if belongs else cut).append(part)
+    removed: list[bytes] = []
+    for is_kept, part in _SPLITTERS[format](data):
+        (kept if is_kept else removed).append(part)
     if format == "WEBP":
         size = 4 + sum(map(len, kept))
         kept.insert(0, b"RIFF" + size.to_bytes(4, "little") + b"WEBP")
-    return b"".join(kept), b"\n".join(cut)
+    return b"".join(kept), b"\n".join(removed)
 
 
 def _slice(data: bytes, start: int, end: int) -> bytes:
     part = data[start:end]
     if len(part) < end - start or end <= start:
-        raise ValueError("the file ends too soon")
+        raise ValueError("the file is incomplete")
     return part
 
 
@@ -58,7 +59,7 @@ def _split_jpeg(data: bytes) -> Iterator[_Part]:
     while True:
         head = _slice(data, position, position + 2)
         if head[0] != 0xFF:
-            raise ValueError("no marker where one must be")
+            raise ValueError("a JPEG marker is missing")
         marker = head[1]
         if marker == 0xFF:
             position += 1
@@ -72,13 +73,13 @@ def _split_jpeg(data: bytes) -> Iterator[_Part]:
         if marker == _JPEG_SCAN:
             following = _JPEG_MARKER.search(data, end)
             if following is None:
-                raise ValueError("a scan without an end")
+                raise ValueError("a JPEG scan has no end")
             segment, end = data[position : following.start()], following.start()
         if 0xE0 <= marker <= 0xEF:
-            belongs = marker in _JPEG_APPLICATIONS and segment[4:].startswith(_JPEG_APPLICATIONS[marker])
+            is_kept = marker in _JPEG_APPLICATIONS and segment[4:].startswith(_JPEG_APPLICATIONS[marker])
         else:
-            belongs = marker != _JPEG_COMMENT
-        yield belongs, segment
+            is_kept = marker != _JPEG_COMMENT
+        yield is_kept, segment
         position = end
 
 
@@ -101,7 +102,7 @@ def _split_webp(data: bytes) -> Iterator[_Part]:
         chunk = _slice(data, position, position + 8 + length + length % 2)
         kind = chunk[:4]
         if kind in {b"ANIM", b"ANMF"}:
-            raise ValueError("an animation")
+            raise ValueError("the WebP file is animated")
         if kind == b"VP8X":
             chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_METADATA]) + chunk[9:]
         yield kind in _WEBP_CHUNKS, chunk
@@ -123,17 +124,17 @@ def _split_gif(data: bytes) -> Iterator[_Part]:
         elif kind == b"\x21":
             end = position + 2
         else:
-            raise ValueError("a block of no known kind")
+            raise ValueError("a GIF block is of unknown type")
         while length := _slice(data, end, end + 1)[0]:
             end += 1 + length
         block = _slice(data, position, end + 1)
-        # Of the extensions the one that says which color is transparent.
+        # The only extension that is kept is graphic control, which defines the transparent color.
         yield kind == b"\x2c" or block[1] == 0xF9, block
         position = end + 1
 
 
 def _gif_colors(flags: int) -> int:
-    """Return how long the color table is that some flags announce, in bytes."""
+    """Return the size in bytes of the color table that the flags declare."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 

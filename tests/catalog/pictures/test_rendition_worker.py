@@ -10,8 +10,8 @@ from django.utils import timezone
 from redis import Redis
 
 from backend.catalog.models import ProductImage
-from backend.catalog.pictures.discarding import discard_files
-from backend.catalog.pictures.making import queue_renditions
+from backend.catalog.pictures.deletion import discard_files
+from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.core import redis
 from backend.core.redis import redis_client
 from backend.notifications.services import queue_email
@@ -19,7 +19,7 @@ from tests.accounts.cases import forget_in_redis
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_product
 from tests.catalog.pictures.storage import StorageCase
-from tests.catalog.pictures.test_making import make_picture
+from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.faults.test_services_down import PATIENCE, dead_address
 from tests.worker import MailServer, Worker, wait_until
 

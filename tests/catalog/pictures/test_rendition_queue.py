@@ -11,10 +11,10 @@ from django.test import TestCase
 from django.utils import timezone
 
 from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImage
-from backend.catalog.pictures import making
-from backend.catalog.pictures.checking import accept_picture
-from backend.catalog.pictures.discarding import discard_files
-from backend.catalog.pictures.making import enqueue_due_renditions, make_renditions
+from backend.catalog.pictures import rendition_queue
+from backend.catalog.pictures.deletion import discard_files
+from backend.catalog.pictures.rendition_queue import enqueue_due_renditions, make_renditions
+from backend.catalog.pictures.validation import accept_picture
 from backend.catalog.services import update_category
 from backend.core.media import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
@@ -60,7 +60,7 @@ class MakeTest(MakingCase):
 
     def test_once_is_enough(self) -> None:
         image = self.make(make_picture())
-        with mock.patch.object(making, "render") as render:
+        with mock.patch.object(rendition_queue, "render") as render:
             self.make(image)
         render.assert_not_called()
 
@@ -92,7 +92,7 @@ class MakeTest(MakingCase):
 
         def replace() -> None:
             image.file = accept_picture(picture("green"), "other")
-            image.expect_renditions()
+            image.reset_renditions()
             image.save()
             discard_files([old or ""])
 
@@ -104,14 +104,14 @@ class MakeTest(MakingCase):
     @contextmanager
     def meanwhile(self, happens: Any) -> Any:
         """Let something happen between the making of the renditions and their being stored."""
-        real = making.render
+        real = rendition_queue.render
 
         def render(data: bytes) -> Any:
             rendered = real(data)
             happens()
             return rendered
 
-        with mock.patch.object(making, "render", render):
+        with mock.patch.object(rendition_queue, "render", render):
             yield
 
     def test_what_a_dead_worker_has_left_is_written_over(self) -> None:
@@ -152,13 +152,16 @@ class FailureTest(MakingCase):
         with mock.patch.object(FileSystemStorage, "_open", side_effect=OSError):
             make_renditions(kind="product", picture_id=image.pk)
         image.refresh_from_db()
-        assert image.renditions_due_at - timezone.now() < making.LAST_RETRY_AFTER
+        assert image.renditions_due_at - timezone.now() < rendition_queue.LAST_RETRY_AFTER
         self.make(image)
         assert self.state(image) == ([160, 400, 800], False, 0)
 
     def test_an_attempt_that_kills_the_worker_counts(self) -> None:
         image = make_picture()
-        with mock.patch.object(making, "render", side_effect=SystemExit), self.assertRaises(SystemExit):
+        with (
+            mock.patch.object(rendition_queue, "render", side_effect=SystemExit),
+            self.assertRaises(SystemExit),
+        ):
             self.make(image)
         assert self.state(image) == ([], True, 1)
 
@@ -166,7 +169,7 @@ class FailureTest(MakingCase):
 class HandOverTest(MakingCase):
     def handed_over(self) -> list[tuple[str, dict[str, Any]]]:
         with (
-            mock.patch.object(making, "enqueue") as enqueue,
+            mock.patch.object(rendition_queue, "enqueue") as enqueue,
             self.captureOnCommitCallbacks(execute=True),
         ):
             enqueue_due_renditions()
@@ -179,8 +182,8 @@ class HandOverTest(MakingCase):
         ProductImage.objects.filter(pk=due.pk).update(renditions_due_at=long_ago)
         Category.objects.filter(pk=category.pk).update(renditions_due_at=long_ago)
         assert self.handed_over() == [
-            (making.TASK, {"kind": "product", "picture_id": due.pk}),
-            (making.TASK, {"kind": "category", "picture_id": category.pk}),
+            (rendition_queue.TASK, {"kind": "product", "picture_id": due.pk}),
+            (rendition_queue.TASK, {"kind": "category", "picture_id": category.pk}),
         ]
         assert self.handed_over() == []
         assert self.state(waiting)[1] and not self.state(made)[1]
@@ -188,5 +191,5 @@ class HandOverTest(MakingCase):
     def test_not_too_many_at_once(self) -> None:
         for _ in range(3):
             make_picture(renditions_due_at=timezone.now())
-        with mock.patch.object(making, "MAX_ENQUEUED_AT_ONCE", 2):
+        with mock.patch.object(rendition_queue, "MAX_ENQUEUED_AT_ONCE", 2):
             assert [len(self.handed_over()) for _ in range(3)] == [2, 1, 0]

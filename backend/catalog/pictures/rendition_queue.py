@@ -1,5 +1,7 @@
-"""Has the worker make the renditions of pictures. A row says whether it waits for them; the broker only
-makes it quick."""
+"""Queue and make the renditions of pictures.
+
+The rows record which pictures wait for renditions; the broker only makes the worker start sooner.
+"""
 
 import logging
 from collections.abc import Iterable
@@ -18,8 +20,8 @@ from backend.catalog.locks import (
     try_rendition_lock,
 )
 from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImage, renditions_due
-from backend.catalog.pictures.discarding import discard_renditions
-from backend.catalog.pictures.rendering import Rendered, render
+from backend.catalog.pictures.deletion import discard_renditions
+from backend.catalog.pictures.rendering import RenderedPicture, render
 from backend.catalog.renditions import rendition_name
 from backend.core.broker import LOW_PRIORITY, enqueue
 
@@ -27,15 +29,15 @@ logger = logging.getLogger(__name__)
 
 TASK = "catalog.make_renditions"
 LAST_RETRY_AFTER = timedelta(hours=6)
-# A minute: what two processes do, so that the queue of a large import is not doubled meanwhile.
+# Per run of the beat task, once a minute. Two worker processes make about as many in that time, so the
+# queue of a large import does not grow.
 MAX_ENQUEUED_AT_ONCE = 500
 
 Kind = Literal["product", "category"]
 
 
 class _Table(NamedTuple):
-    """Where pictures of a kind are: the model, its columns, and the first key of the advisory locks under
-    which their renditions are made."""
+    """The model and columns that hold pictures of a kind, and the key of their rendition locks."""
 
     model: type[ProductImage] | type[Category]
     file: str
@@ -55,12 +57,12 @@ _TABLES: dict[Kind, _Table] = {
 
 
 def queue_renditions(kind: Kind, ids: Iterable[int]) -> None:
-    """Have renditions made of some pictures once the caller's transaction is committed.
+    """Enqueue tasks that make renditions, after the caller's transaction has committed.
 
-    A broker that is down costs nothing but time: beat hands the rows over later.
+    If the broker is down, beat enqueues them later.
 
     Args:
-        ids: of pictures of products, or of categories.
+        ids: primary keys of product images or of categories, depending on the kind.
     """
     calls = [(TASK, {"kind": kind, "picture_id": pk}) for pk in ids]
     if calls:
@@ -68,7 +70,7 @@ def queue_renditions(kind: Kind, ids: Iterable[int]) -> None:
 
 
 def enqueue_due_renditions() -> int:
-    """Hand over the pictures that should have renditions by now, and return how many those are."""
+    """Enqueue the pictures whose renditions are overdue, and return their number."""
     count = 0
     for kind, table in _TABLES.items():
         with transaction.atomic():
@@ -83,38 +85,39 @@ def enqueue_due_renditions() -> int:
 
 
 def make_renditions(*, kind: Kind, picture_id: int) -> None:
-    """Make the renditions of a picture unless it has them, is gone, or somebody else is at it.
+    """Make the renditions of a picture unless they exist, the row is gone, or another process makes them.
 
-    When the storage fails it is tried again, each time after twice as long. A picture that Pillow cannot
-    read keeps its original alone. One that is replaced or deleted meanwhile leaves no rendition behind.
+    After a storage failure the picture is retried with exponential backoff. A picture that Pillow cannot
+    decode gets no renditions. The renditions of a picture that is replaced or deleted in the meantime are
+    deleted again.
     """
     table = _TABLES[kind]
     with try_rendition_lock(table.lock_key, picture_id) as is_locked:
-        name = _claim(table, picture_id) if is_locked else ""
+        name = _start_attempt(table, picture_id) if is_locked else ""
         if not name:
             return
         try:
             with default_storage.open(name) as original:
                 data = original.read()
             rendered = _render(name, data)
-            for place, format, content in rendered.files if rendered else ():
-                _store(rendition_name(name, place, format), content)
-        except Exception:  # each storage has errors of its own
-            logger.warning("The storage failed; the renditions of %s wait", name, exc_info=True)
+            for width, format, content in rendered.files if rendered else ():
+                _store(rendition_name(name, width, format), content)
+        except Exception:  # every storage raises its own error types
+            logger.warning("The storage failed; the renditions of %s will be retried", name, exc_info=True)
             return
         done: dict[str, Any] = {"renditions_due_at": None, "renditions_attempts": 0}
         if rendered:
-            done["renditions"] = sorted({place for place, _, _ in rendered.files})
-            # Known of every picture but those stored before it was noted.
+            done["renditions"] = sorted({width for width, _, _ in rendered.files})
+            # Pictures stored before these columns existed have no size yet.
             done |= {table.width: rendered.width, table.height: rendered.height}
         if not table.rows.filter(**{"pk": picture_id, table.file: name}).update(**done):
             discard_renditions(name)
 
 
-def _claim(table: _Table, picture_id: int) -> str:
-    """Note the attempt, so that one that kills the worker counts, and return the name of the picture.
+def _start_attempt(table: _Table, picture_id: int) -> str:
+    """Record an attempt and return the name of the picture, or "" if it does not wait for renditions.
 
-    It is empty if nothing is to be done.
+    Recorded before the work starts, so that an attempt that kills the worker counts.
     """
     waiting = table.rows.filter(pk=picture_id, renditions_due_at__isnull=False)
     found = waiting.values_list(table.file, "renditions_attempts").first()
@@ -126,19 +129,19 @@ def _claim(table: _Table, picture_id: int) -> str:
     return str(name)
 
 
-def _render(name: str, data: bytes) -> Rendered | None:
+def _render(name: str, data: bytes) -> RenderedPicture | None:
     try:
         return render(data)
-    except Exception:  # Pillow's decoders raise whatever a broken file leads them to
-        logger.error("%s cannot be read as a picture; it has no renditions", name, exc_info=True)
+    except Exception:  # Pillow's decoders raise many types on damaged files
+        logger.error("%s cannot be decoded; it gets no renditions", name, exc_info=True)
         return None
 
 
 def _store(name: str, data: bytes) -> None:
-    """Store a file under exactly this name."""
+    """Store a file under exactly this name, replacing an existing one."""
     stored = default_storage.save(name, ContentFile(data))
     if stored != name:
-        # A worker that died on the way has left one, perhaps half of it.
+        # A worker that was killed has left a file, possibly incomplete.
         default_storage.delete(stored)
         default_storage.delete(name)
         default_storage.save(name, ContentFile(data))

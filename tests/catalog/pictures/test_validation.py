@@ -8,9 +8,9 @@ from unittest import mock
 from django.test import SimpleTestCase
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from backend.catalog.pictures import checking
-from backend.catalog.pictures.checking import SUFFIXES, PictureFile, PictureRefused, accept_picture
-from tests.catalog.pictures.samples import SECRET, SIZE, animation, noise, photo, png_that_claims, profile
+from backend.catalog.pictures import validation
+from backend.catalog.pictures.validation import SUFFIXES, PictureFile, PictureRefused, accept_picture
+from tests.catalog.pictures.image_files import SECRET, SIZE, animation, noise, photo, png_that_claims, profile
 
 
 def accepted(data: bytes) -> PictureFile:
@@ -112,20 +112,20 @@ class RefusalTest(SimpleTestCase):
     def test_what_is_no_picture(self) -> None:
         svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
         for data, reason in [
-            (svg, "is SVG, HTML or XML, which can hold scripts"),
+            (svg, "is SVG, HTML or XML, which can contain scripts"),
             (b"\xef\xbb\xbf\n <?xml version='1.0'?>" + svg, "is SVG, HTML or XML"),
             (b"<!DOCTYPE html><script>alert(1)</script>", "is SVG, HTML or XML"),
-            (archive(), "is no picture that the shop knows"),
-            (b"MZ\x90\0" + bytes(60), "is no picture"),
-            (b"\x7fELF" + bytes(60), "is no picture"),
-            (b"#!/bin/sh\n", "is no picture"),
-            (b"%PDF-1.7\n", "is no picture"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no picture"),
-            (b"", "is no picture"),
-            (photo("JPEG")[:-200], "is a broken picture, or one that was cut short"),
-            (photo("PNG")[:-200], "is a broken picture"),
-            (photo("WEBP")[: len(photo("WEBP")) // 2], "is a broken picture"),
-            (b"\xff\xd8\xff\xe0" + bytes(100), "is no picture"),
+            (archive(), "is not a supported image"),
+            (b"MZ\x90\0" + bytes(60), "is not a supported image"),
+            (b"\x7fELF" + bytes(60), "is not a supported image"),
+            (b"#!/bin/sh\n", "is not a supported image"),
+            (b"%PDF-1.7\n", "is not a supported image"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is not a supported image"),
+            (b"", "is not a supported image"),
+            (photo("JPEG")[:-200], "is damaged or incomplete"),
+            (photo("PNG")[:-200], "is damaged or incomplete"),
+            (photo("WEBP")[: len(photo("WEBP")) // 2], "is damaged or incomplete"),
+            (b"\xff\xd8\xff\xe0" + bytes(100), "is not a supported image"),
         ]:
             with self.subTest(data=data[:20], reason=reason):
                 assert reason in self.refusal(data)
@@ -143,42 +143,42 @@ class RefusalTest(SimpleTestCase):
         ]:
             with self.subTest(what):
                 refusal = self.refusal(data)
-                assert "is not only a picture" in refusal
+                assert "contains data other than the picture" in refusal
                 assert what in refusal
 
     def test_animations(self) -> None:
         for format in ("GIF", "PNG", "WEBP"):
             with self.subTest(format):
-                assert self.refusal(animation(format)) == "is animated; pictures of the shop stand still"
+                assert self.refusal(animation(format)) == "is animated; only still pictures are accepted"
 
     def test_bytes(self) -> None:
         data = photo("JPEG")
-        with mock.patch.object(checking, "MAX_BYTES", len(data)):
+        with mock.patch.object(validation, "MAX_BYTES", len(data)):
             accepted(data)
             assert "is larger than" in self.refusal(data + b"\0")
 
     def test_pixels(self) -> None:
-        with mock.patch.object(checking, "MAX_PIXELS", 100 * 100):
+        with mock.patch.object(validation, "MAX_PIXELS", 100 * 100):
             accepted(png_that_claims(100, 100))
             assert "has 100 × 101 pixels" in self.refusal(png_that_claims(100, 101))
-        accepted(png_that_claims(checking.MAX_SIDE, 1))
-        assert "16383 a side" in self.refusal(png_that_claims(checking.MAX_SIDE + 1, 1))
+        accepted(png_that_claims(validation.MAX_SIDE, 1))
+        assert "16383 pixels per side" in self.refusal(png_that_claims(validation.MAX_SIDE + 1, 1))
 
     def test_bombs(self) -> None:
         for side in (10_000, 16_000, 60_000):
             with self.subTest(side):
-                assert "the limit is 50 million" in self.refusal(png_that_claims(side, side))
+                assert "the limits are 50 million" in self.refusal(png_that_claims(side, side))
 
     def test_jpegs_of_very_many_scans(self) -> None:
         output = io.BytesIO()
         noise(mode="L").save(output, "JPEG", progressive=True)
         data = output.getvalue()
         head, scan = data[:-2], data[data.rindex(b"\xff\xda") : -2]
-        missing = checking.MAX_SCANS - data.count(b"\xff\xda")
+        missing = validation.MAX_SCANS - data.count(b"\xff\xda")
         accepted(head + missing * scan + b"\xff\xd9")
         # What phones append to a photo is not counted.
         accepted(head + b"\xff\xd9" + 2 * missing * scan)
         for before in (b"", b"\xff\xe1\x00\x04ab\x00"):
             with self.subTest(before=before):
                 passes = data[:2] + before + head[2:] + (missing + 1) * scan + b"\xff\xd9"
-                assert self.refusal(passes) == "is drawn in more than 100 passes"
+                assert self.refusal(passes) == "has too many JPEG scans; the limit is 100"
