@@ -1,4 +1,4 @@
-"""What the database keeps, computed a second time in Python from nothing but products and parents."""
+"""Expected values of the data that triggers derive, computed in Python."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from backend.catalog.models import Category, CharacteristicValue, ListingEntry, 
 
 
 def expected_listing() -> set[tuple[Any, ...]]:
-    """Every row that the listing index must hold."""
+    """Return the expected rows of the listing index."""
     parents = dict(Category.objects.order_by().values_list("pk", "parent_id"))
     rows = set()
     for product in Product.objects.filter(is_published=True):
@@ -30,7 +30,7 @@ def expected_listing() -> set[tuple[Any, ...]]:
 
 
 def actual_listing() -> set[tuple[Any, ...]]:
-    """Every row that the listing index holds."""
+    """Return the actual rows of the listing index."""
     return set(
         ListingEntry.objects.values_list(
             "ancestor_id", "product_id", "price", "name_key", "created_at", "popularity", "in_stock"
@@ -39,7 +39,7 @@ def actual_listing() -> set[tuple[Any, ...]]:
 
 
 def assert_listing_is_right() -> None:
-    """Compare the listing index with the products and the tree."""
+    """Assert that the listing index matches the products and the tree."""
     assert actual_listing() == expected_listing()
 
 
@@ -67,7 +67,7 @@ def assert_tree_is_valid() -> None:
 
 
 def assert_characteristics_are_right() -> None:
-    """Compare every product's characteristics with its values."""
+    """Assert that the characteristics of every product match its values."""
     for product in Product.objects.all():
         values = CharacteristicValue.objects.filter(product=product).select_related("characteristic")
         shown = sorted(values, key=lambda value: (value.position, value.characteristic.position, value.pk))

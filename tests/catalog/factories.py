@@ -1,4 +1,4 @@
-"""Rows for tests: the least that makes a category or a product, and what a test says of it."""
+"""Create categories, products and images with default values."""
 
 import io
 from decimal import Decimal
@@ -24,7 +24,7 @@ def make_product(
     characteristics: dict[str, str] | None = None,
     **fields: Any,
 ) -> Product:
-    """Save a product in stock; a characteristic is "Name" or "Name (unit)"."""
+    """Create a product in stock. Keys of characteristics are "Name" or "Name (unit)"."""
     number = next(_numbers)
     product = Product.objects.create(
         **{
@@ -47,7 +47,7 @@ def make_product(
 
 
 def make_image(product: Product, alt: str = "", position: int = 0) -> ProductImage:
-    """Save a tiny real picture of the product."""
+    """Create a product image with a tiny file."""
     content = io.BytesIO()
     Image.new("RGB", (4, 3), "teal").save(content, "PNG")
     return ProductImage.objects.create(

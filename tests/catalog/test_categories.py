@@ -1,4 +1,4 @@
-"""The category tree as both APIs show it."""
+"""The category tree in both APIs."""
 
 from django.test import TestCase
 
@@ -20,19 +20,19 @@ class Tree(TestCase):
         make_product(category=cls.home)
         make_product(category=cls.books, is_published=False)
 
-    def test_counts_include_what_is_below(self) -> None:
+    def test_product_counts_include_subcategories(self) -> None:
         counts = read_counted_category_tree().product_counts
         self.assertEqual(
             [counts[node.pk] for node in (self.home, self.kitchen, self.mugs, self.books)], [3, 2, 2, 0]
         )
 
-    def test_paths(self) -> None:
+    def test_parent_children_and_ancestors(self) -> None:
         tree = read_category_tree()
         self.assertEqual([node.name for node in tree.ancestors(self.mugs.pk)], ["Дом", "Кухня"])
         self.assertEqual([node.name for node in category_path(self.mugs)], ["Дом", "Кухня", "Кружки"])
         self.assertEqual(category_path(None), [])
 
-    def test_the_tree_is_one_query_at_any_size(self) -> None:
+    def test_tree_of_any_size_takes_one_query(self) -> None:
         query = """{
             categories { name productCount children { name productCount children { name parent { name } } } }
         }"""
@@ -47,7 +47,7 @@ class Tree(TestCase):
         self.assertEqual([node["product_count"] for node in rest], [3, 0])
         self.assertEqual(len(rest[0]["children"][0]["children"]), 16)
 
-    def test_both_apis_show_the_same_tree(self) -> None:
+    def test_both_apis_return_the_same_tree(self) -> None:
         Category.objects.filter(slug="books").update(
             image="categories/b-0123456789ab.jpg", image_width=40, image_height=30
         )
@@ -70,7 +70,7 @@ class Tree(TestCase):
             [as_rest(node) for node in data["categories"]], RestClient().get("/categories").json()
         )
 
-    def test_depth(self) -> None:
+    def test_depth_limits_the_levels(self) -> None:
         query = (
             "query($depth: Int) { categories(depth: $depth) { name children { name children { name } } } }"
         )
@@ -87,14 +87,14 @@ class Tree(TestCase):
         error = graphql.error(query, {"depth": 0})
         self.assertEqual(error["extensions"], {"code": "OUT_OF_RANGE", "field": ["depth"]})
 
-    def test_two_depths_in_one_query_do_not_mix(self) -> None:
+    def test_two_depths_in_one_document_are_independent(self) -> None:
         data = GraphQLClient().data(
             "{ one: categories(depth: 1) { children { name } } all: categories { children { name } } }"
         )
         self.assertEqual(data["one"][0]["children"], [])
         self.assertEqual(data["all"][0]["children"], [{"name": "Кухня"}])
 
-    def test_one_category_with_breadcrumbs(self) -> None:
+    def test_category_with_breadcrumbs(self) -> None:
         query = """query($id: ID, $slug: String) {
             category(id: $id, slug: $slug) {
                 name productCount parent { name } ancestors { name slug } children { name }
@@ -116,7 +116,7 @@ class Tree(TestCase):
         for arguments in ({}, {"id": "1", "slug": "dom"}):
             self.assertEqual(graphql.error(query, arguments)["extensions"]["code"], "INVALID")
 
-    def test_walking_up_and_down_is_bounded(self) -> None:
+    def test_alternating_parent_and_children_is_bounded_by_cost(self) -> None:
         """Each step up and down again multiplies the answer by the number of siblings."""
         for number in range(20):
             make_category(f"Shelf {number}", self.kitchen)

@@ -1,4 +1,4 @@
-"""The tree's writes: each does what it promises, or refuses clearly and writes nothing."""
+"""Services of categories and products: their effects, and refusals that write nothing."""
 
 from typing import Any
 
@@ -47,17 +47,17 @@ class TreeCase(TestCase):
 
 
 class CreateCategoryTest(TreeCase):
-    def test_is_put_last(self) -> None:
+    def test_new_category_is_the_last_child(self) -> None:
         created = create_category(name=" Oolong ", parent_id=self.pk("Tea"))
         assert (created.name, created.slug) == ("Oolong", "oolong")
         assert list(outline()["Tea"]) == ["Green", "Black", "Oolong"]
         assert_tree_is_valid()
 
-    def test_slug_is_made_of_russian_names_and_is_free(self) -> None:
+    def test_slug_is_transliterated_and_unique(self) -> None:
         slugs = [create_category(name="Чёрный чай", parent_id=pk).slug for pk in (None, self.pk("Tea"))]
         assert slugs == ["chernyi-chai", "chernyi-chai-2"]
 
-    def test_refusals(self) -> None:
+    def test_invalid_new_category_is_refused(self) -> None:
         for error, field, arguments in [
             (NotFound, "parent_id", {"name": "x", "parent_id": 10**30}),
             (CategoryNameTaken, "name", {"name": "Tea"}),
@@ -74,7 +74,7 @@ class CreateCategoryTest(TreeCase):
 
 
 class UpdateCategoryTest(TreeCase):
-    def test_changes_only_what_is_given(self) -> None:
+    def test_only_given_values_change(self) -> None:
         update_category(category_id=self.pk("Green"), name="Зелёный")
         green = Category.objects.get(pk=self.pk("Green"))
         assert (green.name, green.slug) == ("Зелёный", "green")
@@ -83,11 +83,11 @@ class UpdateCategoryTest(TreeCase):
         assert green.slug == "zelenyi"
         assert_tree_is_valid()
 
-    def test_own_name_and_slug_are_free(self) -> None:
+    def test_own_name_and_slug_are_accepted(self) -> None:
         update_category(category_id=self.pk("Green"), name="Green", slug="green")
         assert outline() == SHOP
 
-    def test_picture_comes_and_goes(self) -> None:
+    def test_image_is_set_and_removed(self) -> None:
         update_category(category_id=self.pk("Tea"), image=accept_picture(picture(size=(40, 30)), "tea"))
         category = Category.objects.get(pk=self.pk("Tea"))
         self.addCleanup(category.image.storage.delete, category.image.name)
@@ -101,7 +101,7 @@ class UpdateCategoryTest(TreeCase):
         category.refresh_from_db()
         assert (category.picture, category.renditions_due_at) == (None, None)
 
-    def test_alternative_texts(self) -> None:
+    def test_alternative_text_is_changed(self) -> None:
         update_category(category_id=self.pk("Tea"), image_alt="x" * 255)
         for alt, refusal in [("x" * 256, TooLong), ("a\0b", Invalid)]:
             with self.assertRaises(refusal) as raised:
@@ -109,7 +109,7 @@ class UpdateCategoryTest(TreeCase):
             assert raised.exception.field == "image_alt"
         assert Category.objects.get(pk=self.pk("Tea")).image_alt == "x" * 255
 
-    def test_refusals(self) -> None:
+    def test_invalid_update_is_refused(self) -> None:
         green = self.pk("Green")
         for error, field, arguments in [
             (NotFound, "category_id", {"category_id": 0, "name": "x"}),
@@ -127,7 +127,7 @@ class MoveCategoryTest(TreeCase):
         super().setUp()
         self.product = make_product(category=self.tree["Sencha"])
 
-    def test_every_position(self) -> None:
+    def test_category_moves_to_every_position(self) -> None:
         for target, position, expected in [
             ("Coffee", "last-child", {"Coffee": {"Arabica": {}, "Green": SHOP["Tea"]["Green"]}}),
             ("Coffee", "first-child", {"Coffee": {"Green": SHOP["Tea"]["Green"], "Arabica": {}}}),
@@ -144,7 +144,7 @@ class MoveCategoryTest(TreeCase):
                 assert_tree_is_valid()
                 assert_listing_is_right()
 
-    def test_order_of_siblings(self) -> None:
+    def test_siblings_keep_their_order(self) -> None:
         move_category(category_id=self.pk("Black"), target_id=self.pk("Green"), position="left")
         assert list(outline()["Tea"]) == ["Black", "Green"]
         move_category(category_id=self.pk("Coffee"), target_id=self.pk("Tea"), position="left")
@@ -153,14 +153,14 @@ class MoveCategoryTest(TreeCase):
         assert list(outline()) == ["Tea", "Coffee"]
         assert_tree_is_valid()
 
-    def test_only_root_stays(self) -> None:
+    def test_only_root_stays_in_place(self) -> None:
         Product.objects.all().delete()
         for name in ("Arabica", "Coffee"):
             delete_category(category_id=self.pk(name))
         move_category(category_id=self.pk("Tea"), target_id=None)
         assert outline() == {"Tea": SHOP["Tea"]}
 
-    def test_refusals(self) -> None:
+    def test_invalid_move_is_refused(self) -> None:
         create_category(name="Green", parent_id=self.pk("Coffee"))
         tea, green, sencha = self.pk("Tea"), self.pk("Green"), self.pk("Sencha")
         for error, field, arguments in [
@@ -177,12 +177,12 @@ class MoveCategoryTest(TreeCase):
 
 
 class DeleteCategoryTest(TreeCase):
-    def test_empty_category_goes(self) -> None:
+    def test_empty_category_is_deleted(self) -> None:
         delete_category(category_id=self.pk("Black"))
         assert list(outline()["Tea"]) == ["Green"]
         assert_tree_is_valid()
 
-    def test_refusals(self) -> None:
+    def test_deletion_of_missing_or_non_empty_category_is_refused(self) -> None:
         make_product(category=self.tree["Black"], is_published=False)
         for error, name, mentions in [
             (CategoryNotEmpty, "Black", "0 subcategories and 1 products"),
@@ -196,14 +196,14 @@ class DeleteCategoryTest(TreeCase):
 
 
 class ProductServicesTest(TestCase):
-    def test_publish_and_hide(self) -> None:
+    def test_products_are_published_and_unpublished(self) -> None:
         products = [make_product(is_published=number % 2 == 0) for number in range(4)]
         assert publish_products(products=Product.objects.all(), published=True) == 2
         assert publish_products(products=Product.objects.exclude(pk=products[0].pk), published=False) == 3
         assert list(Product.objects.filter(is_published=True)) == [products[0]]
         assert_listing_is_right()
 
-    def test_free_slug(self) -> None:
+    def test_unused_slug_is_generated(self) -> None:
         make_product(slug="chai")
         make_product(slug="chai-2")
         assert free_product_slug("Чай") == "chai-3"

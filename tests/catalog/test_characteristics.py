@@ -1,4 +1,4 @@
-"""`Product.characteristics` equals the product's values, and is nobody else's to write."""
+"""Triggers keep `Product.characteristics` equal to the characteristic values."""
 
 from django.test import TestCase
 
@@ -17,7 +17,7 @@ class CharacteristicsTest(TestCase):
         assert_characteristics_are_right()
         return Product.objects.get(pk=self.product.pk).characteristics
 
-    def test_follow_values_and_names(self) -> None:
+    def test_characteristics_follow_values_and_names(self) -> None:
         values = CharacteristicValue.objects
         volume = values.create(product=self.product, characteristic=self.volume, value="250")
         values.bulk_create([
@@ -32,25 +32,25 @@ class CharacteristicsTest(TestCase):
         values.all().delete()
         assert_characteristics_are_right()
 
-    def test_saving_a_product_read_before_keeps_them(self) -> None:
+    def test_saving_a_stale_product_keeps_characteristics(self) -> None:
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.name = "Renamed"
         self.product.save()
         assert self.shown() == [["Origin", "Japan", ""]]
 
-    def test_cannot_be_made_up(self) -> None:
+    def test_characteristics_cannot_be_set_directly(self) -> None:
         Product.objects.update(characteristics=[["Origin", "Mars", ""]])
         assert self.shown() == []
 
-    def test_a_copy_of_the_product_has_none(self) -> None:
+    def test_copied_product_has_no_characteristics(self) -> None:
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.refresh_from_db()
         self.product.pk, self.product.sku, self.product.slug = None, "copy", "copy"
         self.product.save()
         assert self.shown() == []
 
-    def test_products_made_or_renewed_in_bulk(self) -> None:
-        """As the feeds do: those that are there keep theirs, the others have none yet."""
+    def test_bulk_upsert_keeps_existing_characteristics(self) -> None:
+        """As in an import: existing products keep their characteristics, new ones have none yet."""
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         made_up = [["Origin", "Mars", ""]]
         new = Product(sku="new", slug="new", name="New", price=1, characteristics=made_up)
@@ -63,7 +63,7 @@ class CharacteristicsTest(TestCase):
             assert self.shown() == [["Origin", "Japan", ""]]
         assert Product.objects.get(sku="new").characteristics == []
 
-    def test_deleting_the_product(self) -> None:
+    def test_product_with_characteristics_can_be_deleted(self) -> None:
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         self.product.delete()
         assert not CharacteristicValue.objects.exists()

@@ -1,4 +1,4 @@
-"""manage.py check_categories finds what was written past the rules, and mends it."""
+"""manage.py check_categories finds and repairs inconsistent data."""
 
 from io import StringIO
 
@@ -32,7 +32,7 @@ class CheckCategoriesTest(TestCase):
         call_command("check_categories", *arguments, stdout=output)
         return output.getvalue()
 
-    def assert_found_and_mended(self, problem: str, counts: str) -> None:
+    def assert_found_and_repaired(self, problem: str, counts: str) -> None:
         output = StringIO()
         with self.assertRaisesMessage(CommandError, counts):
             call_command("check_categories", stdout=output)
@@ -44,19 +44,19 @@ class CheckCategoriesTest(TestCase):
         assert_listing_is_right()
         assert_characteristics_are_right()
 
-    def test_all_is_well(self) -> None:
+    def test_consistent_data_has_no_problems(self) -> None:
         assert self.check() == ("The category tree, the listing index and the characteristics are correct.\n")
 
-    def test_wrong_numbers(self) -> None:
+    def test_wrong_tree_columns_are_found_and_repaired(self) -> None:
         Category.objects.filter(name="D").update(lft=4, level=3)
-        self.assert_found_and_mended("expected", "Problems: 1 in the category tree, 0 in the listing index")
+        self.assert_found_and_repaired("expected", "Problems: 1 in the category tree, 0 in the listing index")
 
-    def test_wrong_tree_id(self) -> None:
+    def test_wrong_tree_id_is_found_and_repaired(self) -> None:
         tree_id = Category.objects.get(name="A").tree_id
         Category.objects.filter(name="E").update(tree_id=tree_id)
-        self.assert_found_and_mended("shares tree_id", "in the category tree")
+        self.assert_found_and_repaired("shares tree_id", "in the category tree")
 
-    def test_missing_surplus_and_outdated_entries(self) -> None:
+    def test_missing_surplus_and_outdated_entries_are_found_and_repaired(self) -> None:
         a, e = self.tree["A"].pk, self.tree["E"].pk
         ListingEntry.objects.filter(ancestor_id=a).delete()
         ListingEntry.objects.filter(ancestor_id=0, product=self.product).update(price=1)
@@ -69,17 +69,17 @@ class CheckCategoriesTest(TestCase):
             f"missing entry: product {self.product.pk} under category {a}",
             f"surplus entry: product {self.product.pk} under category {e}",
         ]
-        self.assert_found_and_mended("entry", "0 in the category tree, 3 in the listing index")
+        self.assert_found_and_repaired("entry", "0 in the category tree, 3 in the listing index")
 
-    def test_products_moved_while_triggers_were_off(self) -> None:
+    def test_products_moved_without_triggers_are_relisted(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET session_replication_role = replica")
             Product.objects.update(category=self.tree["D"], name="Ёлка", stock=0)
             cursor.execute("SET session_replication_role = DEFAULT")
-        self.assert_found_and_mended("missing", "0 in the category tree")
+        self.assert_found_and_repaired("missing", "0 in the category tree")
 
-    def test_characteristics_written_while_triggers_were_off(self) -> None:
+    def test_characteristics_written_without_triggers_are_recomputed(self) -> None:
         copied = make_product()
         renamed = make_product(characteristics={"Origin": "Japan"})
         with connection.cursor() as cursor:
@@ -93,11 +93,11 @@ class CheckCategoriesTest(TestCase):
             f'product {renamed.pk}: characteristics are [["Origin", "Japan", ""]],'
             ' expected [["Country", "Japan", ""]]',
         ]
-        self.assert_found_and_mended(
+        self.assert_found_and_repaired(
             "characteristics are", "0 in the listing index, 2 in the characteristics of products."
         )
 
-    def test_cycle_is_reported_and_left_alone(self) -> None:
+    def test_cycle_is_reported_and_not_changed(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET session_replication_role = replica")

@@ -1,4 +1,4 @@
-"""Facet counts: each honours every filter but its own."""
+"""Facet counts: each facet applies every filter except its own."""
 
 from decimal import Decimal
 
@@ -34,7 +34,7 @@ class FacetsCase(TestCase):
             "price": {"min": facets.price_min, "max": facets.price_max},
         }
 
-    def test_a_category(self) -> None:
+    def test_facets_of_a_category(self) -> None:
         self.assertEqual(
             self.facets(category="clothes"),
             {
@@ -45,7 +45,7 @@ class FacetsCase(TestCase):
             },
         )
 
-    def test_the_whole_shop(self) -> None:
+    def test_facets_of_the_whole_shop(self) -> None:
         facets = self.facets()
         self.assertEqual(facets["Color"], {"blue": 2, "red": 2, "green": 1})
         self.assertEqual(facets["category"], {"Clothes": 4, "Shoes": 1})
@@ -62,12 +62,12 @@ class FacetsCase(TestCase):
         self.assertEqual(facets["Size"], {"M": 1, "S": 1})
         self.assertEqual(facets["price"], {"min": 20, "max": 20})
 
-    def test_stock_and_search_narrow_every_facet(self) -> None:
+    def test_stock_and_search_filter_every_facet(self) -> None:
         self.assertEqual(self.facets(category="clothes", in_stock=True)["category"], {"Dresses": 2})
         self.assertEqual(self.facets(search="red")["Size"], {"M": 1, "S": 1})
 
-    def test_counts_are_what_choosing_would_list(self) -> None:
-        """Every count equals the length of the list that the choice leads to."""
+    def test_count_equals_the_total_of_filtering_by_the_value(self) -> None:
+        """Filter by each facet value and compare the total with the count."""
         for chosen in ({}, {"Color": ["red"]}, {"Color": ["red"], "Size": ["M"]}):
             for name, counts in self.facets(characteristics=chosen).items():
                 if name in {"category", "price"}:
@@ -78,7 +78,7 @@ class FacetsCase(TestCase):
                             list_products(characteristics={**chosen, name: [value]}).total(), count
                         )
 
-    def test_units_tell_characteristics_of_one_name_apart(self) -> None:
+    def test_characteristics_with_the_same_name_are_distinguished_by_unit(self) -> None:
         for _ in range(3):
             make_product(characteristics={"Weight (g)": "1"})
         make_product(characteristics={"Weight (kg)": "1"})
@@ -89,26 +89,26 @@ class FacetsCase(TestCase):
             self.assertEqual(list_products(characteristics={f"Weight ({unit})": ["1"]}).total(), count)
         self.assertEqual(list_products(characteristics={"Weight": ["1"]}).total(), 4)
 
-    def test_nothing_matches(self) -> None:
+    def test_facets_of_an_empty_list_are_empty(self) -> None:
         self.assertEqual(
             self.facets(price_min=Decimal(1000)),
             {"category": {}, "price": {"min": Decimal(10), "max": Decimal(50)}},
         )
 
-    def test_staff_choose_what_is_a_facet_and_in_which_order(self) -> None:
+    def test_facets_follow_is_facet_and_position(self) -> None:
         Characteristic.objects.filter(name="Color").update(position=9)
         self.assertEqual(list(self.facets())[:2], ["Size", "Color"])
         Characteristic.objects.filter(name="Color").update(is_facet=False)
         self.assertNotIn("Color", self.facets())
 
-    def test_at_most_so_many_values_the_most_frequent_first(self) -> None:
+    def test_values_are_limited_and_sorted_by_frequency(self) -> None:
         for number in range(MAX_FACET_VALUES):
             make_product(characteristics={"Color": f"shade {number:02}"})
         values = list(self.facets()["Color"])
         self.assertEqual(len(values), MAX_FACET_VALUES)
         self.assertEqual(values[:4], ["blue", "red", "green", "shade 00"])
 
-    def test_the_cost_does_not_grow_with_the_products(self) -> None:
+    def test_query_count_is_independent_of_the_number_of_products(self) -> None:
         products = list_products(category="clothes", characteristics={"Color": ["red"], "Size": ["M"]})
         with self.assertNumQueries(4):
             read_facets(products)

@@ -1,4 +1,4 @@
-"""The catalogue's GraphQL fields: shape, laziness and cost."""
+"""GraphQL fields of the catalogue: values and query counts."""
 
 from django.test import TestCase
 
@@ -22,7 +22,7 @@ class Products(TestCase):
     def setUp(self) -> None:
         self.graphql = GraphQLClient()
 
-    def test_a_product(self) -> None:
+    def test_product_has_all_fields(self) -> None:
         (node,) = self.graphql.data(
             """{ products { nodes {
                 price currency availableQuantity inStock image { alt width height url } images { alt }
@@ -43,7 +43,7 @@ class Products(TestCase):
             },
         )
 
-    def test_a_product_without_anything(self) -> None:
+    def test_product_without_optional_values_has_nulls(self) -> None:
         make_product("bare")
         (node,) = self.graphql.data(
             """{ products(filter: { search: "bare" }) {
@@ -52,14 +52,14 @@ class Products(TestCase):
         )["products"]["nodes"]
         self.assertEqual(node, {"image": None, "images": [], "category": None, "characteristics": []})
 
-    def test_a_page_is_two_queries_at_any_size(self) -> None:
+    def test_page_of_any_size_takes_two_queries(self) -> None:
         for _ in range(2):
             with self.assertNumQueries(2):
                 self.graphql.data(LIST)
             for number in range(20):
                 make_image(make_product("dress", self.category, {"Color": str(number)}))
 
-    def test_ancestors_and_counts_of_a_page_are_one_query_more(self) -> None:
+    def test_ancestors_and_counts_of_a_page_take_one_more_query(self) -> None:
         query = """{
             products { nodes { category {
                 ancestors { name } children { name } parent { name }
@@ -71,7 +71,7 @@ class Products(TestCase):
             for number in range(20):
                 make_product(category=make_category(f"Below {_} {number}", self.category))
 
-    def test_the_count_and_the_facets_cost_nothing_unless_selected(self) -> None:
+    def test_count_and_facets_take_no_queries_unless_selected(self) -> None:
         with self.assertNumQueries(2):
             self.graphql.data("{ products { nodes { id } } }")
         with self.assertNumQueries(3):
@@ -79,7 +79,7 @@ class Products(TestCase):
         with self.assertNumQueries(6):
             self.graphql.data("{ products { nodes { id } facets { priceMin categories { count } } } }")
 
-    def test_edges_and_nodes_are_the_same(self) -> None:
+    def test_edges_and_nodes_return_the_same_products(self) -> None:
         connection = self.graphql.data(
             """{ products {
                 nodes { id } edges { cursor node { id } }
@@ -98,7 +98,7 @@ class Products(TestCase):
             },
         )
 
-    def test_an_empty_list(self) -> None:
+    def test_empty_list(self) -> None:
         data = self.graphql.data(
             """{ products(filter: { inStock: false }) {
                 nodes { id } totalCount pageInfo { startCursor hasNextPage }
@@ -109,7 +109,7 @@ class Products(TestCase):
             {"nodes": [], "totalCount": 0, "pageInfo": {"startCursor": None, "hasNextPage": False}},
         )
 
-    def test_backwards(self) -> None:
+    def test_backward_pagination(self) -> None:
         for number in range(3):
             make_product(f"p{number}")
         query = """query($before: String) {
@@ -123,7 +123,7 @@ class Products(TestCase):
         self.assertEqual([node["name"] for node in page["nodes"]], ["p2", "p1"])
         self.assertFalse(page["pageInfo"]["hasPreviousPage"])
 
-    def test_a_page_has_one_direction(self) -> None:
+    def test_first_and_last_together_are_refused(self) -> None:
         query = "query($after: String) { products(first: 1, after: $after) { pageInfo { endCursor } } }"
         cursor = self.graphql.data(query)["products"]["pageInfo"]["endCursor"]
         for arguments in (f'first: 3, before: "{cursor}"', f'last: 3, after: "{cursor}"'):
@@ -131,7 +131,7 @@ class Products(TestCase):
                 error = self.graphql.error(f"{{ products({arguments}) {{ totalCount }} }}")
                 self.assertEqual(error["extensions"]["code"], "INVALID")
 
-    def test_two_names_for_one_thing_are_refused(self) -> None:
+    def test_conflicting_arguments_are_refused(self) -> None:
         for arguments in (
             'category: "1", categorySlug: "x"',
             """filter: {
@@ -143,6 +143,6 @@ class Products(TestCase):
         error = self.graphql.error('{ product(slug: "a", sku: "b") { id } }')
         self.assertEqual(error["extensions"]["code"], "INVALID")
 
-    def test_a_query_by_get(self) -> None:
+    def test_get_request_is_accepted(self) -> None:
         response = self.client.get("/graphql", {"query": "{ products { totalCount } }"})
         self.assertEqual(response.json()["data"], {"products": {"totalCount": 1}})

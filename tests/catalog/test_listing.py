@@ -1,4 +1,4 @@
-"""Lists of products: what is in them, in which order, at which cost."""
+"""Product lists: filters, sort orders, pagination and query counts."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -34,13 +34,13 @@ class Filters(TestCase):
         self.assertEqual(set(names(products)), expected)
         self.assertEqual(products.total(), len(expected))
 
-    def test_a_category_lists_what_is_below_it(self) -> None:
+    def test_category_includes_subcategories(self) -> None:
         self.assert_listed({"coat", "dress", "maxi"}, category=self.clothes.pk)
         self.assert_listed({"dress", "maxi"}, category="dresses")
         self.assert_listed({"maxi"}, category="maxi")
         self.assert_listed({"coat", "dress", "maxi", "boot"})
 
-    def test_without_subcategories(self) -> None:
+    def test_subcategories_can_be_excluded(self) -> None:
         self.assert_listed({"coat"}, category="clothes", include_subcategories=False)
 
     def test_price_bounds_are_inclusive(self) -> None:
@@ -49,17 +49,17 @@ class Filters(TestCase):
         self.assert_listed({"coat"}, price_min=Decimal("20.02"))
         self.assert_listed({"boot"}, price_max=Decimal("19.99"))
 
-    def test_stock(self) -> None:
+    def test_stock_filter(self) -> None:
         self.assert_listed({"dress", "maxi", "boot"}, in_stock=True)
         self.assert_listed({"coat"}, in_stock=False)
 
-    def test_characteristics_are_and_between_names_or_within_one(self) -> None:
+    def test_characteristics_combine_with_and_between_names_and_or_within(self) -> None:
         self.assert_listed({"coat", "dress"}, characteristics={"Color": ["red"]})
         self.assert_listed({"coat", "dress", "maxi", "boot"}, characteristics={"Color": ["red", "blue"]})
         self.assert_listed({"dress"}, characteristics={"Color": ["red"], "Size": ["S", "XL"]})
         self.assert_listed(set(), characteristics={"Color": ["green"]})
 
-    def test_everything_at_once(self) -> None:
+    def test_all_filters_combine(self) -> None:
         self.assert_listed(
             {"dress"},
             category="clothes",
@@ -83,7 +83,7 @@ class Orders(TestCase):
         ]:
             make_product(name, price=price, popularity=popularity, created_at=now - timedelta(days=age))
 
-    def test_each_order(self) -> None:
+    def test_every_sort_order(self) -> None:
         expected = {
             ProductSort.PRICE_ASC: ["Apple", "Ежевика", "жёлудь", "banana", "ёлка"],
             ProductSort.PRICE_DESC: ["ёлка", "banana", "жёлудь", "Ежевика", "Apple"],
@@ -96,7 +96,7 @@ class Orders(TestCase):
             with self.subTest(sort):
                 self.assertEqual(names(list_products(), sort), order)
 
-    def test_pages_join_without_gap_or_repeat_in_both_directions(self) -> None:
+    def test_pages_have_no_gaps_or_repeats_in_both_directions(self) -> None:
         for sort in ProductSort:
             if sort is ProductSort.RELEVANCE:
                 continue
@@ -124,7 +124,7 @@ class Orders(TestCase):
                     self.assertTrue(page.has_next)
                 self.assertEqual(backward, whole)
 
-    def test_a_cursor_outlives_its_row(self) -> None:
+    def test_cursor_of_a_deleted_row_stays_valid(self) -> None:
         page = list_products().page(ProductSort.PRICE_ASC, Window.of(first=2))
         Product.objects.filter(pk=page.items[-1].pk).delete()
         self.assertEqual(
@@ -134,7 +134,7 @@ class Orders(TestCase):
 
 
 class Cost(TestCase):
-    """The number of queries does not depend on the number of products."""
+    """The query count is independent of the number of products."""
 
     def setUp(self) -> None:
         self.category = make_category("Clothes")
@@ -158,14 +158,14 @@ class Cost(TestCase):
         with self.assertNumQueries(queries):
             self.show(**arguments)
 
-    def test_the_whole_shop(self) -> None:
+    def test_query_count_of_the_whole_shop(self) -> None:
         self.assert_same_cost(2)
 
-    def test_a_category(self) -> None:
+    def test_query_count_of_a_category(self) -> None:
         self.assert_same_cost(3, category="clothes")
 
-    def test_a_search(self) -> None:
+    def test_query_count_of_a_search(self) -> None:
         self.assert_same_cost(3, search="dress")
 
-    def test_a_misspelt_search(self) -> None:
+    def test_query_count_of_a_misspelt_search(self) -> None:
         self.assert_same_cost(3, search="dreess")

@@ -1,4 +1,4 @@
-"""The listing index equals what products and tree say, whatever is written and however."""
+"""Triggers keep the listing index equal to products and tree under all kinds of writes."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -33,12 +33,12 @@ def execute(sql: str, *arguments: object) -> None:
 
 
 def pick(rows: Sequence[int], number: int) -> int | None:
-    """Return one of the rows, or nothing."""
+    """Return one of the rows, or None if there are none."""
     return ([None, *rows])[number % (len(rows) + 1)]
 
 
 def apply(edit: Edit, number: int) -> None:
-    """Do one edit to rows that the numbers in it choose; what is refused must change nothing."""
+    """Apply an edit to rows chosen by its numbers. A refused edit must change nothing."""
     kind, a, b, c = edit
     categories = list(Category.objects.order_by("pk").values_list("pk", flat=True))
     products = Product.objects.order_by("pk")
@@ -126,7 +126,7 @@ def constraint_of(error: IntegrityError) -> str | None:
 class RandomEditsTest(HypothesisTestCase):
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from(KINDS), numbers, numbers, numbers), min_size=5, max_size=40))
-    def test_index_follows(self, edits: list[Edit]) -> None:
+    def test_index_matches_after_random_edits(self, edits: list[Edit]) -> None:
         tree = make_tree({"A": {"B": {"C": {}}, "D": {}}, "E": {}})
         for category in tree.values():
             make_product(category=category)
@@ -149,11 +149,11 @@ class SingleEditsTest(TestCase):
         self.tree = make_tree({"A": {"B": {"C": {}}}, "D": {}})
         self.product = make_product(category=self.tree["C"])
 
-    def test_lists_the_product_at_every_depth(self) -> None:
+    def test_product_is_listed_under_every_ancestor(self) -> None:
         listed = set(ListingEntry.objects.values_list("ancestor_id", flat=True))
         assert listed == {0} | {self.tree[name].pk for name in "ABC"}
 
-    def test_parent_and_child_change_places_in_one_statement(self) -> None:
+    def test_parent_and_child_swap_in_one_statement(self) -> None:
         a, b = self.tree["A"].pk, self.tree["B"].pk
         make_product(category=self.tree["A"])
         make_product(category=self.tree["B"])
@@ -186,7 +186,7 @@ class SingleEditsTest(TestCase):
                     QuerySet(Category).bulk_create(categories, batch_size=size)
                 assert constraint_of(refusal.exception) == "category_not_below_itself"
 
-    def test_stock_across_zero(self) -> None:
+    def test_in_stock_follows_stock(self) -> None:
         for stock, in_stock in [(1, True), (0, False), (0, False), (3, True)]:
             Product.objects.update(stock=stock)
             assert ListingEntry.objects.filter(in_stock=in_stock).count() == 4

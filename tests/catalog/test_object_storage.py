@@ -1,4 +1,4 @@
-"""Pictures in object storage: what the APIs say of them, what shoppers get, and what an outage does."""
+"""Pictures in object storage: URLs, access and outages."""
 
 import socket
 import time
@@ -28,7 +28,7 @@ LIST = "{ products(first: 50) { nodes { id image { url alt width height } } } }"
 
 
 class StorageCase(AdminCase):
-    """Keeps its pictures on a server of its own, whose objects are gone after each test."""
+    """A test with an object storage that is emptied afterwards."""
 
     server: Any
     kind: type[Server]
@@ -66,7 +66,7 @@ class StorageCase(AdminCase):
 class MediaTest(StorageCase):
     kind = Moto
 
-    def test_an_upload_is_shown_by_both_apis_and_to_everybody(self) -> None:
+    def test_upload_is_visible_in_both_apis_and_public(self) -> None:
         upload = picture("tea.html", kind="PNG")
         # A browser says what its user likes.
         upload.content_type = "text/html"
@@ -82,7 +82,7 @@ class MediaTest(StorageCase):
             assert answer.headers["Content-Type"] == "image/png"
             assert answer.headers["Cache-Control"].startswith("public, max-age=")
 
-    def test_a_name_with_the_contents_digest_is_good_for_ever(self) -> None:
+    def test_url_with_a_digest_is_immutable(self) -> None:
         for name, for_ever in (
             ("products/tea-0123456789ab.jpg", True),
             ("products/tea-012345678901_x7Gh3kD.png", True),
@@ -97,7 +97,7 @@ class MediaTest(StorageCase):
                 assert head["CacheControl"].endswith("immutable") == for_ever
                 assert head["ContentType"].startswith("image/")
 
-    def test_lists_ask_the_storage_nothing(self) -> None:
+    def test_list_does_not_access_the_storage(self) -> None:
         category = make_category("Tea")
         for count in (1, 20):
             while Product.objects.count() < count:
@@ -111,7 +111,7 @@ class MediaTest(StorageCase):
             assert self.client.get("/admin/catalog/product/").status_code == 200
             assert self.server.requests() == before
 
-    def test_a_taken_name_is_not_written_over(self) -> None:
+    def test_existing_object_is_not_overwritten(self) -> None:
         names = [default_storage.save("products/a.jpg", ContentFile(data)) for data in (b"one", b"two")]
         assert names[0] == "products/a.jpg" != names[1]
         assert [default_storage.open(name).read() for name in names] == [b"one", b"two"]
@@ -121,7 +121,7 @@ class MediaTest(StorageCase):
             default_storage.size("products/none.jpg")
         default_storage.delete("products/none.jpg")
 
-    def test_uploads_are_guarded_by_what_every_provider_knows(self) -> None:
+    def test_uploads_use_widely_supported_checksums(self) -> None:
         sent: list[Any] = []
         events = default_storage.client.meta.events  # type: ignore[attr-defined]
         events.register("before-send.s3.PutObject", lambda request, **_: sent.append(request.headers))
@@ -131,14 +131,14 @@ class MediaTest(StorageCase):
         names = {name.lower() for name in headers}
         assert not [name for name in names if "checksum" in name or "trailer" in name or "encoding" in name]
 
-    def test_a_cdn_and_odd_names(self) -> None:
+    def test_cdn_url_is_escaped(self) -> None:
         self.keep_pictures_there(public_url="https://cdn.example.com/shop/", location="static")
         assert default_storage.url("a b/ч.jpg") == "https://cdn.example.com/shop/static/a%20b/%D1%87.jpg"
         default_storage.save("a b/ч.jpg", ContentFile(b"x"))
         assert list(self.server.objects()) == ["static/a b/ч.jpg"]
         assert default_storage.listdir("a b") == ([], ["ч.jpg"])
 
-    def test_the_bucket_may_stand_in_the_hosts_name(self) -> None:
+    def test_bucket_in_the_hostname_is_supported(self) -> None:
         self.keep_pictures_there(url=f"http://localhost:{self.server.port}", addressing="virtual")
         with every_localhost_is_this_machine() as asked:
             name = default_storage.save("products/a.jpg", ContentFile(b"x"))
@@ -147,7 +147,7 @@ class MediaTest(StorageCase):
         assert list(self.server.objects()) == ["products/a.jpg"]
 
     @override_settings(MEDIA_THROUGH_SHOP=True)
-    def test_in_development_pictures_come_through_the_shop(self) -> None:
+    def test_development_serves_pictures_through_the_shop(self) -> None:
         image = make_image(make_product())
         answer = self.client.get(f"/media/{image.file.name}")
         assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
@@ -158,7 +158,7 @@ class MediaTest(StorageCase):
         with override_settings(MEDIA_THROUGH_SHOP=False):
             assert self.client.get(f"/media/{image.file.name}").status_code == 404
 
-    def test_static_files_too(self) -> None:
+    def test_development_serves_static_files(self) -> None:
         static = {**self.server.as_media().options["STORAGES"]}
         static["staticfiles"] = {
             **static["default"],
@@ -175,7 +175,7 @@ class MediaTest(StorageCase):
 
 @contextmanager
 def every_localhost_is_this_machine() -> Any:
-    """Resolve the names below localhost, which not every machine does; gives the set of those asked for."""
+    """Resolve subdomains of localhost, which not every machine does; yield the set of resolved names."""
     asked: set[str] = set()
     resolve = socket.getaddrinfo
 
@@ -193,7 +193,7 @@ class OutageTest(StorageCase):
     kind = Rclone
 
     def ways(self) -> Any:
-        """Be down in one way after the other, and up again."""
+        """Yield each kind of outage in turn, then restore the service."""
         with self.subTest("refuses"):
             self.server.stop()
             yield
@@ -209,7 +209,7 @@ class OutageTest(StorageCase):
         yield
         assert time.monotonic() - start < PATIENCE
 
-    def test_an_upload_is_refused_on_its_form_and_succeeds_later(self) -> None:
+    def test_upload_during_an_outage_is_refused_and_succeeds_later(self) -> None:
         for _ in self.ways():
             with self.in_time():
                 # The storage is asked once, however many pictures there are.
@@ -219,7 +219,7 @@ class OutageTest(StorageCase):
         self.assert_saved(self.add_product("TEA", picture()))
         assert set(self.server.objects()) == {ProductImage.objects.get().file.name}
 
-    def test_a_product_is_edited_without_its_pictures(self) -> None:
+    def test_product_can_be_edited_during_an_outage(self) -> None:
         product = make_product()
         make_image(product)
         path = f"/admin/catalog/product/{product.pk}/change/"
@@ -231,7 +231,7 @@ class OutageTest(StorageCase):
             assert str(product.price) == f"{number}.50"
             assert ProductImage.objects.get().alt == str(number)
 
-    def test_a_categorys_picture_is_refused_alike(self) -> None:
+    def test_category_image_during_an_outage_is_refused(self) -> None:
         page = self.form("/admin/catalog/category/add/", "category_form") | {
             "name": "Tea",
             "image": picture(),
@@ -253,7 +253,7 @@ class OutageTest(StorageCase):
             assert not Product.objects.exists()
         assert self.server.objects() == {}
 
-    def test_deleting_goes_on_and_is_not_slowed_by_each_file(self) -> None:
+    def test_deletion_during_an_outage_succeeds_quickly(self) -> None:
         product = make_product()
         for _ in range(5):
             make_image(product)
@@ -266,7 +266,7 @@ class OutageTest(StorageCase):
         assert len(self.server.objects()) >= 4
 
     @override_settings(MEDIA_THROUGH_SHOP=True)
-    def test_browsing_goes_on_without_the_pictures(self) -> None:
+    def test_catalogue_can_be_read_during_an_outage(self) -> None:
         image = make_image(make_product())
         for _ in self.ways():
             with self.in_time():
@@ -276,7 +276,7 @@ class OutageTest(StorageCase):
             assert "127.0.0.1" not in answer.json()["detail"]
         assert self.client.get(f"/media/{image.file.name}").status_code == 200
 
-    def test_a_wrong_key_is_named_and_the_secret_is_not(self) -> None:
+    def test_wrong_key_is_reported_without_the_secret(self) -> None:
         self.keep_pictures_there(secret_key="a-wrong-secret")
         with self.assertRaises(StorageUnavailable) as refusal:
             default_storage.ask()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Pictures in both APIs: renditions, thumbnails, alternative texts, at no cost to lists."""
+"""Pictures in both APIs: renditions, thumbnails and alternative texts."""
 
 from django.test import TestCase
 
@@ -29,7 +29,7 @@ class PictureTest(TestCase):
         query = f"query($id: ID) {{ product(id: $id) {{ image {{ {fields} }} }} }}"
         return self.graphql.data(query, {"id": self.product.pk})["product"]["image"]
 
-    def test_the_original_until_there_are_renditions(self) -> None:
+    def test_original_is_returned_without_renditions(self) -> None:
         url = f"{MEDIA}/{NAME}"
         assert self.ask("url srcset thumbnail(size: 100)") == {
             "url": url,
@@ -39,7 +39,7 @@ class PictureTest(TestCase):
         image = self.rest.get("/product", {"id": self.product.pk}).json()["image"]
         assert (image["url"], image["renditions"], image["srcset"]) == (url, [], f"{url} 500w")
 
-    def test_renditions(self) -> None:
+    def test_renditions_are_returned(self) -> None:
         self.make()
         srcset = f"{MADE}.160.webp 160w, {MADE}.400.webp 400w, {MADE}.800.webp 500w"
         assert self.ask("srcset jpeg: srcset(format: JPEG)") == {
@@ -65,31 +65,31 @@ class PictureTest(TestCase):
             }
         ]
 
-    def test_thumbnails(self) -> None:
+    def test_thumbnail_is_the_smallest_sufficient_rendition(self) -> None:
         self.make()
         for size, place in THUMBNAILS.items():
             with self.subTest(size):
                 asked = self.ask(f"thumbnail(size: {size}) jpeg: thumbnail(size: {size}, format: JPEG)")
                 assert asked == {"thumbnail": f"{MADE}.{place}.webp", "jpeg": f"{MADE}.{place}.jpeg"}
 
-    def test_larger_than_every_rendition_is_the_original(self) -> None:
+    def test_thumbnail_larger_than_every_rendition_is_the_original(self) -> None:
         picture = Picture(name=NAME, alt="", width=3000, height=1, widths=[160, 400, 800, 1600])
         assert picture.thumbnail(1600) == f"{MADE}.1600.webp"
         assert picture.thumbnail(1601) == f"{MEDIA}/{NAME}"
         assert picture.renditions[0].height == 1
 
-    def test_a_size_is_at_least_one(self) -> None:
+    def test_thumbnail_size_below_one_is_refused(self) -> None:
         query = f"{{ product(id: {self.product.pk}) {{ image {{ thumbnail(size: 0) }} }} }}"
         error = self.graphql.error(query)
         assert error["extensions"]["code"] == "OUT_OF_RANGE"
         assert error["message"] == "size must be at least 1, not 0."
 
-    def test_alternative_texts(self) -> None:
+    def test_alternative_text_falls_back_to_the_name(self) -> None:
         assert self.ask("alt") == {"alt": "Cup"}
         ProductImage.objects.update(alt="A cup from above")
         assert self.ask("alt") == {"alt": "A cup from above"}
 
-    def test_a_picture_of_a_category(self) -> None:
+    def test_category_image_is_returned(self) -> None:
         category = make_category("Cups")
         query = "{ categories { image { url alt width height thumbnail(size: 160) } } }"
         assert self.graphql.data(query) == {"categories": [{"image": None}]}
@@ -104,7 +104,7 @@ class PictureTest(TestCase):
         assert {name: node["image"][name] for name in image} == image
         assert [rendition["width"] for rendition in node["image"]["renditions"]] == [160, 200]
 
-    def test_a_list_asks_no_storage(self) -> None:
+    def test_list_does_not_access_the_storage(self) -> None:
         self.make()
         query = """{ products { nodes {
             image { url alt width height srcset thumbnail(size: 300) } images { srcset(format: JPEG) }
@@ -126,7 +126,7 @@ class PictureTest(TestCase):
 
 
 class NamesTest(TestCase):
-    def test_names_can_be_read_back(self) -> None:
+    def test_rendition_names_can_be_parsed(self) -> None:
         for name in rendition_names(NAME):
             original, width = parse_rendition_name(name)
             assert original == NAME

@@ -1,4 +1,4 @@
-"""The catalogue's REST routes: shape, caching, documentation."""
+"""REST endpoints of the catalogue: values, caching and documentation."""
 
 from django.contrib.auth import get_user_model
 from django.test import TestCase, override_settings
@@ -19,7 +19,7 @@ class Products(TestCase):
     def setUp(self) -> None:
         self.rest = RestClient()
 
-    def test_the_card(self) -> None:
+    def test_product_card_has_all_fields(self) -> None:
         # The product, its pictures and path; what is offered with it, and what sells where that is short.
         with self.assertNumQueries(5):
             card = self.rest.get("/product", {"slug": self.product.slug}).json()
@@ -31,30 +31,30 @@ class Products(TestCase):
             [{"name": "Color", "value": "red", "unit": ""}, {"name": "Weight", "value": "250", "unit": "g"}],
         )
 
-    def test_a_list_is_three_queries_at_any_size(self) -> None:
+    def test_list_of_any_size_takes_three_queries(self) -> None:
         for _ in range(2):
             with self.assertNumQueries(3):
                 self.assertTrue(self.rest.post("/products", {"limit": 100}).json()["items"])
             for number in range(20):
                 make_image(make_product("dress", self.category, {"Color": str(number)}))
 
-    def test_a_characteristic_is_one_value_or_many(self) -> None:
+    def test_characteristic_accepts_a_value_or_a_list(self) -> None:
         for values in ("red", ["red"], ["red", "blue"]):
             body = self.rest.post("/products", {"characteristics": {"Color": values}}).json()
             self.assertEqual(body["total"], 1)
         problem = self.rest.get("/products", {"characteristics": "Color"}).json()
         self.assertEqual((problem["code"], problem["field"]), ("INVALID", "characteristics"))
 
-    def test_every_problem_of_a_request_is_told_at_once(self) -> None:
+    def test_all_validation_errors_are_reported_together(self) -> None:
         problem = self.rest.post("/products", {"limit": "x", "price_min": "y"}).json()
         self.assertEqual([error["field"] for error in problem["errors"]], ["price_min", "limit"])
         self.assertEqual(problem["field"], "price_min")
 
-    def test_a_list_of_everything_needs_no_body(self) -> None:
+    def test_body_is_optional(self) -> None:
         response = self.client.generic("POST", "/products")
         self.assertEqual(response.json()["total"], 1)
 
-    def test_an_answer_is_revalidated(self) -> None:
+    def test_response_is_revalidated_by_etag(self) -> None:
         for path in ("/products", f"/product?id={self.product.pk}", "/categories"):
             with self.subTest(path):
                 first = self.rest.get(path)
@@ -62,24 +62,24 @@ class Products(TestCase):
                 again = self.rest.get(path, **{"If-None-Match": first["ETag"]})
                 self.assertEqual((again.status_code, again.content), (304, b""))
 
-    def test_a_changed_price_shows_at_once(self) -> None:
+    def test_changed_price_is_visible_immediately(self) -> None:
         before = self.rest.get("/products")
         self.product.price = 1
         self.product.save()
         after = self.rest.get("/products", **{"If-None-Match": before["ETag"]})
         self.assertEqual(after.json()["items"][0]["price"], "1.00")
 
-    def test_a_slug_of_digits(self) -> None:
+    def test_slug_of_digits_takes_precedence_over_an_id(self) -> None:
         make_product("calendar", make_category("2024", slug="2024"))
         self.assertEqual(self.rest.post("/products", {"category": "2024"}).json()["total"], 1)
         self.assertEqual(self.rest.get("/products", {"category": self.category.pk}).json()["total"], 1)
         self.assertEqual(self.rest.post("/products", {"category": True}).json()["code"], "INVALID")
 
-    def test_a_misspelt_parameter_is_refused(self) -> None:
+    def test_unknown_parameter_is_refused(self) -> None:
         problem = self.rest.get("/products", {"price_mim": "3"}).json()
         self.assertEqual((problem["code"], problem["field"]), ("INVALID", "price_mim"))
 
-    def test_an_address_that_does_not_exist(self) -> None:
+    def test_unknown_url_is_a_problem(self) -> None:
         for path in (
             "/prodcuts",
             "/media/nothing.jpg",
@@ -92,7 +92,7 @@ class Products(TestCase):
                 self.assertEqual(response.status_code, 404)
                 self.assertEqual(response["Content-Type"], "application/problem+json")
 
-    def test_a_picture_may_be_kept_for_ever_if_its_name_tells_the_content(self) -> None:
+    def test_picture_with_a_digest_in_its_name_is_immutable(self) -> None:
         stored = self.product.images.get().file
         for name, kept in [
             ("products/dress-0123456789ab.png", "public, max-age=31536000, immutable"),
@@ -109,7 +109,7 @@ class Products(TestCase):
                 self.assertEqual(response["Content-Type"], f"image/{name.rpartition('.')[2]}")
                 self.assertEqual(b"".join(response)[1:4], b"PNG")
 
-    def test_head_is_get_without_the_body(self) -> None:
+    def test_head_has_the_headers_of_get(self) -> None:
         for path in ("/products", "/categories", self.product.images.get().file.url):
             with self.subTest(path):
                 get, head = self.client.get(path), self.client.head(path)
@@ -117,14 +117,14 @@ class Products(TestCase):
                 self.assertEqual(head["Content-Length"], get["Content-Length"])
         self.assertEqual(self.client.head("/nothing").status_code, 404)
 
-    def test_the_front_door_leads_to_the_console(self) -> None:
+    def test_root_redirects_to_graphiql(self) -> None:
         self.assertRedirects(self.client.get("/"), "/graphql", fetch_redirect_response=False)
 
-    def test_a_product_is_asked_for_by_the_name_that_was_given(self) -> None:
+    def test_error_names_the_parameter_that_was_passed(self) -> None:
         for name in ("id", "slug", "sku"):
             self.assertEqual(self.rest.get("/product", {name: ""}).json()["field"], name)
 
-    def test_what_no_category_can_be(self) -> None:
+    def test_invalid_category_is_refused(self) -> None:
         for category in (1.5, True, [], {}):
             problem = self.rest.post("/products", {"category": category}).json()
             self.assertEqual((problem["code"], problem["field"]), ("INVALID", "category"))
@@ -149,13 +149,13 @@ class Documentation(TestCase):
         self.client.logout()
         return found
 
-    def test_who_may_read_it(self) -> None:
+    def test_swagger_permission_is_enforced(self) -> None:
         self.assertEqual(self.statuses("ALL"), [200, 200, 200])
         self.assertEqual(self.statuses("AUTHENTICATED"), [401, 200, 200])
         self.assertEqual(self.statuses("STAFF"), [401, 403, 200])
         self.assertEqual(self.statuses("NONE"), [404, 404, 404])
 
-    def test_it_names_every_route_and_its_problems(self) -> None:
+    def test_document_lists_every_route_with_its_problems(self) -> None:
         document = self.client.get("/openapi.json").json()
         catalogue = {"/products", "/product", "/categories", "/recommendations"}
         accounts = {

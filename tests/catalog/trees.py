@@ -1,4 +1,4 @@
-"""Category trees to test with."""
+"""Create and read category trees in tests."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from backend.catalog.services import create_category
 
 
 def make_tree(shape: dict[str, Any], parent: Category | None = None) -> dict[str, Category]:
-    """Create categories from nested names and return them by name, as they are at the end."""
+    """Create categories from nested names and return them by name, in their final state."""
     made: dict[str, Category] = {}
     for name, below in shape.items():
         category = create_category(name=name, parent_id=parent.pk if parent else None)
@@ -18,7 +18,7 @@ def make_tree(shape: dict[str, Any], parent: Category | None = None) -> dict[str
 
 
 def outline(parent: Category | None = None) -> dict[str, Any]:
-    """Return the names of the tree, nested, in the staff's order."""
+    """Return the names of the tree, nested, in tree order."""
     return {
         child.name: outline(child)
         for child in Category.objects.filter(parent=parent).order_by("tree_id", "lft")

@@ -1,4 +1,4 @@
-"""The admin's pages, filled in as a browser would."""
+"""Read and fill in admin pages as a browser does."""
 
 import io
 from html.parser import HTMLParser
@@ -15,7 +15,7 @@ from backend.accounts.models import User
 
 
 class Form(HTMLParser):
-    """What a browser sends of the page's main form when nothing is touched."""
+    """The data that a browser submits for the main form if nothing is edited."""
 
     def __init__(self, page: str, form_id: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class AdminCase(TestCase):
         self.client.force_login(self.boss)
 
     def form(self, path: str, form_id: str) -> dict[str, Any]:
-        """Open a page and return its form's data."""
+        """Open a page and return the data of its form."""
         page = self.client.get(path)
         assert page.status_code == 200, page
         return Form(page.content.decode(), form_id).data
@@ -83,7 +83,7 @@ class AdminCase(TestCase):
         assert not [m for m in get_messages(response.wsgi_request) if m.level_tag == "error"]
 
     def errors(self, response: Any) -> dict[str, list[str]]:
-        """Return the errors of the page's forms by field, those of inlines with their names."""
+        """Return form errors by field; those of inlines by inline name."""
         assert response.status_code == 200, response
         found: dict[str, list[str]] = {}
         context = response.context
@@ -103,14 +103,14 @@ class AdminCase(TestCase):
         return [str(message) for message in get_messages(response.wsgi_request)]
 
     def log_in_with(self, *permissions: str) -> None:
-        """Log in as a member of staff who has only these rights in the catalogue."""
+        """Log in as staff with these catalogue permissions only."""
         user = User.objects.create_user(email="clerk@shop.example", is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
         self.client.force_login(user)
 
 
 def picture(name: str = "tea.png", size: tuple[int, int] = (4, 3), kind: str = "PNG") -> SimpleUploadedFile:
-    """A small picture to upload."""
+    """Return a small picture to upload."""
     data = io.BytesIO()
     Image.new("1", size).save(data, kind)
     return SimpleUploadedFile(name, data.getvalue(), content_type="image/png")

@@ -43,7 +43,7 @@ class MoveTest(CategoryCase):
             },
         )
 
-    def test_drag(self) -> None:
+    def test_category_is_moved_by_dragging(self) -> None:
         response = self.move("Green", "Coffee", "last-child")
         assert (response.status_code, self.messages(response)) == (200, ["“Green” has been moved."])
         assert outline() == {"Tea": {"Black": {}}, "Coffee": {"Green": {"Sencha": {}}}}
@@ -53,7 +53,7 @@ class MoveTest(CategoryCase):
         assert_tree_is_valid()
         assert_listing_is_right()
 
-    def test_refusals(self) -> None:
+    def test_invalid_move_is_refused_with_a_message(self) -> None:
         make_tree({"Sencha": {}}, self.tree["Coffee"])
         for name, target, position, status, message in [
             ("Tea", "Sencha", "last-child", 409, "own subtree"),
@@ -69,7 +69,7 @@ class MoveTest(CategoryCase):
                 assert outline() == before
 
     def test_answers_are_plain_text(self) -> None:
-        """A message names the category, and names may hold what a browser would take for markup."""
+        """A message contains the name of the category, which may look like markup."""
         script = "<script>alert(1)</script>"
         self.tree |= make_tree({script: {}})
         refused = self.move(script, script, "right")
@@ -77,7 +77,7 @@ class MoveTest(CategoryCase):
         for response in (refused, self.move(script, "Tea", "right")):
             assert response["Content-Type"] == "text/plain"
 
-    def test_identifiers_made_up(self) -> None:
+    def test_malformed_ids_are_refused(self) -> None:
         for cut, pasted in [("x", "y"), ("9" * 30, "1"), ("9" * 5000, "1"), ("", ""), ("0", "0")]:
             with self.subTest(cut=cut[:40]):
                 data = {"cmd": "move_node", "position": "left", "cut_item": cut, "pasted_on": pasted}
@@ -91,7 +91,7 @@ class MoveTest(CategoryCase):
 
 
 class FormTest(CategoryCase):
-    def test_add(self) -> None:
+    def test_category_is_added(self) -> None:
         data = {"name": "Улун", "slug": "", "parent": self.tree["Tea"].pk, "image": picture()}
         self.assert_saved(self.client.post(ADD, data))
         added = Category.objects.get(name="Улун")
@@ -102,7 +102,7 @@ class FormTest(CategoryCase):
         assert_tree_is_valid()
         assert LogEntry.objects.get().object_id == str(added.pk)
 
-    def test_change(self) -> None:
+    def test_category_is_changed(self) -> None:
         page = self.open("Green") | {"name": "Зелёный", "parent": self.tree["Coffee"].pk}
         self.assert_saved(self.client.post(self.path("Green"), page))
         assert outline()["Coffee"] == {"Зелёный": {"Sencha": {}}}
@@ -114,7 +114,7 @@ class FormTest(CategoryCase):
         assert_tree_is_valid()
         assert_listing_is_right()
 
-    def test_picture_comes_and_goes(self) -> None:
+    def test_image_is_set_and_removed(self) -> None:
         self.assert_saved(self.client.post(self.path("Tea"), self.open("Tea") | {"image": picture()}))
         image = Category.objects.get(name="Tea").image
         self.addCleanup(image.delete, save=False)
@@ -130,7 +130,7 @@ class FormTest(CategoryCase):
         self.assert_saved(self.client.post(self.path("Green"), page | {"name": "Verde"}))
         assert outline()["Coffee"] == {"Verde": {"Sencha": {}}}
 
-    def test_refusals(self) -> None:
+    def test_invalid_input_is_refused(self) -> None:
         for field, value, message in [
             ("parent", self.tree["Sencha"].pk, "cannot be moved into itself or its own subtree"),
             ("parent", self.tree["Green"].pk, "cannot be moved into itself or its own subtree"),
@@ -158,19 +158,19 @@ class FormTest(CategoryCase):
 
 
 class DeleteTest(CategoryCase):
-    def test_empty_category(self) -> None:
+    def test_empty_category_is_deleted(self) -> None:
         self.assert_saved(self.client.post(self.path("Black", "delete"), {"post": "yes"}))
         assert list(outline()["Tea"]) == ["Green"]
         assert_tree_is_valid()
 
-    def test_category_with_something_in_it(self) -> None:
+    def test_category_that_is_not_empty_is_kept(self) -> None:
         for name, reason in [("Tea", "“Tea” has 2 subcategories"), ("Sencha", "“Sencha” has 1 products")]:
             with self.subTest(name):
                 self.assertContains(self.client.get(self.path(name, "delete")), reason)
                 self.assertContains(self.client.post(self.path(name, "delete"), {"post": "yes"}), reason)
         assert outline() == SHOP
 
-    def test_several(self) -> None:
+    def test_several_categories_are_deleted_if_all_are_empty(self) -> None:
         def delete(*names: str) -> Any:
             chosen = [self.tree[name].pk for name in names]
             action = {"action": "delete_selected", "index": 0, "_selected_action": chosen}
@@ -185,7 +185,7 @@ class DeleteTest(CategoryCase):
 
 
 class TreePageTest(CategoryCase):
-    def test_shows_the_tree_with_its_products(self) -> None:
+    def test_tree_is_listed_with_product_counts(self) -> None:
         page = self.client.get(LIST)
         rows = [
             (category.name, category.level, category.product_count)
@@ -194,7 +194,7 @@ class TreePageTest(CategoryCase):
         assert rows == [("Tea", 0, 1), ("Green", 1, 1), ("Sencha", 2, 1), ("Black", 1, 0), ("Coffee", 0, 0)]
         self.assertContains(page, "Lavka")
 
-    def test_takes_the_same_queries_for_any_tree(self) -> None:
+    def test_query_count_is_independent_of_the_tree(self) -> None:
         counts = []
         for turn in range(2):
             with CaptureQueriesContext(connection) as queries:
@@ -203,7 +203,7 @@ class TreePageTest(CategoryCase):
             make_tree({f"New {turn} {number}": {"a": {"b": {}}} for number in range(10)})
         assert counts[0] == counts[1] < 8
 
-    def test_suggestions_have_paths(self) -> None:
+    def test_suggestions_show_paths(self) -> None:
         query = {"app_label": "catalog", "model_name": "category", "field_name": "parent", "term": "e"}
         results = self.client.get("/admin/autocomplete/", query).json()["results"]
         assert [result["text"] for result in results] == [
@@ -215,7 +215,7 @@ class TreePageTest(CategoryCase):
 
 
 class CharacteristicsTest(AdminCase):
-    def test_list_and_deletion(self) -> None:
+    def test_characteristics_are_listed_and_deleted(self) -> None:
         volume = Characteristic.objects.create(name="Volume", unit="ml")
         value = CharacteristicValue.objects.create(product=make_product(), characteristic=volume, value="1")
         path = "/admin/catalog/characteristic/"

@@ -1,4 +1,4 @@
-"""Files of pictures leave the storage with their pictures, and not before that is committed."""
+"""Picture files are deleted with their rows, after the commit."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ from tests.catalog.trees import make_tree
 
 
 class StorageCase(AdminCase):
-    """Has a storage of its own."""
+    """A test with a media folder of its own."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -31,7 +31,7 @@ class StorageCase(AdminCase):
         return {str(path.relative_to(self.media)) for path in self.media.rglob("*") if path.is_file()}
 
     def post(self, path: str, data: dict[str, Any]) -> Any:
-        """Send a page whose transaction is committed."""
+        """Post a form and run the on-commit callbacks."""
         with self.captureOnCommitCallbacks(execute=True):
             return self.client.post(path, data)
 
@@ -47,42 +47,42 @@ class ProductPicturesTest(StorageCase):
         page = self.form(f"{self.path}change/", "product_form")
         self.assert_saved(self.post(f"{self.path}change/", page | fields))
 
-    def test_removed(self) -> None:
+    def test_file_of_a_removed_picture_is_deleted(self) -> None:
         self.edit(**{"images-0-DELETE": "on"})
         assert self.files() == {self.second.file.name}
 
-    def test_replaced(self) -> None:
+    def test_file_of_a_replaced_picture_is_deleted(self) -> None:
         self.edit(**{"images-0-file": picture("new.png")})
         self.first.refresh_from_db()
         assert self.first.file.name.startswith("products/new-")
         assert self.files() == {self.first.file.name, self.second.file.name}
 
-    def test_untouched(self) -> None:
+    def test_file_of_an_unchanged_picture_is_kept(self) -> None:
         self.edit(name="Another", **{"images-0-alt": "A cup"})
         assert self.files() == {self.first.file.name, self.second.file.name}
 
-    def test_deleted_with_the_product(self) -> None:
+    def test_files_are_deleted_with_the_product(self) -> None:
         self.post(f"{self.path}delete/", {"post": "yes"})
         assert self.files() == set()
 
-    def test_deleted_with_chosen_products(self) -> None:
+    def test_files_are_deleted_with_selected_products(self) -> None:
         kept = make_image(make_product())
         chosen = {"action": "delete_selected", "_selected_action": [self.product.pk], "post": "yes"}
         self.post("/admin/catalog/product/", chosen)
         assert Product.objects.count() == 1
         assert self.files() == {kept.file.name}
 
-    def test_a_file_that_another_picture_has_too_stays(self) -> None:
+    def test_file_shared_with_another_picture_is_kept(self) -> None:
         other = make_product()
         ProductImage.objects.create(product=other, file=self.first.file.name, width=4, height=3)
         self.post(f"{self.path}delete/", {"post": "yes"})
         assert self.files() == {self.first.file.name}
 
-    def test_nothing_is_deleted_before_the_commit(self) -> None:
+    def test_no_file_is_deleted_before_the_commit(self) -> None:
         self.client.post(f"{self.path}delete/", {"post": "yes"})
         assert self.files() == {self.first.file.name, self.second.file.name}
 
-    def test_a_file_that_cannot_be_written_is_told_and_nothing_is_saved(self) -> None:
+    def test_write_failure_is_reported_and_saves_nothing(self) -> None:
         shutil.rmtree(self.media / "products", ignore_errors=True)
         (self.media / "products").write_text("in the way")
         page = self.form(f"{self.path}change/", "product_form")
@@ -97,7 +97,7 @@ class ProductPicturesTest(StorageCase):
             self.second.file.name,
         }
 
-    def test_a_storage_that_fails_costs_the_file_only(self) -> None:
+    def test_storage_failure_during_deletion_keeps_only_the_file(self) -> None:
         with mock.patch.object(FileSystemStorage, "delete", side_effect=OSError("gone")):
             assert self.post(f"{self.path}delete/", {"post": "yes"}).status_code == 302
         assert not Product.objects.exists()
@@ -119,17 +119,17 @@ class CategoryPicturesTest(StorageCase):
         (file,) = self.files()
         assert file.startswith(beginning)
 
-    def test_replaced(self) -> None:
+    def test_file_of_a_replaced_image_is_deleted(self) -> None:
         self.edit(image=picture("new.png"))
         self.assert_the_one_file_is("categories/new-")
         self.edit(slug="tea-2")
         self.assert_the_one_file_is("categories/new-")
 
-    def test_removed(self) -> None:
+    def test_file_of_a_removed_image_is_deleted(self) -> None:
         self.edit(**{"image-clear": "on"})
         assert self.files() == set()
 
-    def test_deleted_with_the_category(self) -> None:
+    def test_file_is_deleted_with_the_category(self) -> None:
         self.post(f"{self.path}delete/", {"post": "yes"})
         assert not Category.objects.exists()
         assert self.files() == set()

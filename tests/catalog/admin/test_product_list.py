@@ -1,4 +1,4 @@
-"""The list of products in the admin: edits, filters, actions, and how many queries it takes."""
+"""The product list in the admin: edits, filters, actions and query counts."""
 
 from typing import Any
 
@@ -36,21 +36,21 @@ class EditingTest(ProductListCase):
     def open(self) -> dict[str, Any]:
         return self.form(LIST, "changelist-form") | {"_save": "Save"}
 
-    def test_price_and_stock(self) -> None:
+    def test_price_and_stock_are_edited(self) -> None:
         self.assert_saved(self.client.post(LIST, self.open() | {"form-2-price": "7.5", "form-0-stock": "0"}))
         assert Product.objects.get(sku="T-1").price == 7.5
         assert Product.objects.get(sku="M-1").stock == 0
         assert LogEntry.objects.count() == 2
         assert_listing_is_right()
 
-    def test_editing_a_price_leaves_the_stock_that_was_sold_meanwhile(self) -> None:
+    def test_editing_a_price_keeps_concurrent_stock_changes(self) -> None:
         page = self.open()
         Product.objects.filter(sku="T-1").update(stock=3)
         self.assert_saved(self.client.post(LIST, page | {"form-2-price": "7.5"}))
         sencha = Product.objects.get(sku="T-1")
         assert (sencha.price, sencha.stock) == (7.5, 3)
 
-    def test_editing_a_stock_that_was_sold_meanwhile_is_refused(self) -> None:
+    def test_editing_stock_after_a_concurrent_sale_is_refused(self) -> None:
         page = self.open()
         Product.objects.filter(sku="T-1").update(stock=3)
         response = self.client.post(LIST, page | {"form-2-stock": "20", "form-0-price": "1"})
@@ -60,7 +60,7 @@ class EditingTest(ProductListCase):
         assert Product.objects.get(sku="T-1").stock == 3
         assert Product.objects.get(sku="M-1").price == 10
 
-    def test_bad_input_is_shown_beside_its_own_product(self) -> None:
+    def test_error_is_shown_beside_its_product(self) -> None:
         page = self.open()
         make_product(name="New")
         response = self.client.post(LIST, page | {"form-2-price": "-1", "form-0-price": "9" * 30})
@@ -71,7 +71,7 @@ class EditingTest(ProductListCase):
         assert "no more than 12 digits" in str(forms[0].errors)
         assert Product.objects.get(sku="T-1").price == 10
 
-    def test_product_deleted_meanwhile(self) -> None:
+    def test_product_deleted_concurrently_is_reported(self) -> None:
         page = self.open()
         self.sencha.delete()
         response = self.client.post(LIST, page | {"form-0-price": "1"})
@@ -89,23 +89,23 @@ class EditingTest(ProductListCase):
 
 
 class FindingTest(ProductListCase):
-    def test_category_with_those_below(self) -> None:
+    def test_category_filter_includes_subcategories(self) -> None:
         assert self.names() == ["Mug", "Java", "Sencha"]
         assert self.names(in_category=self.tree["Tea"].pk) == ["Sencha"]
         assert self.names(in_category=self.tree["Green"].pk) == ["Sencha"]
         assert self.names(in_category="none") == ["Mug"]
 
-    def test_stock_and_publication(self) -> None:
+    def test_stock_and_publication_filters(self) -> None:
         assert self.names(in_stock="yes") == ["Mug", "Sencha"]
         assert self.names(in_stock="no") == ["Java"]
         assert self.names(is_published__exact="0") == ["Java"]
 
-    def test_search(self) -> None:
+    def test_search_by_name_and_sku(self) -> None:
         assert self.names(q="enc") == ["Sencha"]
         assert self.names(q="t-1") == ["Sencha"]
         assert self.names(q="100%_\\") == []
 
-    def test_addresses_made_up(self) -> None:
+    def test_malformed_filters_cause_no_server_error(self) -> None:
         queries = [
             "in_category=x",
             f"in_category={'9' * 5000}",
@@ -124,7 +124,7 @@ class ActionsTest(ProductListCase):
         chosen = [product.pk for product in products]
         return self.client.post(LIST, {"action": action, "index": 0, "_selected_action": chosen} | more)
 
-    def test_publish_and_hide(self) -> None:
+    def test_products_are_published_and_unpublished(self) -> None:
         response = self.act("publish", self.java, self.mug)
         assert self.messages(response) == ["1 of the selected products published."]
         assert not Product.objects.filter(is_published=False).exists()
@@ -132,21 +132,21 @@ class ActionsTest(ProductListCase):
         assert not Product.objects.filter(is_published=True).exists()
         assert_listing_is_right()
 
-    def test_publish_what_a_search_has_found(self) -> None:
+    def test_all_search_results_are_published(self) -> None:
         self.client.post(
             f"{LIST}?q=mug",
             {"action": "unpublish", "index": 0, "select_across": 1, "_selected_action": [self.mug.pk]},
         )
         assert list(Product.objects.filter(is_published=True)) == [self.sencha]
 
-    def test_delete(self) -> None:
+    def test_selected_products_are_deleted(self) -> None:
         self.assertContains(self.act("delete_selected", self.java, self.mug), "Are you sure")
         self.act("delete_selected", self.java, self.mug, post="yes")
         assert list(Product.objects.all()) == [self.sencha]
 
 
 class QueriesTest(AdminCase):
-    def test_list_takes_the_same_queries_for_one_product_and_for_many(self) -> None:
+    def test_query_count_is_independent_of_the_number_of_products(self) -> None:
         counts = []
         for number in (1, 30):
             tree = make_tree({f"Tea {number}": {"Green": {}}})

@@ -1,4 +1,4 @@
-"""Products in the admin: the form, its inlines, and what it refuses."""
+"""The product form in the admin, its inlines and its validation."""
 
 import hashlib
 from typing import Any
@@ -32,7 +32,7 @@ def inline(prefix: str, number: int, **fields: Any) -> dict[str, Any]:
 
 
 class AddProductTest(AdminCase):
-    def test_with_everything(self) -> None:
+    def test_product_is_added_with_all_values(self) -> None:
         category = make_tree({"Tea": {}})["Tea"]
         volume = Characteristic.objects.create(name="Volume", unit="ml")
         upload = picture()
@@ -56,13 +56,12 @@ class AddProductTest(AdminCase):
         assert image.sha256 == hashlib.sha256(content).hexdigest()
         assert_listing_is_right()
 
-    def test_a_slug_that_is_taken_gets_the_sku(self) -> None:
-        """As in a feed."""
+    def test_used_slug_gets_the_sku_appended(self) -> None:
         make_product(slug="chai-sencha")
         self.assert_saved(self.client.post(ADD, NEW))
         assert Product.objects.get(sku="T-1").slug == "chai-sencha-t-1"
 
-    def test_refusals(self) -> None:
+    def test_invalid_input_is_refused(self) -> None:
         make_product(slug="taken", sku="T-0")
         for field, value, message in [
             ("price", "-1", "greater than or equal to 0"),
@@ -87,8 +86,8 @@ class AddProductTest(AdminCase):
                 assert message in "".join(errors[field]), errors
         assert Product.objects.count() == 1
 
-    def test_what_only_the_database_sees_is_a_message(self) -> None:
-        """The form was sent twice at once: its own check has not seen the other's product."""
+    def test_database_conflict_is_shown_as_a_message(self) -> None:
+        """The form is sent twice at once, so its own check does not see the other product."""
         make_product(sku="T-1")
         with mock.patch.object(Product, "validate_unique"):
             response = self.client.post(ADD, NEW)
@@ -96,7 +95,7 @@ class AddProductTest(AdminCase):
         assert "Somebody else has just saved the same" in "".join(self.messages(response))
         assert Product.objects.count() == 1
 
-    def test_same_characteristic_twice(self) -> None:
+    def test_duplicate_characteristic_is_refused(self) -> None:
         volume = Characteristic.objects.create(name="Volume")
         twice = NEW
         for number in range(2):
@@ -107,7 +106,7 @@ class AddProductTest(AdminCase):
         self.assertContains(response, "Please correct the duplicate")
         assert not Product.objects.exists()
 
-    def test_pictures_refused(self) -> None:
+    def test_invalid_picture_is_refused(self) -> None:
         broken = picture(size=(200, 200)).read()[:60]
         for name, content, message in [
             (
@@ -134,7 +133,7 @@ class AddProductTest(AdminCase):
                 assert message in "".join(errors["file"]), errors
         assert not Product.objects.exists()
 
-    def test_picture_is_named_after_what_it_is(self) -> None:
+    def test_picture_gets_the_suffix_of_its_format(self) -> None:
         upload = inline("images", 0, file=picture("page.html.JPG"), position="0")
         self.assert_saved(self.client.post(ADD, NEW | upload))
         image = ProductImage.objects.get()
@@ -152,12 +151,12 @@ class ChangeProductTest(AdminCase):
     def open(self) -> dict[str, Any]:
         return self.form(self.path, "product_form")
 
-    def test_saving_untouched_writes_nothing(self) -> None:
+    def test_saving_without_edits_writes_nothing(self) -> None:
         before = Product.objects.filter(pk=self.product.pk).values().get()
         self.assert_saved(self.client.post(self.path, self.open()))
         assert Product.objects.filter(pk=self.product.pk).values().get() == before
 
-    def test_writes_only_what_was_edited(self) -> None:
+    def test_only_edited_columns_are_written(self) -> None:
         page = self.open()
         Product.objects.update(stock=4, price="7.00", category=self.tree["Tea"], is_published=False)
         self.assert_saved(self.client.post(self.path, page | {"name": "Gyokuro"}))
@@ -166,7 +165,7 @@ class ChangeProductTest(AdminCase):
         assert (changed.category, changed.is_published) == (self.tree["Tea"], False)
         assert changed.updated_at > self.product.updated_at
 
-    def test_refuses_to_overwrite_what_changed_meanwhile(self) -> None:
+    def test_concurrent_change_is_not_overwritten(self) -> None:
         page = self.open()
         Product.objects.update(stock=4, category=None)
         edited = page | {"stock": "12", "category": self.tree["Tea"].pk, "name": "Gyokuro"}
@@ -176,7 +175,7 @@ class ChangeProductTest(AdminCase):
         assert set(errors) == {"stock", "category"}
         assert Product.objects.get().name == "Sencha"
 
-    def test_characteristics_and_pictures(self) -> None:
+    def test_characteristics_and_pictures_are_changed(self) -> None:
         origin = Characteristic.objects.create(name="Origin")
         CharacteristicValue.objects.create(product=self.product, characteristic=origin, value="Japan")
         self.assert_saved(
@@ -198,11 +197,11 @@ class ChangeProductTest(AdminCase):
         assert Product.objects.get().characteristics == []
         assert_characteristics_are_right()
 
-    def test_empty_slug_is_made_again(self) -> None:
+    def test_empty_slug_is_generated_again(self) -> None:
         self.assert_saved(self.client.post(self.path, self.open() | {"slug": "", "name": "Щука"}))
         assert Product.objects.get().slug == "shchuka"
 
-    def test_deleting(self) -> None:
+    def test_product_is_deleted(self) -> None:
         self.assert_saved(
             self.client.post(f"/admin/catalog/product/{self.product.pk}/delete/", {"post": "yes"})
         )
@@ -227,7 +226,7 @@ class ChangeProductTest(AdminCase):
         assert self.client.post(self.path, page).status_code == 302
         assert Product.objects.get().name == "Sencha"
 
-    def test_addresses_nobody_has(self) -> None:
+    def test_unknown_ids_are_not_found(self) -> None:
         for object_id in ("0", "x", "9" * 30, "9" * 5000, "%00", "-1"):
             for page in ("change", "delete", "history"):
                 path = f"/admin/catalog/product/{object_id}/{page}/"
@@ -236,7 +235,7 @@ class ChangeProductTest(AdminCase):
                     assert self.client.post(path, {"post": "yes"}).status_code in {302, 403, 404, 405}
 
     @override_settings(USE_THOUSAND_SEPARATOR=True)
-    def test_grouped_digits_are_no_edit(self) -> None:
+    def test_grouped_digits_are_not_an_edit(self) -> None:
         Product.objects.update(stock=12345, price="12345.60")
         before = Product.objects.values().get()
         self.assert_saved(self.client.post(self.path, self.open()))

@@ -1,4 +1,4 @@
-"""Pictures with everything that cameras and attackers put into them."""
+"""Image files with metadata of cameras and data of attackers."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + SECRET + b"</x:xmpmeta>"
 
 
 def noise(size: tuple[int, int] = SIZE, mode: str = "RGB") -> Image.Image:
-    """Return a picture that looks different from every side: red on the left, blue at the bottom."""
+    """Return an image whose orientation is visible: red on the left, blue at the bottom."""
     image = Image.new("RGB", size)
     image.putdata([(255 - 4 * x % 256, 64, 4 * y % 256) for y in range(size[1]) for x in range(size[0])])
     return image.convert(mode)
@@ -25,7 +25,7 @@ def profile() -> bytes:
 
 
 def exif(orientation: int = 1) -> bytes:
-    """Return EXIF data of a photo with its place."""
+    """Return EXIF data with a location."""
     data = Image.Exif()
     data[ExifTags.Base.Orientation] = orientation
     data[ExifTags.Base.Make] = SECRET.decode()
@@ -34,7 +34,7 @@ def exif(orientation: int = 1) -> bytes:
 
 
 def photo(format: str, *, orientation: int = 1, size: tuple[int, int] = SIZE, **options: Any) -> bytes:
-    """Return a picture with a profile and with metadata of every kind that its format has."""
+    """Return an image file with a color profile and every kind of metadata of its format."""
     output = io.BytesIO()
     match format:
         case "JPEG":
@@ -54,14 +54,14 @@ def photo(format: str, *, orientation: int = 1, size: tuple[int, int] = SIZE, **
 
 
 def animation(format: str) -> bytes:
-    """Return two frames."""
+    """Return an animation of two frames."""
     output = io.BytesIO()
     noise().save(output, format, save_all=True, append_images=[noise().rotate(180)], duration=100)
     return output.getvalue()
 
 
 def png_that_claims(width: int, height: int) -> bytes:
-    """Return a few bytes that say they are a picture of any size."""
+    """Return a few bytes with the header of an image of this size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = zlib.crc32(kind + content)

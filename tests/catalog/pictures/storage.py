@@ -1,4 +1,4 @@
-"""A storage of the test's own, looked at from outside."""
+"""A media storage for one test, and access to its files."""
 
 import tempfile
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 class StorageCase(SimpleTestCase):
-    """Keeps media in a folder of its own."""
+    """A test with a media folder of its own."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -26,7 +26,7 @@ class StorageCase(SimpleTestCase):
 
 
 def open_stored(url: str) -> Image.Image:
-    """Open the picture that an address of the shop tells, past the shop."""
+    """Open the image file behind a URL of the shop, directly from the storage."""
     image = Image.open(Path(settings.MEDIA_ROOT) / url.removeprefix(settings.MEDIA_URL))
     image.load()
     return image

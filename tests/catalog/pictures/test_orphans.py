@@ -1,4 +1,4 @@
-"""Files that nothing needs are found and removed, and no others."""
+"""Unused picture files are found and deleted, and used ones are kept."""
 
 import io
 import os
@@ -47,7 +47,7 @@ class OrphansCase(StorageCase, TestCase):
 
 
 class FindTest(OrphansCase):
-    def test_what_is_needed_stays(self) -> None:
+    def test_used_files_are_kept(self) -> None:
         image = make_picture()
         make_renditions(kind="product", picture_id=image.pk)
         category = make_category("Cups")
@@ -72,25 +72,25 @@ class FindTest(OrphansCase):
         remove_orphans(found.orphans)
         assert self.files() == needed | {elsewhere}
 
-    def test_renditions_that_are_being_made_stay(self) -> None:
+    def test_expected_renditions_are_kept(self) -> None:
         image = make_picture()
         self.store(f"renditions/{image.file.name}.160.webp")
         assert find_orphans().orphans == []
         ProductImage.objects.update(renditions_due_at=None)
         assert find_orphans().orphans == [f"renditions/{image.file.name}.160.webp"]
 
-    def test_an_upload_under_way_keeps_its_file(self) -> None:
+    def test_files_within_the_grace_period_are_kept(self) -> None:
         self.store("products/new.jpg", hours_ago=23.9)
         old = self.store("products/old.jpg", hours_ago=24.1)
         assert find_orphans().orphans == [old]
         assert set(find_orphans(grace=timedelta(hours=1)).orphans) == {old, "products/new.jpg"}
 
-    def test_what_is_needed_after_all_is_not_removed(self) -> None:
+    def test_orphan_that_became_used_is_not_deleted(self) -> None:
         image = make_picture()
         remove_orphans([image.file.name or "", self.store("products/old.jpg")])
         assert self.files() == {image.file.name}
 
-    def test_batches(self) -> None:
+    def test_orphans_of_every_batch_are_deleted(self) -> None:
         kept = make_picture()
         for number in range(5):
             self.store(f"products/{number}.jpg")
@@ -98,19 +98,19 @@ class FindTest(OrphansCase):
             remove_orphans(find_orphans().orphans)
         assert self.files() == {kept.file.name}
 
-    def test_a_batch_costs_the_same_queries_however_full(self) -> None:
+    def test_query_count_of_a_batch_is_independent_of_its_size(self) -> None:
         for count in (1, 10):
             for number in range(count):
                 self.store(f"products/{count}-{number}.jpg")
             with self.assertNumQueries(1):
                 find_orphans()
 
-    def test_an_empty_storage(self) -> None:
+    def test_empty_storage_has_no_orphans(self) -> None:
         assert find_orphans().orphans == []
 
 
 class ObjectStorageTest(TestCase):
-    def test_the_same_in_a_bucket(self) -> None:
+    def test_orphans_in_object_storage_are_deleted(self) -> None:
         server = Moto()
         self.addCleanup(server.remove)
         server.start()
@@ -136,20 +136,20 @@ class ObjectStorageTest(TestCase):
 
 
 class CommandTest(OrphansCase):
-    def test_a_dry_run_only_lists(self) -> None:
+    def test_dry_run_lists_orphans_without_deleting(self) -> None:
         old = self.store("products/old.jpg")
         output = self.command("--dry-run")
         assert output.splitlines() == [old, "1 unused files, 0 used; nothing was deleted."]
         assert self.files() == {old}
 
-    def test_removing(self) -> None:
+    def test_command_deletes_orphans_older_than_given_hours(self) -> None:
         self.store("products/old.jpg", hours_ago=3)
         assert "0 unused files" in self.command()
         output = self.command("--older-than", "2")
         assert "1 unused files, 0 used; 1 deleted." in output
         assert self.files() == set()
 
-    def test_a_storage_that_fails_is_told(self) -> None:
+    def test_storage_failure_is_reported(self) -> None:
         orphans = {self.store(f"products/{number}.jpg") for number in range(3)}
         fails = StorageUnavailable("The storage is away.")
         with mock.patch.object(default_storage, "delete", side_effect=fails):
@@ -161,7 +161,7 @@ class CommandTest(OrphansCase):
         ):
             self.command()
 
-    def test_the_grace_has_a_least(self) -> None:
+    def test_grace_period_below_one_hour_is_refused(self) -> None:
         self.store("products/old.jpg", hours_ago=1.1)
         with self.assertRaisesMessage(CommandError, "--older-than must be at least 1"):
             self.command("--older-than", "0")
@@ -169,7 +169,7 @@ class CommandTest(OrphansCase):
         self.command("--older-than", "1")
         assert not self.files()
 
-    def test_a_storage_that_may_be_anothers_is_left_alone(self) -> None:
+    def test_suspiciously_many_orphans_are_kept_unless_forced(self) -> None:
         files = {self.store(f"products/{number}.jpg") for number in range(4)}
         with mock.patch.object(deletion, "MAX_ORPHANS", 3):
             with self.assertRaisesMessage(CommandError, "another shop may use the same storage"):
@@ -180,7 +180,7 @@ class CommandTest(OrphansCase):
             assert "deleted" in self.command("--force")
         assert self.files() == set()
 
-    def test_as_many_orphans_as_are_usual_are_removed_by_beat(self) -> None:
+    def test_beat_deletes_orphans_up_to_the_limit(self) -> None:
         for number in range(3):
             self.store(f"products/{number}.jpg")
         with mock.patch.object(deletion, "MAX_ORPHANS", 3):

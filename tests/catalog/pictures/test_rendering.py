@@ -1,4 +1,4 @@
-"""Renditions: how many, how large, in which colors."""
+"""Widths, sizes, formats and colors of renditions."""
 
 import io
 
@@ -21,7 +21,7 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
 
 
 class RenderTest(SimpleTestCase):
-    def test_widths(self) -> None:
+    def test_nominal_widths_depend_on_the_width_of_the_original(self) -> None:
         for width, places in [
             (1, [160]),
             (159, [160]),
@@ -36,7 +36,7 @@ class RenderTest(SimpleTestCase):
             with self.subTest(width):
                 assert widths_for(width) == places
 
-    def test_sizes_and_formats(self) -> None:
+    def test_renditions_keep_the_aspect_ratio_in_both_formats(self) -> None:
         for size, sizes in [
             ((500, 250), {160: (160, 80), 400: (400, 200), 800: (500, 250)}),
             ((2000, 10), {160: (160, 1), 400: (400, 2), 800: (800, 4), 1600: (1600, 8)}),
@@ -50,23 +50,23 @@ class RenderTest(SimpleTestCase):
                     assert (image.format or "").lower() == format
                 assert len(images) == 2 * len(sizes)
 
-    def test_a_large_photo_is_decoded_small_and_told_whole(self) -> None:
+    def test_large_photo_is_decoded_reduced_but_reported_at_full_size(self) -> None:
         done = render(encoded(Image.new("RGB", (6600, 4400), "teal"), "JPEG"))
         assert (done.width, done.height) == (6600, 4400)
         assert {place for place, _, _ in done.files} == {160, 400, 800, 1600}
 
-    def test_a_large_photo_on_its_side(self) -> None:
+    def test_large_rotated_photo_has_swapped_dimensions(self) -> None:
         done = render(photo("JPEG", orientation=8, size=(6600, 400)))
         assert (done.width, done.height) == (400, 6600)
         assert {place for place, _, _ in done.files} == {160, 400}
 
-    def test_a_photo_on_its_side_is_turned(self) -> None:
+    def test_rotated_photo_is_rendered_upright(self) -> None:
         done = render(photo("JPEG", orientation=6, size=(200, 100)))
         assert (done.width, done.height) == (100, 200)
         images = rendered(photo("JPEG", orientation=6, size=(200, 100)))
         assert images[160, ImageFormat.WEBP].size == (100, 200)
 
-    def test_every_mode_becomes_what_it_looks_like(self) -> None:
+    def test_every_color_mode_is_converted(self) -> None:
         teal = Image.new("RGB", (300, 300), (0, 128, 128))
         for data, color in [
             (encoded(teal), (0, 128, 128)),
@@ -83,14 +83,14 @@ class RenderTest(SimpleTestCase):
                     assert isinstance(found, tuple)
                     assert all(abs(a - b) <= 8 for a, b in zip(found, color, strict=True)), found
 
-    def test_what_is_transparent_stays_so_and_is_white_in_a_jpeg(self) -> None:
+    def test_transparency_is_kept_in_webp_and_white_in_jpeg(self) -> None:
         for image in (Image.new("RGBA", (300, 300), (0, 0, 0, 0)), Image.new("LA", (300, 300), (0, 0))):
             images = rendered(encoded(image))
             webp, jpeg = images[160, ImageFormat.WEBP], images[160, ImageFormat.JPEG]
             assert webp.mode == "RGBA" and webp.getpixel((5, 5))[3] == 0
             assert jpeg.getpixel((5, 5)) == (255, 255, 255)
 
-    def test_colors_of_another_profile_are_converted(self) -> None:
+    def test_color_profile_is_converted_to_srgb(self) -> None:
         srgb = profile()
         swapped = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
         red = Image.new("RGB", (300, 300), (255, 0, 0))
@@ -100,7 +100,7 @@ class RenderTest(SimpleTestCase):
                 assert r < 8 and g < 8 and b > 247
                 assert "icc_profile" not in image.info
 
-    def test_a_profile_that_is_none_is_ignored(self) -> None:
+    def test_invalid_color_profile_is_ignored(self) -> None:
         images = rendered(encoded(noise((300, 300)), icc_profile=b"nonsense"))
         for image in images.values():
             assert "icc_profile" not in image.info

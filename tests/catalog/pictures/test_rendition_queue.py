@@ -1,4 +1,4 @@
-"""Making renditions: once, from the row, whatever happens meanwhile."""
+"""Renditions are made once, despite failures and concurrent changes of the picture."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,7 +24,7 @@ from tests.feeds.helpers import picture
 
 
 def make_picture(size: tuple[int, int] = (500, 250), **fields: Any) -> ProductImage:
-    """Save a picture of a product that has no renditions yet."""
+    """Create a product image without renditions."""
     file = accept_picture(picture(size=size), "cup")
     image = ProductImage(product=make_product(), sha256=file.sha256, **fields)
     image.file = file
@@ -32,7 +32,7 @@ def make_picture(size: tuple[int, int] = (500, 250), **fields: Any) -> ProductIm
     return image
 
 
-class MakingCase(StorageCase, TestCase):
+class RenditionCase(StorageCase, TestCase):
     def make(self, image: ProductImage) -> ProductImage:
         make_renditions(kind="product", picture_id=image.pk)
         image.refresh_from_db()
@@ -43,8 +43,8 @@ class MakingCase(StorageCase, TestCase):
         return image.renditions, image.renditions_due_at is not None, image.renditions_attempts
 
 
-class MakeTest(MakingCase):
-    def test_files_and_columns(self) -> None:
+class MakeTest(RenditionCase):
+    def test_renditions_are_stored_and_recorded(self) -> None:
         image = make_picture()
         name = image.file.name
         assert self.state(image) == ([], True, 0)
@@ -58,13 +58,13 @@ class MakeTest(MakingCase):
                 stored = open_stored(url)
                 assert (stored.format, stored.size) == (format, (rendition.width, rendition.height))
 
-    def test_once_is_enough(self) -> None:
+    def test_existing_renditions_are_not_made_again(self) -> None:
         image = self.make(make_picture())
         with mock.patch.object(rendition_queue, "render") as render:
             self.make(image)
         render.assert_not_called()
 
-    def test_a_category(self) -> None:
+    def test_renditions_of_a_category_image_are_made(self) -> None:
         category = make_category("Cups")
         update_category(category_id=category.pk, image=accept_picture(picture(size=(200, 100)), "cups"))
         # Stored before its size was noted.
@@ -76,17 +76,17 @@ class MakeTest(MakingCase):
         assert (category.picture.width, category.picture.height) == (200, 100)
         assert len(self.files()) == 5
 
-    def test_a_picture_that_is_gone(self) -> None:
+    def test_deleted_picture_is_skipped(self) -> None:
         make_renditions(kind="product", picture_id=2**62)
         assert self.files() == set()
 
-    def test_a_picture_that_is_deleted_meanwhile_leaves_nothing(self) -> None:
+    def test_picture_deleted_during_rendering_leaves_no_renditions(self) -> None:
         image = make_picture()
         with self.meanwhile(lambda: (image.delete(), discard_files([image.file.name or ""]))):
             make_renditions(kind="product", picture_id=image.pk)
         assert self.files() == set()
 
-    def test_a_picture_that_is_replaced_meanwhile_leaves_nothing(self) -> None:
+    def test_picture_replaced_during_rendering_leaves_no_renditions(self) -> None:
         image = make_picture()
         old = image.file.name
 
@@ -103,7 +103,7 @@ class MakeTest(MakingCase):
 
     @contextmanager
     def meanwhile(self, happens: Any) -> Any:
-        """Let something happen between the making of the renditions and their being stored."""
+        """Run an action after renditions are rendered and before they are stored."""
         real = rendition_queue.render
 
         def render(data: bytes) -> Any:
@@ -114,7 +114,7 @@ class MakeTest(MakingCase):
         with mock.patch.object(rendition_queue, "render", render):
             yield
 
-    def test_what_a_dead_worker_has_left_is_written_over(self) -> None:
+    def test_file_of_a_killed_worker_is_overwritten(self) -> None:
         image = make_picture()
         default_storage.save(f"renditions/{image.file.name}.160.webp", ContentFile(b"half of"))
         self.make(image)
@@ -122,8 +122,8 @@ class MakeTest(MakingCase):
         assert len(self.files()) == 7
 
 
-class FailureTest(MakingCase):
-    def test_a_file_that_is_no_picture_keeps_its_original(self) -> None:
+class FailureTest(RenditionCase):
+    def test_undecodable_file_gets_no_renditions(self) -> None:
         image = make_picture()
         (self.media / str(image.file.name)).write_bytes(b"nonsense")
         with self.assertLogs("backend.catalog.pictures", "ERROR"):
@@ -131,7 +131,7 @@ class FailureTest(MakingCase):
         assert self.state(image) == ([], False, 0)
         assert image.picture.srcset().startswith(image.picture.url)
 
-    def test_a_storage_that_fails_is_asked_again_ever_later(self) -> None:
+    def test_storage_failure_is_retried_with_backoff(self) -> None:
         image = make_picture()
         waits = []
         for failure in ("_open", "_save"):
@@ -156,7 +156,7 @@ class FailureTest(MakingCase):
         self.make(image)
         assert self.state(image) == ([160, 400, 800], False, 0)
 
-    def test_an_attempt_that_kills_the_worker_counts(self) -> None:
+    def test_attempt_that_kills_the_worker_counts(self) -> None:
         image = make_picture()
         with (
             mock.patch.object(rendition_queue, "render", side_effect=SystemExit),
@@ -166,7 +166,7 @@ class FailureTest(MakingCase):
         assert self.state(image) == ([], True, 1)
 
 
-class HandOverTest(MakingCase):
+class EnqueueTest(RenditionCase):
     def handed_over(self) -> list[tuple[str, dict[str, Any]]]:
         with (
             mock.patch.object(rendition_queue, "enqueue") as enqueue,
@@ -175,7 +175,7 @@ class HandOverTest(MakingCase):
             enqueue_due_renditions()
         return [call for calls in enqueue.call_args_list for call in calls.args[0]]
 
-    def test_what_is_due_is_handed_over_once(self) -> None:
+    def test_overdue_pictures_are_enqueued_once(self) -> None:
         due, waiting, made = make_picture(), make_picture(), self.make(make_picture())
         category = make_category("Cups")
         long_ago = timezone.now() - timedelta(days=1)
@@ -188,7 +188,7 @@ class HandOverTest(MakingCase):
         assert self.handed_over() == []
         assert self.state(waiting)[1] and not self.state(made)[1]
 
-    def test_not_too_many_at_once(self) -> None:
+    def test_number_enqueued_at_once_is_limited(self) -> None:
         for _ in range(3):
             make_picture(renditions_due_at=timezone.now())
         with mock.patch.object(rendition_queue, "MAX_ENQUEUED_AT_ONCE", 2):

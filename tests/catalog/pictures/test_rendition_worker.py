@@ -1,4 +1,4 @@
-"""From the row to a real worker: at once, after mail, and even if the broker loses the task."""
+"""A real worker makes renditions: immediately, after mail, and if the broker loses the task."""
 
 import time
 from unittest import mock
@@ -25,7 +25,7 @@ from tests.worker import MailServer, Worker, wait_until
 
 
 class QueueTest(TransactionTestCase):
-    """Stores into the tests' own media folder, which the worker knows too."""
+    """Tests with a real worker, which uses the same media folder."""
 
     def setUp(self) -> None:
         forget_in_redis()
@@ -51,7 +51,7 @@ class QueueTest(TransactionTestCase):
         )
         assert set(ProductImage.objects.values_list("renditions__0", flat=True)) == {160}
 
-    def test_mail_goes_before_pictures(self) -> None:
+    def test_mail_is_sent_before_renditions_are_made(self) -> None:
         self.mail_server.start()
         self.addCleanup(self.mail_server.stop)
         self.queue()
@@ -63,7 +63,7 @@ class QueueTest(TransactionTestCase):
         said = self.worker.output()
         assert said.index("accounts.send_already_registered[") < said.index("catalog.make_renditions[")
 
-    def test_what_the_broker_loses_beat_hands_over(self) -> None:
+    def test_beat_enqueues_a_task_that_the_broker_lost(self) -> None:
         self.queue()
         forget_in_redis()
         self.worker.start()
@@ -78,7 +78,7 @@ class QueueTest(TransactionTestCase):
 
 
 class BrokerDownTest(StorageCase, AdminCase):
-    def test_an_upload_waits_neither_for_the_broker_nor_is_it_lost(self) -> None:
+    def test_upload_succeeds_while_the_broker_is_down(self) -> None:
         self.addCleanup(setattr, redis, "_taken_for_down_until", 0.0)
         product = make_product()
         path = f"/admin/catalog/product/{product.pk}/change/"

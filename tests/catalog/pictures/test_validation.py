@@ -1,4 +1,4 @@
-"""What is accepted as a picture and what is stored of it: the picture, and nothing else of the file."""
+"""Validation of image files and removal of their metadata."""
 
 import io
 import re
@@ -35,8 +35,8 @@ def archive() -> bytes:
     return output.getvalue()
 
 
-class CleaningTest(SimpleTestCase):
-    def test_pixels_and_profile_stay_and_metadata_goes(self) -> None:
+class MetadataTest(SimpleTestCase):
+    def test_metadata_is_removed_and_pixels_and_profile_are_kept(self) -> None:
         for format, suffix in SUFFIXES.items():
             with self.subTest(format):
                 data = photo(format)
@@ -55,26 +55,26 @@ class CleaningTest(SimpleTestCase):
                 assert re.fullmatch(rf"a-[0-9a-f]{{12}}\{suffix}", file.name or "")
                 assert file.sha256.startswith((file.name or "")[2:14])
 
-    def test_a_clean_file_stays_as_it_is(self) -> None:
+    def test_file_without_metadata_is_unchanged(self) -> None:
         for format in SUFFIXES:
             with self.subTest(format):
                 once = content_of(accepted(photo(format)))
                 assert content_of(accepted(once)) == once
 
-    def test_whatever_follows_the_picture_is_cut_off(self) -> None:
+    def test_trailing_data_is_removed(self) -> None:
         for format in SUFFIXES:
             with self.subTest(format):
                 data = photo(format)
                 assert content_of(accepted(data + b"\0 a video of the phone")) == content_of(accepted(data))
 
-    def test_progressive_and_cmyk_jpegs(self) -> None:
+    def test_progressive_and_cmyk_jpegs_are_accepted(self) -> None:
         for mode, progressive in [("RGB", True), ("CMYK", False), ("L", False)]:
             with self.subTest(mode=mode, progressive=progressive):
                 output = io.BytesIO()
                 noise(mode=mode).save(output, "JPEG", restart_marker_rows=1, progressive=progressive)
                 assert content_of(accepted(output.getvalue())) == output.getvalue()
 
-    def test_photos_of_phones_come_with_previews(self) -> None:
+    def test_multi_picture_photo_loses_its_preview(self) -> None:
         output = io.BytesIO()
         noise().save(output, "MPO", save_all=True, append_images=[noise((16, 16))])
         assert opened(output.getvalue()).format == "MPO"
@@ -82,7 +82,7 @@ class CleaningTest(SimpleTestCase):
         assert (file.width, file.height) == SIZE
         assert opened(content_of(file)).format == "JPEG"
 
-    def test_pictures_are_turned_as_the_camera_says(self) -> None:
+    def test_picture_is_rotated_by_its_exif_orientation(self) -> None:
         for format in ("JPEG", "PNG", "WEBP"):
             for orientation in range(1, 9):
                 with self.subTest(format, orientation=orientation):
@@ -96,20 +96,20 @@ class CleaningTest(SimpleTestCase):
                     assert max(ImageStat.Stat(difference).mean) < 12
                     assert SECRET not in content_of(file)
 
-    def test_a_jpeg_that_only_pillow_understands_is_written_anew(self) -> None:
+    def test_jpeg_that_only_pillow_can_parse_is_encoded_again(self) -> None:
         data = photo("JPEG")
         # A stray byte between two segments.
         data = data[:2] + b"\xff\xe1\x00\x04ab" + b"\x00" + data[2:]
         assert SECRET not in content_of(accepted(data))
 
 
-class RefusalTest(SimpleTestCase):
+class ValidationTest(SimpleTestCase):
     def refusal(self, data: bytes) -> str:
         with self.assertRaises(PictureRefused) as raised:
             accepted(data)
         return str(raised.exception)
 
-    def test_what_is_no_picture(self) -> None:
+    def test_file_that_is_not_a_complete_image_is_refused(self) -> None:
         svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
         for data, reason in [
             (svg, "is SVG, HTML or XML, which can contain scripts"),
@@ -130,7 +130,7 @@ class RefusalTest(SimpleTestCase):
             with self.subTest(data=data[:20], reason=reason):
                 assert reason in self.refusal(data)
 
-    def test_what_hides_in_a_picture(self) -> None:
+    def test_foreign_data_in_a_picture_is_refused(self) -> None:
         comment = io.BytesIO()
         noise().save(comment, "JPEG", comment=b"<?php system($_GET['c']); ?>")
         for data, what in [
@@ -146,30 +146,30 @@ class RefusalTest(SimpleTestCase):
                 assert "contains data other than the picture" in refusal
                 assert what in refusal
 
-    def test_animations(self) -> None:
+    def test_animation_is_refused(self) -> None:
         for format in ("GIF", "PNG", "WEBP"):
             with self.subTest(format):
                 assert self.refusal(animation(format)) == "is animated; only still pictures are accepted"
 
-    def test_bytes(self) -> None:
+    def test_file_size_is_limited(self) -> None:
         data = photo("JPEG")
         with mock.patch.object(validation, "MAX_BYTES", len(data)):
             accepted(data)
             assert "is larger than" in self.refusal(data + b"\0")
 
-    def test_pixels(self) -> None:
+    def test_number_of_pixels_and_side_length_are_limited(self) -> None:
         with mock.patch.object(validation, "MAX_PIXELS", 100 * 100):
             accepted(png_that_claims(100, 100))
             assert "has 100 × 101 pixels" in self.refusal(png_that_claims(100, 101))
         accepted(png_that_claims(validation.MAX_SIDE, 1))
         assert "16383 pixels per side" in self.refusal(png_that_claims(validation.MAX_SIDE + 1, 1))
 
-    def test_bombs(self) -> None:
+    def test_decompression_bomb_is_refused(self) -> None:
         for side in (10_000, 16_000, 60_000):
             with self.subTest(side):
                 assert "the limits are 50 million" in self.refusal(png_that_claims(side, side))
 
-    def test_jpegs_of_very_many_scans(self) -> None:
+    def test_number_of_jpeg_scans_is_limited(self) -> None:
         output = io.BytesIO()
         noise(mode="L").save(output, "JPEG", progressive=True)
         data = output.getvalue()
