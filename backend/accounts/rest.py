@@ -7,8 +7,8 @@ from ninja import Field, Router, Schema, Status
 from pydantic import ConfigDict
 
 from backend.accounts import services
-from backend.core.rest import LOGIN_REQUIRED, Problem
-from backend.core.viewer import Viewer, client_address
+from backend.core.rest import LOGIN_REQUIRED, ApiRequest, Problem
+from backend.core.viewer import client_address
 
 # `auth=None` where one gets a token, or comes without: an old one that a client still sends is no matter.
 router = Router(tags=["accounts"])
@@ -97,8 +97,7 @@ def refresh(request: HttpRequest, payload: Refresh) -> Any:
     summary="Log out",
     openapi_extra=LOGIN_REQUIRED,
 )
-def log_out(request: HttpRequest) -> Any:
+def log_out(request: ApiRequest) -> Any:
     """End the session of the access token."""
-    viewer: Viewer = request.auth  # type: ignore[attr-defined]
-    services.log_out(viewer=viewer)
+    services.log_out(viewer=request.auth)
     return Status(204, None)

@@ -14,7 +14,7 @@ _OPEN_SESSION = CompiledQuery(
 )
 
 
-def read_viewer(authorization: str) -> Viewer:
+def authenticate(authorization: str) -> Viewer:
     """Return who is asking by the access token of the Authorization header; a guest without one.
 
     Costs no query for a guest and one for anybody else. A session that has ended and an account that

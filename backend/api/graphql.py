@@ -1,4 +1,4 @@
-"""The GraphQL schema: every app's queries and mutations in one."""
+"""The GraphQL schema: the queries and mutations of all apps."""
 
 import strawberry
 
@@ -12,12 +12,12 @@ from backend.recommendations.graphql import RecommendationsQuery
 
 @strawberry.type
 class Query(CatalogQuery, AccountsQuery, CartsQuery, RecommendationsQuery):
-    """Everything that can be read."""
+    """All queries."""
 
 
 @strawberry.type
 class Mutation(AccountsMutation, CartsMutation, OrdersMutation):
-    """Everything that can be changed."""
+    """All mutations."""
 
 
 schema = make_schema(Query, Mutation)

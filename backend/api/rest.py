@@ -1,13 +1,14 @@
-"""The REST API: every app's routes in one."""
+"""The REST API: the routes of all apps."""
 
 from backend.accounts.rest import router as accounts
+from backend.accounts.selectors import authenticate
 from backend.carts.rest import router as carts
 from backend.catalog.rest import router as catalog
 from backend.core.rest import make_api
 from backend.orders.rest import router as orders
 from backend.recommendations.rest import router as recommendations
 
-api = make_api("Lavka REST", "The shop for clients that do not speak GraphQL.")
+api = make_api("Lavka REST", "The shop for clients that do not use GraphQL.", authenticate)
 api.add_router("", catalog)
 api.add_router("", carts)
 api.add_router("", orders)

@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Annotated, Any
 
-from django.http import HttpRequest
 from ninja import Body, Query, Router, Schema
 from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
@@ -12,8 +11,8 @@ from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
 from backend.core.identifiers import parse_id
-from backend.core.rest import Problem, Shown
-from backend.core.viewer import Viewer, client_address
+from backend.core.rest import ApiRequest, Problem, Shown
+from backend.core.viewer import client_address
 
 router = Router(tags=["cart"])
 
@@ -128,9 +127,9 @@ _REFUSALS = {400: Problem, 404: Problem, 409: Problem, 415: Problem, 422: Proble
     summary="Show the cart",
     openapi_extra=CART_TOKEN,
 )
-def show_cart(request: HttpRequest) -> Any:
+def show_cart(request: ApiRequest) -> Any:
     """Return the viewer's own cart. It is empty until a product is added."""
-    return services.get_cart(viewer=_viewer(request))
+    return services.get_cart(viewer=request.auth)
 
 
 @router.post(
@@ -139,28 +138,28 @@ def show_cart(request: HttpRequest) -> Any:
     summary="Add a product",
     openapi_extra=CART_TOKEN,
 )
-def add_line(request: HttpRequest, payload: AddedLine) -> Any:
+def add_line(request: ApiRequest, payload: AddedLine) -> Any:
     """Add a quantity of a product to the cart. The first line of a guest creates a cart."""
     with fields_named(_FIELD_PATHS):
         return services.add_lines(
-            viewer=_viewer(request),
+            viewer=request.auth,
             lines=[services.LineQuantity(**payload.dict())],
             address=client_address(request),
         )
 
 
 @router.put("/cart", response={200: Cart, **_REFUSALS}, summary="Set a quantity", openapi_extra=CART_TOKEN)
-def change_line(request: HttpRequest, payload: ChangedLine) -> Any:
+def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
     """Set the quantity of a product in the cart."""
     with fields_named(_FIELD_PATHS):
-        return services.update_lines(viewer=_viewer(request), lines=[services.LineQuantity(**payload.dict())])
+        return services.update_lines(viewer=request.auth, lines=[services.LineQuantity(**payload.dict())])
 
 
 @router.delete(
     "/cart", response={200: Cart, **_REFUSALS}, summary="Remove a product, or all", openapi_extra=CART_TOKEN
 )
 def remove_line(
-    request: HttpRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
+    request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
 ) -> Any:
     """Remove the product that the query or the body names, or all products if neither names one."""
     for name, values in request.GET.lists():
@@ -172,13 +171,8 @@ def remove_line(
     ids = {part.product_id for part in (query, payload) if part and part.product_id is not None}
     if len(ids) > 1:
         raise Invalid("product_id must be the same in the query and in the body.", field="product_id")
-    viewer = _viewer(request)
+    viewer = request.auth
     if not ids:
         return services.clear_cart(viewer=viewer)
     with fields_named(_FIELD_PATHS):
         return services.remove_lines(viewer=viewer, product_ids=list(ids))
-
-
-def _viewer(request: HttpRequest) -> Viewer:
-    viewer: Viewer = request.auth  # type: ignore[attr-defined]
-    return viewer

@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
 
+from backend.accounts.selectors import authenticate
 from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.core.graphql import GraphQLView
@@ -19,7 +20,9 @@ handler500 = server_error
 
 graphql = csrf_exempt(
     conditional_page(
-        GraphQLView.as_view(schema=schema, graphql_ide="graphiql" if settings.GRAPHIQL else None)
+        GraphQLView.as_view(
+            schema=schema, authenticate=authenticate, graphql_ide="graphiql" if settings.GRAPHIQL else None
+        )
     )
 )
 

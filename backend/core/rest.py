@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,6 @@ from ninja.renderers import BaseRenderer
 from ninja.security.http import HttpAuthBase
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from backend.accounts.selectors import read_viewer
 from backend.core.body_limits import body_limit
 from backend.core.errors import (
     ErrorCode,
@@ -35,7 +34,7 @@ from backend.core.errors import (
     UnsupportedMediaType,
 )
 from backend.core.media import StorageUnavailable, fetch_stored, media_cache_control
-from backend.core.viewer import Viewer, with_cart_token
+from backend.core.viewer import Authenticate, Viewer, get_viewer
 
 logger = logging.getLogger(__name__)
 
@@ -119,28 +118,39 @@ class _Api(NinjaAPI):
         return document
 
 
+class ApiRequest(HttpRequest):
+    """A request to a REST endpoint that is not declared with `auth=None`."""
+
+    # Ninja stores the return value of `AccessToken` here.
+    auth: Viewer
+
+
 class AccessToken(HttpAuthBase):
-    """Tells Swagger of the token, and puts the `Viewer` into `request.auth`; a guest needs none."""
+    """Authenticate requests with an access token, if any. OpenAPI shows the class name."""
 
     openapi_scheme = "bearer"
 
+    def __init__(self, authenticate: Authenticate) -> None:
+        super().__init__()
+        self._authenticate = authenticate
+
     def __call__(self, request: HttpRequest) -> Viewer:
-        return with_cart_token(read_viewer(request.headers.get("Authorization", "")), request)
+        return get_viewer(request, self._authenticate)
 
 
-def make_api(title: str, description: str) -> NinjaAPI:
-    """Return an API that reads strictly, answers problems, and documents itself at /docs."""
+def make_api(title: str, description: str, authenticate: Authenticate) -> NinjaAPI:
+    """Return an API with strict parsing, problem responses and its own documentation at /docs."""
     api = _Api(
         title=title,
         description=description,
         version="1.0.0",
         parser=_Parser(),
         renderer=_Renderer(),
-        auth=AccessToken(),
+        auth=AccessToken(authenticate),
         docs=Swagger(
             settings={"docExpansion": "list", "tryItOutEnabled": True, "defaultModelsExpandDepth": 0}
         ),
-        docs_decorator=_only_permitted,
+        docs_decorator=partial(_require_docs_permission, authenticate=authenticate),
         urls_namespace="rest",
     )
     handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
@@ -312,8 +322,10 @@ def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return middleware
 
 
-def _only_permitted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Show the documentation to those whom SWAGGER_PERMISSION names."""
+def _require_docs_permission(
+    view: Callable[..., HttpResponse], *, authenticate: Authenticate
+) -> Callable[..., HttpResponse]:
+    """Serve the documentation only to the viewers that SWAGGER_PERMISSION allows."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -322,12 +334,12 @@ def _only_permitted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
             if permission == "NONE":
                 raise NotFound("There is nothing at this address.")
             if permission != "ALL":
-                # Read in a browser, where the admin's login counts; a client may send its token.
+                # A browser sends the session of the admin, other clients an access token.
                 user = request.user
                 viewer = (
                     Viewer(user.pk, is_staff=user.is_staff)
                     if user.is_authenticated
-                    else read_viewer(request.headers.get("Authorization", ""))
+                    else get_viewer(request, authenticate)
                 )
                 if viewer.user_id is None:
                     raise Unauthenticated("Log in to read the documentation.")

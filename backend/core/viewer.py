@@ -1,6 +1,7 @@
-"""Who is asking, built once at the edge of both APIs."""
+"""The viewer of a request, read in the same way by both APIs, and the client's address."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -10,13 +11,13 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The person behind a request, as the services need to know them.
+    """The user or guest who sends a request.
 
     Attributes:
-        user_id: primary key of the account, or None for a guest.
-        session_id: the login that the request belongs to; None without one.
-        is_staff: whether the account may enter the admin.
-        cart_token: by which a guest's cart is known, as the client sent it.
+        user_id: primary key of the account; None for a guest.
+        session_id: primary key of the login session; None for a guest.
+        is_staff: whether the account may use the admin.
+        cart_token: the token of a guest's cart, as the client sent it; not validated.
     """
 
     user_id: int | None = None
@@ -25,35 +26,47 @@ class Viewer:
     cart_token: str | None = None
 
 
-def with_cart_token(viewer: Viewer, request: HttpRequest) -> Viewer:
-    """Return a viewer with the token of the cart that they have as a guest, or had before they logged in."""
-    token = request.headers.get("X-Cart-Token")
-    return replace(viewer, cart_token=token) if token else viewer
+# Returns the viewer that the value of an Authorization header identifies, or a guest if the value is empty.
+# The accounts app implements it. Core imports no app, so the function is passed to the edges of both APIs.
+Authenticate = Callable[[str], Viewer]
+
+
+def get_viewer(request: HttpRequest, authenticate: Authenticate) -> Viewer:
+    """Return the viewer of a request, from its Authorization and X-Cart-Token headers.
+
+    A logged-in viewer also has a cart token if the client still sends the one it used as a guest.
+
+    Raises:
+        TokenInvalid, TokenExpired: the access token is not valid.
+    """
+    viewer = authenticate(request.headers.get("Authorization", ""))
+    cart_token = request.headers.get("X-Cart-Token")
+    return replace(viewer, cart_token=cart_token) if cart_token else viewer
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return whom to count a request for: an IPv4 address, or the /64 network of an IPv6 address.
+    """Return the address that rate limits count a request for: IPv4, or the /64 network of an IPv6 address.
 
-    Each of the TRUSTED_PROXIES appends the address it sees to X-Forwarded-For, so that many entries
-    from its end are theirs; what stands before them is the client's word.
+    Each trusted proxy appends the address that it sees to X-Forwarded-For. Only the last TRUSTED_PROXIES
+    entries are reliable, because the client can send any entries before them.
     """
     peer = str(request.META.get("REMOTE_ADDR", ""))
     if settings.TRUSTED_PROXIES:
-        seen = request.headers.get("X-Forwarded-For", "").split(",")[-settings.TRUSTED_PROXIES :]
-        return _countable(seen[0].strip()) or _countable(peer) or peer
-    return _countable(peer) or peer
+        trusted = request.headers.get("X-Forwarded-For", "").split(",")[-settings.TRUSTED_PROXIES :]
+        return _normalize_address(trusted[0].strip()) or _normalize_address(peer) or peer
+    return _normalize_address(peer) or peer
 
 
 def network_of(address: str) -> str:
-    """Return the network that a client's address is in, as `client_address` has it: /24 or /64."""
+    """Return the network of an address that `client_address` returned: the /24 of IPv4, the /64 of IPv6."""
     try:
         return str(IPv4Network((address, 24), strict=False))
     except ValueError:
         return address
 
 
-def _countable(text: str) -> str | None:
-    """Return one spelling of what one client has for itself, or None for what is no address."""
+def _normalize_address(text: str) -> str | None:
+    """Return the canonical address or network of one client, or None if the text is not an IP address."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -62,5 +75,5 @@ def _countable(text: str) -> str | None:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    # Whoever has one IPv6 address has at least the 2**64 of its network.
+    # A client with one IPv6 address has the 2**64 addresses of its network.
     return str(IPv6Network((int(address) >> 64 << 64, 64)))

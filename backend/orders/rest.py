@@ -5,15 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from django.http import HttpRequest
 from ninja import Body, Header, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
 from backend.carts.rest import CART_TOKEN
 from backend.core.errors import NotFound, fields_named
 from backend.core.pagination import Window
-from backend.core.rest import LOGIN_REQUIRED, Loaded, Problem, Shown
-from backend.core.viewer import Viewer
+from backend.core.rest import LOGIN_REQUIRED, ApiRequest, Loaded, Problem, Shown
 from backend.orders import delivery, models, selectors, services
 
 router = Router(tags=["orders"])
@@ -102,7 +100,7 @@ EMPTY_ORDER_BODY = OrderBody.model_validate({})
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
 )
 def create_order(
-    request: HttpRequest,
+    request: ApiRequest,
     payload: Body[OrderBody] = EMPTY_ORDER_BODY,
     idempotency_key: str | None = Header(
         None,
@@ -116,7 +114,7 @@ def create_order(
     """
     with fields_named(_ARGUMENTS):
         order = services.create_order(
-            viewer=_viewer(request),
+            viewer=request.auth,
             delivery=delivery.Delivery(payload.contact, payload.delivery_address, payload.comment),
             idempotency_key=idempotency_key,
             expected_total=payload.expected_total,
@@ -127,10 +125,10 @@ def create_order(
 @router.get(
     "/orders", response={200: OrderPage, **_REFUSALS}, summary="List orders", openapi_extra=LOGIN_REQUIRED
 )
-def list_orders(request: HttpRequest, limit: int = 20, cursor: str | None = None) -> Any:
+def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None) -> Any:
     """The orders of the viewer, newest first."""
     with fields_named(_ARGUMENTS):
-        page = selectors.list_orders(_viewer(request), Window.of(first=limit, after=cursor))
+        page = selectors.list_orders(request.auth, Window.of(first=limit, after=cursor))
     return {"items": page.items, "next_cursor": page.cursors[-1] if page.has_next else None}
 
 
@@ -140,9 +138,9 @@ def list_orders(request: HttpRequest, limit: int = 20, cursor: str | None = None
     summary="Get an order",
     openapi_extra=LOGIN_REQUIRED,
 )
-def show_order(request: HttpRequest, number: str) -> Any:
+def show_order(request: ApiRequest, number: str) -> Any:
     """An order of the viewer by its number."""
-    order = selectors.get_order(_viewer(request), number)
+    order = selectors.get_order(request.auth, number)
     if order is None:
         raise NotFound("You have no order with this number.", field="number")
     return order
@@ -154,11 +152,6 @@ def show_order(request: HttpRequest, number: str) -> Any:
     summary="Cancel an order",
     openapi_extra=LOGIN_REQUIRED,
 )
-def cancel_order(request: HttpRequest, number: str) -> Any:
+def cancel_order(request: ApiRequest, number: str) -> Any:
     """Cancel an order that has not been shipped. Its products return to stock."""
-    return services.cancel_order(viewer=_viewer(request), number=number)
-
-
-def _viewer(request: HttpRequest) -> Viewer:
-    viewer: Viewer = request.auth  # type: ignore[attr-defined]
-    return viewer
+    return services.cancel_order(viewer=request.auth, number=number)

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
 from backend.catalog.rest import Product
 from backend.core.errors import fields_named
-from backend.core.rest import Problem
-from backend.core.viewer import Viewer
+from backend.core.rest import ApiRequest, Problem
 from backend.recommendations import selectors
 
 router = Router(tags=["catalogue"])
@@ -23,11 +21,10 @@ class Recommended(Schema):
     response={200: Recommended, 422: Problem, 503: Problem},
     summary="Recommend products",
 )
-def recommend(request: HttpRequest, limit: int = 10) -> Any:
+def recommend(request: ApiRequest, limit: int = 10) -> Any:
     """Products recommended to the viewer, based on their orders.
 
     Best-selling or newest products if there are too few.
     """
-    viewer: Viewer = request.auth  # type: ignore[attr-defined]
     with fields_named({"first": ["limit"]}):
-        return {"items": selectors.recommend(viewer, limit)}
+        return {"items": selectors.recommend(request.auth, limit)}

@@ -8,9 +8,8 @@ from typing import Any, TypeVar, cast
 import strawberry
 from django.http import HttpRequest
 
-from backend.accounts.selectors import read_viewer
 from backend.core.graphql.limits import Budget
-from backend.core.viewer import Viewer, client_address, with_cart_token
+from backend.core.viewer import Authenticate, Viewer, client_address, get_viewer
 
 T = TypeVar("T")
 
@@ -27,17 +26,18 @@ class Context(Budget):
     """One GraphQL request: who asks, and what has been read once for all of its fields."""
 
     request: HttpRequest
+    authenticate: Authenticate
     _read: dict[Hashable, Any] = field(default_factory=dict)
     _batch_of: dict[int, "Batch"] = field(default_factory=dict)
 
     @cached_property
     def viewer(self) -> Viewer:
-        """Who asks; read for the fields that need it, so that a bad token keeps nobody from logging in.
+        """The viewer, read only for fields that need it: a client with an expired token can still log in.
 
         Raises:
-            TokenInvalid, TokenExpired: the token is not good for anybody.
+            TokenInvalid, TokenExpired: the access token is not valid.
         """
-        return with_cart_token(read_viewer(self.request.headers.get("Authorization", "")), self.request)
+        return get_viewer(self.request, self.authenticate)
 
     @property
     def has_read_viewer(self) -> bool:

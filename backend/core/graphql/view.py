@@ -21,12 +21,20 @@ from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
 from backend.core.graphql.limits import over_budget_message, too_complex
+from backend.core.viewer import Authenticate
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
 
 
 class GraphQLView(StrawberryGraphQLView):
     """GraphQL over HTTP: one operation per request, GraphiQL for browsers, a code in every error."""
+
+    # `as_view` accepts only arguments that are class attributes.
+    authenticate: Authenticate | None = None
+
+    def __init__(self, *, authenticate: Authenticate, **options: Any) -> None:
+        super().__init__(**options)
+        self._authenticate = authenticate
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -49,7 +57,7 @@ class GraphQLView(StrawberryGraphQLView):
             )
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Any:
-        self._context = Context(request)
+        self._context = Context(request, self._authenticate)
         return self._context
 
     def parse_json(self, data: str | bytes) -> Any:
