@@ -38,7 +38,7 @@ INSTALLED_APPS = [
     "backend.notifications",
     "backend.orders",
     "backend.recommendations",
-    "backend.core.apps.ShopAdminConfig",
+    "backend.accounts.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

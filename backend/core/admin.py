@@ -1,14 +1,12 @@
-"""The admin site, and what its pages share: refusals shown as messages, edits that overwrite nothing."""
+"""Base classes for model admins."""
 
 from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import AdminSite, ModelAdmin
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.options import BaseModelAdmin
-from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
@@ -16,107 +14,55 @@ from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 
-from backend.accounts.emails import normal_email
-from backend.accounts.models import User
-from backend.accounts.services.limits import count_login, forget_logins
-from backend.core.errors import Invalid, RateLimited, ShopError, TooLong, Unavailable
+from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
-from backend.core.viewer import client_address
-
-
-class LabelledAutocompleteView(AutocompleteJsonView):
-    """Suggestions that an admin can word longer than the object's name, with `autocomplete_label`."""
-
-    def serialize_result(self, obj: Model, to_field_name: str) -> dict[str, str]:
-        result: dict[str, str] = super().serialize_result(obj, to_field_name)
-        label = getattr(self.model_admin, "autocomplete_label", None)
-        return result | {"text": label(obj)} if label else result
-
-
-class LimitedLoginForm(AdminAuthenticationForm):
-    """Lets nobody guess passwords faster here than in the APIs; the tries are counted apart from theirs."""
-
-    def clean(self) -> dict[str, Any]:
-        if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
-            return super().clean()
-        assert self.request is not None
-        address = client_address(self.request)
-        try:
-            email = self.cleaned_data["username"] = normal_email(self.cleaned_data["username"])
-            count_login(email, address, "admin-login")
-            cleaned = super().clean()
-        except (Invalid, TooLong):
-            raise self.get_invalid_login_error() from None
-        except (RateLimited, Unavailable) as error:
-            raise forms.ValidationError(error.message, code=error.code) from None
-        forget_logins(email, address, "admin-login")
-        return cleaned
-
-    def confirm_login_allowed(self, user: User) -> None:
-        """Keep out whose account is archived, as the APIs do; staff need no confirmed address."""
-        super().confirm_login_allowed(user)
-        if user.is_archived:
-            raise self.get_invalid_login_error()
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than anybody leafs: of rows that grow for ever, counting all takes seconds."""
+    """A paginator that counts at most `max_count` rows, because counting a large table takes seconds."""
 
-    most = 10_000
+    max_count = 10_000
 
     @cached_property
     def count(self) -> int:
-        return min(self._found, self.most)
+        return min(self._bounded_count, self.max_count)
 
     @property
-    def is_cut_short(self) -> bool:
-        """Whether there is more than can be leafed through."""
-        return self._found > self.most
+    def is_truncated(self) -> bool:
+        """Whether there are more rows than the pages show."""
+        return self._bounded_count > self.max_count
 
     @cached_property
-    def _found(self) -> int:
+    def _bounded_count(self) -> int:
         rows = cast("QuerySet[Any]", self.object_list)
-        return rows.order_by()[: self.most + 1].count()
+        return rows.order_by()[: self.max_count + 1].count()
 
 
-class ShopAdminSite(AdminSite):
-    """The staff's site."""
+class SafeAutocompleteSelect(AutocompleteSelect):
+    """An `AutocompleteSelect` that ignores invalid ids.
 
-    site_title = "Lavka"
-    site_header = "Lavka"
-    index_title = "The shop"
-    login_form = LimitedLoginForm
-
-    def has_permission(self, request: HttpRequest) -> bool:
-        """Let staff in; who is archived is out at once, also where they have logged in already."""
-        return super().has_permission(request) and not cast(User, request.user).is_archived
-
-    def autocomplete_view(self, request: HttpRequest) -> Any:
-        return LabelledAutocompleteView.as_view(admin_site=self)(request)
-
-
-class Suggestions(AutocompleteSelect):
-    """Django's own fails with an error of its own when it shows a value again that is no identifier."""
+    Django's own raises ValueError when a form is displayed again with a submitted value that is not an id.
+    """
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         return super().optgroups(name, [text for text in value if parse_id(str(text))], attr)
 
 
-class SuggestsForeignKeys(BaseModelAdmin):
-    """Offers suggestions for `autocomplete_fields`."""
+class SafeAutocompleteAdmin(BaseModelAdmin):
+    """Use `SafeAutocompleteSelect` for `autocomplete_fields`."""
 
     def formfield_for_foreignkey(
         self, db_field: "ForeignKey", request: HttpRequest, **options: Any
     ) -> forms.ModelChoiceField | None:
         if db_field.name in self.get_autocomplete_fields(request):
-            options.setdefault("widget", Suggestions(db_field, self.admin_site))
+            options.setdefault("widget", SafeAutocompleteSelect(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **options)
 
 
-class RefusalsAsMessages(ModelAdmin):
-    """Shows what the services or the database refuse as a message on the page that asked for it.
+class ServiceErrorAdmin(ModelAdmin):
+    """Show a ShopError or IntegrityError as a message on the page that caused it.
 
-    Forms refuse what they can see; this is for what has changed between their check and the write.
+    Forms validate first. These errors come from changes between the validation and the write.
     """
 
     def changeform_view(
@@ -127,21 +73,21 @@ class RefusalsAsMessages(ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         view = super().changeform_view
-        return self._answer(request, lambda: view(request, object_id, form_url, extra_context))
+        return self._handle_errors(request, lambda: view(request, object_id, form_url, extra_context))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         view = super().changelist_view
-        return self._answer(request, lambda: view(request, extra_context))
+        return self._handle_errors(request, lambda: view(request, extra_context))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         view = super().delete_view
-        return self._answer(request, lambda: view(request, object_id, extra_context))
+        return self._handle_errors(request, lambda: view(request, object_id, extra_context))
 
-    def _answer(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    def _handle_errors(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         if request.method != "POST":
             return view()
         try:
@@ -150,17 +96,17 @@ class RefusalsAsMessages(ModelAdmin):
         except ShopError as error:
             message = error.message
         except IntegrityError:
-            message = "Somebody else has just saved the same, or deleted what it needs. Nothing was saved."
+            message = "A concurrent change conflicts with this one. Nothing was saved."
         self.message_user(request, message, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
 
-class EditsOnlyWhatChanged(forms.ModelForm):
-    """A form that writes only what its user has changed.
+class PartialUpdateForm(forms.ModelForm):
+    """A form that validates and saves only the fields that its user has edited.
 
-    The values that the page was made of travel with it, hidden. A field that differs from its own is
-    an edit; it is refused if the database has another value by now, and everything else is left as
-    it is in the database. So a page that was opened before an order came in cannot write the stock back.
+    The page contains the initial value of each field in a hidden input. A field that differs from it is an
+    edit, which is refused if the database has a third value by now. Other fields keep the values that they
+    have in the database, so a page that was opened before an order cannot restore the old stock.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -176,31 +122,31 @@ class EditsOnlyWhatChanged(forms.ModelForm):
         for name in set(self.fields) - set(self.changed_data):
             cleaned.pop(name, None)
         for name in list(cleaned):
-            if self[name].html_initial_name in self.data and self._changed_by_another(name, cleaned[name]):
-                now = self.get_initial_for_field(self.fields[name], name)
-                self.add_error(name, f"Meanwhile this has become “{now}”. Reload the page to change it.")
+            if self[name].html_initial_name in self.data and self._has_concurrent_edit(name, cleaned[name]):
+                stored = self.get_initial_for_field(self.fields[name], name)
+                self.add_error(name, f"The stored value is now “{stored}”. Reload the page to change it.")
         return self.cleaned_data
 
-    def _changed_by_another(self, name: str, wanted: object) -> bool:
+    def _has_concurrent_edit(self, name: str, edited: object) -> bool:
         field = self.fields[name]
-        now = field.to_python(self.get_initial_for_field(field, name))
+        stored = field.to_python(self.get_initial_for_field(field, name))
         try:
-            shown = field.to_python(self.data[self[name].html_initial_name])
+            initial = field.to_python(self.data[self[name].html_initial_name])
         except forms.ValidationError:
-            shown = None
-        return now not in (shown, wanted)
+            initial = None
+        return stored not in (initial, edited)
 
 
-class SavesOnlyWhatChanged(RefusalsAsMessages):
-    """Writes the columns that were edited, on an object's page and in the list alike."""
+class PartialUpdateAdmin(ServiceErrorAdmin):
+    """Save only the edited columns, from the change form and from the editable list."""
 
-    form = EditsOnlyWhatChanged
+    form = PartialUpdateForm
 
-    # Columns written whenever another is, such as a date.
-    always_written: tuple[str, ...] = ()
+    # Columns saved with every change, such as a date of modification.
+    always_saved: tuple[str, ...] = ()
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> type[forms.ModelForm]:
-        return super().get_changelist_form(request, **{"form": EditsOnlyWhatChanged} | options)
+        return super().get_changelist_form(request, **{"form": PartialUpdateForm} | options)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -209,7 +155,7 @@ class SavesOnlyWhatChanged(RefusalsAsMessages):
         context = getattr(response, "context_data", None) or {}
         formset = getattr(context.get("cl"), "formset", None)
         if formset is not None and formset.is_bound:
-            # Shown again with errors: every form beside its own object, whatever the list is by now.
+            # The list may have changed since it was displayed. Show each invalid form beside its own object.
             context["cl"].result_list = [form.instance for form in formset.forms]
         return response
 
@@ -219,13 +165,13 @@ class SavesOnlyWhatChanged(RefusalsAsMessages):
         elif columns := [
             field.name for field in obj._meta.concrete_fields if field.name in form.changed_data
         ]:
-            obj.save(update_fields=[*columns, *self.always_written])
+            obj.save(update_fields=[*columns, *self.always_saved])
 
 
-class ProtectedInBrief(ModelAdmin):
-    """Says how many objects stand in the way of a deletion, where Django would list every one."""
+class CompactProtectedAdmin(ModelAdmin):
+    """Show the number of objects that protect an object from deletion, instead of listing all of them."""
 
-    # What protects an object: the name of the relation and what its objects are called.
+    # The names of the protecting relations and the plural names of their objects.
     protected_by: dict[str, str] = {}
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

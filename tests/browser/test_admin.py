@@ -39,7 +39,7 @@ def log_in(page: Page) -> None:
     page.get_by_label("Email").fill("boss@shop.example")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    expect(page).to_have_title("The shop | Lavka")
+    expect(page).to_have_title("Shop administration | Lavka")
 
 
 def test_drag_a_category_into_another(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:

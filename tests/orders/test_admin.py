@@ -312,7 +312,7 @@ class SearchTest(OrderAdminCase):
 
     def test_count_is_bounded(self) -> None:
         for most, pages, cut in ((2, 1, False), (1, 1, True)):
-            with self.subTest(most), mock.patch.object(BoundedPaginator, "most", most):
+            with self.subTest(most), mock.patch.object(BoundedPaginator, "max_count", most):
                 response = self.client.get(LIST)
                 assert response.context["cl"].result_count == most
                 assert response.context["cl"].paginator.num_pages == pages

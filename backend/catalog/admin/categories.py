@@ -24,12 +24,12 @@ from backend.catalog.services import (
     move_category,
     update_category,
 )
-from backend.core.admin import EditsOnlyWhatChanged, ProtectedInBrief, RefusalsAsMessages
+from backend.core.admin import CompactProtectedAdmin, PartialUpdateForm, ServiceErrorAdmin
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
 
 
-class CategoryForm(EditsOnlyWhatChanged):
+class CategoryForm(PartialUpdateForm):
     slug = forms.SlugField(
         max_length=200, required=False, help_text="If empty, it is generated from the name."
     )
@@ -54,7 +54,7 @@ class CategoryForm(EditsOnlyWhatChanged):
 
 
 @admin.register(Category)
-class CategoryAdmin(CategoryChoiceAdmin, ProtectedInBrief, RefusalsAsMessages, DraggableMPTTAdmin):
+class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmin, DraggableMPTTAdmin):
     form = CategoryForm
     readonly_fields = ["picture"]
     autocomplete_fields = ["parent"]

@@ -3,11 +3,11 @@
 from django.contrib import admin
 
 from backend.catalog.models import Characteristic
-from backend.core.admin import ProtectedInBrief, SavesOnlyWhatChanged
+from backend.core.admin import CompactProtectedAdmin, PartialUpdateAdmin
 
 
 @admin.register(Characteristic)
-class CharacteristicAdmin(ProtectedInBrief, SavesOnlyWhatChanged):
+class CharacteristicAdmin(CompactProtectedAdmin, PartialUpdateAdmin):
     list_display = ["name", "unit", "position", "is_facet"]
     list_editable = ["position", "is_facet"]
     list_filter = ["is_facet"]

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from backend.catalog.models import Category
 from backend.catalog.pictures.validation import PictureFile, PictureRefused, accept_picture, check_size
 from backend.catalog.renditions import Picture
-from backend.core.admin import SuggestsForeignKeys
+from backend.core.admin import SafeAutocompleteAdmin
 from backend.core.media import StorageUnavailable, require_media
 
 NO_PICTURE = "—"
@@ -27,7 +27,7 @@ class CategoryChoiceField(forms.ModelChoiceField):
         return category_path(obj)
 
 
-class CategoryChoiceAdmin(SuggestsForeignKeys):
+class CategoryChoiceAdmin(SafeAutocompleteAdmin):
     """An admin mixin for models whose only foreign key refers to a category."""
 
     def formfield_for_foreignkey(

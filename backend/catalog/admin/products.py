@@ -18,12 +18,12 @@ from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.services import free_product_slug, publish_products
-from backend.core.admin import EditsOnlyWhatChanged, SavesOnlyWhatChanged, SuggestsForeignKeys
+from backend.core.admin import PartialUpdateAdmin, PartialUpdateForm, SafeAutocompleteAdmin
 from backend.core.errors import NotFound
 from backend.core.identifiers import parse_id
 
 
-class ProductForm(EditsOnlyWhatChanged):
+class ProductForm(PartialUpdateForm):
     slug = forms.SlugField(
         max_length=255, required=False, help_text="If empty, it is generated from the name."
     )
@@ -40,7 +40,7 @@ class ProductForm(EditsOnlyWhatChanged):
         return slug or free_product_slug(name, sku)
 
 
-class CharacteristicValueInline(SuggestsForeignKeys, admin.TabularInline):
+class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
     model = CharacteristicValue
     fields = ["characteristic", "value", "position"]
     autocomplete_fields = ["characteristic"]
@@ -101,7 +101,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(CategoryChoiceAdmin, SavesOnlyWhatChanged):
+class ProductAdmin(CategoryChoiceAdmin, PartialUpdateAdmin):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]
@@ -112,7 +112,7 @@ class ProductAdmin(CategoryChoiceAdmin, SavesOnlyWhatChanged):
         ("Sale", {"fields": [("price", "stock", "is_published")]}),
         ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
     ]
-    always_written = ("updated_at",)
+    always_saved = ("updated_at",)
 
     list_display = ["picture", "name", "sku", "category", "price", "stock", "is_published"]
     list_display_links = ["name"]

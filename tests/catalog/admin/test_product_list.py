@@ -55,7 +55,7 @@ class EditingTest(ProductListCase):
         Product.objects.filter(sku="T-1").update(stock=3)
         response = self.client.post(LIST, page | {"form-2-stock": "20", "form-0-price": "1"})
         assert self.errors(response) == {
-            "stock": ["Meanwhile this has become “3”. Reload the page to change it."]
+            "stock": ["The stored value is now “3”. Reload the page to change it."]
         }
         assert Product.objects.get(sku="T-1").stock == 3
         assert Product.objects.get(sku="M-1").price == 10

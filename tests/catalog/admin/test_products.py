@@ -92,7 +92,7 @@ class AddProductTest(AdminCase):
         with mock.patch.object(Product, "validate_unique"):
             response = self.client.post(ADD, NEW)
         assert response.status_code == 302
-        assert "Somebody else has just saved the same" in "".join(self.messages(response))
+        assert "A concurrent change conflicts with this one" in "".join(self.messages(response))
         assert Product.objects.count() == 1
 
     def test_duplicate_characteristic_is_refused(self) -> None:
@@ -171,7 +171,7 @@ class ChangeProductTest(AdminCase):
         edited = page | {"stock": "12", "category": self.tree["Tea"].pk, "name": "Gyokuro"}
         response = self.client.post(self.path, edited)
         errors = self.errors(response)
-        assert errors["stock"] == ["Meanwhile this has become “4”. Reload the page to change it."]
+        assert errors["stock"] == ["The stored value is now “4”. Reload the page to change it."]
         assert set(errors) == {"stock", "category"}
         assert Product.objects.get().name == "Sencha"
 

@@ -1,0 +1,67 @@
+"""The admin site of shop staff and its login form."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.db.models import Model
+from django.http import HttpRequest
+
+from backend.accounts.emails import normal_email
+from backend.accounts.models import User
+from backend.accounts.services.limits import count_login, forget_logins
+from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
+from backend.core.viewer import client_address
+
+
+class RateLimitedLoginForm(AdminAuthenticationForm):
+    """A login form with the rate limits of the APIs, counted separately from them."""
+
+    def clean(self) -> dict[str, Any]:
+        if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
+            return super().clean()
+        assert self.request is not None
+        address = client_address(self.request)
+        try:
+            email = self.cleaned_data["username"] = normal_email(self.cleaned_data["username"])
+            count_login(email, address, "admin-login")
+            cleaned = super().clean()
+        except (Invalid, TooLong):
+            raise self.get_invalid_login_error() from None
+        except (RateLimited, Unavailable) as error:
+            raise forms.ValidationError(error.message, code=error.code) from None
+        forget_logins(email, address, "admin-login")
+        return cleaned
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Refuse archived accounts, as the APIs do. Staff may log in with an unconfirmed address."""
+        super().confirm_login_allowed(user)
+        if user.is_archived:
+            raise self.get_invalid_login_error()
+
+
+class LabelledAutocompleteView(AutocompleteJsonView):
+    """Suggestions labelled by the `autocomplete_label` method of a model admin, if it has one."""
+
+    def serialize_result(self, obj: Model, to_field_name: str) -> dict[str, str]:
+        result: dict[str, str] = super().serialize_result(obj, to_field_name)
+        label = getattr(self.model_admin, "autocomplete_label", None)
+        return result | {"text": label(obj)} if label else result
+
+
+class ShopAdminSite(AdminSite):
+    """The admin site of the shop."""
+
+    site_title = "Lavka"
+    site_header = "Lavka"
+    index_title = "Shop administration"
+    login_form = RateLimitedLoginForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Allow active staff. An account that is archived loses access at once, even when logged in."""
+        return super().has_permission(request) and not cast(User, request.user).is_archived
+
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        return LabelledAutocompleteView.as_view(admin_site=self)(request)
