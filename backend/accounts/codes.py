@@ -11,9 +11,9 @@ from functools import cache
 from django.utils.crypto import salted_hmac
 from redis.commands.core import Script
 
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
-from backend.core.redis import PREFIX, needing_redis, redis_client
+from backend.core.redis import PREFIX, redis_required, redis_client
 
 LIFETIME_SECONDS = 15 * 60
 MAX_TRIES = 5
@@ -59,7 +59,7 @@ def make_code(purpose: Purpose, email: str, password_hash: str) -> str:
     """
     code = f"{secrets.randbelow(10**6):06}"
     key = _key(purpose, email)
-    with needing_redis() as redis, redis.pipeline(transaction=True) as pipeline:
+    with redis_required() as redis, redis.pipeline(transaction=True) as pipeline:
         pipeline.delete(key)
         pipeline.hset(key, mapping={"digest": _digest(purpose, email, code, password_hash), "tries": 0})
         pipeline.expire(key, LIFETIME_SECONDS)
@@ -77,7 +77,7 @@ def spend_code(purpose: Purpose, email: str, code: str, password_hash: str) -> N
         WrongCode: it is not the code, or not any more.
         Unavailable: Redis does not answer.
     """
-    with needing_redis():
+    with redis_required():
         spent = _script()(
             keys=[_key(purpose, email)],
             args=[_digest(purpose, email, code.strip(), password_hash), MAX_TRIES],
@@ -89,7 +89,7 @@ def spend_code(purpose: Purpose, email: str, code: str, password_hash: str) -> N
 
 def _key(purpose: Purpose, email: str) -> str:
     # No address in the clear: what is in Redis can be listed by whoever operates it.
-    return f"{PREFIX}code:{purpose}:{digest_of(email.lower())}"
+    return f"{PREFIX}code:{purpose}:{digest_secret(email.lower())}"
 
 
 def _digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:

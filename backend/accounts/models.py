@@ -96,7 +96,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class PasswordDigest(models.Func):
-    """`digest_of` an account's password hash, worked out by the database."""
+    """`digest_secret` an account's password hash, worked out by the database."""
 
     template = "encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')"
     output_field = models.CharField()

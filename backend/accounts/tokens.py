@@ -8,7 +8,7 @@ import jwt
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
 
 _ALGORITHM = "HS256"
@@ -67,7 +67,7 @@ def read_access_token(token: str) -> uuid.UUID:
 def make_refresh_token(session_id: uuid.UUID) -> tuple[str, str]:
     """Return a new refresh token of a session, and the digest to keep of it."""
     secret = secrets.token_urlsafe(32)
-    return f"{session_id.hex}.{secret}", digest_of(secret)
+    return f"{session_id.hex}.{secret}", digest_secret(secret)
 
 
 def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
@@ -78,7 +78,7 @@ def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
     """
     session, _, secret = token.partition(".")
     try:
-        return uuid.UUID(hex=session), digest_of(secret)
+        return uuid.UUID(hex=session), digest_secret(secret)
     except ValueError:
         raise TokenInvalid("The refresh token is not valid. Log in again.", field="refresh_token") from None
 

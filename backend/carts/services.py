@@ -21,7 +21,7 @@ from backend.carts.tokens import digest_token, generate_token
 from backend.catalog.models import Product
 from backend.core.batches import delete_in_batches
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unavailable
-from backend.core.redis import redis_answers
+from backend.core.redis import is_redis_available
 from backend.core.throttling import hit_rate_limit
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
@@ -258,8 +258,8 @@ def _create_guest_cart(address: str) -> tuple[Cart, str]:
         RateLimited: the address has created too many guest carts.
     """
     # Without Redis carts are created uncounted: a shop that cannot count must still sell, and a flood of
-    # carts is only rows, which expire. `redis_answers` spares guests the timeout of a silent Redis.
-    if redis_answers():
+    # carts is only rows, which expire. `is_redis_available` spares guests the timeout of a silent Redis.
+    if is_redis_available():
         with suppress(Unavailable):
             hit_rate_limit(GUEST_CARTS_PER_ADDRESS, "guest-cart", address)
     # The token is never the one that the client sent, which somebody else could have planted.

@@ -1,9 +1,9 @@
 """Guest cart tokens. The database stores only their digests."""
 
-import hashlib
 import re
 import secrets
 
+from backend.core.digests import digest_secret
 from backend.core.errors import Invalid
 
 
@@ -33,4 +33,4 @@ def digest_token(token: str) -> str:
             "X-Cart-Token must be a token that this shop has returned: 43 letters, digits, - or _.",
             field="X-Cart-Token",
         )
-    return hashlib.sha256(token.encode()).hexdigest()
+    return digest_secret(token)

@@ -7,7 +7,7 @@ from typing import Any
 from celery import current_app
 from kombu.exceptions import OperationalError as BrokerError
 
-from backend.core.redis import redis_answers
+from backend.core.redis import is_redis_available
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH
     """
     waiting = list(calls)
     # Celery waits for seconds on a broker that is down; checking first costs one round trip.
-    if waiting and redis_answers():
+    if waiting and is_redis_available():
         try:
             while waiting:
                 name, arguments = waiting[0]

@@ -1,8 +1,12 @@
-"""What is kept of a text that must not be kept."""
+"""Hash secrets that are stored only as digests."""
 
 import hashlib
 
 
-def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text in hex: enough to know it again, not to read it."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest_secret(secret: str) -> str:
+    """Return the SHA-256 of a token, password hash or e-mail address, in hexadecimal.
+
+    It has no salt, so that the same text can be found again. Only texts that cannot be guessed are safe from
+    whoever reads the digest: 256-bit tokens and salted password hashes are, e-mail addresses are merely hidden.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()

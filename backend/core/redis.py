@@ -1,46 +1,53 @@
-"""The shop's own connection to Redis, for what is counted or kept there for minutes."""
+"""The shop's Redis client, for rate limits, codes and caches. Celery and Django's cache have their own."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TypeVar
 
 from django.conf import settings
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from backend.core.errors import Unavailable
 
-# Every key of ours begins with this; Celery's queues are in the same database.
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# All keys of the shop begin with this prefix, because Celery's queues are in the same database.
 PREFIX = "lavka:"
 
 TIMEOUT_SECONDS = 0.8
-# A silent Redis would otherwise cost every order its timeout.
-TAKEN_FOR_DOWN_SECONDS = 5.0
-_taken_for_down_until = 0.0
+# After a failure `try_redis` skips Redis for this long: a silent server would cost every request a timeout.
+SKIP_SECONDS = 5.0
+_skip_until = 0.0
 
 
 @cache
 def redis_client() -> Redis:
-    """Return the process's client, which gives up on a silent Redis within two timeouts."""
+    """Return the client of this process. A call to a silent server fails within two timeouts."""
     return Redis.from_url(
         settings.REDIS_URL,
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_timeout=TIMEOUT_SECONDS,
-        # A pooled connection that Redis has closed is opened again, once.
+        # Reconnect once if the server has closed a pooled connection.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
 
 @contextmanager
-def needing_redis() -> Iterator[Redis]:
-    """Give the client; a Redis that does not answer makes the whole action unavailable.
+def redis_required() -> Iterator[Redis]:
+    """Provide the client to an action that is impossible without Redis.
+
+    It never skips Redis, so that the action succeeds as soon as the server responds again.
 
     Raises:
-        Unavailable: nothing that depends on Redis can be done now.
+        Unavailable: Redis does not respond.
     """
     try:
         yield redis_client()
@@ -48,18 +55,22 @@ def needing_redis() -> Iterator[Redis]:
         raise Unavailable("The service is temporarily unavailable. Try again in a moment.") from error
 
 
-def redis_answers() -> bool:
-    """Say whether Redis is there, in well under a second when it is not.
+def try_redis(call: Callable[[Redis], T]) -> T | None:
+    """Return the result of a call that the shop can do without, or None if Redis does not respond.
 
-    One that is silent is not asked again for `TAKEN_FOR_DOWN_SECONDS`.
+    This is a circuit breaker: after a failure, calls are skipped for `SKIP_SECONDS`.
     """
-    global _taken_for_down_until
-    if time.monotonic() < _taken_for_down_until:
-        return False
+    global _skip_until
+    if time.monotonic() < _skip_until:
+        return None
     try:
-        return bool(redis_client().ping())
-    except RedisTimeoutError:
-        _taken_for_down_until = time.monotonic() + TAKEN_FOR_DOWN_SECONDS
-    except RedisError:
-        pass
-    return False
+        return call(redis_client())
+    except RedisError as error:
+        _skip_until = time.monotonic() + SKIP_SECONDS
+        logger.warning("Redis failed (%s) and is skipped for %s s", type(error).__name__, SKIP_SECONDS)
+        return None
+
+
+def is_redis_available() -> bool:
+    """Return whether Redis responds. The check takes less than two timeouts, or no time while it is skipped."""
+    return try_redis(lambda redis: bool(redis.ping())) or False

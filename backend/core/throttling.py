@@ -10,9 +10,9 @@ from limits import RateLimitItem
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.errors import RateLimited
-from backend.core.redis import PREFIX, needing_redis, redis_client
+from backend.core.redis import PREFIX, redis_required, redis_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ def hit_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
         Unavailable: Redis does not respond.
     """
     keys = [
-        (limit, (rate_limit.action, digest_of(rate_limit.subject)))
+        (limit, (rate_limit.action, digest_secret(rate_limit.subject)))
         for rate_limit in rate_limits
         for limit in rate_limit.limits
     ]
-    with needing_redis():
+    with redis_required():
         if all(_limiter().hit(limit, *key) for limit, key in keys):
             return
         exhausted = [(limit, key) for limit, key in keys if not _limiter().test(limit, *key)]
@@ -65,10 +65,10 @@ def reset_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
     Raises:
         Unavailable: Redis does not respond.
     """
-    with needing_redis():
+    with redis_required():
         for rate_limit in rate_limits:
             for limit in rate_limit.limits:
-                _limiter().clear(limit, rate_limit.action, digest_of(rate_limit.subject))
+                _limiter().clear(limit, rate_limit.action, digest_secret(rate_limit.subject))
 
 
 @cache

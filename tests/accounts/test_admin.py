@@ -212,4 +212,4 @@ class StaffLogin(AccountCase):
     def test_redis_that_is_down(self) -> None:
         with mock.patch("backend.core.throttling._limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
-            self.assertIn("does not answer", self.try_it() or "")
+            self.assertIn("temporarily unavailable", self.try_it() or "")

@@ -13,7 +13,7 @@ from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
 from backend.accounts.services import TokenPair, credentials
 from backend.accounts.tokens import read_refresh_token
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
 from tests.clients import GraphQLClient
@@ -183,7 +183,7 @@ class Ending(SessionCase):
                 self.assert_open(pair)
             # It does not bring back what another password has ended.
             Session.objects.filter(pk=read_refresh_token(self.there.refresh_token)[0]).update(
-                password_digest=digest_of("another")
+                password_digest=digest_secret("another")
             )
             User.objects.update(password=make_password(PASSWORD, hasher="md5"))
             log_in(self.user)
@@ -262,7 +262,7 @@ class Ending(SessionCase):
         ):
             hashed = make_password(PASSWORD)
             User.objects.update(password=hashed)
-            Session.objects.update(password_digest=digest_of(hashed))
+            Session.objects.update(password_digest=digest_secret(hashed))
             with mock.patch.object(credentials, "check_password", side_effect=check):
                 self.assertEqual(ask().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))

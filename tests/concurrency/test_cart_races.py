@@ -26,7 +26,7 @@ from backend.carts.services import (
 )
 from backend.carts.tokens import digest_token
 from backend.core import throttling
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.errors import NotFound, RateLimited
 from backend.core.viewer import Viewer
 from backend.orders import services as order_services
@@ -298,7 +298,7 @@ class GuestCartLimitTest(ShopCase):
         checked = Barrier(12)
 
         def check_then_count(limits: Sequence[RateLimitItem], action: str, subject: str) -> None:
-            keys = (action, digest_of(subject))
+            keys = (action, digest_secret(subject))
             allowed = all(throttling._limiter().test(limit, *keys) for limit in limits)
             checked.wait(PATIENCE)
             if not allowed:

@@ -6,10 +6,11 @@ from unittest import mock
 from django.db import connection
 from django.test import TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
+from redis import RedisError
 
 from backend.carts.services import LineQuantity, add_lines, get_cart
 from backend.catalog.models import Product
-from backend.core import cache
+from backend.core import cache, redis
 from backend.core.redis import redis_client
 from backend.core.viewer import Viewer
 from backend.orders.models import Order
@@ -286,8 +287,8 @@ class RedisTest(ListsCase):
     def test_lists_are_read_from_the_table_while_redis_is_down(self) -> None:
         a, b, c, *_ = self.products
         add_recommendations(Kind.SIMILAR, a, b, c)
-        self.addCleanup(setattr, cache, "_paused_until", 0.0)
-        with mock.patch.object(redis_client(), "mget", side_effect=cache.RedisError("down")) as mget:
+        self.addCleanup(setattr, redis, "_skip_until", 0.0)
+        with mock.patch.object(redis_client(), "mget", side_effect=RedisError("down")) as mget:
             for _ in range(3):
                 with self.assertNumQueries(2):
                     assert self.read(Kind.SIMILAR, a, 2) == [b, c]
@@ -295,9 +296,9 @@ class RedisTest(ListsCase):
         assert mget.call_count == 1
 
     def test_recommendations_are_replaced_while_redis_is_down(self) -> None:
-        self.addCleanup(setattr, cache, "_paused_until", 0.0)
+        self.addCleanup(setattr, redis, "_skip_until", 0.0)
         a, b, *_ = self.products
-        down = mock.patch.object(redis_client(), "eval", side_effect=cache.RedisError("down"))
+        down = mock.patch.object(redis_client(), "eval", side_effect=RedisError("down"))
         with down, self.captureOnCommitCallbacks(execute=True):
             replace_recommendations([(Kind.SIMILAR.value, a.pk, b.pk, 1.0)])
         assert Recommendation.objects.count() == 1

@@ -8,7 +8,7 @@ from django.db import transaction
 from backend.accounts.models import Session, User
 from backend.accounts.services.checks import MAX_PASSWORD_LENGTH
 from backend.accounts.services.limits import count_password, forget_passwords
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
 
@@ -55,8 +55,8 @@ def fits(user: User, password: str) -> bool:
         with transaction.atomic():
             if User.objects.filter(pk=user.pk, password=user.password).update(password=renewed):
                 # It is the same password: what it has opened stays open.
-                opened = Session.objects.filter(user=user, password_digest=digest_of(user.password))
-                opened.update(password_digest=digest_of(renewed))
+                opened = Session.objects.filter(user=user, password_digest=digest_secret(user.password))
+                opened.update(password_digest=digest_secret(renewed))
                 user.password = renewed
 
     return check_password(password[:MAX_PASSWORD_LENGTH], user.password, renew)

@@ -15,7 +15,7 @@ from backend.accounts.services.credentials import (
 )
 from backend.accounts.services.limits import count_code, forget_logins, forget_passwords
 from backend.accounts.services.mailed_codes import mail_code, use_code
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
 
@@ -37,7 +37,7 @@ def change_password(*, viewer: Viewer, old_password: str, new_password: str) -> 
         lock_unchanged(user, field="old_password")
         User.objects.filter(pk=user.pk).update(password=hashed)
         Session.objects.filter(user=user).exclude(pk=session_id).delete()
-        Session.objects.filter(pk=session_id).update(password_digest=digest_of(hashed))
+        Session.objects.filter(pk=session_id).update(password_digest=digest_secret(hashed))
 
 
 def request_password_reset(*, email: str, address: str) -> None:

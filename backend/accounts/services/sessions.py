@@ -15,7 +15,7 @@ from backend.accounts.models import MAY_LOG_IN, Session, User
 from backend.accounts.services.checks import MAX_PASSWORD_LENGTH
 from backend.accounts.services.credentials import WrongCredentials, fits, signed_in
 from backend.accounts.services.limits import count_login, count_refresh, forget_logins
-from backend.core.digests import digest_of
+from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
 _WRONG_LOGIN = "The e-mail or the password is wrong, or the address is not confirmed yet."
@@ -112,7 +112,7 @@ def log_out_everywhere(*, viewer: Viewer) -> None:
 
 def open_session(user: User) -> TokenPair:
     """Open a session of somebody who has shown who they are, and return its tokens."""
-    session = Session(user=user, password_digest=digest_of(user.password))
+    session = Session(user=user, password_digest=digest_secret(user.password))
     session.expires_at = _end_of(session)
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)

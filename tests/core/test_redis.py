@@ -1,0 +1,68 @@
+"""The circuit breaker in front of Redis."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from django.test import SimpleTestCase
+from redis import Redis, RedisError
+
+from backend.core import redis
+from backend.core.broker import hand_over
+from backend.core.cache import read_cached, write_cached
+from backend.core.errors import Unavailable
+from backend.core.redis import SKIP_SECONDS, TIMEOUT_SECONDS, redis_client, redis_required, try_redis
+from tests.accounts.cases import forget_in_redis
+from tests.faults.test_services_down import dead_address
+
+
+@contextmanager
+def silent_redis() -> Iterator[None]:
+    """Replace the client by one, with the same options, whose server accepts connections and never responds."""
+    options = redis_client().connection_pool.connection_kwargs
+    same = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
+    with dead_address() as address:
+        list(address.ways())
+        silent = Redis.from_url(f"redis://{address.host}:{address.port}/0", **same)
+        with mock.patch("backend.core.redis.redis_client", return_value=silent):
+            yield
+
+
+class CircuitBreakerTest(SimpleTestCase):
+    def setUp(self) -> None:
+        forget_in_redis()
+        self.addCleanup(setattr, redis, "_skip_until", 0.0)
+
+    def test_silent_redis_costs_all_callers_one_timeout_together(self) -> None:
+        with silent_redis():
+            started = time.monotonic()
+            assert read_cached(["name"]) == {}
+            first = time.monotonic() - started
+            assert TIMEOUT_SECONDS <= first < 2 * TIMEOUT_SECONDS + 0.5
+            started = time.monotonic()
+            for _ in range(10):
+                assert read_cached(["name"]) == {}
+                write_cached({"name": 1}, seconds=60)
+                with self.assertLogs("backend.core.broker", "WARNING"):
+                    hand_over([("notifications.publish_due_emails", {})])
+            assert time.monotonic() - started < TIMEOUT_SECONDS / 2
+        assert redis_client().llen("celery") == 0
+
+    def test_redis_is_skipped_until_the_time_is_over(self) -> None:
+        write_cached({"name": 1}, seconds=60)
+        opened = time.monotonic()
+        with mock.patch("backend.core.redis.time.monotonic", return_value=opened):
+            assert try_redis(mock.Mock(side_effect=RedisError)) is None
+            assert read_cached(["name"]) == {}
+        with mock.patch("backend.core.redis.time.monotonic", return_value=opened + SKIP_SECONDS - 0.01):
+            assert read_cached(["name"]) == {}
+        with mock.patch("backend.core.redis.time.monotonic", return_value=opened + SKIP_SECONDS):
+            assert read_cached(["name"]) == {"name": 1}
+
+    def test_actions_that_require_redis_are_never_skipped(self) -> None:
+        try_redis(mock.Mock(side_effect=RedisError))
+        with redis_required() as client:
+            assert client.ping()
+        with self.assertRaises(Unavailable), silent_redis(), redis_required():
+            redis.redis_client().ping()
