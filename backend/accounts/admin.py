@@ -10,7 +10,7 @@ from gqlauth.models import UserStatus
 
 from backend.accounts.models import User
 
-# Its tokens are not used, and a status that is changed there goes past everything that is checked here.
+# The shop does not use gqlauth's tokens, and its status form bypasses the services of accounts.
 for model in gqlauth.admin.app.get_models():
     admin.site.unregister(model)
 
@@ -25,8 +25,8 @@ class UserAdmin(DjangoUserAdmin):
     readonly_fields = ["confirmed", "date_joined", "last_login"]
     fieldsets = [
         (None, {"fields": ["email", "confirmed", "password"]}),
-        ("Person", {"fields": ["name", "language"]}),
-        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
+        ("Personal data", {"fields": ["name", "language"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
         ("Dates", {"fields": ["date_joined", "last_login"]}),
     ]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "password1", "password2"]})]
@@ -36,7 +36,7 @@ class UserAdmin(DjangoUserAdmin):
         return user.is_confirmed
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Take an address for confirmed that staff have put in."""
+        """Confirm the address of an account that staff create."""
         super().save_model(request, obj, form, change)
         if not change:
             UserStatus.objects.update_or_create(user=obj, defaults={"verified": True})
@@ -46,7 +46,7 @@ class UserAdmin(DjangoUserAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[User]") -> None:
         with transaction.atomic():
-            # Before their carts and orders, as everybody locks them who orders.
-            chosen = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
-            list(chosen.select_for_update().order_by("pk").values_list("pk"))
+            # Orders lock the account before its cart, so a deletion locks in the same order.
+            accounts = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+            list(accounts.select_for_update().order_by("pk").values_list("pk"))
             super().delete_queryset(request, queryset)

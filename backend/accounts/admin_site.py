@@ -9,9 +9,9 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
 from django.http import HttpRequest
 
-from backend.accounts.emails import normal_email
+from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
-from backend.accounts.services.limits import count_login, forget_logins
+from backend.accounts.services.rate_limits import hit_login_limits, reset_login_limits
 from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
 from backend.core.viewer import client_address
 
@@ -25,14 +25,14 @@ class RateLimitedLoginForm(AdminAuthenticationForm):
         assert self.request is not None
         address = client_address(self.request)
         try:
-            email = self.cleaned_data["username"] = normal_email(self.cleaned_data["username"])
-            count_login(email, address, "admin-login")
+            email = self.cleaned_data["username"] = normalize_email(self.cleaned_data["username"])
+            hit_login_limits(email, address, "admin-login")
             cleaned = super().clean()
         except (Invalid, TooLong):
             raise self.get_invalid_login_error() from None
         except (RateLimited, Unavailable) as error:
             raise forms.ValidationError(error.message, code=error.code) from None
-        forget_logins(email, address, "admin-login")
+        reset_login_limits(email, address, "admin-login")
         return cleaned
 
     def confirm_login_allowed(self, user: User) -> None:

@@ -1,7 +1,7 @@
-"""Six-digit codes sent by e-mail, of which Redis keeps only an HMAC.
+"""Six-digit one-time codes sent by e-mail. Redis stores only their HMAC.
 
-A code vouches for the password that the account had when it was mailed, and for no other: who sets
-another password of a registration cannot have it confirmed by somebody else's code.
+A code is valid only for the password that the account had when the code was created. If somebody else sets
+another password for an unconfirmed registration, the code in the owner's mailbox cannot confirm it.
 """
 
 import secrets
@@ -13,91 +13,91 @@ from redis.commands.core import Script
 
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
-from backend.core.redis import PREFIX, redis_required, redis_client
+from backend.core.redis import PREFIX, redis_client, redis_required
 
 LIFETIME_SECONDS = 15 * 60
-MAX_TRIES = 5
+MAX_ATTEMPTS = 5
 
-# One step, so that a hundred guesses at once count as a hundred: a right code is used up, the last
-# wrong try takes the code away.
-_SPEND = """
+# One atomic step, so that parallel guesses all count. A correct code is deleted, and so is a code after the
+# last wrong attempt.
+_REDEEM = """
 local digest = redis.call('HGET', KEYS[1], 'digest')
 if not digest then return 0 end
-local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
-if digest == ARGV[1] and tries <= tonumber(ARGV[2]) then
+local attempts = redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+if digest == ARGV[1] and attempts <= tonumber(ARGV[2]) then
     redis.call('DEL', KEYS[1])
     return 1
 end
-if tries >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
+if attempts >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
 return 0
 """
 
 
 class Purpose(StrEnum):
-    """What a code allows; a code of one purpose is nothing to the other."""
+    """The action that a code allows. A code is valid for one purpose only."""
 
     CONFIRMATION = "confirmation"
     PASSWORD_RESET = "password-reset"
 
 
 class WrongCode(ShopError):
-    """The code is wrong, used, too old, replaced by a newer one, or was guessed at too often."""
+    """The code is wrong, used, expired or replaced by a newer one, or had too many wrong attempts."""
 
     code = ErrorCode.WRONG_CODE
 
 
-def make_code(purpose: Purpose, email: str, password_hash: str) -> str:
-    """Return a new code, the only one that is good for this from now on.
+def create_code(purpose: Purpose, email: str, password_hash: str) -> str:
+    """Return a new code, which replaces any earlier one.
 
-    Called where the mail is written, so that the code is nowhere else in the clear.
+    Call it when the mail is rendered, so that the code is not stored anywhere in plain text.
 
     Args:
-        password_hash: of the account as it is now; the code is good for as long as it stays.
+        password_hash: of the account; the code is valid until it changes.
 
     Raises:
-        Unavailable: Redis does not answer.
+        Unavailable: Redis does not respond.
     """
     code = f"{secrets.randbelow(10**6):06}"
     key = _key(purpose, email)
     with redis_required() as redis, redis.pipeline(transaction=True) as pipeline:
         pipeline.delete(key)
-        pipeline.hset(key, mapping={"digest": _digest(purpose, email, code, password_hash), "tries": 0})
+        pipeline.hset(key, mapping={"digest": _digest(purpose, email, code, password_hash), "attempts": 0})
         pipeline.expire(key, LIFETIME_SECONDS)
         pipeline.execute()
     return code
 
 
-def spend_code(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
-    """Use a code up.
+def redeem_code(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
+    """Check a code and delete it, so that it works once.
 
     Args:
-        password_hash: of the account as it is now, locked; empty where there is none to use it for.
+        password_hash: of the account, which the caller has locked; empty if no account matches.
 
     Raises:
-        WrongCode: it is not the code, or not any more.
-        Unavailable: Redis does not answer.
+        WrongCode: the code is not valid.
+        Unavailable: Redis does not respond.
     """
     with redis_required():
-        spent = _script()(
+        is_valid = _script()(
             keys=[_key(purpose, email)],
-            args=[_digest(purpose, email, code.strip(), password_hash), MAX_TRIES],
+            args=[_digest(purpose, email, code.strip(), password_hash), MAX_ATTEMPTS],
             client=redis_client(),
         )
-    if not spent:
-        raise WrongCode("This code is not right, or not any more. Ask for a new one.", field="code")
+    if not is_valid:
+        raise WrongCode("The code is wrong or has expired. Request a new one.", field="code")
 
 
 def _key(purpose: Purpose, email: str) -> str:
-    # No address in the clear: what is in Redis can be listed by whoever operates it.
+    # Whoever operates Redis can list its keys, so they do not contain addresses.
     return f"{PREFIX}code:{purpose}:{digest_secret(email.lower())}"
 
 
 def _digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:
-    # The code is the one part that anybody writes at will; it comes last.
-    bound = f"{purpose}:{email.lower()}:{password_hash}:{code}"
-    return salted_hmac("backend.accounts.codes", bound, algorithm="sha256").hexdigest()
+    # The code comes last, because it is the only part that a client can choose freely.
+    signed = f"{purpose}:{email.lower()}:{password_hash}:{code}"
+    return salted_hmac("backend.accounts.codes", signed, algorithm="sha256").hexdigest()
 
 
 @cache
 def _script() -> Script:
-    return redis_client().register_script(_SPEND)
+    return redis_client().register_script(_REDEEM)

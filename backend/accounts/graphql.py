@@ -1,4 +1,4 @@
-"""Accounts in GraphQL."""
+"""GraphQL types, queries and mutations of accounts."""
 
 from typing import cast
 
@@ -20,12 +20,14 @@ class User:
     """The viewer's own account."""
 
     id: strawberry.ID
-    email: str
-    name: auto
-    language: str
-    date_joined: auto
+    email: str = strawberry_django.field(description="The login. It is always in lower case.")
+    name: auto = strawberry_django.field(description="The name of the owner; empty if not set.")
+    language: str = strawberry_django.field(
+        description='Language of the mails to this account: "ru" or "en".'
+    )
+    date_joined: auto = strawberry_django.field(description="Date and time of the last registration.")
 
-    @strawberry_django.field(description="The viewer's own orders, the newest first.")
+    @strawberry_django.field(description="The viewer's own orders, newest first.")
     def orders(
         self,
         info: Info,
@@ -37,21 +39,21 @@ class User:
         window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
         return OrderConnection(page=list_orders(info.context.viewer, window))
 
-    @strawberry_django.field(description="The viewer's own order with this number.")
+    @strawberry_django.field(description="The viewer's own order with this number; null if there is none.")
     def order(self, info: Info, number: str) -> Order | None:
         return cast("Order | None", get_order(info.context.viewer, number))
 
 
 @strawberry.type
 class AccountPayload:
-    """What became of a change: nothing was done if there are errors."""
+    """The result of a mutation. If `errors` is not empty, nothing has changed."""
 
     errors: list[UserError]
 
 
 @strawberry.type
 class UserPayload:
-    """The changed account, or why it was not changed."""
+    """The updated account. If `errors` is not empty, `user` is null and nothing has changed."""
 
     user: User | None
     errors: list[UserError]
@@ -59,19 +61,19 @@ class UserPayload:
 
 @strawberry.type
 class TokenPayload:
-    """The tokens of a login, or why there are none."""
+    """The tokens of a session. If `errors` is not empty, all other fields are null."""
 
-    access_token: str | None
-    refresh_token: str | None
-    expires_in: int | None = strawberry.field(
-        description="Seconds for which the access token is good; the refresh token gets a new pair, once."
+    access_token: str | None = strawberry.field(
+        description="Send it as `Authorization: Bearer <accessToken>`."
     )
-    user: User | None
+    refresh_token: str | None = strawberry.field(description="Valid for one `tokenRefresh`.")
+    expires_in: int | None = strawberry.field(description="Lifetime of the access token in seconds.")
+    user: User | None = strawberry.field(description="The account of the session.")
     errors: list[UserError]
 
     @classmethod
     def of(cls, pair: TokenPair) -> "TokenPayload":
-        """Show a login."""
+        """Return the payload of a session."""
         return cls(
             access_token=pair.access_token,
             refresh_token=pair.refresh_token,
@@ -82,7 +84,7 @@ class TokenPayload:
 
     @classmethod
     def refused(cls, error: ShopError) -> "TokenPayload":
-        """Show why there is no login."""
+        """Return the payload of an error."""
         return cls(
             access_token=None,
             refresh_token=None,
@@ -96,13 +98,15 @@ class TokenPayload:
 class RegisterInput:
     email: str
     password: str
-    language: str = strawberry.field(default="en", description='Of the mails: "ru" or "en".')
+    language: str = strawberry.field(
+        default="en", description='Language of the mails to this account: "ru" or "en".'
+    )
 
 
 @strawberry.input
 class ConfirmInput:
     email: str
-    code: str
+    code: str = strawberry.field(description="The six digits from the confirmation mail.")
 
 
 @strawberry.input
@@ -130,14 +134,18 @@ class PasswordChangeInput:
 @strawberry.input
 class PasswordResetInput:
     email: str
-    code: str
+    code: str = strawberry.field(description="The six digits from the password reset mail.")
     new_password: str
 
 
 @strawberry.input
 class AccountInput:
+    """New values of the account. Fields that are null or left out stay unchanged."""
+
     name: str | None = None
-    language: str | None = None
+    language: str | None = strawberry.field(
+        default=None, description='Language of the mails to this account: "ru" or "en".'
+    )
 
 
 @strawberry.input
@@ -155,11 +163,12 @@ class AccountsQuery:
 @strawberry.type
 class AccountsMutation:
     @strawberry.mutation(
-        description="Take a registration and mail a code. The answer is the same for a known address."
+        description="Create an unconfirmed account and send a six-digit code to its e-mail address. "
+        "The response does not reveal whether the address already has an account."
     )
     def account_register(self, info: Info, input: RegisterInput) -> AccountPayload | None:
         try:
-            services.register(
+            services.register_account(
                 email=input.email,
                 password=input.password,
                 language=input.language,
@@ -169,23 +178,27 @@ class AccountsMutation:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Confirm a registration by the mailed code; then log in.")
+    @strawberry.mutation(
+        description="Confirm the e-mail address with the code sent to it. Log in afterwards."
+    )
     def account_confirm(self, info: Info, input: ConfirmInput) -> AccountPayload | None:
         try:
-            services.confirm(email=input.email, code=input.code, address=info.context.address)
+            services.confirm_registration(email=input.email, code=input.code, address=info.context.address)
         except ShopError as error:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Mail a new code, at most once a minute.")
+    @strawberry.mutation(
+        description="Send a new confirmation code. Mails to one address are sent at most once a minute."
+    )
     def account_confirmation_resend(self, info: Info, input: EmailInput) -> AccountPayload | None:
         try:
-            services.resend_confirmation(email=input.email, address=info.context.address)
+            services.resend_confirmation_code(email=input.email, address=info.context.address)
         except ShopError as error:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Log in.")
+    @strawberry.mutation(description="Log in: open a session and return its tokens.")
     def token_create(self, info: Info, input: LoginInput) -> TokenPayload | None:
         try:
             pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
@@ -193,25 +206,27 @@ class AccountsMutation:
             return TokenPayload.refused(error)
         return TokenPayload.of(pair)
 
-    @strawberry.mutation(description="Get new tokens for a refresh token, which is used up.")
+    @strawberry.mutation(
+        description="Exchange a refresh token for new tokens. Reusing a refresh token ends its session."
+    )
     def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload | None:
         try:
-            pair = services.refresh(refresh_token=input.refresh_token, address=info.context.address)
+            pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
         except ShopError as error:
             return TokenPayload.refused(error)
         return TokenPayload.of(pair)
 
-    @strawberry.mutation(description="Log out: end this session.")
+    @strawberry.mutation(description="Log out: end the current session. Its tokens become invalid.")
     def token_revoke(self, info: Info) -> AccountPayload | None:
         services.log_out(viewer=info.context.viewer)
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Log out on every device.")
+    @strawberry.mutation(description="Log out on all devices: end all sessions of the account.")
     def token_revoke_all(self, info: Info) -> AccountPayload | None:
         services.log_out_everywhere(viewer=info.context.viewer)
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Set a new password; the other sessions end.")
+    @strawberry.mutation(description="Set a new password and end all other sessions.")
     def password_change(self, info: Info, input: PasswordChangeInput) -> AccountPayload | None:
         viewer = info.context.viewer
         try:
@@ -222,7 +237,10 @@ class AccountsMutation:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Mail a code for a new password. The answer is always the same.")
+    @strawberry.mutation(
+        description="Send a password reset code. "
+        "The response does not reveal whether the address has an account."
+    )
     def password_reset_request(self, info: Info, input: EmailInput) -> AccountPayload | None:
         try:
             services.request_password_reset(email=input.email, address=info.context.address)
@@ -230,7 +248,7 @@ class AccountsMutation:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Set a new password by the mailed code; every session ends.")
+    @strawberry.mutation(description="Set a new password with the code sent by e-mail, and end all sessions.")
     def password_reset(self, info: Info, input: PasswordResetInput) -> AccountPayload | None:
         try:
             services.reset_password(
@@ -243,7 +261,7 @@ class AccountsMutation:
             return AccountPayload(errors=user_errors(error, "input"))
         return AccountPayload(errors=[])
 
-    @strawberry.mutation(description="Change what the account says of its owner.")
+    @strawberry.mutation(description="Update the account.")
     def account_update(self, info: Info, input: AccountInput) -> UserPayload | None:
         viewer = info.context.viewer
         try:
@@ -252,7 +270,7 @@ class AccountsMutation:
             return UserPayload(user=None, errors=user_errors(error, "input"))
         return UserPayload(user=cast(User, user), errors=[])
 
-    @strawberry.mutation(description="Delete the account and everything personal.")
+    @strawberry.mutation(description="Delete the account and all personal data.")
     def account_delete(self, info: Info, input: AccountDeleteInput) -> AccountPayload | None:
         viewer = info.context.viewer
         try:

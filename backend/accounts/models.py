@@ -1,4 +1,4 @@
-"""People: customers and staff, known by their e-mail address."""
+"""Accounts of customers and staff, and their login sessions."""
 
 import uuid
 from typing import Any
@@ -11,22 +11,22 @@ from django.db import models, transaction
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from backend.accounts.emails import normal_email
+from backend.accounts.email_addresses import normalize_email
 from backend.core.errors import ShopError
 
-# Of accounts; sessions ask the same of theirs.
+# The condition for accounts; `SessionQuerySet.open` has the same condition for sessions.
 MAY_LOG_IN = models.Q(is_active=True, status__verified=True, status__archived=False)
 
 
 class LowercaseEmailField(models.EmailField):
-    """An e-mail address kept in lower case, so that a plain unique index ignores case.
+    """An e-mail address stored in lower case, so that a plain unique index ignores case.
 
-    Forms and commands that clean it get the one spelling that the services use.
+    Forms and commands that clean it normalize the address as the services do.
     """
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         try:
-            return super().clean(normal_email(value) if value else value, model_instance)
+            return super().clean(normalize_email(value) if value else value, model_instance)
         except ShopError as error:
             raise ValidationError(error.message) from None
 
@@ -36,36 +36,36 @@ class LowercaseEmailField(models.EmailField):
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users."""
+    """Creates users without the registration process."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save and return a user whose address needs no confirmation; without a password, none fits.
+        """Create a user with a confirmed address. Without a password, the user cannot log in.
 
         Raises:
-            Invalid, TooLong: see `normal_email`.
+            Invalid, TooLong: see `normalize_email`.
         """
-        user = self.model(email=normal_email(email), **fields)
+        user = self.model(email=normalize_email(email), **fields)
         user.set_password(password)
         with transaction.atomic(using=self._db):
             user.save(using=self._db)
-            # A signal of gqlauth's has made one already, unconfirmed.
+            # A signal handler of gqlauth has created an unconfirmed status.
             user.status, _ = apps.get_model("gqlauth", "UserStatus").objects.update_or_create(
                 user=user, defaults={"verified": True}
             )
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save and return a user who may do everything in the admin."""
+        """Create a user with all permissions in the admin."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Somebody who can log in; the e-mail address is the login, unique without regard to case."""
+    """An account of a customer or a staff member. The e-mail address is the login."""
 
     email = LowercaseEmailField(max_length=254, unique=True)
     name = models.CharField(max_length=150, blank=True)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES, default="en")
-    is_staff = models.BooleanField("may enter the admin", default=False)
+    is_staff = models.BooleanField("staff status", default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -84,19 +84,19 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the address is known to be this person's."""
+        """Whether the owner has confirmed the e-mail address."""
         status = getattr(self, "status", None)
         return status is not None and status.verified
 
     @property
     def is_archived(self) -> bool:
-        """Whether the account has been put away: it stays, and nobody can log in."""
+        """Whether the account is archived: it is kept, but nobody can log in."""
         status = getattr(self, "status", None)
         return status is not None and status.archived
 
 
 class PasswordDigest(models.Func):
-    """`digest_secret` an account's password hash, worked out by the database."""
+    """The same digest as `digest_secret`, computed by PostgreSQL."""
 
     template = "encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')"
     output_field = models.CharField()
@@ -115,18 +115,20 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """A login on one device: the family of refresh tokens that follow each other by rotation.
+    """A login on one device, with a rotating refresh token.
 
-    Only the digest of the newest refresh token is kept. An older one names the session without
-    fitting it, which shows that it was stolen or repeated, and ends the session. Access tokens name
-    their session too, so that they end with it. It holds for the password that opened it: whoever sets
-    another, by whatever way, ends it.
+    Only the digest of the newest refresh token is stored. An older token of the session proves that a token
+    was stolen or reused, and ends the session (see RFC 9700, section 4.14.2). Access tokens contain the
+    session id, so they end with the session. The session is valid for the password that opened it: any
+    change of the password ends it, also in the admin.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
     refresh_digest = models.CharField(max_length=64)
-    password_digest = models.CharField(max_length=64, help_text="Of the hash that the account had.")
+    password_digest = models.CharField(
+        max_length=64, help_text="Digest of the password hash at the time of the login."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 

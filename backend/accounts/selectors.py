@@ -1,4 +1,4 @@
-"""Who somebody is."""
+"""Read the viewer of a request and the viewer's account."""
 
 from backend.accounts.models import Session, User
 from backend.accounts.tokens import TokenInvalid, read_access_token
@@ -15,28 +15,27 @@ _OPEN_SESSION = CompiledQuery(
 
 
 def authenticate(authorization: str) -> Viewer:
-    """Return who is asking by the access token of the Authorization header; a guest without one.
+    """Return the viewer that the access token of an Authorization header identifies, or a guest.
 
-    Costs no query for a guest and one for anybody else. A session that has ended and an account that
-    is deactivated, archived, deleted or has another password are refused at once, however long their
-    tokens would still be good.
+    Costs one query, or none for a guest. Refuses unexpired tokens of ended sessions and of accounts that are
+    deactivated, archived or deleted or whose password has changed.
 
     Args:
-        authorization: the header's text; empty when it is not sent.
+        authorization: the value of the header; empty if it was not sent.
 
     Raises:
-        TokenInvalid, TokenExpired: the token is not good for anybody.
+        TokenInvalid, TokenExpired: the token is not valid.
     """
     scheme, _, token = authorization.partition(" ")
     if not token or scheme.lower() not in ("bearer", "jwt"):
         return GUEST
     session = _OPEN_SESSION.first(session_id=read_access_token(token.strip()))
     if session is None:
-        raise TokenInvalid("This session is over. Log in again.")
+        raise TokenInvalid("The session has ended. Log in again.")
     session_id, user_id, is_staff = session
     return Viewer(user_id=user_id, session_id=session_id, is_staff=is_staff)
 
 
 def get_account(viewer: Viewer) -> User | None:
-    """Return the viewer's own account, or None for a guest."""
+    """Return the account of the viewer, or None for a guest."""
     return User.objects.filter(pk=viewer.user_id).first() if viewer.user_id is not None else None

@@ -1,4 +1,4 @@
-"""Access and refresh tokens: standard JSON Web Tokens for minutes, random texts for weeks."""
+"""Access tokens (JSON Web Tokens, valid for minutes) and refresh tokens (random, valid for weeks)."""
 
 import secrets
 import uuid
@@ -12,24 +12,24 @@ from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
 
 _ALGORITHM = "HS256"
-# The clocks of two servers differ a little.
+# Tolerates clocks of web hosts that differ slightly.
 _IAT_LEEWAY_SECONDS = 5
 
 
 class TokenInvalid(ShopError):
-    """The token was not made here, is damaged, or what it stood for is over."""
+    """The token is malformed, has a wrong signature, or its session has ended."""
 
     code = ErrorCode.TOKEN_INVALID
 
 
 class TokenExpired(ShopError):
-    """The access token is too old; a refresh token gets a new one."""
+    """The access token has expired. A refresh token gets a new one."""
 
     code = ErrorCode.TOKEN_EXPIRED
 
 
 def make_access_token(*, user_id: int, session_id: uuid.UUID) -> str:
-    """Return a signed token that names a user and a session for `ACCESS_TOKEN_LIFETIME`."""
+    """Return a signed token for a session, valid for `ACCESS_TOKEN_LIFETIME`."""
     now = datetime.now(UTC)
     claims = {
         "sub": str(user_id),
@@ -41,48 +41,48 @@ def make_access_token(*, user_id: int, session_id: uuid.UUID) -> str:
 
 
 def read_access_token(token: str) -> uuid.UUID:
-    """Return the session that an access token names.
+    """Return the session id of an access token.
 
     Raises:
-        TokenExpired: its time is over.
-        TokenInvalid: another key or algorithm signed it, it is cut, or it is dated in the future.
+        TokenExpired: the token has expired.
+        TokenInvalid: the token is malformed, is dated in the future, or has another key or algorithm.
     """
     try:
         claims = jwt.decode(
             token,
             _key(),
             algorithms=[_ALGORITHM],
-            # Checked below: a leeway given here would be the expiry's too.
+            # Checked below, because PyJWT would apply its leeway to the expiry as well.
             options={"require": ["exp", "iat", "sub", "sid"], "verify_iat": False},
         )
         if claims["iat"] > datetime.now(UTC).timestamp() + _IAT_LEEWAY_SECONDS:
-            raise TokenInvalid("The access token is dated in the future.")
+            raise TokenInvalid("The access token must not be issued in the future.")
         return uuid.UUID(hex=claims["sid"])
     except jwt.ExpiredSignatureError:
-        raise TokenExpired("The access token has expired. Use the refresh token.") from None
+        raise TokenExpired("The access token has expired. Refresh it or log in again.") from None
     except (jwt.PyJWTError, ValueError, AttributeError, TypeError):
-        raise TokenInvalid("The access token is not valid. Log in again.") from None
+        raise TokenInvalid("The access token is invalid. Log in again.") from None
 
 
 def make_refresh_token(session_id: uuid.UUID) -> tuple[str, str]:
-    """Return a new refresh token of a session, and the digest to keep of it."""
+    """Return a new refresh token of a session and the digest to store."""
     secret = secrets.token_urlsafe(32)
     return f"{session_id.hex}.{secret}", digest_secret(secret)
 
 
 def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
-    """Return the session that a refresh token names and the digest of its secret.
+    """Return the session id of a refresh token and the digest of its secret.
 
     Raises:
-        TokenInvalid: it does not look like one.
+        TokenInvalid: the token is malformed.
     """
     session, _, secret = token.partition(".")
     try:
         return uuid.UUID(hex=session), digest_secret(secret)
     except ValueError:
-        raise TokenInvalid("The refresh token is not valid. Log in again.", field="refresh_token") from None
+        raise TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token") from None
 
 
 def _key() -> bytes:
-    # Signing of other things with SECRET_KEY cannot be made to sign a token.
+    # A key for this purpose only, so that no other signature made with SECRET_KEY is a valid token.
     return salted_hmac("backend.accounts.tokens", "access", algorithm="sha256").digest()

@@ -82,7 +82,7 @@ TEMPLATES = [
     }
 ]
 
-# People
+# Accounts
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -99,9 +99,9 @@ PASSWORD_HASHERS = [
 ]
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
-# However often its tokens are refreshed, one logs in again after this.
+# A session ends after this time, however often its tokens are refreshed.
 SESSION_LIFETIME = timedelta(days=90)
-# Who may log in is `gqlauth`'s UserStatus; its tokens are made and read by ours.
+# gqlauth provides UserStatus only; access and refresh tokens are our own.
 GQL_AUTH = GqlAuthSettings(
     LOGIN_REQUIRE_CAPTCHA=False,
     REGISTER_REQUIRE_CAPTCHA=False,
@@ -167,22 +167,22 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 
 CELERY_BEAT_SCHEDULE = {
-    "mails that are due": {"task": "notifications.publish_due_emails", "schedule": 15.0},
+    "notifications.publish_due_emails": {"task": "notifications.publish_due_emails", "schedule": 15.0},
     "carts.delete_expired_carts": {
         "task": "carts.delete_expired_carts",
         "schedule": crontab(hour=2, minute=40),
     },
-    "what sells": {"task": "orders.count_popularity", "schedule": 3600.0},
-    "mails that are done": {
-        "task": "notifications.forget_finished_emails",
+    "orders.count_popularity": {"task": "orders.count_popularity", "schedule": 3600.0},
+    "notifications.delete_finished_emails": {
+        "task": "notifications.delete_finished_emails",
         "schedule": crontab(hour=2, minute=10),
     },
-    "sessions that are over": {
-        "task": "accounts.forget_ended_sessions",
+    "accounts.delete_ended_sessions": {
+        "task": "accounts.delete_ended_sessions",
         "schedule": crontab(hour=2, minute=20),
     },
-    "registrations nobody confirmed": {
-        "task": "accounts.forget_unconfirmed_accounts",
+    "accounts.delete_unconfirmed_accounts": {
+        "task": "accounts.delete_unconfirmed_accounts",
         "schedule": crontab(hour=2, minute=30),
     },
     "catalog.enqueue_due_renditions": {"task": "catalog.enqueue_due_renditions", "schedule": 60.0},
@@ -190,13 +190,13 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.remove_orphaned_media",
         "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
     },
-    "recommendations": {
+    "recommendations.build": {
         "task": "recommendations.build",
         "schedule": crontab(hour=3, minute=10),
-        # What a worker that was down has missed is not made up for many times over.
+        # A worker that was down must not build the recommendations once for every missed run.
         "options": {"expires": 6 * 3600},
     },
-    "recommendations after orders": {
+    "recommendations.update": {
         "task": "recommendations.update",
         "schedule": 300.0,
         "options": {"expires": 300},

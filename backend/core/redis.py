@@ -72,5 +72,5 @@ def try_redis(call: Callable[[Redis], T]) -> T | None:
 
 
 def is_redis_available() -> bool:
-    """Return whether Redis responds. The check takes less than two timeouts, or no time while it is skipped."""
+    """Return whether Redis responds. False without a check while Redis is skipped."""
     return try_redis(lambda redis: bool(redis.ping())) or False

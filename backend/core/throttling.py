@@ -12,7 +12,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from backend.core.digests import digest_secret
 from backend.core.errors import RateLimited
-from backend.core.redis import PREFIX, redis_required, redis_client
+from backend.core.redis import PREFIX, redis_client, redis_required
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from backend.notifications.models import OutgoingEmail
 
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(admin.ModelAdmin):
-    """To look at only: mail is made by what happens in the shop."""
+    """A read-only list: only the shop itself creates mails."""
 
     list_display = ["created_at", "task", "recipient", "status", "attempts", "sent_at", "last_error"]
     list_filter = ["status", "task"]

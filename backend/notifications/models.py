@@ -1,4 +1,4 @@
-"""Mail that is to be sent, is sent, or could not be."""
+"""Outgoing mails and their delivery status."""
 
 from django.conf import settings
 from django.db import models
@@ -6,25 +6,25 @@ from django.utils import timezone
 
 
 class OutgoingEmail(models.Model):
-    """A mail as a row, written in the transaction that causes it, so that none is lost.
+    """A mail, stored in the transaction that causes it, so that it is sent if and only if that commits.
 
-    It names the Celery task that writes its text and sends it. What it says is worked out then: no
-    code or password is ever in the row.
+    The row names the Celery task that renders and sends the mail. The content is rendered only then, so
+    that the row never contains a code or a password.
     """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
         SENT = "sent"
         FAILED = "failed"
-        SKIPPED = "skipped"  # There was nothing to say any more.
+        SKIPPED = "skipped"  # The mail was no longer needed.
 
     task = models.CharField(max_length=100)
     recipient = models.EmailField(max_length=254)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES)
-    context = models.JSONField(default=dict, blank=True, help_text="What the text is made from.")
+    context = models.JSONField(default=dict, blank=True, help_text="Variables of the template.")
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField(default=timezone.now, help_text="When it is to be tried (again).")
+    due_at = models.DateTimeField(default=timezone.now, help_text="Time of the next attempt.")
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)

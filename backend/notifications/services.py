@@ -1,4 +1,4 @@
-"""Queueing and sending mail. A row is the truth; the broker only makes it quick."""
+"""Enqueue and send mails. Mails are stored as rows; the broker only makes their delivery faster."""
 
 import logging
 import smtplib
@@ -21,69 +21,70 @@ from backend.notifications.models import OutgoingEmail
 
 logger = logging.getLogger(__name__)
 
-# A row that nobody has taken up by then is handed to the broker again.
+# Beat publishes the task of a mail again if no worker has finished it in this time.
 STALE_AFTER = timedelta(seconds=60)
-FIRST_RETRY_AFTER = timedelta(seconds=30)
-LAST_RETRY_AFTER = timedelta(hours=1)
-# With the delays doubling from the first to the last, about a day of trying.
+# The delay between two attempts doubles from the first to the second value.
+MIN_RETRY_DELAY = timedelta(seconds=30)
+MAX_RETRY_DELAY = timedelta(hours=1)
+# About one day of attempts.
 MAX_ATTEMPTS = 30
 MAX_PUBLISHED_AT_ONCE = 500
-FINISHED_KEPT_FOR = timedelta(days=30)
+FINISHED_RETENTION = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """The text of a mail, as plain text and as HTML."""
+class EmailContent:
+    """The subject and the body of a mail, as plain text and as HTML."""
 
     subject: str
     text: str
     html: str
 
 
-def queue_email(
+def enqueue_email(
     *,
     task: str,
     recipient: str,
     language: str,
     context: dict[str, Any] | None = None,
-    at_most_every: timedelta | None = None,
+    min_interval: timedelta | None = None,
 ) -> None:
-    """Record a mail in the caller's transaction; it is handed to the broker once that is committed.
+    """Store a mail in the caller's transaction, and publish its task when the transaction commits.
 
-    A broker that is down costs nothing but time: beat hands the row over later.
+    If the broker is down, beat publishes the task later.
 
-    With `at_most_every`, one that comes too soon after the last waits for its time, and at most one
-    waits: it takes the place of one that is there already.
+    With `min_interval`, a mail that follows the last one too soon is delayed. It replaces a mail of the
+    same task and recipient that is already waiting.
 
     Args:
-        task: the name of the Celery task that writes and sends it, called with `email_id`.
-        recipient: one address.
+        task: the name of the Celery task that renders and sends the mail, called with `email_id`.
+        recipient: one e-mail address.
         language: "ru" or "en".
-        context: what the task makes the text from; nothing secret.
-        at_most_every: the least time between two mails of this task to this recipient.
+        context: variables of the template; they must not contain secrets.
+        min_interval: the least time between two mails of this task to this recipient.
     """
     now = timezone.now()
-    since = _last_sent(task, recipient, now) if at_most_every is not None else None
-    free_at = since + at_most_every if since is not None and at_most_every is not None else now
+    last_sent_at = _replace_waiting(task, recipient, now) if min_interval is not None else None
+    earliest = last_sent_at + min_interval if last_sent_at is not None and min_interval is not None else now
     email = OutgoingEmail.objects.create(
         task=task,
         recipient=recipient,
         language=language,
         context=context or {},
-        due_at=free_at if free_at > now else now + STALE_AFTER,
+        due_at=earliest if earliest > now else now + STALE_AFTER,
     )
-    if free_at <= now:
+    if earliest <= now:
         transaction.on_commit(lambda: _publish([email]), robust=True)
 
 
-def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]) -> None:
-    """Send a queued mail over SMTP unless it is sent already or somebody else is at it.
+def send_email(*, email_id: int, render: Callable[[OutgoingEmail], EmailContent | None]) -> None:
+    """Send a queued mail over SMTP, unless it is finished or another worker is sending it.
 
-    The row is locked while the mail is sent: a worker that dies on the way leaves it queued.
+    The row is locked while the mail is sent. If the worker dies, the mail stays queued.
 
     Args:
-        email_id: the row.
-        write: makes the text now; None when there is nothing to say (any more), which ends the row too.
+        email_id: primary key of the `OutgoingEmail`.
+        render: returns the content, or None if the mail is no longer needed; the mail is then skipped.
     """
     with transaction.atomic():
         queued = OutgoingEmail.objects.select_for_update(skip_locked=True).filter(
@@ -94,22 +95,22 @@ def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]
             return
         email.attempts += 1
         try:
-            letter = write(email)
-            if letter is not None:
-                _deliver(email, letter)
+            content = render(email)
+            if content is not None:
+                _deliver(email, content)
         except (smtplib.SMTPException, OSError, Unavailable) as error:
-            _postpone(email, error)
+            _schedule_retry(email, error)
             return
         except DatabaseError:
             raise
         except Exception as error:
-            # A fault of ours, which must not come back every minute for ever. Its message is not logged:
-            # it can hold the code.
+            # A bug must count as an attempt, or the mail would be tried every minute forever. The message
+            # of the exception is not logged, because it can contain the code.
             trace = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("Mail %s (%s) could not be written:\n%s", email.pk, email.task, trace)
-            _postpone(email, error)
+            logger.error("Mail %s (%s) could not be rendered:\n%s", email.pk, email.task, trace)
+            _schedule_retry(email, error)
             return
-        if letter is not None:
+        if content is not None:
             email.status = OutgoingEmail.Status.SENT
             email.sent_at = timezone.now()
         else:
@@ -120,9 +121,9 @@ def send_email(*, email_id: int, write: Callable[[OutgoingEmail], Letter | None]
 
 
 def publish_due_emails() -> int:
-    """Hand over the mails that are due and still queued, and return how many those are.
+    """Publish the tasks of queued mails that are due. Return their number.
 
-    A row that is being sent is left to its worker, who knows when it is due next.
+    Rows that a worker has locked are skipped: the worker itself sets the time of the next attempt.
     """
     with transaction.atomic():
         due = (
@@ -134,61 +135,64 @@ def publish_due_emails() -> int:
         OutgoingEmail.objects.filter(pk__in=[email.pk for email in emails]).update(
             due_at=timezone.now() + STALE_AFTER
         )
-        # Not before: a worker that is quick would find the rows locked and leave them.
+        # Publish after the commit: a fast worker would find the rows locked and skip them.
         transaction.on_commit(lambda: _publish(emails), robust=True)
     return len(emails)
 
 
-def forget_emails(*, recipient: str) -> None:
-    """Delete the mails to somebody; one that is being sent at this moment is left to its worker."""
+def delete_emails(*, recipient: str) -> None:
+    """Delete all mails to an address, except one that a worker is sending."""
     emails = OutgoingEmail.objects.filter(recipient=recipient)
     emails.filter(pk__in=emails.select_for_update(skip_locked=True).values("pk")).delete()
 
 
-def forget_finished_emails() -> int:
-    """Delete the mails that were done with long ago, and return how many."""
+def delete_finished_emails() -> int:
+    """Delete the mails that were finished long ago. Return their number."""
     finished = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.QUEUED)
-    return delete_in_batches(finished.filter(created_at__lte=timezone.now() - FINISHED_KEPT_FOR))
+    return delete_in_batches(finished.filter(created_at__lte=timezone.now() - FINISHED_RETENTION))
 
 
-def _last_sent(task: str, recipient: str, now: datetime) -> datetime | None:
-    """Clear the way for a mail that takes the place of what waits, and return when the last was sent.
+def _replace_waiting(task: str, recipient: str, now: datetime) -> datetime | None:
+    """Delete the waiting mail of a task and recipient. Return when their last mail was sent.
 
-    One that is being sent, whose row its worker has locked, counts as sent now: it may tell what was
-    true before the caller's transaction. A row that is free is gone when a worker comes for it.
+    A mail whose row a worker has locked counts as sent now: its content may be older than the caller's
+    transaction, so it does not replace the new mail.
     """
     with connection.cursor() as cursor:
-        # One at a time, also where there is no row yet to be locked.
+        # Serializes callers even if there is no row to lock.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{task} {recipient}"])
     emails = OutgoingEmail.objects.filter(task=task, recipient=recipient)
     queued = emails.filter(status=OutgoingEmail.Status.QUEUED)
     emails.filter(pk__in=queued.select_for_update(skip_locked=True).values("pk")).delete()
-    known: datetime | None = emails.filter(
+    last_sent_at: datetime | None = emails.filter(
         status__in=[OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENT]
     ).aggregate(last=Max(Coalesce("sent_at", Value(now))))["last"]
-    return known
+    return last_sent_at
 
 
 def _publish(emails: list[OutgoingEmail]) -> None:
     enqueue((email.task, {"email_id": email.pk}) for email in emails)
 
 
-def _deliver(email: OutgoingEmail, letter: Letter) -> None:
-    message = EmailMultiAlternatives(letter.subject, letter.text, to=[email.recipient])
-    message.attach_alternative(letter.html, "text/html")
+def _deliver(email: OutgoingEmail, content: EmailContent) -> None:
+    message = EmailMultiAlternatives(content.subject, content.text, to=[email.recipient])
+    message.attach_alternative(content.html, "text/html")
     message.send()
 
 
-def _postpone(email: OutgoingEmail, error: Exception) -> None:
-    """Plan the next attempt, each after twice the time; give up on a refused address at once."""
-    refused = isinstance(error, smtplib.SMTPRecipientsRefused) and all(
+def _schedule_retry(email: OutgoingEmail, error: Exception) -> None:
+    """Set the time of the next attempt, with exponential backoff.
+
+    A mail fails for good after `MAX_ATTEMPTS`, or at once if the server refuses the address.
+    """
+    is_refused = isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         code >= 500 for code, _ in error.recipients.values()
     )
-    delay = min(FIRST_RETRY_AFTER * 2 ** min(email.attempts - 1, 10), LAST_RETRY_AFTER)
+    delay = min(MIN_RETRY_DELAY * 2 ** min(email.attempts - 1, 10), MAX_RETRY_DELAY)
     email.due_at = timezone.now() + delay
-    # The server's words can hold the address; what kind of error it was is enough.
+    # The message of the server can contain the address, so only the class of the error is stored.
     email.last_error = type(error).__name__
-    if refused or email.attempts >= MAX_ATTEMPTS:
+    if is_refused or email.attempts >= MAX_ATTEMPTS:
         email.status = OutgoingEmail.Status.FAILED
     email.save()
     logger.warning("Mail %s (%s) not sent: %s", email.pk, email.task, email.last_error)

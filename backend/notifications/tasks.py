@@ -1,4 +1,4 @@
-"""What beat does about mail."""
+"""Periodic tasks for outgoing mails."""
 
 from celery import shared_task
 
@@ -6,12 +6,12 @@ from backend.notifications import services
 
 
 @shared_task(name="notifications.publish_due_emails")
-def publish_due_emails_task() -> None:
-    """Hand over the mails whose time has come, or that the broker has lost."""
+def publish_due_emails() -> None:
+    """Send the tasks of due mails to the broker, including those that the broker has lost."""
     services.publish_due_emails()
 
 
-@shared_task(name="notifications.forget_finished_emails")
-def forget_finished_emails() -> None:
-    """Delete the mails of long ago."""
-    services.forget_finished_emails()
+@shared_task(name="notifications.delete_finished_emails")
+def delete_finished_emails() -> None:
+    """Delete mails that were finished long ago."""
+    services.delete_finished_emails()

@@ -24,7 +24,7 @@ from backend.catalog.stock import return_stock, take_stock, update_popularity
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
-from backend.notifications.services import queue_email
+from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery
 from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
@@ -216,7 +216,7 @@ def _create_order(
     person = OrderContact.objects.create(order=order, user=cart.user, **columns) if columns else None
     status_change = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
     delete_cart_lines(cart)
-    queue_email(
+    enqueue_email(
         task="orders.send_confirmation",
         recipient=cart.user.email,
         language=cart.user.language,
@@ -250,7 +250,7 @@ def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> No
     if status == Order.Status.CANCELLED:
         _return_stock(order)
     if order.user is not None:
-        queue_email(
+        enqueue_email(
             task="orders.send_status",
             recipient=order.user.email,
             language=order.user.language,

@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from backend.notifications.letters import render_letter
+from backend.notifications.email_templates import render_email
 from backend.notifications.models import OutgoingEmail
-from backend.notifications.services import Letter, send_email
+from backend.notifications.services import EmailContent, send_email
 from backend.orders.models import Order
 from backend.orders.services import count_popularity
 
@@ -12,14 +12,14 @@ from backend.orders.services import count_popularity
 @shared_task(name="orders.send_confirmation")
 def send_confirmation(*, email_id: int) -> None:
     """Send the confirmation of an order."""
-    send_email(email_id=email_id, write=lambda email: _render_email(email, "order-placed"))
+    send_email(email_id=email_id, render=lambda email: _render_email(email, "order-placed"))
 
 
 @shared_task(name="orders.send_status")
 def send_status(*, email_id: int) -> None:
     """Send the notification of a new order status."""
     send_email(
-        email_id=email_id, write=lambda email: _render_email(email, f"order-{email.context['status']}")
+        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
     )
 
 
@@ -29,8 +29,8 @@ def recount_popularity() -> None:
     count_popularity()
 
 
-def _render_email(email: OutgoingEmail, template: str) -> Letter | None:
+def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
     """Render an email, or return None if the account of the customer has been deleted."""
     orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
     order = orders.prefetch_related("lines").first()
-    return render_letter(template, email.language, {"order": order}) if order is not None else None
+    return render_email(template, email.language, {"order": order}) if order is not None else None

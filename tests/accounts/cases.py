@@ -11,7 +11,7 @@ from django.db.models import F
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from backend.accounts import services
-from backend.accounts.codes import Purpose, make_code
+from backend.accounts.codes import Purpose, create_code
 from backend.accounts.models import User
 from backend.accounts.services import TokenPair
 from backend.core.redis import PREFIX, redis_client
@@ -67,7 +67,7 @@ def make_waiting_user(email: str = "vera@example.com", password: str = PASSWORD)
 
 def new_code(purpose: Purpose, email: str) -> str:
     """Return a code as it would be mailed now."""
-    return make_code(purpose, email, User.objects.get(email=email.lower()).password)
+    return create_code(purpose, email, User.objects.get(email=email.lower()).password)
 
 
 def log_in(user: User, password: str = PASSWORD) -> TokenPair:

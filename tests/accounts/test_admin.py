@@ -10,7 +10,7 @@ from gqlauth.models import UserStatus
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from backend.accounts.models import User
-from backend.accounts.services import TokenPair, limits
+from backend.accounts.services import TokenPair, rate_limits
 from backend.core.errors import Invalid
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
@@ -161,7 +161,7 @@ class StaffLogin(AccountCase):
         return " ".join(response.context["form"].non_field_errors())
 
     def test_tries_on_one_account(self) -> None:
-        minute = limits.LOGIN_PER_NETWORK[0].amount
+        minute = rate_limits.LOGIN_PER_NETWORK[0].amount
         for number in range(minute):
             email = "boss@example.com" if number % 2 else " BOSS@example.com"
             self.assertIn("Please enter the correct", self.try_it(email, "wrong") or "")
@@ -176,12 +176,12 @@ class StaffLogin(AccountCase):
 
     def test_a_success_begins_anew(self) -> None:
         for _ in range(3):
-            for _ in range(limits.LOGIN_PER_NETWORK[0].amount - 1):
+            for _ in range(rate_limits.LOGIN_PER_NETWORK[0].amount - 1):
                 self.try_it(password="wrong")
             self.assertIsNone(self.try_it())
 
     def test_tries_from_one_address(self) -> None:
-        for number in range(limits.LOGIN_PER_ADDRESS[0].amount):
+        for number in range(rate_limits.LOGIN_PER_ADDRESS[0].amount):
             self.try_it(f"user{number}@example.com", "wrong")
         self.assertIn("Too many tries", self.try_it() or "")
         self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
@@ -205,7 +205,7 @@ class StaffLogin(AccountCase):
         self.assertIn("Please enter the correct", self.try_it("no address") or "")
 
     def test_nothing_is_counted_for_an_empty_form(self) -> None:
-        for _ in range(limits.LOGIN_PER_ADDRESS[0].amount + 1):
+        for _ in range(rate_limits.LOGIN_PER_ADDRESS[0].amount + 1):
             self.try_it(password="")
         self.assertIsNone(self.try_it())
 

@@ -9,9 +9,9 @@ from django.db import OperationalError
 from django.test import SimpleTestCase
 from limits import parse_many
 
-from backend.accounts.codes import Purpose, WrongCode, make_code, spend_code
+from backend.accounts.codes import Purpose, WrongCode, create_code, redeem_code
 from backend.accounts.models import Session, User
-from backend.accounts.services import limits, registration
+from backend.accounts.services import rate_limits, registration
 from backend.accounts.tokens import read_refresh_token
 from backend.core.redis import redis_client
 from tests.accounts.apis import Answer, Api, GraphQL, Rest
@@ -56,31 +56,31 @@ class Codes(SimpleTestCase):
         password_hash: str = HASH,
     ) -> bool:
         try:
-            spend_code(purpose, email, code, password_hash)
+            redeem_code(purpose, email, code, password_hash)
         except WrongCode:
             return False
         return True
 
     def test_six_digits_good_once(self) -> None:
         for _ in range(50):
-            code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
             self.assertRegex(code, r"^[0-9]{6}$")
             self.assertEqual([self.spend(code), self.spend(code)], [True, False])
 
     def test_a_code_is_for_one_address_and_one_purpose(self) -> None:
-        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         self.assertFalse(self.spend(code, email="other@example.com"))
         self.assertFalse(self.spend(code, purpose=Purpose.PASSWORD_RESET))
         self.assertTrue(self.spend(code, email="VERA@example.com"))
 
     def test_a_code_is_for_one_password(self) -> None:
-        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         self.assertFalse(self.spend(code, password_hash="another"))
         self.assertFalse(self.spend(code, password_hash=""))
         self.assertTrue(self.spend(code))
 
     def test_a_quarter_of_an_hour(self) -> None:
-        code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         (key,) = redis_client().keys("lavka:code:*")
         self.assertTrue(890 <= redis_client().ttl(key) <= 900)
         self.assertFalse(self.spend(wrong(code)))
@@ -90,10 +90,10 @@ class Codes(SimpleTestCase):
         self.assertFalse(self.spend(code))
 
     def test_a_new_one_replaces_the_old_and_its_tries(self) -> None:
-        old = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        old = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         for _ in range(4):
             self.spend(wrong(old))
-        new = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        new = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         if old != new:
             self.assertFalse(self.spend(old))
         for _ in range(3):
@@ -102,7 +102,7 @@ class Codes(SimpleTestCase):
 
     def test_the_fifth_try_is_the_last(self) -> None:
         for wrong_tries, good in ((4, True), (5, False)):
-            code = make_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
             for _ in range(wrong_tries):
                 self.assertFalse(self.spend(wrong(code)))
             self.assertIs(self.spend(code), good)
@@ -208,7 +208,7 @@ class AtOnce(ThreadCase):
     def test_five_of_a_hundred_are_looked_at_even_without_limits(self) -> None:
         make_waiting_user(EMAIL)
         endless = parse_many("1000/minute")
-        with mock.patch.multiple(limits, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
+        with mock.patch.multiple(rate_limits, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
             for _ in range(5):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 for by in range(1, 5):

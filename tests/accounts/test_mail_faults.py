@@ -128,7 +128,7 @@ class MailServerDown(WorkerCaseOfOne):
     def test_a_mail_that_cannot_be_written_does_not_go_round_for_ever(self) -> None:
         with transaction.atomic():
             # A line break can come into a header only by a fault of ours.
-            services.queue_email(
+            services.enqueue_email(
                 task="accounts.send_already_registered", recipient="vera\n@example.com", language="en"
             )
         mail = self.wait_for_attempt(1)
@@ -136,7 +136,7 @@ class MailServerDown(WorkerCaseOfOne):
         OutgoingEmail.objects.update(attempts=services.MAX_ATTEMPTS - 1)
         time_has_come()
         self.assertEqual(self.wait_for_attempt(services.MAX_ATTEMPTS).status, Status.FAILED)
-        self.assertIn("could not be written", self.worker.output())
+        self.assertIn("could not be rendered", self.worker.output())
 
 
 class BrokerDown(TransactionTestCase):
@@ -151,7 +151,7 @@ class BrokerDown(TransactionTestCase):
         OutgoingEmail.objects.all().delete()
         started = time.monotonic()
         with transaction.atomic():
-            services.queue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
+            services.enqueue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
         # Twice the timeout: a connection that is closed is opened again once.
         self.assertLess(time.monotonic() - started, 2 * TIMEOUT_SECONDS + 0.9)
         mail = OutgoingEmail.objects.get()
@@ -218,7 +218,7 @@ class BrokerDown(TransactionTestCase):
                 self.assertEqual(thread.submit(beat).result(5), 0)
             raise OSError
 
-        services.send_email(email_id=OutgoingEmail.objects.get().pk, write=write)
+        services.send_email(email_id=OutgoingEmail.objects.get().pk, render=write)
         mail = OutgoingEmail.objects.get()
         self.assertEqual((mail.attempts, mail.last_error), (1, "OSError"))
         self.assertLess((mail.due_at - timezone.now()).total_seconds(), 31)

@@ -147,7 +147,7 @@ class BrokerRestarted(TransactionTestCase):
 
     def send(self, recipient: str, mail_server: MailServer) -> None:
         with transaction.atomic():
-            outbox.queue_email(task="accounts.send_already_registered", recipient=recipient, language="en")
+            outbox.enqueue_email(task="accounts.send_already_registered", recipient=recipient, language="en")
         mail_server.wait_for_mail(recipient)
 
 

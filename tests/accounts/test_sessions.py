@@ -263,7 +263,7 @@ class Ending(SessionCase):
             hashed = make_password(PASSWORD)
             User.objects.update(password=hashed)
             Session.objects.update(password_digest=digest_secret(hashed))
-            with mock.patch.object(credentials, "check_password", side_effect=check):
+            with mock.patch.object(credentials.hashers, "check_password", side_effect=check):
                 self.assertEqual(ask().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
             self.assertEqual(Session.objects.count(), 2)

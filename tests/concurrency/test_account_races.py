@@ -12,9 +12,9 @@ from django.db import IntegrityError, connection
 from django.db.models import QuerySet
 
 from backend.accounts import codes, services
-from backend.accounts.codes import MAX_TRIES, Purpose, WrongCode, make_code
+from backend.accounts.codes import MAX_ATTEMPTS, Purpose, WrongCode, create_code
 from backend.accounts.models import Session, User
-from backend.accounts.services import TokenPair, WrongCredentials, retention
+from backend.accounts.services import TokenPair, WrongCredentials, cleanup
 from backend.accounts.tokens import TokenInvalid, read_refresh_token
 from backend.core.redis import redis_client
 from backend.core.viewer import Viewer
@@ -35,12 +35,12 @@ EMAIL = "vera@example.com"
 HERE = "192.0.2.1"
 SERVICES = "backend.accounts.services"
 
-confirm = partial(services.confirm, email=EMAIL, address=HERE)
+confirm = partial(services.confirm_registration, email=EMAIL, address=HERE)
 reset = partial(services.reset_password, email=EMAIL, new_password=OTHER_PASSWORD, address=HERE)
 
 
 def register(password: str) -> None:
-    services.register(email=EMAIL, password=password, language="en", address=HERE)
+    services.register_account(email=EMAIL, password=password, language="en", address=HERE)
 
 
 def log_in_with(password: str) -> TokenPair:
@@ -48,7 +48,7 @@ def log_in_with(password: str) -> TokenPair:
 
 
 def refresh(pair: TokenPair) -> TokenPair:
-    return services.refresh(refresh_token=pair.refresh_token, address=HERE)
+    return services.refresh_session(refresh_token=pair.refresh_token, address=HERE)
 
 
 def outcome(call: Callable[[], Any]) -> type[Exception] | None:
@@ -118,15 +118,15 @@ def without_conditions(*names: str) -> Iterator[None]:
 
 
 def spend_in_steps(everybody_has_read: Callable[[], Any]) -> Callable[..., None]:
-    """Return `spend_code` as one would write it without a script: read, compare, write."""
+    """Return `redeem_code` as one would write it without a script: read, compare, write."""
 
     def spend(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
         key = codes._key(purpose, email)
-        digest, tries = redis_client().hmget(key, "digest", "tries")
+        digest, tries = redis_client().hmget(key, "digest", "attempts")
         everybody_has_read()
         right = digest is not None and digest.decode() == codes._digest(purpose, email, code, password_hash)
-        if not right or int(tries) >= MAX_TRIES:
-            redis_client().hset(key, "tries", int(tries or 0) + 1)
+        if not right or int(tries) >= MAX_ATTEMPTS:
+            redis_client().hset(key, "attempts", int(tries or 0) + 1)
             raise WrongCode("It is not.")
         redis_client().delete(key)
 
@@ -192,7 +192,9 @@ class LoggingInAndResetting(ThreadCase):
 
     def log_in_during_the_reset(self) -> type[Exception] | None:
         """Set another password once the old one has been checked, and before there is a session."""
-        with Held(partial(log_in_with, PASSWORD), f"{SERVICES}.sessions.fits", after=True) as logging_in:
+        with Held(
+            partial(log_in_with, PASSWORD), f"{SERVICES}.sessions.check_password", after=True
+        ) as logging_in:
             reset(code=self.code)
             return logging_in.finish()
 
@@ -336,7 +338,7 @@ class UsingOneCode(ThreadCase):
             twin.enter_context(without_locks())
             # The row itself would make the second wait and look again.
             twin.enter_context(mock.patch.object(QuerySet, "update", return_value=1))
-            twin.enter_context(mock.patch(f"{SERVICES}.mailed_codes.spend_code", in_steps))
+            twin.enter_context(mock.patch(f"{SERVICES}.email_codes.redeem_code", in_steps))
             self.assertEqual(self.confirm_twice(), [None, None])
 
 
@@ -345,16 +347,16 @@ class GuessingAtOnce(ThreadCase):
 
     def guess(self, spend: Callable[..., None]) -> bool:
         """Guess wrong ten times at once, and say whether the right code is still good."""
-        code = make_code(Purpose.CONFIRMATION, EMAIL, "hash")
+        code = create_code(Purpose.CONFIRMATION, EMAIL, "hash")
         wrong = [f"{(int(code) + by) % 10**6:06}" for by in range(1, self.CROWD + 1)]
         tries = [
             partial(outcome, partial(spend, Purpose.CONFIRMATION, EMAIL, guess, "hash")) for guess in wrong
         ]
         self.assertEqual(together(tries), [WrongCode] * self.CROWD)
-        return outcome(partial(codes.spend_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
+        return outcome(partial(codes.redeem_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
 
     def test_every_guess_counts(self) -> None:
-        self.assertFalse(self.guess(codes.spend_code))
+        self.assertFalse(self.guess(codes.redeem_code))
 
     def test_in_steps_ten_guesses_count_as_one(self) -> None:
         self.assertTrue(self.guess(spend_in_steps(Barrier(self.CROWD, timeout=PATIENCE).wait)))
@@ -366,13 +368,13 @@ class ForgettingAndConfirming(ThreadCase):
     def setUp(self) -> None:
         super().setUp()
         self.user = make_waiting_user(EMAIL)
-        User.objects.update(date_joined=self.user.date_joined - 2 * retention.UNCONFIRMED_KEPT_FOR)
+        User.objects.update(date_joined=self.user.date_joined - 2 * cleanup.UNCONFIRMED_RETENTION)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
     def test_an_account_that_is_being_confirmed_is_left(self) -> None:
         with Actor() as confirming:
             confirming.do(confirm, code=self.code)
-            self.assertEqual(retention.forget_unconfirmed_accounts(), 0)
+            self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
             confirming.commit()
         self.assertTrue(User.objects.get().is_confirmed)
 
@@ -388,7 +390,7 @@ class ForgettingAndConfirming(ThreadCase):
             return keys
 
         with without_locks(), mock.patch.object(QuerySet, "values_list", stale):
-            retention.forget_unconfirmed_accounts()
+            cleanup.delete_unconfirmed_accounts()
 
     def user_is_confirmed(self) -> bool:
         return User.objects.get().is_confirmed
@@ -405,5 +407,5 @@ class ForgettingAndConfirming(ThreadCase):
 
     def test_without_a_second_look_it_is_gone(self) -> None:
         with without_conditions("status__verified"):
-            self.assertEqual(retention.forget_unconfirmed_accounts(), 1)
+            self.assertEqual(cleanup.delete_unconfirmed_accounts(), 1)
         self.assertFalse(User.objects.exists())

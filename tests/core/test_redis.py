@@ -19,7 +19,7 @@ from tests.faults.test_services_down import dead_address
 
 @contextmanager
 def silent_redis() -> Iterator[None]:
-    """Replace the client by one, with the same options, whose server accepts connections and never responds."""
+    """Replace the client by one whose server accepts connections and never responds."""
     options = redis_client().connection_pool.connection_kwargs
     same = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     with dead_address() as address:

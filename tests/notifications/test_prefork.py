@@ -47,7 +47,7 @@ class Prefork(WorkerCase):
             make_waiting_user(email)
         with transaction.atomic():
             for email in emails:
-                services.queue_email(task="accounts.send_confirmation_code", recipient=email, language="en")
+                services.enqueue_email(task="accounts.send_confirmation_code", recipient=email, language="en")
         left = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.SENT)
         wait_until(lambda: not left.exists(), "The last mail")
         self.assertEqual(sorted(mail["To"] for mail in self.mail_server.mails), sorted(emails))

@@ -15,7 +15,7 @@ from backend.core.redis import redis_client
 from backend.notifications import services
 from backend.notifications.admin import OutgoingEmailAdmin
 from backend.notifications.models import OutgoingEmail
-from backend.notifications.services import Letter, queue_email
+from backend.notifications.services import EmailContent, enqueue_email
 from tests.accounts.cases import forget_in_redis
 from tests.concurrency.actors import Actor, execute
 
@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 
 def queue(task: str = "some", recipient: str = RECIPIENT) -> None:
     with transaction.atomic():
-        queue_email(task=task, recipient=recipient, language="en", at_most_every=MINUTE)
+        enqueue_email(task=task, recipient=recipient, language="en", min_interval=MINUTE)
 
 
 def ended(status: str, seconds_ago: float, **more: Any) -> OutgoingEmail:
@@ -111,7 +111,7 @@ class AtMostEvery(TestCase):
     def test_without_it_every_mail_is_one(self) -> None:
         for _ in range(2):
             with self.captureOnCommitCallbacks(execute=True):
-                queue_email(task="some", recipient=RECIPIENT, language="en")
+                enqueue_email(task="some", recipient=RECIPIENT, language="en")
         self.assertEqual(redis_client().llen("celery"), 2)
         self.assertEqual(OutgoingEmail.objects.count(), 2)
 
@@ -150,13 +150,13 @@ class AtOnce(TransactionTestCase):
         queue()
         being_sent = OutgoingEmail.objects.get()
 
-        def write(email: OutgoingEmail) -> Letter:
+        def write(email: OutgoingEmail) -> EmailContent:
             with Actor() as other:
                 other.do(queue)
                 other.commit()
-            return Letter("Subject", "Text", "<p>Text</p>")
+            return EmailContent("Subject", "Text", "<p>Text</p>")
 
-        services.send_email(email_id=being_sent.pk, write=write)
+        services.send_email(email_id=being_sent.pk, render=write)
         being_sent.refresh_from_db()
         waiting = OutgoingEmail.objects.get(status=Status.QUEUED)
         self.assertEqual(being_sent.status, Status.SENT)
@@ -169,14 +169,14 @@ class AtOnce(TransactionTestCase):
             if not OutgoingEmail.objects.filter(status=Status.QUEUED).exists():
                 queue()
 
-        def write(email: OutgoingEmail) -> Letter:
+        def write(email: OutgoingEmail) -> EmailContent:
             with Actor() as other:
                 other.do(queue_unless_queued)
                 other.commit()
-            return Letter("Subject", "Text", "<p>Text</p>")
+            return EmailContent("Subject", "Text", "<p>Text</p>")
 
         queue()
-        services.send_email(email_id=OutgoingEmail.objects.get().pk, write=write)
+        services.send_email(email_id=OutgoingEmail.objects.get().pk, render=write)
         self.assertEqual(OutgoingEmail.objects.get().status, Status.SENT)
 
     def test_a_worker_that_comes_for_a_replaced_mail_finds_nothing(self) -> None:
@@ -185,20 +185,20 @@ class AtOnce(TransactionTestCase):
         with Actor() as actor:
             actor.do(queue)
             write = mock.Mock()
-            services.send_email(email_id=old, write=write)
+            services.send_email(email_id=old, render=write)
             actor.commit()
-        services.send_email(email_id=old, write=write)
+        services.send_email(email_id=old, render=write)
         write.assert_not_called()
         self.assertNotEqual(OutgoingEmail.objects.get(status=Status.QUEUED).pk, old)
 
     def test_mails_are_forgotten_but_for_one_that_is_being_sent(self) -> None:
         for _ in range(2):
             with transaction.atomic():
-                queue_email(task="some", recipient=RECIPIENT, language="en")
+                enqueue_email(task="some", recipient=RECIPIENT, language="en")
         being_sent = OutgoingEmail.objects.first()
         with Actor() as worker:
             worker.do(lambda: OutgoingEmail.objects.select_for_update().get(pk=being_sent.pk))
-            services.forget_emails(recipient=RECIPIENT)
+            services.delete_emails(recipient=RECIPIENT)
             self.assertEqual(OutgoingEmail.objects.get(), being_sent)
 
 

@@ -102,7 +102,7 @@ class Sends:
 
     def queue(self) -> None:
         with transaction.atomic():
-            services.queue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
+            services.enqueue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
 
     def assert_postponed(self, error: str) -> None:
         """Queue a mail, and see that its first attempt ends with this error."""

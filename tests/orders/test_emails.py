@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.test import TestCase
 
-from backend.notifications.letters import render_letter
+from backend.notifications.email_templates import render_email
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order
 from backend.orders.services import change_order_status
@@ -40,9 +40,9 @@ class TemplatesTest(TestCase):
         for language, _ in settings.LANGUAGES:
             for status in Order.Status:
                 with self.subTest(status=status, language=language):
-                    letter = render_letter(f"order-{status}", language, {"order": order})
-                    assert letter.subject == SUBJECTS[language][status].format(order.number)
-                    assert order.number in letter.text
+                    email_content = render_email(f"order-{status}", language, {"order": order})
+                    assert email_content.subject == SUBJECTS[language][status].format(order.number)
+                    assert order.number in email_content.text
 
 
 class OrderEmailsTest(WorkerCase):

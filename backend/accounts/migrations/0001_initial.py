@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("email", backend.accounts.models.LowercaseEmailField(max_length=254, unique=True)),
-                ("is_staff", models.BooleanField(default=False, verbose_name="may enter the admin")),
+                ("is_staff", models.BooleanField(default=False, verbose_name="staff status")),
                 ("is_active", models.BooleanField(default=True)),
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (

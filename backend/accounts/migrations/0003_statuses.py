@@ -1,4 +1,4 @@
-"""Give accounts that were made before there were confirmations a status: they are staff's own."""
+"""Confirm the accounts that existed before confirmations did; staff created them."""
 
 from django.db import migrations
 

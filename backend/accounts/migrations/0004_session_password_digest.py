@@ -1,4 +1,4 @@
-"""Bind every session to the password that its account has; those that are open stay so."""
+"""Bind sessions to the current password of their account. Open sessions stay open."""
 
 from django.db import migrations, models
 
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="session",
             name="password_digest",
-            field=models.CharField(default="", help_text="Of the hash that the account had.", max_length=64),
+            field=models.CharField(default="", help_text="Digest of the password hash at the time of the login.", max_length=64),
             preserve_default=False,
         ),
         migrations.RunSQL(DIGESTS, migrations.RunSQL.noop),

@@ -1,24 +1,34 @@
-"""Everything that changes an account."""
+"""All changes of accounts and their sessions."""
 
 from backend.accounts.services.credentials import WrongCredentials
 from backend.accounts.services.passwords import change_password, request_password_reset, reset_password
 from backend.accounts.services.profile import delete_account, update_account
-from backend.accounts.services.registration import confirm, register, resend_confirmation
-from backend.accounts.services.sessions import TokenPair, log_in, log_out, log_out_everywhere, refresh
+from backend.accounts.services.registration import (
+    confirm_registration,
+    register_account,
+    resend_confirmation_code,
+)
+from backend.accounts.services.sessions import (
+    TokenPair,
+    log_in,
+    log_out,
+    log_out_everywhere,
+    refresh_session,
+)
 
 __all__ = [
     "TokenPair",
     "WrongCredentials",
     "change_password",
-    "confirm",
+    "confirm_registration",
     "delete_account",
     "log_in",
     "log_out",
     "log_out_everywhere",
-    "refresh",
-    "register",
+    "refresh_session",
+    "register_account",
     "request_password_reset",
-    "resend_confirmation",
+    "resend_confirmation_code",
     "reset_password",
     "update_account",
 ]

@@ -1,91 +1,93 @@
-"""Whether somebody is who they say: the account behind a viewer, and its password."""
+"""Require a login session or a password."""
 
 import uuid
 
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth import hashers
 from django.db import transaction
 
 from backend.accounts.models import Session, User
-from backend.accounts.services.checks import MAX_PASSWORD_LENGTH
-from backend.accounts.services.limits import count_password, forget_passwords
+from backend.accounts.services.rate_limits import hit_password_limit, reset_password_limit
+from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
 
 
 class WrongCredentials(ShopError):
-    """There is no such account with this password."""
+    """No account has this combination of e-mail address and password."""
 
     code = ErrorCode.WRONG_CREDENTIALS
 
 
-def signed_in(viewer: Viewer) -> tuple[int, uuid.UUID]:
-    """Return the keys of the viewer's account and session.
+def require_session(viewer: Viewer) -> tuple[int, uuid.UUID]:
+    """Return the account id and the session id of a logged-in viewer.
 
     Raises:
-        Unauthenticated: nobody is logged in.
+        Unauthenticated: the viewer is a guest.
     """
     if viewer.user_id is None or viewer.session_id is None:
         raise Unauthenticated("Log in first.")
     return viewer.user_id, viewer.session_id
 
 
-def account_of(user_id: int) -> User:
-    """Return the viewer's account, which another part of the same request may have deleted.
+def require_account(user_id: int) -> User:
+    """Return the account of a logged-in viewer.
 
     Raises:
-        Unauthenticated: it is gone.
+        Unauthenticated: the account has been deleted, for example earlier in the same request.
     """
     user = User.objects.filter(pk=user_id).first()
     if user is None:
-        raise logged_out()
+        raise account_deleted()
     return user
 
 
-def logged_out() -> Unauthenticated:
-    """Return the refusal for a viewer whose account is gone."""
-    return Unauthenticated("This account is no more.")
+def account_deleted() -> Unauthenticated:
+    """Return the error for a viewer whose account has been deleted."""
+    return Unauthenticated("This account has been deleted.")
 
 
-def fits(user: User, password: str) -> bool:
-    """Check a password; a hash of an old kind is renewed, unless another password has been set."""
+def check_password(user: User, password: str) -> bool:
+    """Return whether a password is correct, and upgrade its hash if it has outdated parameters."""
 
-    def renew(password: str) -> None:
-        renewed = make_password(password)
+    def upgrade_hash(password: str) -> None:
+        upgraded = hashers.make_password(password)
         with transaction.atomic():
-            if User.objects.filter(pk=user.pk, password=user.password).update(password=renewed):
-                # It is the same password: what it has opened stays open.
-                opened = Session.objects.filter(user=user, password_digest=digest_secret(user.password))
-                opened.update(password_digest=digest_secret(renewed))
-                user.password = renewed
+            # The condition keeps a password that another request has just set.
+            if User.objects.filter(pk=user.pk, password=user.password).update(password=upgraded):
+                # The password is still the same, so its sessions stay open.
+                sessions = Session.objects.filter(user=user, password_digest=digest_secret(user.password))
+                sessions.update(password_digest=digest_secret(upgraded))
+                user.password = upgraded
 
-    return check_password(password[:MAX_PASSWORD_LENGTH], user.password, renew)
+    return hashers.check_password(password[:MAX_PASSWORD_LENGTH], user.password, upgrade_hash)
 
 
 def require_password(user: User, password: str, *, field: str) -> None:
-    """Check the password of somebody who is logged in.
+    """Check the password of a logged-in user, within a rate limit.
 
     Raises:
-        WrongCredentials: it is wrong.
-        RateLimited, Unavailable: see `count_password`.
+        WrongCredentials: the password is wrong.
+        RateLimited, Unavailable: see `hit_password_limit`.
     """
-    count_password(user.pk)
-    if not fits(user, password):
+    hit_password_limit(user.pk)
+    if not check_password(user, password):
         raise WrongCredentials("The password is wrong.", field=field)
-    forget_passwords(user.pk)
+    reset_password_limit(user.pk)
 
 
-def lock_unchanged(checked: User, *, field: str) -> None:
-    """Lock an account whose password has been checked.
+def lock_account(user: User, *, field: str) -> None:
+    """Lock an account after its password has been checked.
 
-    Checking takes long, and no lock is held for it: another password may have been set meanwhile.
+    Checking a password is slow, so it is done without a lock. Another request may have changed the password
+    since.
 
     Raises:
-        WrongCredentials: it has, so what was checked is not the password any more.
-        Unauthenticated: the account is gone.
+        WrongCredentials: the password has changed since it was checked.
+        Unauthenticated: the account has been deleted.
     """
-    user = User.objects.select_for_update().filter(pk=checked.pk).first()
-    if user is None:
-        raise logged_out()
-    if user.password != checked.password:
+    locked = User.objects.select_for_update().filter(pk=user.pk).first()
+    if locked is None:
+        raise account_deleted()
+    if locked.password != user.password:
         raise WrongCredentials("The password is wrong.", field=field)

@@ -1,20 +1,20 @@
-"""Another password: by the old one, or by a mailed code."""
+"""Change a password with the old one, or reset it with a code sent by e-mail."""
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from backend.accounts.codes import Purpose
-from backend.accounts.emails import normal_email
+from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import MAY_LOG_IN, Session, User
-from backend.accounts.services.checks import check_password_strength
 from backend.accounts.services.credentials import (
-    account_of,
-    lock_unchanged,
+    lock_account,
+    require_account,
     require_password,
-    signed_in,
+    require_session,
 )
-from backend.accounts.services.limits import count_code, forget_logins, forget_passwords
-from backend.accounts.services.mailed_codes import mail_code, use_code
+from backend.accounts.services.email_codes import enqueue_code_email, redeem_account_code
+from backend.accounts.services.rate_limits import hit_code_limits, reset_login_limits, reset_password_limit
+from backend.accounts.services.validation import validate_new_password
 from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
@@ -23,46 +23,48 @@ def change_password(*, viewer: Viewer, old_password: str, new_password: str) -> 
     """Set a new password and end the viewer's other sessions.
 
     Raises:
-        Unauthenticated: nobody is logged in.
+        Unauthenticated: the viewer is a guest.
         WrongCredentials: the old password is wrong.
-        WeakPassword, TooLong: the new one is not fit.
-        RateLimited: too many tries at the old one.
+        WeakPassword, TooLong: the new password is not acceptable.
+        RateLimited: there were too many attempts with an old password.
     """
-    user_id, session_id = signed_in(viewer)
-    user = account_of(user_id)
+    user_id, session_id = require_session(viewer)
+    user = require_account(user_id)
     require_password(user, old_password, field="old_password")
-    check_password_strength(new_password, user, field="new_password")
+    validate_new_password(new_password, user, field="new_password")
     hashed = make_password(new_password)
     with transaction.atomic():
-        lock_unchanged(user, field="old_password")
+        lock_account(user, field="old_password")
         User.objects.filter(pk=user.pk).update(password=hashed)
         Session.objects.filter(user=user).exclude(pk=session_id).delete()
         Session.objects.filter(pk=session_id).update(password_digest=digest_secret(hashed))
 
 
 def request_password_reset(*, email: str, address: str) -> None:
-    """Mail a code for a new password to the owner of a confirmed account; the caller learns nothing.
+    """Send a password reset code to a confirmed account. The caller does not learn whether it exists.
 
-    Staff get none: their passwords are set in the admin, and a mailbox is not worth as much.
+    Staff receive none: access to a mailbox must not be enough to get into the admin, where staff passwords
+    are set.
 
     Raises:
-        Invalid, TooLong, RateLimited, Unavailable: as for `register`.
+        Invalid, TooLong, RateLimited, Unavailable: as for `register_account`.
     """
-    mail_code(Purpose.PASSWORD_RESET, email=email, address=address)
+    enqueue_code_email(Purpose.PASSWORD_RESET, email=email, address=address)
 
 
 def reset_password(*, email: str, code: str, new_password: str, address: str) -> None:
-    """Set a new password by the code that was mailed, and end every session.
+    """Set a new password with a code sent by e-mail, and end all sessions.
 
     Raises:
-        WeakPassword, TooLong: the new password is not fit; the code stays good.
-        WrongCode: see `codes.spend_code`.
-        Invalid, RateLimited, Unavailable: as for `register`.
+        WeakPassword, TooLong: the new password is not acceptable; the code stays valid.
+        WrongCode: see `codes.redeem_code`.
+        Invalid, RateLimited, Unavailable: as for `register_account`.
     """
-    email = normal_email(email)
-    check_password_strength(new_password, User(email=email), field="new_password")
-    count_code(Purpose.PASSWORD_RESET, email, address)
-    # Before the row is locked. All of this is done for unknown addresses too: it takes its time.
+    email = normalize_email(email)
+    validate_new_password(new_password, User(email=email), field="new_password")
+    hit_code_limits(Purpose.PASSWORD_RESET, email, address)
+    # Hashing is slow, so it is done before the row is locked. Unknown addresses take the same steps, so
+    # that the response time does not reveal them.
     hashed = make_password(new_password)
     with transaction.atomic():
         users = User.objects.select_for_update(of=("self",))
@@ -70,6 +72,6 @@ def reset_password(*, email: str, code: str, new_password: str, address: str) ->
         user_id = user.pk if user else 0
         User.objects.filter(pk=user_id).update(password=hashed)
         Session.objects.filter(user_id=user_id).delete()
-        use_code(Purpose.PASSWORD_RESET, email, code, user)
-    forget_logins(email, address)
-    forget_passwords(user_id)
+        redeem_account_code(Purpose.PASSWORD_RESET, email, code, user)
+    reset_login_limits(email, address)
+    reset_password_limit(user_id)

@@ -1,62 +1,62 @@
-"""What people change about themselves, and leaving."""
+"""Update and delete the viewer's own account."""
 
 import unicodedata
 
 from django.db import transaction
 
 from backend.accounts.models import User
-from backend.accounts.services.checks import check_language
 from backend.accounts.services.credentials import (
-    account_of,
-    lock_unchanged,
+    lock_account,
+    require_account,
     require_password,
-    signed_in,
+    require_session,
 )
+from backend.accounts.services.validation import validate_language
 from backend.core.errors import Forbidden, Invalid, TooLong
 from backend.core.viewer import Viewer
-from backend.notifications.services import forget_emails
+from backend.notifications.services import delete_emails
 
 MAX_NAME_LENGTH = 150
 
 
 def update_account(*, viewer: Viewer, name: str | None = None, language: str | None = None) -> User:
-    """Change what the viewer told about themselves and return the account; None leaves a thing.
+    """Update the viewer's account and return it. Parameters that are None stay unchanged.
 
     Raises:
-        Unauthenticated: nobody is logged in.
-        Invalid, TooLong: for what is not fit.
+        Unauthenticated: the viewer is a guest.
+        Invalid, TooLong: a value is not acceptable.
     """
-    user_id, _ = signed_in(viewer)
+    user_id, _ = require_session(viewer)
     changes = {}
     if name is not None:
         if len(name) > MAX_NAME_LENGTH:
-            raise TooLong(f"A name has at most {MAX_NAME_LENGTH} characters.", field="name")
+            raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-            raise Invalid("A name is one line without control characters.", field="name")
+            raise Invalid("name must not contain line breaks or control characters.", field="name")
         changes["name"] = name.strip()
     if language is not None:
-        check_language(language)
+        validate_language(language)
         changes["language"] = language
     if changes:
         User.objects.filter(pk=user_id).update(**changes)
-    return account_of(user_id)
+    return require_account(user_id)
 
 
 def delete_account(*, viewer: Viewer, password: str) -> None:
-    """Delete the viewer's account and everything that is personal, the mails to its address too.
+    """Delete the viewer's account with all personal data, including the mails to its address.
 
     Raises:
-        Unauthenticated: nobody is logged in.
-        Forbidden: of staff, who are deleted in the admin: what they did there names them.
+        Unauthenticated: the viewer is a guest.
+        Forbidden: the viewer is staff. The admin's history names staff, so they are deleted in the admin.
         WrongCredentials: the password is wrong.
-        RateLimited: too many tries at it.
+        RateLimited: there were too many attempts.
     """
-    user_id, _ = signed_in(viewer)
-    user = account_of(user_id)
+    user_id, _ = require_session(viewer)
+    user = require_account(user_id)
     if user.is_staff:
-        raise Forbidden("Accounts of staff are deleted in the admin.")
+        raise Forbidden("Staff accounts can be deleted only in the admin.")
     require_password(user, password, field="password")
     with transaction.atomic():
-        lock_unchanged(user, field="password")
-        forget_emails(recipient=user.email)
+        lock_account(user, field="password")
+        delete_emails(recipient=user.email)
         user.delete()

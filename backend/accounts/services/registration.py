@@ -1,4 +1,4 @@
-"""Registration, confirmed by a mailed code."""
+"""Register accounts and confirm their e-mail addresses."""
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
@@ -6,82 +6,91 @@ from django.utils import timezone
 from gqlauth.models import UserStatus
 
 from backend.accounts.codes import Purpose
-from backend.accounts.emails import normal_email
+from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
-from backend.accounts.services.checks import check_language, check_password_strength
-from backend.accounts.services.limits import count_code, count_mail
-from backend.accounts.services.mailed_codes import MAIL_EVERY, mail_code, use_code
-from backend.notifications.services import queue_email
+from backend.accounts.services.email_codes import (
+    MIN_EMAIL_INTERVAL,
+    enqueue_code_email,
+    redeem_account_code,
+)
+from backend.accounts.services.rate_limits import hit_code_limits, hit_email_limits
+from backend.accounts.services.validation import validate_language, validate_new_password
+from backend.notifications.services import enqueue_email
 
 
-def register(*, email: str, password: str, language: str, address: str) -> None:
-    """Take a registration and mail a code, or mail the owner of a known address that it is known.
+def register_account(*, email: str, password: str, language: str, address: str) -> None:
+    """Create an unconfirmed account and send a confirmation code to its address.
 
-    The caller learns the same either way, after the same work. Until it is confirmed a registration can
-    be repeated; the last password counts, and a code for it is mailed, at most one a minute. One that is
-    mailed already stays good for the same password.
+    If the address has a confirmed account, its owner gets a mail about the attempt instead. The response
+    and its time are the same, so that they do not reveal which accounts exist.
+
+    A registration can be repeated until it is confirmed. The last password applies, and a new code is sent at
+    most once a minute. A code that has been sent stays valid if the password is the same.
 
     Args:
-        email: the login to be.
-        password: checked by Django's validators.
+        email: the login.
+        password: validated by AUTH_PASSWORD_VALIDATORS.
         language: of the mails, "ru" or "en".
-        address: of the client, for the limits.
+        address: of the client, for the rate limits.
 
     Raises:
-        Invalid, TooLong, WeakPassword: for what is not fit.
-        RateLimited: too many mails for this e-mail or from this address.
-        Unavailable: Redis does not answer; nothing is registered.
+        Invalid, TooLong, WeakPassword: a value is not acceptable.
+        RateLimited: too many mails were requested for this e-mail address or from this client address.
+        Unavailable: Redis does not respond; nothing is registered.
     """
-    email = normal_email(email)
-    check_language(language)
-    check_password_strength(password, User(email=email), field="password")
-    count_mail(email, address)
+    email = normalize_email(email)
+    validate_language(language)
+    validate_new_password(password, User(email=email), field="password")
+    hit_email_limits(email, address)
     hashed = make_password(password)
     with transaction.atomic():
-        user = _locked_account(email, hashed, language)
-        known = User.objects.only("password", "language").get(pk=user.pk)
-        # The same password keeps its hash, and so the code that is on its way to somebody who clicked twice.
-        if check_password(password, known.password):
-            hashed = known.password
-        # Staff are made in the admin, where they need no confirmation to enter.
-        waiting = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
+        user = _get_or_create_locked(email, hashed, language)
+        existing = User.objects.only("password", "language").get(pk=user.pk)
+        # Keep the hash of the same password, so that the code already sent to somebody who clicked twice is
+        # valid.
+        if check_password(password, existing.password):
+            hashed = existing.password
+        # Staff are created in the admin and may log in there unconfirmed, so nobody may set their password
+        # here.
+        is_unconfirmed = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
             password=hashed, language=language, date_joined=timezone.now()
         )
-        queue_email(
-            task="accounts.send_confirmation_code" if waiting else "accounts.send_already_registered",
+        enqueue_email(
+            task="accounts.send_confirmation_code" if is_unconfirmed else "accounts.send_already_registered",
             recipient=email,
-            language=language if waiting else known.language,
-            at_most_every=MAIL_EVERY,
+            language=language if is_unconfirmed else existing.language,
+            min_interval=MIN_EMAIL_INTERVAL,
         )
 
 
-def resend_confirmation(*, email: str, address: str) -> None:
-    """Mail a new code for a registration that waits for one; the caller learns nothing of it.
+def resend_confirmation_code(*, email: str, address: str) -> None:
+    """Send a new confirmation code to an unconfirmed account. The caller does not learn whether it exists.
 
     Raises:
-        Invalid, TooLong, RateLimited, Unavailable: as for `register`.
+        Invalid, TooLong, RateLimited, Unavailable: as for `register_account`.
     """
-    mail_code(Purpose.CONFIRMATION, email=email, address=address)
+    enqueue_code_email(Purpose.CONFIRMATION, email=email, address=address)
 
 
-def confirm(*, email: str, code: str, address: str) -> None:
-    """Confirm a registration by the code that was mailed.
+def confirm_registration(*, email: str, code: str, address: str) -> None:
+    """Confirm the address of an account with the code sent to it.
 
     Raises:
-        WrongCode: see `codes.spend_code`.
-        Invalid, TooLong, RateLimited, Unavailable: as for `register`.
+        WrongCode: see `codes.redeem_code`.
+        Invalid, TooLong, RateLimited, Unavailable: as for `register_account`.
     """
-    email = normal_email(email)
-    count_code(Purpose.CONFIRMATION, email, address)
+    email = normalize_email(email)
+    hit_code_limits(Purpose.CONFIRMATION, email, address)
     with transaction.atomic():
-        # The same statements for an unknown address, whose row is none.
+        # An unknown address causes the same statements, which then match no row.
         user = User.objects.select_for_update().filter(email=email).first()
-        waiting = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
-        use_code(Purpose.CONFIRMATION, email, code, user if waiting.update(verified=True) else None)
+        unconfirmed = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
+        is_changed = unconfirmed.update(verified=True)
+        redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
 
 
-def _locked_account(email: str, hashed_password: str, language: str) -> User:
-    """Make an unconfirmed account or lock the one that there is, by the same statements."""
+def _get_or_create_locked(email: str, hashed_password: str, language: str) -> User:
+    """Create an unconfirmed account, or lock the existing one, with the same statements."""
     user = User(email=email, password=hashed_password, language=language)
     User.objects.bulk_create([user], update_conflicts=True, unique_fields=["email"], update_fields=["email"])
     UserStatus.objects.bulk_create([UserStatus(user=user)], ignore_conflicts=True)

@@ -1,4 +1,4 @@
-"""Logging in, staying logged in, logging out."""
+"""Log in, refresh sessions and log out."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,23 +10,23 @@ from django.db import transaction
 from django.utils import timezone
 
 from backend.accounts import tokens
-from backend.accounts.emails import normal_email
+from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import MAY_LOG_IN, Session, User
-from backend.accounts.services.checks import MAX_PASSWORD_LENGTH
-from backend.accounts.services.credentials import WrongCredentials, fits, signed_in
-from backend.accounts.services.limits import count_login, count_refresh, forget_logins
+from backend.accounts.services.credentials import WrongCredentials, check_password, require_session
+from backend.accounts.services.rate_limits import hit_login_limits, hit_refresh_limit, reset_login_limits
+from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
 from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
-_WRONG_LOGIN = "The e-mail or the password is wrong, or the address is not confirmed yet."
+_WRONG_LOGIN = "The e-mail address or the password is wrong, or the address has not been confirmed yet."
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a client keeps of a login.
+    """The tokens of a session.
 
     Attributes:
-        expires_in: seconds for which the access token is good.
+        expires_in: lifetime of the access token in seconds.
     """
 
     access_token: str
@@ -39,94 +39,96 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
     """Open a session.
 
     Raises:
-        WrongCredentials: unknown address, wrong password, deactivated or unconfirmed account, all
-            alike: who registers an address and logs in would learn whether it was known.
-        RateLimited: too many tries on this account or from this address.
-        Unavailable: Redis does not answer.
+        WrongCredentials: the address is unknown, the password is wrong, or the account is deactivated or
+            unconfirmed. The error is the same in all cases: otherwise registering an address and logging in
+            would reveal whether it had an account.
+        RateLimited: there were too many attempts for this account or from this address.
+        Unavailable: Redis does not respond.
     """
-    email = normal_email(email)
-    count_login(email, address)
+    email = normalize_email(email)
+    hit_login_limits(email, address)
     user = User.objects.filter(MAY_LOG_IN, email=email).first()
     if user is None:
-        # As long as the check of a real password takes.
+        # Takes as long as checking a password, so that the response time does not reveal unknown addresses.
         make_password(password[:MAX_PASSWORD_LENGTH])
-    if user is None or not fits(user, password):
+    if user is None or not check_password(user, password):
         raise WrongCredentials(_WRONG_LOGIN, field="email")
     with transaction.atomic():
-        # Checking takes long, and no lock is held for it: another password may have been set meanwhile.
+        # Checking is slow, so it is done without a lock. The condition fails if the password has changed
+        # since.
         unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
         if not unchanged.update(last_login=timezone.now()):
             raise WrongCredentials(_WRONG_LOGIN, field="email")
         pair = open_session(user)
-    forget_logins(email, address)
+    reset_login_limits(email, address)
     return pair
 
 
-def refresh(*, refresh_token: str, address: str) -> TokenPair:
-    """Give new tokens for a refresh token, which is then used up.
+def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
+    """Exchange a refresh token, which works once, for new tokens.
 
-    A token that was used before ends its session: one of the two who had it stole it.
+    A reused token ends its session, because either its owner or a thief has used it before.
 
     Args:
-        address: of the client, for the limit; without Redis there is none.
+        address: of the client, for the rate limit. Without Redis there is no limit.
 
     Raises:
-        TokenInvalid: it is unknown, used, expired, or its account is gone or has another password.
-        RateLimited: too many from this address.
+        TokenInvalid: the token is unknown, used or expired, or its account is deleted or has a new password.
+        RateLimited: there were too many requests from this address.
     """
-    count_refresh(address)
+    hit_refresh_limit(address)
     session_id, digest = tokens.read_refresh_token(refresh_token)
-    renewed, renewed_digest = tokens.make_refresh_token(session_id)
+    new_token, new_digest = tokens.make_refresh_token(session_id)
     with transaction.atomic():
-        # Locked before it is read: who has waited for a change of the password must see all of it.
+        # Lock before reading, so that a password change that held the lock is visible.
         Session.objects.select_for_update().filter(pk=session_id).first()
         session = Session.objects.open().select_related("user").filter(pk=session_id).first()
         if session is not None and compare_digest(session.refresh_digest, digest):
-            session.refresh_digest = renewed_digest
-            session.expires_at = _end_of(session)
+            session.refresh_digest = new_digest
+            session.expires_at = _expiry_of(session)
             session.save(update_fields=["refresh_digest", "expires_at"])
-            return _pair(session, renewed)
+            return _token_pair(session, new_token)
         Session.objects.filter(pk=session_id).delete()
-    raise tokens.TokenInvalid("The refresh token is not valid. Log in again.", field="refresh_token")
+    raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
 
 
 def log_out(*, viewer: Viewer) -> None:
-    """End the viewer's session; its tokens are good for nothing from now on.
+    """End the viewer's session. Its tokens are invalid from then on.
 
     Raises:
-        Unauthenticated: nobody is logged in.
+        Unauthenticated: the viewer is a guest.
     """
-    _, session_id = signed_in(viewer)
+    _, session_id = require_session(viewer)
     Session.objects.filter(pk=session_id).delete()
 
 
 def log_out_everywhere(*, viewer: Viewer) -> None:
-    """End every session of the viewer, this one too.
+    """End all sessions of the viewer, including the current one.
 
     Raises:
-        Unauthenticated: nobody is logged in.
+        Unauthenticated: the viewer is a guest.
     """
-    user_id, _ = signed_in(viewer)
+    user_id, _ = require_session(viewer)
     Session.objects.filter(user_id=user_id).delete()
 
 
 def open_session(user: User) -> TokenPair:
-    """Open a session of somebody who has shown who they are, and return its tokens."""
+    """Open a session for an authenticated user and return its tokens."""
     session = Session(user=user, password_digest=digest_secret(user.password))
-    session.expires_at = _end_of(session)
+    session.expires_at = _expiry_of(session)
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)
-    return _pair(session, refresh_token)
+    return _token_pair(session, refresh_token)
 
 
-def _end_of(session: Session) -> datetime:
-    """Return until when a session lives if its tokens are not refreshed again."""
+def _expiry_of(session: Session) -> datetime:
+    """Return the time when a session expires unless it is refreshed again."""
     return min(
         timezone.now() + settings.REFRESH_TOKEN_LIFETIME, session.created_at + settings.SESSION_LIFETIME
     )
 
 
-def _pair(session: Session, refresh_token: str) -> TokenPair:
+def _token_pair(session: Session, refresh_token: str) -> TokenPair:
     return TokenPair(
         access_token=tokens.make_access_token(user_id=session.user_id, session_id=session.pk),
         refresh_token=refresh_token,

@@ -14,7 +14,7 @@ from backend.catalog.pictures.deletion import discard_files
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.core import redis
 from backend.core.redis import redis_client
-from backend.notifications.services import queue_email
+from backend.notifications.services import enqueue_email
 from tests.accounts.cases import forget_in_redis
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_product
@@ -56,7 +56,9 @@ class QueueTest(TransactionTestCase):
         self.addCleanup(self.mail_server.stop)
         self.queue()
         with transaction.atomic():
-            queue_email(task="accounts.send_already_registered", recipient="vera@example.com", language="en")
+            enqueue_email(
+                task="accounts.send_already_registered", recipient="vera@example.com", language="en"
+            )
         self.worker.start()
         self.mail_server.wait_for_mail("vera@example.com")
         self.wait_until_made()

@@ -9,7 +9,7 @@ from limits import RateLimitItem
 
 from backend.accounts.codes import Purpose
 from backend.accounts.models import User
-from backend.accounts.services import limits
+from backend.accounts.services import rate_limits
 from backend.core.redis import redis_client
 from backend.core.viewer import client_address, network_of
 from backend.notifications.models import OutgoingEmail
@@ -60,14 +60,14 @@ class Logins(LimitCase):
         for api in self.apis:
             with self.subTest(api.name):
                 right = {"email": EMAIL, "password": PASSWORD}
-                minute, quarter, hour, day = limits.LOGIN_PER_NETWORK
+                minute, quarter, hour, day = rate_limits.LOGIN_PER_NETWORK
                 waits = []
                 tried = 0
                 for limit in (minute, quarter, hour, day):
                     # The shorter windows are over again and again while the longer one fills.
                     shorter = [
                         other
-                        for other in (*limits.LOGIN_PER_NETWORK, *limits.LOGIN_PER_ADDRESS)
+                        for other in (*rate_limits.LOGIN_PER_NETWORK, *rate_limits.LOGIN_PER_ADDRESS)
                         if other.get_expiry() < limit.get_expiry()
                     ]
                     for _ in range(limit.amount - tried):
@@ -88,13 +88,13 @@ class Logins(LimitCase):
             for _ in range(3):
                 self.fail_to_log_in(4, api)
                 self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
-                let_pass(limits.LOGIN_PER_ADDRESS[0])
+                let_pass(rate_limits.LOGIN_PER_ADDRESS[0])
 
     def test_both_apis_count_together(self) -> None:
         self.fail_to_log_in(2, self.graphql)
         self.fail_to_log_in(3, self.rest)
         self.assert_limited_in_both(
-            "login", {"email": EMAIL.upper(), "password": PASSWORD}, limits.LOGIN_PER_NETWORK[0]
+            "login", {"email": EMAIL.upper(), "password": PASSWORD}, rate_limits.LOGIN_PER_NETWORK[0]
         )
 
     def test_one_account_does_not_hold_up_another(self) -> None:
@@ -108,13 +108,13 @@ class Logins(LimitCase):
             ("2001:db8:1:2::1", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
         ):
             with self.subTest(network):
-                self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, Rest(network))
+                self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, Rest(network))
                 for address in (network, neighbour):
                     self.assertEqual(Rest(address).log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
                 self.assertIsNone(Rest(owner).log_in(EMAIL, PASSWORD).code)
 
     def test_many_networks_that_guess_at_one_account(self) -> None:
-        hour, day = limits.LOGIN_PER_ACCOUNT
+        hour, day = rate_limits.LOGIN_PER_ACCOUNT
         given = {"email": EMAIL, "password": PASSWORD}
         for number in range(hour.amount - 1):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.1"))
@@ -131,7 +131,7 @@ class Logins(LimitCase):
         self.assert_limited_in_both("login", given, day)
 
     def test_the_wait_is_the_longest_of_the_limits_that_are_used_up(self) -> None:
-        minute, quarter = limits.LOGIN_PER_NETWORK[:2]
+        minute, quarter = rate_limits.LOGIN_PER_NETWORK[:2]
         self.fail_to_log_in(minute.amount, self.rest)
         self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), minute)
         let_pass(minute)
@@ -140,17 +140,19 @@ class Logins(LimitCase):
         self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, quarter)
 
     def test_the_wait_is_the_longest_of_what_is_counted_together(self) -> None:
-        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
-        let_pass(limits.LOGIN_PER_NETWORK[0])
-        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
-        for number in range(limits.LOGIN_PER_ADDRESS[0].amount - limits.LOGIN_PER_NETWORK[1].amount):
+        self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
+        let_pass(rate_limits.LOGIN_PER_NETWORK[0])
+        self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
+        for number in range(
+            rate_limits.LOGIN_PER_ADDRESS[0].amount - rate_limits.LOGIN_PER_NETWORK[1].amount
+        ):
             self.rest.log_in(f"user{number}@example.com", OTHER_PASSWORD)
         # The address may try again in a minute; this account only later.
-        self.assert_limited(self.rest.log_in("other@example.com", PASSWORD), limits.LOGIN_PER_ADDRESS[0])
-        self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), limits.LOGIN_PER_NETWORK[1])
+        self.assert_limited(self.rest.log_in("other@example.com", PASSWORD), rate_limits.LOGIN_PER_ADDRESS[0])
+        self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), rate_limits.LOGIN_PER_NETWORK[1])
 
     def test_a_new_password_by_code_begins_anew(self) -> None:
-        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, self.rest)
+        self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
         reset = {
             "email": EMAIL,
             "code": new_code(Purpose.PASSWORD_RESET, EMAIL),
@@ -161,7 +163,7 @@ class Logins(LimitCase):
         self.assertIsNone(self.rest.log_in(EMAIL, OTHER_PASSWORD).code)
 
     def test_an_address_that_tries_many_accounts(self) -> None:
-        limit = limits.LOGIN_PER_ADDRESS[0]
+        limit = rate_limits.LOGIN_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.fail_to_log_in(1, self.apis[number % 2], f"user{number}@example.com")
         self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, limit)
@@ -175,9 +177,9 @@ class Logins(LimitCase):
                 "/auth/login", given, content_type="application/json", headers={"X-Forwarded-For": forwarded}
             ).status_code
 
-        only = mock.patch.object(limits, "LOGIN_PER_ADDRESS", limits.LOGIN_PER_ADDRESS[:1])
-        limit = limits.LOGIN_PER_ADDRESS[0].amount
-        with only, mock.patch.object(limits, "LOGIN_PER_NETWORK", []):
+        only = mock.patch.object(rate_limits, "LOGIN_PER_ADDRESS", rate_limits.LOGIN_PER_ADDRESS[:1])
+        limit = rate_limits.LOGIN_PER_ADDRESS[0].amount
+        with only, mock.patch.object(rate_limits, "LOGIN_PER_NETWORK", []):
             # Without a proxy anybody could write anything there.
             statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
             self.assertEqual(statuses, [200] * limit + [429])
@@ -199,7 +201,7 @@ class Logins(LimitCase):
             self.graphql.ask("change password", right, header),
             self.graphql.ask("delete", {"password": PASSWORD}, header),
         ):
-            self.assert_limited(answer, limits.PASSWORD_PER_ACCOUNT[0])
+            self.assert_limited(answer, rate_limits.PASSWORD_PER_ACCOUNT[0])
         self.assertTrue(User.objects.get().check_password(PASSWORD))
 
     def test_a_right_password_of_an_open_session_begins_anew(self) -> None:
@@ -207,14 +209,14 @@ class Logins(LimitCase):
         wrong = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
         right = wrong | {"old_password": PASSWORD, "new_password": PASSWORD}
         for _ in range(3):
-            for _ in range(limits.PASSWORD_PER_ACCOUNT[0].amount - 1):
+            for _ in range(rate_limits.PASSWORD_PER_ACCOUNT[0].amount - 1):
                 answer = self.graphql.ask("change password", wrong, header)
                 self.assertEqual(answer.code, "WRONG_CREDENTIALS")
             self.assertIsNone(self.graphql.ask("change password", right, header).code)
 
     def test_who_cannot_log_in_keeps_nobody_from_changing_the_password(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
-        self.fail_to_log_in(limits.LOGIN_PER_NETWORK[0].amount, self.rest)
+        self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
         self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
         self.assertIsNone(self.graphql.ask("change password", change, header).code)
@@ -224,7 +226,7 @@ class Refreshes(LimitCase):
     def test_from_one_address(self) -> None:
         make_user(EMAIL)
         token = self.rest.log_in(EMAIL, PASSWORD).data["refresh_token"]
-        minute = limits.REFRESH_PER_ADDRESS[0]
+        minute = rate_limits.REFRESH_PER_ADDRESS[0]
         for _ in range(minute.amount):
             token = self.rest.refresh(token).data["refresh_token"]
         self.assert_limited_in_both("refresh", {"refresh_token": token}, minute)
@@ -234,7 +236,7 @@ class Refreshes(LimitCase):
 
 class Mails(LimitCase):
     def test_to_one_person(self) -> None:
-        hour, day = limits.MAIL_PER_ACCOUNT
+        hour, day = rate_limits.MAIL_PER_ACCOUNT
         for email in (EMAIL, "unknown@example.com"):
             if email == EMAIL:
                 make_user(email)
@@ -258,10 +260,10 @@ class Mails(LimitCase):
                 self.assertIsNone(self.rest.resend(email).code)
             let_pass(hour)
             self.assert_limited_in_both("resend", {"email": email}, day)
-            let_pass(limits.MAIL_PER_ADDRESS[0])
+            let_pass(rate_limits.MAIL_PER_ADDRESS[0])
 
     def test_from_one_address(self) -> None:
-        limit = limits.MAIL_PER_ADDRESS[0]
+        limit = rate_limits.MAIL_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.assertIsNone(self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code)
         users = User.objects.count()
@@ -273,7 +275,7 @@ class Mails(LimitCase):
 
 class CodesTried(LimitCase):
     def test_for_one_person(self) -> None:
-        hour, day = limits.CODES_PER_ACCOUNT
+        hour, day = rate_limits.CODES_PER_ACCOUNT
         given = {"email": EMAIL, "code": "123456"}
         reset = given | {"new_password": PASSWORD}
         for number in range(hour.amount):
@@ -284,7 +286,7 @@ class CodesTried(LimitCase):
             self.assertEqual(self.rest.confirm(EMAIL, "123456").code, "WRONG_CODE")
         let_pass(hour)
         self.assert_limited_in_both("confirm", given, day)
-        let_pass(limits.CODES_PER_ADDRESS[0])
+        let_pass(rate_limits.CODES_PER_ADDRESS[0])
         # Codes of another purpose and of other people are counted apart.
         for _ in range(hour.amount):
             self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
@@ -292,7 +294,7 @@ class CodesTried(LimitCase):
         self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
 
     def test_from_one_address(self) -> None:
-        limit = limits.CODES_PER_ADDRESS[0]
+        limit = rate_limits.CODES_PER_ADDRESS[0]
         for number in range(limit.amount):
             answer = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
             self.assertEqual(answer.code, "WRONG_CODE")
@@ -321,30 +323,32 @@ class EachWindow(LimitCase):
 
     def test_logins(self) -> None:
         self.assert_each(
-            limits.LOGIN_PER_ADDRESS,
+            rate_limits.LOGIN_PER_ADDRESS,
             lambda number: self.rest.log_in(f"user{number}@example.com", PASSWORD),
             "WRONG_CREDENTIALS",
         )
 
     def test_codes(self) -> None:
         self.assert_each(
-            limits.CODES_PER_ADDRESS,
+            rate_limits.CODES_PER_ADDRESS,
             lambda number: self.rest.confirm(f"user{number}@example.com", "123456"),
             "WRONG_CODE",
         )
 
     def test_mails(self) -> None:
         self.assert_each(
-            limits.MAIL_PER_ADDRESS, lambda number: self.rest.resend(f"user{number}@example.com"), None
+            rate_limits.MAIL_PER_ADDRESS, lambda number: self.rest.resend(f"user{number}@example.com"), None
         )
 
     def test_refreshes(self) -> None:
-        self.assert_each(limits.REFRESH_PER_ADDRESS, lambda number: self.rest.refresh("x.y"), "TOKEN_INVALID")
+        self.assert_each(
+            rate_limits.REFRESH_PER_ADDRESS, lambda number: self.rest.refresh("x.y"), "TOKEN_INVALID"
+        )
 
     def test_passwords_of_an_open_session(self) -> None:
         header = f"Bearer {log_in(make_user(EMAIL)).access_token}"
         self.assert_each(
-            limits.PASSWORD_PER_ACCOUNT,
+            rate_limits.PASSWORD_PER_ACCOUNT,
             lambda number: self.graphql.ask("delete", {"password": "wrong"}, header),
             "WRONG_CREDENTIALS",
         )

@@ -1,4 +1,4 @@
-"""What is forgotten once nobody needs it."""
+"""Delete ended sessions and unconfirmed accounts."""
 
 from datetime import timedelta
 
@@ -8,20 +8,20 @@ from django.utils import timezone
 from backend.accounts.models import PasswordDigest, Session, User
 from backend.core.batches import delete_in_batches
 
-UNCONFIRMED_KEPT_FOR = timedelta(days=7)
+UNCONFIRMED_RETENTION = timedelta(days=7)
 
 
-def forget_ended_sessions() -> int:
-    """Delete the sessions that are over or hold for an old password, and return how many."""
+def delete_ended_sessions() -> int:
+    """Delete the sessions that have expired or whose password has changed. Return their number."""
     current = Q(expires_at__gt=timezone.now(), password_digest=PasswordDigest("user__password"))
     return delete_in_batches(Session.objects.filter(~current))
 
 
-def forget_unconfirmed_accounts() -> int:
-    """Delete the accounts that nobody has confirmed since they were last registered; return how many."""
+def delete_unconfirmed_accounts() -> int:
+    """Delete the accounts that stay unconfirmed after their last registration. Return their number."""
     return delete_in_batches(
         User.objects.filter(
-            date_joined__lte=timezone.now() - UNCONFIRMED_KEPT_FOR,
+            date_joined__lte=timezone.now() - UNCONFIRMED_RETENTION,
             last_login=None,
             is_staff=False,
             is_superuser=False,

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.test import SimpleTestCase
 
 from backend.config.environment import PROJECT_DIR
-from backend.notifications.letters import render_letter
+from backend.notifications.email_templates import render_email
 
 
 class Letters(SimpleTestCase):
@@ -12,7 +12,7 @@ class Letters(SimpleTestCase):
         for name in ("confirmation", "password-reset"):
             for language, _ in settings.LANGUAGES:
                 with self.subTest(name, language=language):
-                    letter = render_letter(name, language, {"code": "<Tom> & Co's", "minutes": 5})
+                    letter = render_email(name, language, {"code": "<Tom> & Co's", "minutes": 5})
                     self.assertTrue(letter.subject.startswith("<Tom> & Co's "), letter.subject)
                     self.assertIn(" <Tom> & Co's.", letter.text)
                     self.assertEqual(letter.html.count("&lt;Tom&gt; &amp; Co&#x27;s"), 3)

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backend.accounts.models import Session, User
-from backend.accounts.services import retention
+from backend.accounts.services import cleanup
 from backend.accounts.tokens import read_refresh_token
 from backend.core import batches
 from backend.notifications import services as outbox
@@ -55,7 +55,7 @@ class Nightly(AccountCase):
                 )
                 if days == 29 or status == "queued":
                     kept.append(email.pk)
-        self.run_task("notifications.forget_finished_emails")
+        self.run_task("notifications.delete_finished_emails")
         self.assertCountEqual(OutgoingEmail.objects.values_list("pk", flat=True), kept)
 
     def test_sessions(self) -> None:
@@ -63,7 +63,7 @@ class Nightly(AccountCase):
         over, almost = log_in(user), log_in(user)
         first, second = Session.objects.order_by("created_at")
         Session.objects.filter(pk=first.pk).update(expires_at=ago(seconds=1))
-        self.run_task("accounts.forget_ended_sessions")
+        self.run_task("accounts.delete_ended_sessions")
         self.assertEqual(Session.objects.get().pk, second.pk)
         self.assertEqual(self.rest.read(f"Bearer {over.access_token}").code, "TOKEN_INVALID")
         self.assertIsNone(self.rest.read(f"Bearer {almost.access_token}").code)
@@ -76,7 +76,7 @@ class Nightly(AccountCase):
         user.save()
         # Who is deactivated may be let in again.
         User.objects.filter(pk=other.pk).update(is_active=False)
-        self.run_task("accounts.forget_ended_sessions")
+        self.run_task("accounts.delete_ended_sessions")
         self.assertEqual(Session.objects.get().pk, read_refresh_token(kept.refresh_token)[0])
 
     def test_registrations(self) -> None:
@@ -98,7 +98,7 @@ class Nightly(AccountCase):
             joined(make_waiting_user("new@example.com"), days=6, hours=23),
             joined(make_user("confirmed@example.com"), days=30),
         ]
-        self.run_task("accounts.forget_unconfirmed_accounts")
+        self.run_task("accounts.delete_unconfirmed_accounts")
         self.assertCountEqual(User.objects.all(), kept)
         forget_limits()
 
@@ -119,7 +119,7 @@ class Nightly(AccountCase):
                 mock.patch.object(batches.delete_in_batches, "__defaults__", (3,)),
                 CaptureQueriesContext(connection) as queries,
             ):
-                self.assertEqual(outbox.forget_finished_emails(), count)
+                self.assertEqual(outbox.delete_finished_emails(), count)
             deleting = [query for query in queries if query["sql"].startswith("DELETE")]
             self.assertEqual(len(deleting), deletions)
         self.assertFalse(OutgoingEmail.objects.exists())
@@ -127,9 +127,9 @@ class Nightly(AccountCase):
     def test_how_many_there_were(self) -> None:
         log_in(make_user())
         make_waiting_user("waiting@example.com")
-        self.assertEqual(retention.forget_ended_sessions(), 0)
-        self.assertEqual(retention.forget_unconfirmed_accounts(), 0)
+        self.assertEqual(cleanup.delete_ended_sessions(), 0)
+        self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
         Session.objects.update(expires_at=ago(days=1))
         User.objects.update(date_joined=ago(days=8))
-        self.assertEqual(retention.forget_ended_sessions(), 1)
-        self.assertEqual(retention.forget_unconfirmed_accounts(), 1)
+        self.assertEqual(cleanup.delete_ended_sessions(), 1)
+        self.assertEqual(cleanup.delete_unconfirmed_accounts(), 1)

@@ -1,0 +1,38 @@
+"""Validation and normalization of e-mail addresses."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from backend.core.errors import Invalid, TooLong
+
+MAX_EMAIL_LENGTH = 254
+
+
+def normalize_email(email: str) -> str:
+    """Return the only form in which the shop stores, searches and uses an address.
+
+    It is in lower case, its local part is ASCII, and its domain is in Unicode instead of IDNA.
+
+    Raises:
+        Invalid, TooLong: the text is not an e-mail address, or has an unusual form that the shop refuses.
+    """
+    stripped = email.strip()
+    email = stripped.lower()
+    if len(email) > MAX_EMAIL_LENGTH:
+        raise TooLong(f"An e-mail address must have at most {MAX_EMAIL_LENGTH} characters.", field="email")
+    try:
+        validate_email(email)
+        local, _, domain = email.rpartition("@")
+        ascii_domain = domain.encode("idna").decode("ascii")
+        unicode_domain = ascii_domain.encode("ascii").decode("idna")
+    except (ValidationError, UnicodeError):
+        raise Invalid("Enter a valid e-mail address.", field="email") from None
+    # If an address had several accepted forms, each could be registered and receive mail again. Lower case of
+    # non-ASCII letters differs between Python and mail servers.
+    if not stripped.rpartition("@")[0].isascii():
+        raise Invalid("The part before the @ must contain only ASCII characters.", field="email")
+    if domain not in (ascii_domain, unicode_domain) or "[" in domain or '"' in local or "=?" in local:
+        raise Invalid(
+            "The e-mail address must not contain quotes, IP addresses or encoded words.", field="email"
+        )
+    return f"{local}@{unicode_domain}"

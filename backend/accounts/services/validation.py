@@ -1,0 +1,45 @@
+"""Validation of passwords and languages."""
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from backend.accounts.models import User
+from backend.core.errors import ErrorCode, Invalid, ShopError, TooLong
+
+MAX_PASSWORD_LENGTH = 256
+
+
+class WeakPassword(ShopError):
+    """Django's password validators reject the password."""
+
+    code = ErrorCode.WEAK_PASSWORD
+
+
+def validate_language(language: str) -> None:
+    """Check that a language code is one of LANGUAGES.
+
+    Raises:
+        Invalid: it is not.
+    """
+    codes = [code for code, _ in settings.LANGUAGES]
+    if language not in codes:
+        raise Invalid(f"language must be one of: {', '.join(codes)}.", field="language")
+
+
+def validate_new_password(password: str, user: User, *, field: str) -> None:
+    """Check the length and the strength of a new password.
+
+    Args:
+        user: the owner; the password must not resemble the owner's name or address.
+        field: the name of the parameter in the request.
+
+    Raises:
+        WeakPassword, TooLong: the password is not acceptable.
+    """
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise TooLong(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.", field=field)
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise WeakPassword(" ".join(error.messages), field=field) from None
