@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend.core.memory import peak_memory
+from backend.core.commands import peak_memory
 from benchmarks.database import DATA_DIR, migrated_database
 
 MAX_MEMORY_MB = 500

@@ -17,7 +17,7 @@ import django
 import numpy as np
 from scipy import sparse
 
-from backend.core.memory import peak_memory
+from backend.core.commands import peak_memory
 from backend.recommendations.basket_model import compute_basket_scores
 from backend.recommendations.baskets import Baskets, Purchase, collect_baskets
 from backend.recommendations.content_similarity import ProductContent, compute_similarity

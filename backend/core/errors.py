@@ -1,4 +1,4 @@
-"""The shop's one vocabulary of refusals, the same in GraphQL and REST."""
+"""Error codes and exceptions, shared by GraphQL and REST."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Why a request was refused. Clients branch on these; messages are for people."""
+    """Machine-readable error codes. Clients should branch on the code and show the message."""
 
     MALFORMED = "MALFORMED"
     INVALID = "INVALID"
@@ -38,11 +38,11 @@ class ErrorCode(StrEnum):
 
     @property
     def http_status(self) -> int:
-        """The HTTP status that says the same."""
+        """The HTTP status code of REST responses with this error."""
         return _HTTP_STATUS.get(self, 422)
 
 
-# What is not listed is 422: understood, and refused for what it says.
+# Codes that are not listed have status 422: the request is well-formed but its content is refused.
 _HTTP_STATUS = {
     ErrorCode.MALFORMED: 400,
     ErrorCode.TOO_COMPLEX: 400,
@@ -69,16 +69,16 @@ _HTTP_STATUS = {
 
 
 class ShopError(Exception):
-    """A refusal that the person asking can understand; nothing was written.
+    """An error caused by the content of a request. Nothing was written.
 
-    Subclasses fix the code. Raised inside `atomic`, rendered by `core.graphql` and `core.rest`.
+    Subclasses set the code. Services raise it inside `atomic`; `core.graphql` and `core.rest` render it.
 
     Args:
-        message: what was wrong and what the rule is, for people.
-        field: the parameter it is about, by the name it has in the services; dots lead into it.
+        message: for people; it says what is wrong and what is accepted.
+        field: the invalid parameter by its name in the service, with dots for nested values.
 
     Attributes:
-        path: where the client gave that parameter; the field itself unless `fields_named` says else.
+        path: the location of the parameter in the request: the field, unless `fields_named` maps it.
     """
 
     code = ErrorCode.INVALID
@@ -92,10 +92,10 @@ class ShopError(Exception):
 
 @contextmanager
 def fields_named(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
-    """Make refusals name their field as the client calls it.
+    """Map the fields of errors to the names that the client uses.
 
     Args:
-        paths: for each parameter of a service that is called otherwise, the path of the argument.
+        paths: the paths in the request of the service parameters that have another name there.
     """
     try:
         yield
@@ -105,53 +105,53 @@ def fields_named(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
 
 
 class Malformed(ShopError):
-    """The request could not be read at all."""
+    """The request cannot be parsed."""
 
     code = ErrorCode.MALFORMED
 
 
 class Invalid(ShopError):
-    """A value is not of the kind that is asked for."""
+    """A value has the wrong type or format."""
 
 
 class OutOfRange(ShopError):
-    """A number is below or above what is accepted."""
+    """A number is outside the accepted range."""
 
     code = ErrorCode.OUT_OF_RANGE
 
 
 class TooLong(ShopError):
-    """A text or list is longer than what is accepted."""
+    """A text or a list is too long."""
 
     code = ErrorCode.TOO_LONG
 
 
 class InvalidCursor(ShopError):
-    """A cursor is broken, or belongs to another sort order."""
+    """A cursor is malformed or belongs to another sort order."""
 
     code = ErrorCode.INVALID_CURSOR
 
 
 class NotFound(ShopError):
-    """What the request names does not exist, or is not for this viewer."""
+    """The requested object does not exist or is not visible to the viewer."""
 
     code = ErrorCode.NOT_FOUND
 
 
 class Conflict(ShopError):
-    """Somebody else has changed what this is about in the same moment."""
+    """A concurrent change conflicts with this request."""
 
     code = ErrorCode.CONFLICT
 
 
 class Unauthenticated(ShopError):
-    """Only somebody who is logged in may do this."""
+    """The request requires a login."""
 
     code = ErrorCode.UNAUTHENTICATED
 
 
 class Forbidden(ShopError):
-    """This viewer may not do this."""
+    """The viewer is not allowed to do this."""
 
     code = ErrorCode.FORBIDDEN
 
@@ -163,26 +163,26 @@ class TooLarge(ShopError):
 
 
 class UnsupportedMediaType(ShopError):
-    """The body is of a content type that is not read here."""
+    """The content type of the body is not supported."""
 
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
 
 
 class Unavailable(ShopError):
-    """A service that this needs does not answer; the same request may succeed later."""
+    """A required service does not respond. The same request may succeed later."""
 
     code = ErrorCode.UNAVAILABLE
 
 
 class RateLimited(ShopError):
-    """Too many tries; nothing was tried this time.
+    """There were too many attempts. This one was not made.
 
     Attributes:
-        retry_after: whole seconds until it is worth trying again.
+        retry_after: whole seconds until the next attempt is allowed.
     """
 
     code = ErrorCode.RATE_LIMITED
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many tries. Try again in {retry_after} seconds.")
+        super().__init__(f"Too many attempts. Try again in {retry_after} seconds.")
         self.retry_after = retry_after

@@ -1,4 +1,4 @@
-"""Whether the shop can serve: asked by load balancers and by `make up`."""
+"""Health checks for load balancers and for `make up`."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from backend.core.media import media_fault
 
 @dataclass
 class Storage(HealthCheck):
-    """Asks the object storage, every few seconds at most."""
+    """Checks that the object storage responds, at most every few seconds."""
 
     def run(self) -> None:
         fault = media_fault()
@@ -22,14 +22,14 @@ class Storage(HealthCheck):
             raise ServiceUnavailable(fault)
 
 
-# The shop sells without these.
-_DISPENSABLE = {"storage"}
+# The shop stays in service without these.
+_OPTIONAL = {"storage"}
 
 
 class Health(HealthCheckView):
-    """Answers 200 when every check passes that the shop cannot sell without, else 503, in JSON.
+    """A JSON report of all checks, with status 503 if a required one fails and 200 otherwise.
 
-    Why one fails is in the log alone.
+    It does not contain the reasons of failures, which are logged.
     """
 
     async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:
@@ -38,4 +38,4 @@ class Health(HealthCheckView):
             type(result.check).__name__.lower(): "unavailable" if result.error else "ok" for result in results
         }
         down = {name for name, state in report.items() if state == "unavailable"}
-        return JsonResponse(report, status=503 if down - _DISPENSABLE else 200)
+        return JsonResponse(report, status=503 if down - _OPTIONAL else 200)

@@ -1,4 +1,4 @@
-"""Transactions whose rows point to others that somebody may be deleting."""
+"""Translate foreign-key races into Conflict errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ _FOREIGN_KEY_VIOLATION = "23503"
 
 @contextmanager
 def atomic_or_conflict() -> Iterator[None]:
-    """Run a transaction; what it refers to may be deleted by others until it is committed.
+    """Run a transaction whose rows refer to rows that others may delete before it commits.
 
-    The database checks foreign keys at the end of a transaction, so that no lock on what is merely
-    referred to is needed: a product that many people buy would otherwise make them wait in line.
+    Foreign keys are checked at the end of the transaction, so the referenced rows need no locks. A lock on a
+    popular product would make its buyers wait for each other.
 
     Raises:
-        Conflict: an account or product that it refers to is gone; nothing was written.
+        Conflict: a referenced row has been deleted; nothing was written.
     """
     try:
         with transaction.atomic():
@@ -26,4 +26,6 @@ def atomic_or_conflict() -> Iterator[None]:
     except IntegrityError as error:
         if getattr(error.__cause__, "pgcode", None) != _FOREIGN_KEY_VIOLATION:
             raise
-        raise Conflict("Something that this needs has just been deleted. Look again.") from error
+        raise Conflict(
+            "An object that this request refers to has just been deleted. Reload and try again."
+        ) from error

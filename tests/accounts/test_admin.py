@@ -165,10 +165,10 @@ class StaffLogin(AccountCase):
         for number in range(minute):
             email = "boss@example.com" if number % 2 else " BOSS@example.com"
             self.assertIn("Please enter the correct", self.try_it(email, "wrong") or "")
-        self.assertRegex(self.try_it() or "", r"^Too many tries. Try again in \d+ seconds\.$")
+        self.assertRegex(self.try_it() or "", r"^Too many attempts. Try again in \d+ seconds\.$")
         # From elsewhere the owner gets in, and other people are not held up.
         self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
-        self.assertIn("Too many tries", self.try_it() or "")
+        self.assertIn("Too many attempts", self.try_it() or "")
         User.objects.create_superuser("other@example.com", PASSWORD)
         self.assertIsNone(self.try_it("other@example.com"))
         forget_limits()
@@ -183,7 +183,7 @@ class StaffLogin(AccountCase):
     def test_tries_from_one_address(self) -> None:
         for number in range(rate_limits.LOGIN_PER_ADDRESS[0].amount):
             self.try_it(f"user{number}@example.com", "wrong")
-        self.assertIn("Too many tries", self.try_it() or "")
+        self.assertIn("Too many attempts", self.try_it() or "")
         self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
 
     def test_who_is_archived_is_kept_out(self) -> None:

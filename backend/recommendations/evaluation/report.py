@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from backend.core.memory import peak_memory
+from backend.core.commands import peak_memory
 from backend.recommendations.basket_model import compute_basket_scores
 from backend.recommendations.evaluation.baselines import BASELINES
 from backend.recommendations.evaluation.protocol import (

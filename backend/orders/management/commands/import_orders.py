@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backend.core.memory import peak_memory
-from backend.core.progress import step_progress
+from backend.core.commands import peak_memory, step_progress
 from backend.orders.order_import import DEFAULT_STOCK, ImportReport, import_orders
 from backend.orders.purchase_log import PurchaseLogError
 

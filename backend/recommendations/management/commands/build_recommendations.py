@@ -2,8 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from backend.core.memory import peak_memory
-from backend.core.progress import step_progress
+from backend.core.commands import peak_memory, step_progress
 from backend.recommendations.services import BuildReport, build_model
 
 

@@ -1,5 +1,7 @@
-"""Progress of commands that work in steps."""
+"""Progress and memory use of management commands."""
 
+import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +10,7 @@ from tqdm import tqdm
 
 @contextmanager
 def step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
-    """Give a function that shows the step at work and how much of it is done, on a terminal alone."""
+    """Provide a function that displays the current step and its progress. Silent if stderr is no terminal."""
     with tqdm(unit=f" {unit}", disable=None) as bar:
         current = ""
 
@@ -21,3 +23,10 @@ def step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
             bar.update(count - bar.n)
 
         yield show
+
+
+def peak_memory() -> int:
+    """Return the peak memory use of this process in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes on Linux, bytes on macOS.
+    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)
