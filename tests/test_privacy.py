@@ -16,7 +16,7 @@ from backend.api.rest import api
 from backend.carts.models import Cart, CartLine
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
-from tests.accounts.cases import FAST_HASHER, forget_in_redis
+from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products
 from tests.operations import graphql_operations, rest_operations
 from tests.people import access_token_of, make_user
@@ -28,7 +28,7 @@ SECRET = "Turgenev"
 @FAST_HASHER
 class OthersThings(TestCase):
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         (self.product,) = make_products(1)
         self.victim = make_user("victim@example.com", "correct horse", name=SECRET)
         self.shopper = RestShopper(self.victim)
@@ -47,7 +47,7 @@ class OthersThings(TestCase):
             "the victim's key",
         ).data["number"]
         self.shopper.add(self.product.pk, 7)
-        forget_in_redis()
+        clear_redis()
 
     def graphql_operations(self) -> dict[str, str]:
         return graphql_operations(self.victim.email, self.product.pk, self.number)

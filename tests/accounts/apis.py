@@ -1,4 +1,4 @@
-"""Everything of accounts that both APIs can do, asked in one way and answered in one way."""
+"""Clients with one interface for the account operations of both APIs."""
 
 import dataclasses
 from typing import Any
@@ -12,13 +12,13 @@ from tests.clients import GraphQLClient, RestClient
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What an API said.
+    """A response of either API.
 
     Attributes:
-        code: why it refused; None when it did what was asked.
-        field: what was wrong, in REST's spelling.
-        retry_after: in seconds, with a refusal that time mends.
-        data: the tokens, by REST's names.
+        code: the error code; None on success.
+        field: the invalid field by its REST name.
+        retry_after: seconds to wait, if the request was rate limited.
+        data: the payload by its REST names.
     """
 
     status: int
@@ -29,9 +29,9 @@ class Answer:
 
 
 class Api:
-    """One of the two APIs, as one client on one address uses it.
+    """A client of one API at one address.
 
-    A class of its own for each test method: `address` is what limits are counted by.
+    Rate limits are counted by `address`.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Api:
         return self.ask("logout", None, f"{scheme} {token}" if token is not None else None)
 
     def read(self, authorization: str | None) -> Answer:
-        """Ask for something that guests may read too, and that tells them apart, with this header."""
+        """Read something that guests may read too, with this Authorization header."""
         raise NotImplementedError
 
     def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
-        """Do one of the things that stand in the routes' names."""
+        """Send the request that a REST route or an entry of `_MUTATIONS` is named after."""
         raise NotImplementedError
 
 
@@ -123,7 +123,7 @@ class GraphQL(Api):
         return self._answer("{ me { id } }", {}, authorization)
 
     def me(self, access_token: str) -> dict[str, Any] | None:
-        """Ask who the token says one is."""
+        """Return the account of an access token."""
         answer = self._answer("{ me { email name language } }", {}, f"Bearer {access_token}")
         assert answer.code is None, answer
         return answer.data
@@ -155,7 +155,7 @@ class GraphQL(Api):
 
 
 def _snake(path: list[str]) -> str | None:
-    """Write a path as REST does."""
+    """Convert a path to the REST spelling."""
     dotted = ".".join(path)
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in dotted) or None
 

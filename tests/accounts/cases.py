@@ -1,4 +1,4 @@
-"""What every test of accounts starts from."""
+"""Test cases and helpers for tests of accounts."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,42 +23,42 @@ T = TypeVar("T")
 
 PASSWORD = "correct horse battery"
 OTHER_PASSWORD = "an entirely new staple"
-# Argon2 takes its time on purpose; few of these tests are about it.
+# Argon2 is slow by design, and few tests depend on it.
 FAST_HASHER = override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"])
 
 
-def forget_in_redis() -> None:
-    """Delete what the shop and its queue keep in this process's Valkey database.
+def clear_redis() -> None:
+    """Delete the keys of the shop and the queued tasks from this process's Valkey database.
 
-    Not all of it: a worker that is running has told there which queue it listens to.
+    Other keys stay, because a running worker has registered its queues there.
     """
     redis = redis_client()
-    # Each priority has a queue of its own, named after the first.
+    # The queues of the other priorities have names that begin with the first one's.
     keys = [*redis.scan_iter(f"{PREFIX}*"), *redis.scan_iter("celery*"), "unacked", "unacked_index"]
     redis.delete(*keys)
 
 
-def forget_limits() -> None:
-    """Begin to count tries anew, as if a day had passed."""
+def clear_rate_limits() -> None:
+    """Clear the counts of all rate limits."""
     redis = redis_client()
     for key in redis.scan_iter(f"{PREFIX}limit*"):
         redis.delete(key)
 
 
-def let_a_minute_pass() -> None:
-    """Wait until no mail is under way; those that were sent were sent a minute earlier then."""
+def skip_email_interval() -> None:
+    """Wait until all mails are finished, then date those that were sent one minute back."""
     queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
-    wait_until(lambda: not queued.exists(), "The end of all mails")
+    wait_until(lambda: not queued.exists(), "all mails to be finished")
     OutgoingEmail.objects.update(sent_at=F("sent_at") - timedelta(minutes=1))
 
 
 def make_user(email: str = "vera@example.com", password: str = PASSWORD, **fields: object) -> User:
-    """Return a user who has confirmed the address."""
+    """Create a user with a confirmed address."""
     return User.objects.create_user(email, password, **fields)
 
 
-def make_waiting_user(email: str = "vera@example.com", password: str = PASSWORD) -> User:
-    """Return a user who has yet to confirm the address."""
+def make_unconfirmed_user(email: str = "vera@example.com", password: str = PASSWORD) -> User:
+    """Create a user with an unconfirmed address."""
     user = make_user(email, password)
     user.status.verified = False
     user.status.save()
@@ -66,23 +66,23 @@ def make_waiting_user(email: str = "vera@example.com", password: str = PASSWORD)
 
 
 def new_code(purpose: Purpose, email: str) -> str:
-    """Return a code as it would be mailed now."""
+    """Create a code as the worker does."""
     return create_code(purpose, email, User.objects.get(email=email.lower()).password)
 
 
 def log_in(user: User, password: str = PASSWORD) -> TokenPair:
-    """Open a session, counting no try."""
+    """Open a session without leaving a count in the rate limits."""
     pair = services.log_in(email=user.email, password=password, address="192.0.2.1")
-    forget_limits()
+    clear_rate_limits()
     return pair
 
 
 @FAST_HASHER
 class AccountCase(TestCase):
-    """Tests in one transaction each; no mail is handed over."""
+    """Tests that each run in one transaction, which publishes no mail."""
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.graphql = GraphQL()
         self.rest = Rest()
         self.apis = [self.graphql, self.rest]
@@ -90,7 +90,7 @@ class AccountCase(TestCase):
 
 @FAST_HASHER
 class WorkerCase(TransactionTestCase):
-    """Tests with a worker process and a mail server, which a class shares."""
+    """Tests with a worker process and a mail server, both shared by the class."""
 
     mail_server: MailServer
     worker: Worker
@@ -98,7 +98,7 @@ class WorkerCase(TransactionTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        forget_in_redis()
+        clear_redis()
         cls.make_services()
         cls.addClassCleanup(cls.mail_server.stop)
         cls.addClassCleanup(cls.worker.stop)
@@ -107,12 +107,12 @@ class WorkerCase(TransactionTestCase):
 
     @classmethod
     def make_services(cls) -> None:
-        """Make the mail server and the worker; a class that needs others makes its own here."""
+        """Create the mail server and the worker. Subclasses override it to create others."""
         cls.mail_server = MailServer()
         cls.worker = Worker(cls.mail_server)
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.mail_server.clear()
         if not self.worker.is_running():
             self.worker.start()
@@ -123,20 +123,20 @@ class WorkerCase(TransactionTestCase):
 
 @FAST_HASHER
 class ThreadCase(TransactionTestCase):
-    """Tests of what happens at once, without a worker."""
+    """Tests with threads and without a worker."""
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.graphql = GraphQL()
         self.rest = Rest()
         self.apis = [self.graphql, self.rest]
 
 
-def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make all calls at once, each in a thread of its own, and return what they returned.
+def run_in_parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all calls at the same time in threads and return their results.
 
     Raises:
-        Exception: what one of them raised.
+        Exception: raised by one of the calls.
     """
     start = Barrier(len(calls))
 

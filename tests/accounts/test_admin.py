@@ -1,4 +1,4 @@
-"""What staff do about people in the admin."""
+"""User administration and login of staff."""
 
 from io import StringIO
 from unittest import mock
@@ -17,19 +17,19 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     AccountCase,
-    forget_limits,
+    clear_rate_limits,
     log_in,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
 )
 
 
-class People(AccountCase):
+class UserAdminTest(AccountCase):
     def setUp(self) -> None:
         super().setUp()
         self.client.force_login(User.objects.create_superuser("boss@example.com", PASSWORD))
 
-    def test_who_is_added_may_log_in_and_cannot_be_registered_anew(self) -> None:
+    def test_user_added_by_staff_can_log_in_and_cannot_be_registered_again(self) -> None:
         form = {
             "email": "Vera@Example.com",
             "usable_password": "true",
@@ -42,7 +42,7 @@ class People(AccountCase):
             self.assertIsNone(api.register("vera@example.com", OTHER_PASSWORD).code)
             self.assertIsNone(api.log_in("vera@example.com", PASSWORD).code)
 
-    def test_who_is_deactivated_is_out_at_once(self) -> None:
+    def test_deactivation_ends_access_at_once(self) -> None:
         user = User.objects.create_user("vera@example.com", PASSWORD)
         token = self.rest.log_in(user.email, PASSWORD).data["access_token"]
         form = {"email": user.email, "name": "", "language": "en"}
@@ -52,7 +52,7 @@ class People(AccountCase):
             self.assertEqual(api.read(f"Bearer {token}").code, "TOKEN_INVALID")
             self.assertEqual(api.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
 
-    def test_a_password_that_is_set_ends_the_sessions(self) -> None:
+    def test_password_set_by_staff_ends_all_sessions(self) -> None:
         user = make_user()
         other = make_user("other@example.com")
         log_in(other)
@@ -68,7 +68,7 @@ class People(AccountCase):
             self.assertIsNone(api.log_in(user.email, OTHER_PASSWORD).code)
         self.assertEqual(other.sessions.count(), 1)
 
-    def test_ones_own_password_too(self) -> None:
+    def test_own_password_change_ends_api_sessions(self) -> None:
         boss = User.objects.get()
         pair = log_in(boss)
         form = {
@@ -80,24 +80,24 @@ class People(AccountCase):
         self.assertEqual((refused.status_code, boss.sessions.count()), (200, 1))
         response = self.client.post("/admin/password_change/", form | {"old_password": PASSWORD})
         self.assertEqual(response.status_code, 302)
-        self.assert_over(pair)
+        self.assert_ended(pair)
         self.assertEqual(self.client.get("/admin/").status_code, 200)
 
-    def test_a_password_that_is_set_by_command(self) -> None:
+    def test_password_set_by_command_ends_all_sessions(self) -> None:
         user = make_user()
         pair = log_in(user)
         with mock.patch.object(changepassword, "getpass") as terminal:
             terminal.getpass.return_value = OTHER_PASSWORD
             call_command("changepassword", user.email, stdout=StringIO())
-        self.assert_over(pair)
+        self.assert_ended(pair)
         self.assertIsNone(self.rest.log_in(user.email, OTHER_PASSWORD).code)
 
-    def assert_over(self, pair: TokenPair) -> None:
+    def assert_ended(self, pair: TokenPair) -> None:
         for api in self.apis:
             self.assertEqual(api.read(f"Bearer {pair.access_token}").code, "TOKEN_INVALID")
             self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
 
-    def test_an_address_is_kept_in_one_spelling(self) -> None:
+    def test_email_addresses_are_normalized(self) -> None:
         form = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
         response = self.client.post(
             "/admin/accounts/user/add/", form | {"email": "Vera@XN--E1AFMKFD.xn--p1ai"}
@@ -114,9 +114,9 @@ class People(AccountCase):
         with self.assertRaises(Invalid):
             User.objects.create_user("вера@example.com")
 
-    def test_a_person_is_shown_whole(self) -> None:
+    def test_user_pages_show_and_edit_all_fields(self) -> None:
         make_user("vera@example.com", name="Vera Inber", language="ru")
-        waiting = make_waiting_user("waiting@example.com")
+        waiting = make_unconfirmed_user("waiting@example.com")
         page = self.client.get("/admin/accounts/user/?q=Inber").content.decode()
         self.assertIn("Vera Inber", page)
         self.assertIn("Русский", page)
@@ -131,12 +131,12 @@ class People(AccountCase):
         waiting = User.objects.get(pk=waiting.pk)
         self.assertEqual((waiting.name, waiting.language, waiting.is_confirmed), ("Wait", "ru", False))
 
-    def test_gqlauth_has_no_pages(self) -> None:
+    def test_gqlauth_models_are_not_in_the_admin(self) -> None:
         self.assertNotIn("gqlauth", self.client.get("/admin/").content.decode())
         for model in ("refreshtoken", "userstatus"):
             self.assertEqual(self.client.get(f"/admin/gqlauth/{model}/").status_code, 404)
 
-    def test_mail_is_to_look_at_only(self) -> None:
+    def test_outgoing_emails_are_read_only(self) -> None:
         mail = OutgoingEmail.objects.create(task="some", recipient="vera@example.com", language="en")
         address = f"/admin/notifications/outgoingemail/{mail.pk}"
         self.assertEqual(self.client.get(f"{address}/change/").status_code, 200)
@@ -146,13 +146,13 @@ class People(AccountCase):
         self.assertTrue(OutgoingEmail.objects.exists())
 
 
-class StaffLogin(AccountCase):
+class StaffLoginTest(AccountCase):
     def setUp(self) -> None:
         super().setUp()
         User.objects.create_superuser("boss@example.com", PASSWORD)
 
-    def try_it(self, email: str = "boss@example.com", password: str = PASSWORD, **meta: str) -> str | None:
-        """Return what the form says, or None when it lets one in."""
+    def log_in(self, email: str = "boss@example.com", password: str = PASSWORD, **meta: str) -> str | None:
+        """Return the error message of the login form, or None if the login succeeds."""
         form = {"username": email, "password": password}
         response = Client().post("/admin/login/?next=/admin/", form, **meta)
         if response.status_code == 302:
@@ -160,38 +160,38 @@ class StaffLogin(AccountCase):
         self.assertEqual(response.status_code, 200)
         return " ".join(response.context["form"].non_field_errors())
 
-    def test_tries_on_one_account(self) -> None:
+    def test_login_attempts_are_limited_per_account_and_network(self) -> None:
         minute = rate_limits.LOGIN_PER_NETWORK[0].amount
         for number in range(minute):
             email = "boss@example.com" if number % 2 else " BOSS@example.com"
-            self.assertIn("Please enter the correct", self.try_it(email, "wrong") or "")
-        self.assertRegex(self.try_it() or "", r"^Too many attempts. Try again in \d+ seconds\.$")
-        # From elsewhere the owner gets in, and other people are not held up.
-        self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
-        self.assertIn("Too many attempts", self.try_it() or "")
+            self.assertIn("Please enter the correct", self.log_in(email, "wrong") or "")
+        self.assertRegex(self.log_in() or "", r"^Too many attempts. Try again in \d+ seconds\.$")
+        # Logins from other networks and to other accounts are not affected.
+        self.assertIsNone(self.log_in(REMOTE_ADDR="192.0.2.7"))
+        self.assertIn("Too many attempts", self.log_in() or "")
         User.objects.create_superuser("other@example.com", PASSWORD)
-        self.assertIsNone(self.try_it("other@example.com"))
-        forget_limits()
-        self.assertIsNone(self.try_it())
+        self.assertIsNone(self.log_in("other@example.com"))
+        clear_rate_limits()
+        self.assertIsNone(self.log_in())
 
-    def test_a_success_begins_anew(self) -> None:
+    def test_successful_login_resets_the_limits(self) -> None:
         for _ in range(3):
             for _ in range(rate_limits.LOGIN_PER_NETWORK[0].amount - 1):
-                self.try_it(password="wrong")
-            self.assertIsNone(self.try_it())
+                self.log_in(password="wrong")
+            self.assertIsNone(self.log_in())
 
-    def test_tries_from_one_address(self) -> None:
+    def test_login_attempts_are_limited_per_address(self) -> None:
         for number in range(rate_limits.LOGIN_PER_ADDRESS[0].amount):
-            self.try_it(f"user{number}@example.com", "wrong")
-        self.assertIn("Too many attempts", self.try_it() or "")
-        self.assertIsNone(self.try_it(REMOTE_ADDR="192.0.2.7"))
+            self.log_in(f"user{number}@example.com", "wrong")
+        self.assertIn("Too many attempts", self.log_in() or "")
+        self.assertIsNone(self.log_in(REMOTE_ADDR="192.0.2.7"))
 
-    def test_who_is_archived_is_kept_out(self) -> None:
-        self.assertIsNone(self.try_it())
+    def test_archived_staff_cannot_log_in(self) -> None:
+        self.assertIsNone(self.log_in())
         UserStatus.objects.update(archived=True)
-        self.assertIn("Please enter the correct", self.try_it() or "")
+        self.assertIn("Please enter the correct", self.log_in() or "")
 
-    def test_who_is_archived_is_out_at_once(self) -> None:
+    def test_archiving_ends_admin_access_at_once(self) -> None:
         self.client.force_login(User.objects.get())
         self.assertEqual(self.client.get("/admin/").status_code, 200)
         UserStatus.objects.update(archived=True)
@@ -199,17 +199,17 @@ class StaffLogin(AccountCase):
         UserStatus.objects.update(archived=False)
         self.assertEqual(self.client.get("/admin/").status_code, 200)
 
-    def test_an_address_in_another_spelling(self) -> None:
+    def test_login_accepts_any_spelling_of_the_address(self) -> None:
         User.objects.create_superuser("boss@пример.рф", PASSWORD)
-        self.assertIsNone(self.try_it("Boss@xn--e1afmkfd.xn--p1ai"))
-        self.assertIn("Please enter the correct", self.try_it("no address") or "")
+        self.assertIsNone(self.log_in("Boss@xn--e1afmkfd.xn--p1ai"))
+        self.assertIn("Please enter the correct", self.log_in("no address") or "")
 
-    def test_nothing_is_counted_for_an_empty_form(self) -> None:
+    def test_incomplete_forms_are_not_counted(self) -> None:
         for _ in range(rate_limits.LOGIN_PER_ADDRESS[0].amount + 1):
-            self.try_it(password="")
-        self.assertIsNone(self.try_it())
+            self.log_in(password="")
+        self.assertIsNone(self.log_in())
 
-    def test_redis_that_is_down(self) -> None:
+    def test_login_is_unavailable_while_redis_is_down(self) -> None:
         with mock.patch("backend.core.throttling._limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
-            self.assertIn("temporarily unavailable", self.try_it() or "")
+            self.assertIn("temporarily unavailable", self.log_in() or "")

@@ -1,4 +1,4 @@
-"""What is forgotten at night, and what is not."""
+"""Nightly deletion of mails, sessions and unconfirmed accounts."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,10 +19,10 @@ from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
     OTHER_PASSWORD,
     AccountCase,
-    forget_limits,
+    clear_rate_limits,
     log_in,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
 )
 
 
@@ -30,8 +30,8 @@ def ago(**time: int) -> Any:
     return timezone.now() - timedelta(**time)
 
 
-class Nightly(AccountCase):
-    def test_every_task_of_the_schedule_is_there(self) -> None:
+class CleanupTest(AccountCase):
+    def test_every_scheduled_task_exists(self) -> None:
         current_app.loader.import_default_modules()
         for entry in settings.CELERY_BEAT_SCHEDULE.values():
             self.assertIn(entry["task"], current_app.tasks)
@@ -40,7 +40,7 @@ class Nightly(AccountCase):
         current_app.loader.import_default_modules()
         current_app.tasks[name]()
 
-    def test_mails(self) -> None:
+    def test_finished_mails_are_deleted_after_thirty_days(self) -> None:
         kept = []
         for status in OutgoingEmail.Status:
             for days in (29, 31):
@@ -58,7 +58,7 @@ class Nightly(AccountCase):
         self.run_task("notifications.delete_finished_emails")
         self.assertCountEqual(OutgoingEmail.objects.values_list("pk", flat=True), kept)
 
-    def test_sessions(self) -> None:
+    def test_expired_sessions_are_deleted(self) -> None:
         user = make_user()
         over, almost = log_in(user), log_in(user)
         first, second = Session.objects.order_by("created_at")
@@ -68,26 +68,26 @@ class Nightly(AccountCase):
         self.assertEqual(self.rest.read(f"Bearer {over.access_token}").code, "TOKEN_INVALID")
         self.assertIsNone(self.rest.read(f"Bearer {almost.access_token}").code)
 
-    def test_sessions_of_an_old_password(self) -> None:
+    def test_sessions_of_an_old_password_are_deleted(self) -> None:
         user, other = make_user(), make_user("other@example.com")
         log_in(user)
         kept = log_in(other)
         user.set_password(OTHER_PASSWORD)
         user.save()
-        # Who is deactivated may be let in again.
+        # A deactivated account may be activated again, so its sessions stay.
         User.objects.filter(pk=other.pk).update(is_active=False)
         self.run_task("accounts.delete_ended_sessions")
         self.assertEqual(Session.objects.get().pk, read_refresh_token(kept.refresh_token)[0])
 
-    def test_registrations(self) -> None:
+    def test_unconfirmed_accounts_are_deleted_after_seven_days(self) -> None:
         def joined(user: User, **time: int) -> User:
             User.objects.filter(pk=user.pk).update(date_joined=ago(**time))
             return user
 
-        joined(make_waiting_user("old@example.com"), days=7, minutes=1)
-        staff = joined(make_waiting_user("staff@example.com"), days=30)
-        once_in = joined(make_waiting_user("once@example.com"), days=30)
-        again = joined(make_waiting_user("again@example.com"), days=30)
+        joined(make_unconfirmed_user("old@example.com"), days=7, minutes=1)
+        staff = joined(make_unconfirmed_user("staff@example.com"), days=30)
+        once_in = joined(make_unconfirmed_user("once@example.com"), days=30)
+        again = joined(make_unconfirmed_user("again@example.com"), days=30)
         User.objects.filter(pk=staff.pk).update(is_staff=True)
         User.objects.filter(pk=once_in.pk).update(last_login=ago(days=20))
         self.assertIsNone(self.rest.register(again.email, OTHER_PASSWORD).code)
@@ -95,14 +95,14 @@ class Nightly(AccountCase):
             staff,
             once_in,
             again,
-            joined(make_waiting_user("new@example.com"), days=6, hours=23),
+            joined(make_unconfirmed_user("new@example.com"), days=6, hours=23),
             joined(make_user("confirmed@example.com"), days=30),
         ]
         self.run_task("accounts.delete_unconfirmed_accounts")
         self.assertCountEqual(User.objects.all(), kept)
-        forget_limits()
+        clear_rate_limits()
 
-    def test_in_batches(self) -> None:
+    def test_rows_are_deleted_in_batches(self) -> None:
         def fill(count: int) -> None:
             for number in range(count):
                 OutgoingEmail.objects.create(
@@ -124,9 +124,9 @@ class Nightly(AccountCase):
             self.assertEqual(len(deleting), deletions)
         self.assertFalse(OutgoingEmail.objects.exists())
 
-    def test_how_many_there_were(self) -> None:
+    def test_cleanup_returns_the_number_of_rows(self) -> None:
         log_in(make_user())
-        make_waiting_user("waiting@example.com")
+        make_unconfirmed_user("waiting@example.com")
         self.assertEqual(cleanup.delete_ended_sessions(), 0)
         self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
         Session.objects.update(expires_at=ago(days=1))

@@ -1,4 +1,4 @@
-"""Codes: how long and how often they are good, and what guessing them brings."""
+"""Validity of one-time codes, and protection against guessing."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,13 +20,13 @@ from tests.accounts.cases import (
     PASSWORD,
     AccountCase,
     ThreadCase,
-    forget_in_redis,
-    forget_limits,
+    clear_rate_limits,
+    clear_redis,
     log_in,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
     new_code,
-    together,
+    run_in_parallel,
 )
 from tests.clients import GraphQLClient
 
@@ -35,20 +35,20 @@ HASH = "the hash of a password"
 
 
 def wrong(code: str, by: int = 1) -> str:
-    """Return another code."""
+    """Return a code that differs from the correct one."""
     return f"{(int(code) + by) % 10**6:06}"
 
 
-def codes_of(calls: Iterable[Callable[[], Answer]]) -> list[str | None]:
-    """Make all calls at once and return what they were refused for."""
-    return [answer.code for answer in together(list(calls))]
+def error_codes_of(calls: Iterable[Callable[[], Answer]]) -> list[str | None]:
+    """Make all calls in parallel and return their error codes."""
+    return [answer.code for answer in run_in_parallel(list(calls))]
 
 
-class Codes(SimpleTestCase):
+class CodeTest(SimpleTestCase):
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
 
-    def spend(
+    def redeem(
         self,
         code: str,
         email: str = EMAIL,
@@ -61,73 +61,73 @@ class Codes(SimpleTestCase):
             return False
         return True
 
-    def test_six_digits_good_once(self) -> None:
+    def test_code_has_six_digits_and_works_once(self) -> None:
         for _ in range(50):
             code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
             self.assertRegex(code, r"^[0-9]{6}$")
-            self.assertEqual([self.spend(code), self.spend(code)], [True, False])
+            self.assertEqual([self.redeem(code), self.redeem(code)], [True, False])
 
-    def test_a_code_is_for_one_address_and_one_purpose(self) -> None:
+    def test_code_is_bound_to_address_and_purpose(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-        self.assertFalse(self.spend(code, email="other@example.com"))
-        self.assertFalse(self.spend(code, purpose=Purpose.PASSWORD_RESET))
-        self.assertTrue(self.spend(code, email="VERA@example.com"))
+        self.assertFalse(self.redeem(code, email="other@example.com"))
+        self.assertFalse(self.redeem(code, purpose=Purpose.PASSWORD_RESET))
+        self.assertTrue(self.redeem(code, email="VERA@example.com"))
 
-    def test_a_code_is_for_one_password(self) -> None:
+    def test_code_is_bound_to_the_password(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-        self.assertFalse(self.spend(code, password_hash="another"))
-        self.assertFalse(self.spend(code, password_hash=""))
-        self.assertTrue(self.spend(code))
+        self.assertFalse(self.redeem(code, password_hash="another"))
+        self.assertFalse(self.redeem(code, password_hash=""))
+        self.assertTrue(self.redeem(code))
 
-    def test_a_quarter_of_an_hour(self) -> None:
+    def test_code_expires_after_fifteen_minutes(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         (key,) = redis_client().keys("lavka:code:*")
         self.assertTrue(890 <= redis_client().ttl(key) <= 900)
-        self.assertFalse(self.spend(wrong(code)))
-        # A try does not make it live longer.
+        self.assertFalse(self.redeem(wrong(code)))
+        # An attempt does not extend the lifetime.
         self.assertTrue(890 <= redis_client().ttl(key) <= 900)
         redis_client().expire(key, 0)
-        self.assertFalse(self.spend(code))
+        self.assertFalse(self.redeem(code))
 
-    def test_a_new_one_replaces_the_old_and_its_tries(self) -> None:
+    def test_new_code_replaces_the_old_one_and_its_attempts(self) -> None:
         old = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         for _ in range(4):
-            self.spend(wrong(old))
+            self.redeem(wrong(old))
         new = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         if old != new:
-            self.assertFalse(self.spend(old))
+            self.assertFalse(self.redeem(old))
         for _ in range(3):
-            self.assertFalse(self.spend(wrong(new)))
-        self.assertTrue(self.spend(new))
+            self.assertFalse(self.redeem(wrong(new)))
+        self.assertTrue(self.redeem(new))
 
-    def test_the_fifth_try_is_the_last(self) -> None:
-        for wrong_tries, good in ((4, True), (5, False)):
+    def test_code_is_deleted_after_five_attempts(self) -> None:
+        for wrong_attempts, is_valid in ((4, True), (5, False)):
             code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-            for _ in range(wrong_tries):
-                self.assertFalse(self.spend(wrong(code)))
-            self.assertIs(self.spend(code), good)
+            for _ in range(wrong_attempts):
+                self.assertFalse(self.redeem(wrong(code)))
+            self.assertIs(self.redeem(code), is_valid)
             self.assertEqual(redis_client().keys("lavka:code:*"), [])
 
 
-class Guessing(AccountCase):
+class GuessingTest(AccountCase):
     def setUp(self) -> None:
         super().setUp()
-        self.user = make_waiting_user(EMAIL)
+        self.user = make_unconfirmed_user(EMAIL)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
     def is_confirmed(self) -> bool:
         return User.objects.get(pk=self.user.pk).is_confirmed
 
-    def test_five_wrong_tries_take_the_code_away(self) -> None:
+    def test_five_wrong_attempts_invalidate_the_code(self) -> None:
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
-            for tried in range(1, 6):
-                self.assertEqual(api.confirm(EMAIL, wrong(code, tried)).code, "WRONG_CODE")
+            for offset in range(1, 6):
+                self.assertEqual(api.confirm(EMAIL, wrong(code, offset)).code, "WRONG_CODE")
             self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
             self.assertFalse(self.is_confirmed())
-            forget_limits()
+            clear_rate_limits()
 
-    def test_a_code_of_somebody_else_or_without_a_registration(self) -> None:
+    def test_code_of_another_account_is_refused(self) -> None:
         other = make_user("other@example.com")
         code = new_code(Purpose.CONFIRMATION, other.email)
         for api in self.apis:
@@ -136,16 +136,16 @@ class Guessing(AccountCase):
         self.assertEqual(self.rest.confirm(other.email, code).code, "WRONG_CODE")
         self.assertFalse(self.is_confirmed())
 
-    def test_a_code_does_not_confirm_a_password_that_came_after_it(self) -> None:
-        """Somebody registers the victim's address anew while the victim's code is on its way."""
+    def test_code_does_not_confirm_a_password_set_after_it(self) -> None:
+        """An attacker registers the victim's address again after a code was sent to it."""
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
             self.assertIsNone(api.register(EMAIL, f"{OTHER_PASSWORD} {api.name}").code)
             self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
             self.assertFalse(self.is_confirmed())
-            forget_limits()
+            clear_rate_limits()
 
-    def test_a_new_password_ends_the_code_for_another(self) -> None:
+    def test_password_change_invalidates_the_reset_code(self) -> None:
         user = make_user("other@example.com")
         code = new_code(Purpose.PASSWORD_RESET, user.email)
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
@@ -155,7 +155,7 @@ class Guessing(AccountCase):
         self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
         self.assertIsNone(self.rest.log_in(user.email, OTHER_PASSWORD).code)
 
-    def test_a_database_that_fails_leaves_the_code_good(self) -> None:
+    def test_code_stays_valid_when_the_database_fails(self) -> None:
         for api in self.apis:
             with mock.patch.object(registration.UserStatus, "objects") as statuses:
                 statuses.filter.side_effect = OperationalError("Gone.")
@@ -172,7 +172,7 @@ class Guessing(AccountCase):
             return f"mutation {{ ...tries }} fragment tries on Mutation {{ {fields} }}"
         return f"mutation {{ {fields} }}"
 
-    def test_a_hundred_in_one_request_are_not_tried_at_all(self) -> None:
+    def test_too_many_confirmations_in_one_request_are_refused(self) -> None:
         guesses = [*(wrong(self.code, by) for by in range(1, 100)), self.code]
         for fragment in (False, True):
             for count in (100, settings.GRAPHQL_MAX_MUTATIONS + 1):
@@ -182,7 +182,7 @@ class Guessing(AccountCase):
         self.assertFalse(self.is_confirmed())
         self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
 
-    def test_as_many_as_are_allowed_are_tries_each(self) -> None:
+    def test_each_confirmation_in_one_request_is_an_attempt(self) -> None:
         guesses = [wrong(self.code, by) for by in range(1, settings.GRAPHQL_MAX_MUTATIONS + 1)]
         data = GraphQLClient().data(self.confirmations(guesses, fragment=True))
         self.assertEqual({payload["errors"][0]["code"] for payload in data.values()}, {"WRONG_CODE"})
@@ -190,50 +190,50 @@ class Guessing(AccountCase):
         self.assertFalse(self.is_confirmed())
 
 
-class AtOnce(ThreadCase):
-    def test_a_hundred_guesses_count_as_a_hundred(self) -> None:
-        make_waiting_user(EMAIL)
+class ParallelRequestsTest(ThreadCase):
+    def test_parallel_guesses_all_count(self) -> None:
+        make_unconfirmed_user(EMAIL)
         for kind in (GraphQL, Rest):
             with self.subTest(kind.name):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 guesses = [wrong(code, by) for by in range(1, 101)]
-                answers = codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
-                # Ten an hour may be tried for one address.
+                answers = error_codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
+                # The rate limit allows ten attempts per hour and account.
                 self.assertEqual(answers.count("WRONG_CODE"), 10)
                 self.assertEqual(answers.count("RATE_LIMITED"), 90)
-                forget_limits()
+                clear_rate_limits()
                 self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
-                forget_limits()
+                clear_rate_limits()
 
-    def test_five_of_a_hundred_are_looked_at_even_without_limits(self) -> None:
-        make_waiting_user(EMAIL)
+    def test_parallel_guesses_share_five_attempts_without_rate_limits(self) -> None:
+        make_unconfirmed_user(EMAIL)
         endless = parse_many("1000/minute")
         with mock.patch.multiple(rate_limits, CODES_PER_ACCOUNT=endless, CODES_PER_ADDRESS=endless):
             for _ in range(5):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 for by in range(1, 5):
                     self.assertEqual(self.rest.confirm(EMAIL, wrong(code, by)).code, "WRONG_CODE")
-                # One try is left, and thirty are made at once.
+                # One attempt is left, and thirty are made in parallel.
                 guesses = [wrong(code, by) for by in range(5, 35)]
-                answers = codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
+                answers = error_codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
                 self.assertEqual(set(answers), {"WRONG_CODE"})
                 self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
 
-    def test_two_confirmations_of_one_code(self) -> None:
+    def test_code_confirms_once_in_parallel(self) -> None:
         for number, apis in enumerate(([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest])):
             email = f"user{number}@example.com"
-            make_waiting_user(email)
+            make_unconfirmed_user(email)
             code = new_code(Purpose.CONFIRMATION, email)
-            answers = codes_of(partial(api().confirm, email, code) for api in apis)
+            answers = error_codes_of(partial(api().confirm, email, code) for api in apis)
             self.assertCountEqual(answers, [None, "WRONG_CODE"])
             self.assertTrue(User.objects.get(email=email).is_confirmed)
 
-    def test_two_resets_by_one_code(self) -> None:
+    def test_code_resets_once_in_parallel(self) -> None:
         make_user(EMAIL)
         code = new_code(Purpose.PASSWORD_RESET, EMAIL)
         passwords = [OTHER_PASSWORD, "yet another one entirely"]
         reset = {"email": EMAIL, "code": code}
-        answers = codes_of(
+        answers = error_codes_of(
             partial(GraphQL().ask, "reset password", reset | {"new_password": password})
             for password in passwords
         )
@@ -244,12 +244,12 @@ class AtOnce(ThreadCase):
             [None if password == good else "WRONG_CREDENTIALS" for password in passwords],
         )
 
-    def test_registrations_of_one_address(self) -> None:
+    def test_parallel_registrations_create_one_account(self) -> None:
         for number in range(5):
             email = f"user{number}@example.com"
             apis: list[Api] = [GraphQL(), Rest(), GraphQL(), Rest()]
             spellings = [email, email.upper(), email.title(), f" {email}"]
-            answers = codes_of(
+            answers = error_codes_of(
                 partial(api.register, spelling, PASSWORD)
                 for api, spelling in zip(apis, spellings, strict=True)
             )
@@ -257,16 +257,16 @@ class AtOnce(ThreadCase):
             self.assertEqual(User.objects.filter(email=email).count(), 1)
             self.assertIsNone(self.rest.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
             self.assertIsNone(self.rest.log_in(email, PASSWORD).code)
-            forget_limits()
+            clear_rate_limits()
 
-    def test_two_refreshes_with_one_token(self) -> None:
+    def test_parallel_refreshes_end_the_session(self) -> None:
         user = make_user()
         for apis in ([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest]):
             other = log_in(user)
             pair = log_in(user)
-            answers = together([partial(api().refresh, pair.refresh_token) for api in apis])
+            answers = run_in_parallel([partial(api().refresh, pair.refresh_token) for api in apis])
             self.assertCountEqual([answer.code for answer in answers], [None, "TOKEN_INVALID"])
-            # One of the two stole it: neither keeps the session.
+            # One of them may be a thief, so neither keeps the session.
             (won,) = [answer.data for answer in answers if answer.code is None]
             self.assertEqual(self.rest.read(f"Bearer {won['access_token']}").code, "TOKEN_INVALID")
             self.assertEqual(self.rest.refresh(won["refresh_token"]).code, "TOKEN_INVALID")

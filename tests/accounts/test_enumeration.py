@@ -1,4 +1,4 @@
-"""Whether there is an account for an address is told to its owner only."""
+"""No response reveals whether an address has an account."""
 
 import re
 from collections.abc import Callable
@@ -17,24 +17,24 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     AccountCase,
-    forget_in_redis,
+    clear_redis,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
 )
 
 
-def shape_of(statement: str) -> str:
-    """Return a statement without its values."""
+def without_values(statement: str) -> str:
+    """Return an SQL statement with its values replaced."""
     return re.sub(r"'(?:[^']|'')*'|\b\d+\b|\bs\d+_x\d+\b", "?", statement)
 
 
-class SameAnswers(AccountCase):
-    """Known, waiting, deactivated and unknown addresses are answered alike, after the same work."""
+class EnumerationTest(AccountCase):
+    """The response and the work are the same for every kind of address."""
 
     def setUp(self) -> None:
         super().setUp()
         make_user("known@example.com")
-        make_waiting_user("waiting@example.com")
+        make_unconfirmed_user("waiting@example.com")
         make_user("deactivated@example.com", is_active=False)
         make_user("passwordless@example.com", None)
         make_user("staff@example.com", is_staff=True)
@@ -43,16 +43,16 @@ class SameAnswers(AccountCase):
     def assert_alike(
         self, ask: Callable[[str], Answer], expected: str | None, hashes: int, mails: int = 0
     ) -> None:
-        """Whoever is asked for, the answer and the work are the same, to what comes after the commit.
+        """Assert that the response and the work are the same for all addresses.
 
-        The work is the password hashes, the statements in the database, the Redis commands and the
-        mails that are handed over.
+        The work is the number of password hashes, the SQL statements, the Redis commands and the number of
+        published tasks, including those after the commit.
         """
-        # A server that was just started has to be told the scripts first.
+        # Load the Lua scripts into a server that has just started.
         ask("first@example.com")
         found: dict[str, Any] = {}
         for email in self.emails:
-            forget_in_redis()
+            clear_redis()
             with (
                 mock.patch.object(
                     MD5PasswordHasher, "encode", autospec=True, side_effect=MD5PasswordHasher.encode
@@ -65,36 +65,36 @@ class SameAnswers(AccountCase):
             ):
                 answer = ask(email)
             commands = [call.args[0] for call in asking.call_args_list]
-            shapes = [shape_of(statement["sql"]) for statement in statements]
-            handed_over = redis_client().llen("celery")
-            found[email] = (answer, hashing.call_count, commands, shapes, handed_over)
+            shapes = [without_values(statement["sql"]) for statement in statements]
+            published = redis_client().llen("celery")
+            found[email] = (answer, hashing.call_count, commands, shapes, published)
         self.assertEqual(len(found), 6)
         for email, what in found.items():
             with self.subTest(email):
                 self.assertEqual(what, found["unknown@example.com"])
-        answer, hashed, _, shapes, handed_over = found["unknown@example.com"]
-        self.assertEqual((answer.code, hashed, handed_over), (expected, hashes, mails))
+        answer, hashed, _, shapes, published = found["unknown@example.com"]
+        self.assertEqual((answer.code, hashed, published), (expected, hashes, mails))
         self.assertTrue(shapes)
 
-    def test_registering(self) -> None:
+    def test_register_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
             self.assert_alike(lambda email, api=api: api.register(email, OTHER_PASSWORD), None, 2, mails=1)
             User.objects.filter(email__in=["unknown@example.com", "first@example.com"]).delete()
 
-    def test_asking_for_another_code(self) -> None:
+    def test_resend_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
             self.assert_alike(api.resend, None, 0, mails=1)
 
-    def test_asking_for_a_new_password(self) -> None:
+    def test_password_reset_request_does_not_reveal_accounts(self) -> None:
         self.assert_alike(lambda email: self.graphql.ask("request reset", {"email": email}), None, 0, mails=1)
 
-    def test_logging_in_with_a_wrong_password(self) -> None:
+    def test_login_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
             self.assert_alike(
                 lambda email, api=api: api.log_in(email, OTHER_PASSWORD), "WRONG_CREDENTIALS", 1
             )
 
-    def test_registering_and_logging_in_with_the_same_password(self) -> None:
+    def test_register_and_login_does_not_reveal_accounts(self) -> None:
         def register_and_log_in(api: Api, email: str) -> Answer:
             self.assertIsNone(api.register(email, OTHER_PASSWORD).code)
             return api.log_in(email, OTHER_PASSWORD)
@@ -103,11 +103,11 @@ class SameAnswers(AccountCase):
             self.assert_alike(partial(register_and_log_in, api), "WRONG_CREDENTIALS", 3, mails=1)
             User.objects.filter(email__in=["unknown@example.com", "first@example.com"]).delete()
 
-    def test_confirming(self) -> None:
+    def test_confirm_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
             self.assert_alike(lambda email, api=api: api.confirm(email, "000000"), "WRONG_CODE", 0)
 
-    def test_a_new_password_by_a_wrong_code(self) -> None:
+    def test_password_reset_does_not_reveal_accounts(self) -> None:
         def reset(email: str) -> Answer:
             given = {"email": email, "code": "000000", "new_password": PASSWORD}
             return self.graphql.ask("reset password", given)
@@ -115,8 +115,8 @@ class SameAnswers(AccountCase):
         self.assert_alike(reset, "WRONG_CODE", 1)
 
 
-class Schema(AccountCase):
-    def test_nothing_of_gqlauth_is_in_it(self) -> None:
+class SchemaTest(AccountCase):
+    def test_schema_has_nothing_of_gqlauth(self) -> None:
         query = "{ __schema { types { name fields { name } } } }"
         types = {found["name"]: found for found in self.graphql_data(query)["__schema"]["types"]}
         names = {

@@ -1,4 +1,4 @@
-"""From registration to logout, with a worker process that sends the mail over SMTP."""
+"""Registration, login and password reset, with a worker process that sends mails over SMTP."""
 
 from django.utils import timezone
 from gqlauth.models import UserStatus
@@ -9,23 +9,23 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     WorkerCase,
-    forget_limits,
-    let_a_minute_pass,
+    clear_rate_limits,
     log_in,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
+    skip_email_interval,
 )
-from tests.accounts.test_mail_faults import time_has_come
+from tests.accounts.test_mail_faults import publish_emails_now
 from tests.worker import code_in, html_of, text_of, wait_until
 
 
-class Journey(WorkerCase):
+class JourneyTest(WorkerCase):
     def test_from_registration_to_logout(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 self.walk(api, f"{api.name.lower()}@example.com")
 
-    def test_an_international_domain(self) -> None:
+    def test_international_domain_receives_mail(self) -> None:
         self.rest.register("vera@пример.рф", PASSWORD)
         code = code_in(self.mail_server.wait_for_mail("vera@xn--e1afmkfd.xn--p1ai"))
         self.assertIsNone(self.rest.confirm("vera@пример.рф", code).code)
@@ -55,7 +55,7 @@ class Journey(WorkerCase):
             self.assertEqual(api.refresh(token).code, "TOKEN_INVALID")
         self.assertEqual(api.log_out(second["access_token"]).status, 401)
 
-    def test_the_mail_is_in_the_language_that_was_asked_for(self) -> None:
+    def test_mail_is_in_the_requested_language(self) -> None:
         cases = {"en": "confirmation code", "ru": "код подтверждения"}
         for api in self.apis:
             for language, words in cases.items():
@@ -72,13 +72,13 @@ class Journey(WorkerCase):
                     self.assertIn(code, html_of(mail))
                     self.assertEqual(api.confirm(email, code).code, None)
 
-    def test_the_newest_code_is_the_one_that_counts(self) -> None:
+    def test_only_the_newest_code_is_valid(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
                 api.register(email, PASSWORD)
                 old = code_in(self.mail_server.wait_for_mail(email))
-                let_a_minute_pass()
+                skip_email_interval()
                 self.assertEqual(api.resend(email).code, None)
                 new = code_in(self.mail_server.wait_for_mail(email, count=2))
                 if old != new:
@@ -86,45 +86,45 @@ class Journey(WorkerCase):
                 self.assertEqual(api.confirm(email, new).code, None)
                 self.assertEqual(api.confirm(email, new).code, "WRONG_CODE")
 
-    def test_one_code_a_minute(self) -> None:
+    def test_codes_are_sent_at_most_once_a_minute(self) -> None:
         self.rest.register("vera@example.com", PASSWORD)
         code = code_in(self.mail_server.wait_for_mail("vera@example.com"))
         for api in self.apis:
             self.assertEqual(api.resend("vera@example.com").code, None)
         (waiting,) = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
         self.assertTrue(40 < (waiting.due_at - timezone.now()).total_seconds() <= 60)
-        # Somebody else's mail, queued after theirs would have been, shows that there is none.
+        # This mail is enqueued later, so when it arrives, no second code was sent before it.
         self.rest.register("other@example.com", PASSWORD)
         self.mail_server.wait_for_mail("other@example.com")
         self.mail_server.wait_for_mail("vera@example.com", count=1)
         self.assertEqual(self.rest.confirm("vera@example.com", code).code, None)
 
-    def test_registering_twice_with_one_password_leaves_the_code_good(self) -> None:
-        """A double click."""
+    def test_repeated_registration_with_same_password_keeps_the_code(self) -> None:
+        """A client may send the form twice."""
         for api in self.apis:
             email = f"twice-{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
             first = code_in(self.mail_server.wait_for_mail(email))
             api.register(email, PASSWORD)
             self.assertIsNone(api.confirm(email, first).code)
-            forget_limits()
+            clear_rate_limits()
 
-    def test_registering_anew_with_another_password_mails_another_code(self) -> None:
+    def test_registration_with_another_password_sends_another_code(self) -> None:
         for api in self.apis:
             email = f"{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
             first = code_in(self.mail_server.wait_for_mail(email))
             api.register(email, OTHER_PASSWORD)
             self.assertEqual(api.confirm(email, first).code, "WRONG_CODE")
-            time_has_come()
+            publish_emails_now()
             self.assertIsNone(
                 api.confirm(email, code_in(self.mail_server.wait_for_mail(email, count=2))).code
             )
-            forget_limits()
+            clear_rate_limits()
 
-    def test_who_gets_no_mail(self) -> None:
-        """Rows are queued for every address; the worker ends those that are for nobody."""
-        make_waiting_user("waiting@example.com")
+    def test_ineligible_accounts_receive_no_code(self) -> None:
+        """Mails are enqueued for every address, and the worker skips those of ineligible accounts."""
+        make_unconfirmed_user("waiting@example.com")
         make_user("known@example.com")
         make_user("staff@example.com", is_staff=True)
         make_user("deactivated@example.com", is_active=False)
@@ -135,18 +135,18 @@ class Journey(WorkerCase):
             given = {"email": f"{name}@example.com"}
             self.assertIsNone(self.graphql.ask("request reset", given).code)
         queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
-        wait_until(lambda: not queued.exists(), "The end of all mails")
+        wait_until(lambda: not queued.exists(), "all mails to be finished")
         self.assertEqual(set(OutgoingEmail.objects.values_list("status", "sent_at")), {("skipped", None)})
         self.assertEqual((OutgoingEmail.objects.count(), self.mail_server.mails), (8, []))
-        # One that nobody got keeps nobody waiting.
+        # A skipped mail does not delay the next one.
         self.assertIsNone(self.rest.register("unknown@example.com", PASSWORD).code)
         self.mail_server.wait_for_mail("unknown@example.com")
 
-    def test_the_owner_of_a_known_address_is_told(self) -> None:
+    def test_owner_is_notified_of_repeated_registration(self) -> None:
         user = make_user(language="ru")
         for count, api in enumerate(self.apis, start=1):
             with self.subTest(api.name):
-                let_a_minute_pass()
+                skip_email_interval()
                 self.assertEqual(api.register(user.email, OTHER_PASSWORD).code, None)
                 mail = self.mail_server.wait_for_mail(user.email, count=count)
                 self.assertEqual(mail["Subject"].strip(), "У вас уже есть учётная запись")
@@ -154,16 +154,16 @@ class Journey(WorkerCase):
                 self.assertEqual(api.log_in(user.email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
                 self.assertEqual(api.log_in(user.email, PASSWORD).code, None)
 
-    def test_a_new_password_by_mail(self) -> None:
+    def test_password_reset_by_mail(self) -> None:
         user = make_user()
         sessions = [log_in(user), log_in(user)]
         self.assertEqual(self.graphql.ask("request reset", {"email": user.email}).code, None)
         mail = self.mail_server.wait_for_mail(user.email)
         reset = {"email": user.email, "code": code_in(mail), "new_password": OTHER_PASSWORD}
-        # A weak password leaves the code good.
+        # A weak password does not consume the code.
         weak = self.graphql.ask("reset password", reset | {"new_password": "12345678"})
         self.assertEqual((weak.code, weak.field), ("WEAK_PASSWORD", "new_password"))
-        # A code of one purpose is nothing to the other.
+        # A code is valid for one purpose only.
         self.assertEqual(self.graphql.confirm(user.email, reset["code"]).code, "WRONG_CODE")
         self.assertEqual(self.graphql.ask("reset password", reset).code, None)
         self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")

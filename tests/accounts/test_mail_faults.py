@@ -1,4 +1,4 @@
-"""What becomes of a mail when the worker, the mail server or the broker is away."""
+"""Delivery of mails when the worker, the mail server or the broker fails."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from backend.core import broker, redis
 from backend.core.redis import TIMEOUT_SECONDS, redis_client
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
-from tests.accounts.cases import PASSWORD, WorkerCase, forget_in_redis
+from tests.accounts.cases import PASSWORD, WorkerCase, clear_redis
 from tests.faults.test_services_down import dead_address
 from tests.worker import Worker, code_in, wait_until
 
@@ -24,25 +24,25 @@ EMAIL = "vera@example.com"
 Status = OutgoingEmail.Status
 
 
-def time_has_come() -> None:
-    """Let the mails that wait be due, and beat's task hand them over."""
+def publish_emails_now() -> None:
+    """Make all queued mails due and run the task that publishes them."""
     OutgoingEmail.objects.filter(status=Status.QUEUED).update(due_at=timezone.now())
     current_app.send_task("notifications.publish_due_emails")
 
 
-class WorkerCaseOfOne(WorkerCase):
-    """One mail, to one person."""
+class OneEmailCase(WorkerCase):
+    """Tests with a single mail."""
 
     def mail(self) -> OutgoingEmail:
         return OutgoingEmail.objects.get()
 
     def wait_for_attempt(self, number: int) -> OutgoingEmail:
-        wait_until(lambda: self.mail().attempts == number, f"Attempt {number}")
+        wait_until(lambda: self.mail().attempts == number, f"attempt {number}")
         return self.mail()
 
 
-class WorkerKilled(WorkerCaseOfOne):
-    def test_the_mail_is_sent_once_when_it_is_back(self) -> None:
+class KilledWorkerTest(OneEmailCase):
+    def test_mail_is_sent_once_after_a_worker_is_killed(self) -> None:
         self.mail_server.stall = True
         self.rest.register(EMAIL, PASSWORD)
         self.assertTrue(self.mail_server.stalled.wait(30))
@@ -51,19 +51,19 @@ class WorkerKilled(WorkerCaseOfOne):
         self.mail_server.stall = False
 
         self.worker.start()
-        time_has_come()
+        publish_emails_now()
         code = code_in(self.mail_server.wait_for_mail(EMAIL))
-        wait_until(lambda: self.mail().status == Status.SENT, "The row's end")
+        wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
         self.assertIsNone(self.rest.confirm(EMAIL, code).code)
 
-        # The broker brings back what the killed worker had taken; beat may be early.
+        # The broker redelivers the task of the killed worker, and beat may publish it again.
         for _ in range(2):
             current_app.send_task("accounts.send_confirmation_code", kwargs={"email_id": self.mail().pk})
         self.rest.register("after@example.com", PASSWORD)
         self.mail_server.wait_for_mail("after@example.com")
         self.mail_server.wait_for_mail(EMAIL, count=1)
 
-    def test_a_mail_that_is_being_sent_is_not_sent_by_another(self) -> None:
+    def test_mail_locked_by_a_worker_is_skipped_by_others(self) -> None:
         self.mail_server.stall = True
         second = Worker(self.mail_server)
         self.addCleanup(second.stop)
@@ -73,11 +73,11 @@ class WorkerKilled(WorkerCaseOfOne):
         self.mail_server.stall = False
         workers = (self.worker, second)
         done = {worker: worker.output().count("succeeded in") for worker in workers}
-        # One of the workers hangs in it; the other takes the same task and leaves the mail alone.
+        # One worker is blocked while it sends the mail. The other receives the same task and skips the mail.
         current_app.send_task("accounts.send_confirmation_code", kwargs={"email_id": self.mail().pk})
         (idle,) = wait_until(
             lambda: [worker for worker in workers if worker.output().count("succeeded in") > done[worker]],
-            "The second task",
+            "the second task",
         )
         self.assertEqual((self.mail_server.mails, self.mail().attempts), ([], 0))
         (second if idle is self.worker else self.worker).kill()
@@ -85,8 +85,8 @@ class WorkerKilled(WorkerCaseOfOne):
         self.assertIsNone(self.rest.confirm(EMAIL, code_in(self.mail_server.wait_for_mail(EMAIL))).code)
 
 
-class MailServerDown(WorkerCaseOfOne):
-    def test_the_mail_arrives_when_it_is_back(self) -> None:
+class MailServerDownTest(OneEmailCase):
+    def test_mail_is_retried_until_the_server_is_back(self) -> None:
         self.mail_server.stop()
         started = time.monotonic()
         self.assertIsNone(self.rest.register(EMAIL, PASSWORD).code)
@@ -97,68 +97,68 @@ class MailServerDown(WorkerCaseOfOne):
             delay = (mail.due_at - timezone.now()).total_seconds()
             self.assertTrue(seconds - 10 < delay <= seconds, delay)
             if attempt < 3:
-                time_has_come()
+                publish_emails_now()
         self.mail_server.start()
-        time_has_come()
+        publish_emails_now()
         code = code_in(self.mail_server.wait_for_mail(EMAIL))
         self.assertIsNone(self.rest.confirm(EMAIL, code).code)
-        wait_until(lambda: self.mail().status == Status.SENT, "The row's end")
+        wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
         self.assertEqual((self.mail().attempts, self.mail().last_error), (4, ""))
 
-    def test_a_server_that_refuses_for_now(self) -> None:
+    def test_temporary_refusal_is_retried(self) -> None:
         self.mail_server.refusal = "451 Later"
         self.rest.register(EMAIL, PASSWORD)
         mail = self.wait_for_attempt(1)
         self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, "SMTPDataError"))
         self.mail_server.refusal = None
-        time_has_come()
+        publish_emails_now()
         self.mail_server.wait_for_mail(EMAIL)
 
-    def test_an_address_that_does_not_exist(self) -> None:
+    def test_unknown_recipient_fails_at_once(self) -> None:
         self.mail_server.refused_recipients[EMAIL] = "550 No such user"
         self.rest.register(EMAIL, PASSWORD)
         mail = self.wait_for_attempt(1)
         self.assertEqual((mail.status, mail.last_error), (Status.FAILED, "SMTPRecipientsRefused"))
 
-    def test_an_address_that_has_no_room_now(self) -> None:
+    def test_full_mailbox_is_retried(self) -> None:
         self.mail_server.refused_recipients[EMAIL] = "452 Mailbox full"
         self.rest.register(EMAIL, PASSWORD)
         self.assertEqual(self.wait_for_attempt(1).status, Status.QUEUED)
 
-    def test_a_mail_that_cannot_be_written_does_not_go_round_for_ever(self) -> None:
+    def test_mail_that_cannot_be_rendered_fails_after_all_attempts(self) -> None:
         with transaction.atomic():
-            # A line break can come into a header only by a fault of ours.
+            # A line break in a header stands for any bug that makes rendering fail.
             services.enqueue_email(
                 task="accounts.send_already_registered", recipient="vera\n@example.com", language="en"
             )
         mail = self.wait_for_attempt(1)
         self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, "ValueError"))
         OutgoingEmail.objects.update(attempts=services.MAX_ATTEMPTS - 1)
-        time_has_come()
+        publish_emails_now()
         self.assertEqual(self.wait_for_attempt(services.MAX_ATTEMPTS).status, Status.FAILED)
         self.assertIn("could not be rendered", self.worker.output())
 
 
-class BrokerDown(TransactionTestCase):
-    """The mail is committed, and then nobody takes it."""
+class BrokerDownTest(TransactionTestCase):
+    """Mails are stored even if their tasks cannot be published."""
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
 
     def queue(self) -> None:
-        """Queue a mail, as an action would that needs no Redis itself."""
+        """Enqueue a mail as an action that does not require Redis."""
         OutgoingEmail.objects.all().delete()
         started = time.monotonic()
         with transaction.atomic():
             services.enqueue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
-        # Twice the timeout: a connection that is closed is opened again once.
+        # Two timeouts, because a closed connection is opened again once.
         self.assertLess(time.monotonic() - started, 2 * TIMEOUT_SECONDS + 0.9)
         mail = OutgoingEmail.objects.get()
         self.assertEqual((mail.status, mail.attempts), (Status.QUEUED, 0))
         self.assertTrue(50 < (mail.due_at - timezone.now()).total_seconds() <= 60)
 
-    def test_redis_that_is_down_or_silent(self) -> None:
+    def test_mail_is_stored_while_redis_is_down_or_silent(self) -> None:
         with dead_address() as address:
             for way in address.ways():
                 redis._skip_until = 0.0
@@ -171,7 +171,7 @@ class BrokerDown(TransactionTestCase):
                     self.queue()
                     started = time.monotonic()
                     self.queue()
-                    # A silent one is waited for once.
+                    # Redis is skipped after the first failure.
                     self.assertLess(time.monotonic() - started, TIMEOUT_SECONDS / 2)
                     self.assertEqual(redis_client().llen("celery"), 0)
         self.queue()
@@ -180,7 +180,7 @@ class BrokerDown(TransactionTestCase):
         self.queue()
         self.assertEqual(redis_client().llen("celery"), 1)
 
-    def test_a_broker_that_goes_away_just_then(self) -> None:
+    def test_mail_is_stored_when_the_broker_disappears(self) -> None:
         with dead_address() as address:
             for way in address.ways():
                 app = Celery(set_as_current=False, broker=f"redis://{address.host}:{address.port}/0")
@@ -188,7 +188,7 @@ class BrokerDown(TransactionTestCase):
                 with self.subTest(way), mock.patch.object(broker, "current_app", app):
                     self.queue()
 
-    def test_beat_hands_over_what_was_left(self) -> None:
+    def test_beat_publishes_mails_that_the_broker_missed(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):
             self.queue()
         self.assertEqual(redis_client().llen("celery"), 0)
@@ -196,10 +196,10 @@ class BrokerDown(TransactionTestCase):
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         self.assertEqual(services.publish_due_emails(), 1)
         self.assertEqual(redis_client().llen("celery"), 1)
-        # It is not handed over again at once.
+        # It is not published again at once.
         self.assertEqual(services.publish_due_emails(), 0)
 
-    def test_beat_leaves_a_mail_that_is_being_sent_to_its_worker(self) -> None:
+    def test_beat_skips_mails_locked_by_a_worker(self) -> None:
         self.queue()
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         before = redis_client().llen("celery")
@@ -212,19 +212,19 @@ class BrokerDown(TransactionTestCase):
             finally:
                 connection.close()
 
-        def write(email: OutgoingEmail) -> None:
+        def render(email: OutgoingEmail) -> None:
             with ThreadPoolExecutor(1) as thread:
-                # The row stays locked until this returns.
+                # The row stays locked until this function returns.
                 self.assertEqual(thread.submit(beat).result(5), 0)
             raise OSError
 
-        services.send_email(email_id=OutgoingEmail.objects.get().pk, render=write)
+        services.send_email(email_id=OutgoingEmail.objects.get().pk, render=render)
         mail = OutgoingEmail.objects.get()
         self.assertEqual((mail.attempts, mail.last_error), (1, "OSError"))
         self.assertLess((mail.due_at - timezone.now()).total_seconds(), 31)
         self.assertEqual(redis_client().llen("celery"), before)
 
-    def test_beat_hands_over_after_its_commit(self) -> None:
+    def test_beat_publishes_after_its_commit(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):
             self.queue()
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""The same input through GraphQL and REST: the same code, the same field, and nothing written."""
+"""GraphQL and REST refuse the same input with the same code and field, and write nothing."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     AccountCase,
-    forget_limits,
+    clear_rate_limits,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
     new_code,
 )
 from tests.clients import GraphQLClient
 
 EMAIL = "vera@example.com"
-# An address of 254 characters, the longest there is, and one of one more.
+# An address of the maximum length of 254 characters.
 LONGEST_EMAIL = f"{'v' * 60}@{'.'.join(['x' * 60] * 3)}.examples"
 LONGEST_EMAIL += "s" * (254 - len(LONGEST_EMAIL))
 LONG = "x" * 10_240
 
-BAD_EMAILS = {
+INVALID_EMAILS = {
     "": "INVALID",
     " ": "INVALID",
     "vera": "INVALID",
@@ -38,7 +38,7 @@ BAD_EMAILS = {
     "ve\0ra@example.com": "INVALID",
     "vera@exa\0mple.com": "INVALID",
     "vera@example.com\0": "INVALID",
-    # Good addresses, by the letter; sent to, they are others.
+    # Valid by the standard, but mail servers treat them as other addresses.
     "=?utf-8?q?vera?=@example.com": "INVALID",
     '"vera"@example.com': "INVALID",
     '"\x01vera"@example.com': "INVALID",
@@ -46,22 +46,22 @@ BAD_EMAILS = {
     "vera@exam\u200bple.com": "INVALID",
     "vera@℀xample.com": "INVALID",
     "vera@[127.0.0.1]": "INVALID",
-    # Letters that ignoring case takes for i and s, and what becomes ASCII in lower case.
+    # Letters that equal ASCII letters when case is ignored.
     "admın@example.com": "INVALID",
     "ſhop@example.com": "INVALID",
     "\u212aate@example.com": "INVALID",
-    # No domain of that length can be written in ASCII, as mail does.
+    # The IDNA form of this label is too long.
     f"vera@{'ü' * 60}.example": "INVALID",
     f"{LONGEST_EMAIL}s": "TOO_LONG",
     f"{LONG}@example.com": "TOO_LONG",
     LONG: "TOO_LONG",
 }
-NO_TEXTS: list[Any] = [None, 5, 1.5, True, [], {}, ["vera@example.com"], {"a": 1}]
+NON_STRINGS: list[Any] = [None, 5, 1.5, True, [], {}, ["vera@example.com"], {"a": 1}]
 
 
-class Refusals(AccountCase):
+class RefusalTest(AccountCase):
     def assert_refused(self, action: str, given: dict[str, Any], code: str, field: str | None) -> None:
-        """Both refuse with this code, for this field, and nothing is written or mailed."""
+        """Assert that both APIs return this code and field, and that nothing is written or sent."""
         before = self.written()
         for api in self.apis:
             with self.subTest(
@@ -70,15 +70,15 @@ class Refusals(AccountCase):
                 answer = api.ask(action, given)
                 self.assertEqual((answer.code, answer.field), (code, field))
                 self.assertEqual(self.written(), before)
-        forget_limits()
+        clear_rate_limits()
 
     @staticmethod
     def written() -> list[Any]:
-        # The time of a login would show that one has been let in.
+        # Includes `last_login`, so that a successful login would be noticed.
         rows = [list(model.objects.order_by("pk").values()) for model in (User, Session, OutgoingEmail)]
         return [*rows, sorted(redis_client().keys("lavka:code:*"))]
 
-    def test_what_is_no_email_address(self) -> None:
+    def test_invalid_email_addresses_are_refused(self) -> None:
         actions: dict[str, dict[str, Any]] = {
             "register": {"password": PASSWORD},
             "confirm": {"code": "123456"},
@@ -86,10 +86,10 @@ class Refusals(AccountCase):
             "login": {"password": PASSWORD},
         }
         for action, more in actions.items():
-            for email, code in BAD_EMAILS.items():
+            for email, code in INVALID_EMAILS.items():
                 self.assert_refused(action, {"email": email, **more}, code, "email")
 
-    def test_values_of_another_kind(self) -> None:
+    def test_values_of_wrong_types_are_refused(self) -> None:
         good = {
             "register": {"email": EMAIL, "password": PASSWORD, "language": "en"},
             "confirm": {"email": EMAIL, "code": "123456"},
@@ -99,7 +99,7 @@ class Refusals(AccountCase):
         }
         for action, given in good.items():
             for name in given:
-                for value in NO_TEXTS:
+                for value in NON_STRINGS:
                     if (name, value) == ("language", None):
                         continue
                     self.assert_refused(action, given | {name: value}, "INVALID", name)
@@ -107,7 +107,7 @@ class Refusals(AccountCase):
                     left = {other: value for other, value in given.items() if other != name}
                     self.assert_refused(action, left, "INVALID", name)
 
-    def test_what_nobody_asked_for(self) -> None:
+    def test_unknown_fields_are_refused(self) -> None:
         given = {"email": EMAIL, "password": PASSWORD}
         for api in self.apis:
             for more in ("is_staff", "name", "pass"):
@@ -116,7 +116,7 @@ class Refusals(AccountCase):
                     self.assertEqual((answer.code, answer.field), ("INVALID", more))
         self.assertFalse(User.objects.exists())
 
-    def test_passwords_to_register_with(self) -> None:
+    def test_weak_passwords_are_refused(self) -> None:
         cases = {
             "": "WEAK_PASSWORD",
             " ": "WEAK_PASSWORD",
@@ -133,8 +133,8 @@ class Refusals(AccountCase):
         for password, code in cases.items():
             self.assert_refused("register", {"email": EMAIL, "password": password}, code, "password")
 
-    def test_a_null_character_in_a_password(self) -> None:
-        # It is hashed, not kept: whatever is decided, both do the same and neither fails.
+    def test_null_character_in_a_password_is_accepted(self) -> None:
+        # Passwords are hashed, so any character is accepted.
         for api in self.apis:
             answers = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
             self.assertEqual([answer.code for answer in answers], [None, "WRONG_CREDENTIALS"])
@@ -142,7 +142,7 @@ class Refusals(AccountCase):
             self.assertIsNone(api.log_in(EMAIL, f"{PASSWORD}\0").code)
             self.assertEqual(api.log_in(EMAIL, PASSWORD).code, "WRONG_CREDENTIALS")
             User.objects.all().delete()
-            forget_limits()
+            clear_rate_limits()
 
     def test_languages(self) -> None:
         for language in ("", "de", "EN", "en-GB", "russian", "r\0", LONG):
@@ -150,7 +150,7 @@ class Refusals(AccountCase):
             self.assert_refused("register", given, "INVALID", "language")
 
     def test_codes(self) -> None:
-        make_waiting_user(EMAIL)
+        make_unconfirmed_user(EMAIL)
         new_code(Purpose.CONFIRMATION, EMAIL)
         for code in (
             "",
@@ -170,15 +170,15 @@ class Refusals(AccountCase):
                     answer = api.confirm(EMAIL, code)
                     self.assertEqual((answer.code, answer.field), ("WRONG_CODE", "code"))
                     self.assertEqual(User.objects.get().is_confirmed, before)
-            forget_limits()
+            clear_rate_limits()
 
     def test_logins(self) -> None:
         make_user(EMAIL)
         for password in ("", " ", "\0", f"{PASSWORD} ", PASSWORD.upper(), f"{PASSWORD}\0", "пароль", LONG):
             self.assert_refused("login", {"email": EMAIL, "password": password}, "WRONG_CREDENTIALS", "email")
 
-    def test_a_login_that_is_not_confirmed_or_not_active(self) -> None:
-        user = make_waiting_user(EMAIL)
+    def test_unconfirmed_or_inactive_account_cannot_log_in(self) -> None:
+        user = make_unconfirmed_user(EMAIL)
         self.assert_refused("login", {"email": EMAIL, "password": PASSWORD}, "WRONG_CREDENTIALS", "email")
         wrong = {"email": EMAIL, "password": OTHER_PASSWORD}
         self.assert_refused("login", wrong, "WRONG_CREDENTIALS", "email")
@@ -186,15 +186,15 @@ class Refusals(AccountCase):
         user.save()
         self.assert_refused("login", {"email": EMAIL, "password": PASSWORD}, "WRONG_CREDENTIALS", "email")
 
-    def test_graphql_names_the_path_of_the_argument(self) -> None:
+    def test_graphql_errors_name_the_argument_path(self) -> None:
         query = "mutation($input: RefreshInput!) { tokenRefresh(input: $input) { errors { field } } }"
         data = GraphQLClient().data(query, {"input": {"refreshToken": "x"}})
         self.assertEqual(data["tokenRefresh"]["errors"], [{"field": ["input", "refreshToken"]}])
         error = GraphQLClient().error(query, {"input": {"refreshToken": 5}})
         self.assertEqual(error["extensions"]["field"], ["input", "refreshToken"])
 
-    def test_each_refusal_has_its_status_in_rest(self) -> None:
-        make_waiting_user(EMAIL)
+    def test_rest_errors_have_their_status(self) -> None:
+        make_unconfirmed_user(EMAIL)
         self.assertEqual(self.rest.register("x", PASSWORD).status, 422)
         self.assertEqual(self.rest.register(EMAIL, "x").status, 422)
         self.assertEqual(self.rest.confirm(EMAIL, "x").status, 422)
@@ -203,8 +203,8 @@ class Refusals(AccountCase):
         self.assertEqual(self.rest.refresh("x").status, 401)
 
 
-class Successes(AccountCase):
-    def test_statuses(self) -> None:
+class SuccessTest(AccountCase):
+    def test_rest_statuses_of_successful_requests(self) -> None:
         self.assertEqual(self.rest.register(EMAIL, PASSWORD).status, 202)
         self.assertEqual(self.rest.resend(EMAIL).status, 202)
         self.assertEqual(self.rest.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).status, 200)
@@ -214,7 +214,7 @@ class Successes(AccountCase):
         self.assertEqual(self.rest.refresh(login.data["refresh_token"]).status, 200)
         self.assertEqual(self.rest.log_out(login.data["access_token"]).status, 204)
 
-    def test_the_other_side_of_each_limit(self) -> None:
+    def test_values_at_the_limits_are_accepted(self) -> None:
         for api in self.apis:
             for email, password in (
                 (LONGEST_EMAIL, PASSWORD),
@@ -229,19 +229,19 @@ class Successes(AccountCase):
                     self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
                     self.assertIsNone(api.log_in(email, password).code)
                     self.assertEqual(User.objects.get(email=email).language, "en")
-                    forget_limits()
+                    clear_rate_limits()
             User.objects.all().delete()
 
-    def test_both_spellings_of_an_international_domain_are_one_account(self) -> None:
+    def test_idna_and_unicode_domain_are_one_account(self) -> None:
         for api, spelling in zip(self.apis, ("vera@xn--e1afmkfd.xn--p1ai", "VERA@Пример.РФ"), strict=True):
             self.assertIsNone(api.register(spelling, PASSWORD).code)
             self.assertEqual(User.objects.get().email, "vera@пример.рф")
             self.assertIsNone(api.confirm(spelling, new_code(Purpose.CONFIRMATION, "vera@пример.рф")).code)
             self.assertIsNone(api.log_in(spelling, PASSWORD).code)
             User.objects.all().delete()
-            forget_limits()
+            clear_rate_limits()
 
-    def test_a_registration_that_is_repeated(self) -> None:
+    def test_registration_can_be_repeated_until_confirmed(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
@@ -252,12 +252,12 @@ class Successes(AccountCase):
                 self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
                 self.assertEqual(api.log_in(email, PASSWORD).code, "WRONG_CREDENTIALS")
                 self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
-                # A confirmed one is not.
+                # A confirmed account does not change.
                 self.assertIsNone(api.register(email, PASSWORD).code)
                 self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
 
-    def test_staff_of_the_admin_cannot_be_registered_anew(self) -> None:
-        staff = make_waiting_user("staff@example.com")
+    def test_staff_account_cannot_be_registered_again(self) -> None:
+        staff = make_unconfirmed_user("staff@example.com")
         staff.is_staff = True
         staff.save()
         for api in self.apis:

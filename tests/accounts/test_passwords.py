@@ -1,4 +1,4 @@
-"""How passwords are kept, and which are too easily guessed by who knows the person."""
+"""Password hashing and similarity of passwords to personal data."""
 
 from django.contrib.auth.hashers import make_password
 from django.test import TestCase
@@ -9,29 +9,31 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     AccountCase,
-    forget_in_redis,
+    clear_redis,
     log_in,
     make_user,
 )
 
 
-class Hashes(TestCase):
-    """With the shop's own hashers, slow as they are."""
+class HashTest(TestCase):
+    """Tests with the real, slow password hashers."""
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
 
-    def kept(self, email: str) -> str:
+    def stored_hash(self, email: str) -> str:
         return User.objects.get(email=email).password
 
-    def test_a_registration_keeps_argon2(self) -> None:
+    def test_passwords_are_hashed_with_argon2(self) -> None:
         for api in both():
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
                 self.assertIsNone(api.register(email, PASSWORD).code)
-                self.assertTrue(self.kept(email).startswith("argon2$argon2id$"), self.kept(email)[:20])
+                self.assertTrue(
+                    self.stored_hash(email).startswith("argon2$argon2id$"), self.stored_hash(email)[:20]
+                )
 
-    def test_an_old_hash_is_accepted_and_renewed(self) -> None:
+    def test_outdated_hash_is_accepted_and_upgraded(self) -> None:
         old = make_password(PASSWORD, hasher="pbkdf2_sha256")
         for api in both():
             with self.subTest(api.name):
@@ -39,17 +41,17 @@ class Hashes(TestCase):
                 User.objects.filter(email=email).update(password=old)
 
                 self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
-                self.assertEqual(self.kept(email), old)
+                self.assertEqual(self.stored_hash(email), old)
 
                 self.assertIsNone(api.log_in(email, PASSWORD).code)
-                renewed = self.kept(email)
+                renewed = self.stored_hash(email)
                 self.assertTrue(renewed.startswith("argon2$argon2id$"), renewed[:20])
                 self.assertIsNone(api.log_in(email, PASSWORD).code)
-                self.assertEqual(self.kept(email), renewed)
+                self.assertEqual(self.stored_hash(email), renewed)
 
 
-class LikeThePerson(AccountCase):
-    def test_a_password_like_the_name_or_the_address(self) -> None:
+class SimilarityTest(AccountCase):
+    def test_password_similar_to_name_or_address_is_refused(self) -> None:
         user = make_user("wera.inber@example.com", name="Konstantin Paustovsky")
         header = f"Bearer {log_in(user).access_token}"
         for weak in ("konstantin1", "Paustovsky7", "wera.inber@example"):

@@ -1,4 +1,4 @@
-"""How often things may be tried, both sides of each limit, and when it is worth trying again."""
+"""Both sides of each rate limit, and the time to wait."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
     AccountCase,
-    forget_limits,
+    clear_rate_limits,
     log_in,
     make_user,
     new_code,
@@ -27,15 +27,15 @@ from tests.accounts.cases import (
 EMAIL = "vera@example.com"
 
 
-def let_pass(limit: RateLimitItem) -> None:
-    """Make the window of a limit be over, for everybody, as the clock would."""
+def end_window(limit: RateLimitItem) -> None:
+    """End the current window of a limit for all subjects."""
     for key in redis_client().scan_iter(f"*/{limit.amount}/{limit.multiples}/{limit.GRANULARITY.name}"):
         redis_client().delete(key)
 
 
 class LimitCase(AccountCase):
     def assert_limited(self, answer: Answer, limit: RateLimitItem) -> None:
-        """It is refused until the limit's window is over, as this API says that."""
+        """Assert that the request is refused until the window of the limit ends."""
         self.assertEqual((answer.code, answer.field), ("RATE_LIMITED", None))
         assert answer.retry_after is not None
         self.assertTrue(limit.get_expiry() - 50 <= answer.retry_after <= limit.get_expiry() + 1, answer)
@@ -47,7 +47,7 @@ class LimitCase(AccountCase):
             self.assert_limited(answer, limit)
 
 
-class Logins(LimitCase):
+class LoginLimitTest(LimitCase):
     def setUp(self) -> None:
         super().setUp()
         make_user(EMAIL)
@@ -56,7 +56,7 @@ class Logins(LimitCase):
         for _ in range(times):
             self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
 
-    def test_the_wait_grows(self) -> None:
+    def test_wait_grows_with_each_window(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 right = {"email": EMAIL, "password": PASSWORD}
@@ -64,7 +64,7 @@ class Logins(LimitCase):
                 waits = []
                 tried = 0
                 for limit in (minute, quarter, hour, day):
-                    # The shorter windows are over again and again while the longer one fills.
+                    # Shorter windows end repeatedly while the longer one fills.
                     shorter = [
                         other
                         for other in (*rate_limits.LOGIN_PER_NETWORK, *rate_limits.LOGIN_PER_ADDRESS)
@@ -72,37 +72,37 @@ class Logins(LimitCase):
                     ]
                     for _ in range(limit.amount - tried):
                         for other in shorter:
-                            let_pass(other)
+                            end_window(other)
                         self.fail_to_log_in(1, api)
                     tried = limit.amount
                     for other in shorter:
-                        let_pass(other)
+                        end_window(other)
                     self.assert_limited_in_both("login", right, limit)
                     waits.append(api.log_in(EMAIL, PASSWORD).retry_after)
                 self.assertEqual(waits, sorted(waits))
-                forget_limits()
+                clear_rate_limits()
                 self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
 
-    def test_a_success_begins_anew(self) -> None:
+    def test_successful_login_resets_the_limits(self) -> None:
         for api in self.apis:
             for _ in range(3):
                 self.fail_to_log_in(4, api)
                 self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
-                let_pass(rate_limits.LOGIN_PER_ADDRESS[0])
+                end_window(rate_limits.LOGIN_PER_ADDRESS[0])
 
-    def test_both_apis_count_together(self) -> None:
+    def test_both_apis_share_the_limits(self) -> None:
         self.fail_to_log_in(2, self.graphql)
         self.fail_to_log_in(3, self.rest)
         self.assert_limited_in_both(
             "login", {"email": EMAIL.upper(), "password": PASSWORD}, rate_limits.LOGIN_PER_NETWORK[0]
         )
 
-    def test_one_account_does_not_hold_up_another(self) -> None:
+    def test_limits_of_one_account_do_not_affect_another(self) -> None:
         self.fail_to_log_in(5, self.rest)
         make_user("other@example.com")
         self.assertIsNone(self.rest.log_in("other@example.com", PASSWORD).code)
 
-    def test_who_guesses_does_not_lock_the_owner_out(self) -> None:
+    def test_attacker_does_not_lock_the_owner_out(self) -> None:
         for network, neighbour, owner in (
             ("192.0.2.1", "192.0.2.254", "192.0.3.1"),
             ("2001:db8:1:2::1", "2001:db8:1:2:ffff::1", "2001:db8:1:3::1"),
@@ -113,45 +113,45 @@ class Logins(LimitCase):
                     self.assertEqual(Rest(address).log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
                 self.assertIsNone(Rest(owner).log_in(EMAIL, PASSWORD).code)
 
-    def test_many_networks_that_guess_at_one_account(self) -> None:
+    def test_guesses_from_many_networks_are_limited(self) -> None:
         hour, day = rate_limits.LOGIN_PER_ACCOUNT
         given = {"email": EMAIL, "password": PASSWORD}
         for number in range(hour.amount - 1):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.1"))
-        # The last one is the owner's, which begins anew.
+        # The owner's successful login resets the count.
         self.assertIsNone(self.rest.log_in(EMAIL, PASSWORD).code)
         for number in range(hour.amount):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.2"))
         self.assert_limited_in_both("login", given, hour)
         for number in range(hour.amount, day.amount):
             if number % hour.amount == 0:
-                let_pass(hour)
+                end_window(hour)
             self.fail_to_log_in(1, Rest(f"198.{number // 256}.{number % 256}.3"))
-        let_pass(hour)
+        end_window(hour)
         self.assert_limited_in_both("login", given, day)
 
-    def test_the_wait_is_the_longest_of_the_limits_that_are_used_up(self) -> None:
+    def test_wait_is_the_longest_of_the_exhausted_limits(self) -> None:
         minute, quarter = rate_limits.LOGIN_PER_NETWORK[:2]
         self.fail_to_log_in(minute.amount, self.rest)
         self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), minute)
-        let_pass(minute)
+        end_window(minute)
         self.fail_to_log_in(quarter.amount - minute.amount, self.rest)
-        # Both are used up now, and the shorter one is asked first.
+        # Both are exhausted now, and the shorter one is checked first.
         self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, quarter)
 
-    def test_the_wait_is_the_longest_of_what_is_counted_together(self) -> None:
+    def test_wait_is_the_longest_of_all_subjects(self) -> None:
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
-        let_pass(rate_limits.LOGIN_PER_NETWORK[0])
+        end_window(rate_limits.LOGIN_PER_NETWORK[0])
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[1].amount // 2, self.rest)
         for number in range(
             rate_limits.LOGIN_PER_ADDRESS[0].amount - rate_limits.LOGIN_PER_NETWORK[1].amount
         ):
             self.rest.log_in(f"user{number}@example.com", OTHER_PASSWORD)
-        # The address may try again in a minute; this account only later.
+        # The limit of the address ends in a minute, that of the account later.
         self.assert_limited(self.rest.log_in("other@example.com", PASSWORD), rate_limits.LOGIN_PER_ADDRESS[0])
         self.assert_limited(self.rest.log_in(EMAIL, PASSWORD), rate_limits.LOGIN_PER_NETWORK[1])
 
-    def test_a_new_password_by_code_begins_anew(self) -> None:
+    def test_password_reset_resets_the_login_limits(self) -> None:
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
         reset = {
             "email": EMAIL,
@@ -162,7 +162,7 @@ class Logins(LimitCase):
         self.assertIsNone(self.graphql.ask("reset password", reset).code)
         self.assertIsNone(self.rest.log_in(EMAIL, OTHER_PASSWORD).code)
 
-    def test_an_address_that_tries_many_accounts(self) -> None:
+    def test_logins_to_many_accounts_from_one_address_are_limited(self) -> None:
         limit = rate_limits.LOGIN_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.fail_to_log_in(1, self.apis[number % 2], f"user{number}@example.com")
@@ -170,7 +170,7 @@ class Logins(LimitCase):
         for elsewhere in (GraphQL("192.0.2.7"), Rest("192.0.2.8")):
             self.assertIsNone(elsewhere.log_in(EMAIL, PASSWORD).code)
 
-    def test_the_address_is_what_the_proxy_saw(self) -> None:
+    def test_limits_use_the_address_that_the_proxy_saw(self) -> None:
         def log_in_from(forwarded: str) -> int:
             given = {"email": EMAIL, "password": PASSWORD}
             return self.client.post(
@@ -180,7 +180,7 @@ class Logins(LimitCase):
         only = mock.patch.object(rate_limits, "LOGIN_PER_ADDRESS", rate_limits.LOGIN_PER_ADDRESS[:1])
         limit = rate_limits.LOGIN_PER_ADDRESS[0].amount
         with only, mock.patch.object(rate_limits, "LOGIN_PER_NETWORK", []):
-            # Without a proxy anybody could write anything there.
+            # Without a trusted proxy the header is ignored, because clients can send anything.
             statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
             self.assertEqual(statuses, [200] * limit + [429])
             with override_settings(TRUSTED_PROXIES=1):
@@ -188,7 +188,7 @@ class Logins(LimitCase):
                 self.assertEqual(statuses, [200] * limit + [429])
                 self.assertEqual(log_in_from("198.51.100.1, 198.51.100.2"), 200)
 
-    def test_guessing_the_password_of_an_open_session(self) -> None:
+    def test_password_checks_of_a_session_are_limited(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         change = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
         for _ in range(3):
@@ -204,7 +204,7 @@ class Logins(LimitCase):
             self.assert_limited(answer, rate_limits.PASSWORD_PER_ACCOUNT[0])
         self.assertTrue(User.objects.get().check_password(PASSWORD))
 
-    def test_a_right_password_of_an_open_session_begins_anew(self) -> None:
+    def test_correct_password_resets_the_limit_of_a_session(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         wrong = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
         right = wrong | {"old_password": PASSWORD, "new_password": PASSWORD}
@@ -214,7 +214,7 @@ class Logins(LimitCase):
                 self.assertEqual(answer.code, "WRONG_CREDENTIALS")
             self.assertIsNone(self.graphql.ask("change password", right, header).code)
 
-    def test_who_cannot_log_in_keeps_nobody_from_changing_the_password(self) -> None:
+    def test_failed_logins_do_not_prevent_a_password_change(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
         self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
@@ -222,20 +222,20 @@ class Logins(LimitCase):
         self.assertIsNone(self.graphql.ask("change password", change, header).code)
 
 
-class Refreshes(LimitCase):
-    def test_from_one_address(self) -> None:
+class RefreshLimitTest(LimitCase):
+    def test_requests_from_one_address_are_limited(self) -> None:
         make_user(EMAIL)
         token = self.rest.log_in(EMAIL, PASSWORD).data["refresh_token"]
         minute = rate_limits.REFRESH_PER_ADDRESS[0]
         for _ in range(minute.amount):
             token = self.rest.refresh(token).data["refresh_token"]
         self.assert_limited_in_both("refresh", {"refresh_token": token}, minute)
-        # What was refused has used nothing up.
+        # The refused requests did not consume the token.
         self.assertIsNone(Rest("192.0.2.7").refresh(token).code)
 
 
-class Mails(LimitCase):
-    def test_to_one_person(self) -> None:
+class MailLimitTest(LimitCase):
+    def test_mails_to_one_address_are_limited(self) -> None:
         hour, day = rate_limits.MAIL_PER_ACCOUNT
         for email in (EMAIL, "unknown@example.com"):
             if email == EMAIL:
@@ -255,14 +255,14 @@ class Mails(LimitCase):
             self.assert_limited_in_both("resend", {"email": email}, hour)
             self.assert_limited(self.graphql.ask("request reset", {"email": email}), hour)
             self.assertEqual(list(OutgoingEmail.objects.values()), before)
-            let_pass(hour)
+            end_window(hour)
             for _ in range(day.amount - hour.amount):
                 self.assertIsNone(self.rest.resend(email).code)
-            let_pass(hour)
+            end_window(hour)
             self.assert_limited_in_both("resend", {"email": email}, day)
-            let_pass(rate_limits.MAIL_PER_ADDRESS[0])
+            end_window(rate_limits.MAIL_PER_ADDRESS[0])
 
-    def test_from_one_address(self) -> None:
+    def test_requests_from_one_address_are_limited(self) -> None:
         limit = rate_limits.MAIL_PER_ADDRESS[0]
         for number in range(limit.amount):
             self.assertIsNone(self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code)
@@ -273,27 +273,27 @@ class Mails(LimitCase):
         self.assertIsNone(Rest("192.0.2.7").register(EMAIL, PASSWORD).code)
 
 
-class CodesTried(LimitCase):
-    def test_for_one_person(self) -> None:
+class CodeLimitTest(LimitCase):
+    def test_code_attempts_for_one_account_are_limited(self) -> None:
         hour, day = rate_limits.CODES_PER_ACCOUNT
         given = {"email": EMAIL, "code": "123456"}
         reset = given | {"new_password": PASSWORD}
         for number in range(hour.amount):
             self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
         self.assert_limited_in_both("confirm", given, hour)
-        let_pass(hour)
+        end_window(hour)
         for _ in range(day.amount - hour.amount):
             self.assertEqual(self.rest.confirm(EMAIL, "123456").code, "WRONG_CODE")
-        let_pass(hour)
+        end_window(hour)
         self.assert_limited_in_both("confirm", given, day)
-        let_pass(rate_limits.CODES_PER_ADDRESS[0])
-        # Codes of another purpose and of other people are counted apart.
+        end_window(rate_limits.CODES_PER_ADDRESS[0])
+        # Other purposes and other accounts have their own counts.
         for _ in range(hour.amount):
             self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
         self.assert_limited(self.graphql.ask("reset password", reset), hour)
         self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
 
-    def test_from_one_address(self) -> None:
+    def test_requests_from_one_address_are_limited(self) -> None:
         limit = rate_limits.CODES_PER_ADDRESS[0]
         for number in range(limit.amount):
             answer = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
@@ -302,23 +302,23 @@ class CodesTried(LimitCase):
         self.assertEqual(Rest("192.0.2.7").confirm(EMAIL, "123456").code, "WRONG_CODE")
 
 
-class EachWindow(LimitCase):
-    """The longer windows of what one address or one session may try, each on both of its sides."""
+class WindowTest(LimitCase):
+    """Both sides of every window of the limits per address and per session."""
 
     def assert_each(
         self, windows: list[RateLimitItem], ask: Callable[[int], Answer], code: str | None
     ) -> None:
-        """As many are answered with the code as the window has room for, and the next one is refused."""
+        """Assert that each window allows its number of requests, and that the next one is refused."""
         tried = 0
         for limit in windows:
             shorter = [other for other in windows if other.get_expiry() < limit.get_expiry()]
             for number in range(tried, limit.amount):
                 for other in shorter:
-                    let_pass(other)
+                    end_window(other)
                 self.assertEqual(ask(number).code, code)
             tried = limit.amount
             for other in shorter:
-                let_pass(other)
+                end_window(other)
             self.assert_limited(ask(tried), limit)
 
     def test_logins(self) -> None:
@@ -345,7 +345,7 @@ class EachWindow(LimitCase):
             rate_limits.REFRESH_PER_ADDRESS, lambda number: self.rest.refresh("x.y"), "TOKEN_INVALID"
         )
 
-    def test_passwords_of_an_open_session(self) -> None:
+    def test_password_checks_of_a_session(self) -> None:
         header = f"Bearer {log_in(make_user(EMAIL)).access_token}"
         self.assert_each(
             rate_limits.PASSWORD_PER_ACCOUNT,
@@ -354,12 +354,12 @@ class EachWindow(LimitCase):
         )
 
 
-class Addresses(SimpleTestCase):
+class ClientAddressTest(SimpleTestCase):
     def address(self, peer: str, forwarded: str | None = None) -> str:
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
         return client_address(RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers))
 
-    def test_one_client_has_one_address(self) -> None:
+    def test_client_address_is_normalized(self) -> None:
         for peer, expected in {
             "192.0.2.1": "192.0.2.1",
             "::ffff:192.0.2.1": "192.0.2.1",
@@ -376,7 +376,7 @@ class Addresses(SimpleTestCase):
                 self.assertEqual(self.address(peer, "198.51.100.1"), expected)
 
     @override_settings(TRUSTED_PROXIES=2)
-    def test_behind_two(self) -> None:
+    def test_client_address_behind_two_proxies(self) -> None:
         for forwarded, expected in {
             None: "192.0.2.1",
             "198.51.100.1": "198.51.100.1",
@@ -389,7 +389,7 @@ class Addresses(SimpleTestCase):
             with self.subTest(forwarded):
                 self.assertEqual(self.address("192.0.2.1", forwarded), expected)
 
-    def test_networks(self) -> None:
+    def test_network_of_an_address(self) -> None:
         for address, expected in {
             "192.0.2.1": "192.0.2.0/24",
             "192.0.2.255": "192.0.2.0/24",
@@ -402,7 +402,7 @@ class Addresses(SimpleTestCase):
                 self.assertEqual(network_of(address), expected)
 
     @override_settings(TRUSTED_PROXIES=1)
-    def test_behind_a_proxy(self) -> None:
+    def test_client_address_behind_one_proxy(self) -> None:
         for forwarded, expected in {
             None: "192.0.2.1",
             "": "192.0.2.1",
@@ -418,6 +418,6 @@ class Addresses(SimpleTestCase):
                 self.assertEqual(self.address("192.0.2.1", forwarded), expected)
 
     @override_settings(CORS_ALLOWED_ORIGINS=["https://www.example.com"])
-    def test_a_browser_may_read_when_to_try_again(self) -> None:
+    def test_cors_exposes_retry_after(self) -> None:
         response = self.client.get("/health/live", headers={"Origin": "https://www.example.com"})
         self.assertEqual(response.headers["Access-Control-Expose-Headers"], "Retry-After")

@@ -1,4 +1,4 @@
-"""Codes and passwords are at rest nowhere: what Redis, the database, the queue and the logs hold."""
+"""No code, password or token is stored in Redis, the database, the queue or the logs."""
 
 import base64
 import json
@@ -19,8 +19,8 @@ from tests.worker import code_in
 EMAIL = "vera@example.com"
 
 
-def all_of_redis() -> str:
-    """Return every key of this process's database with all it holds."""
+def dump_redis() -> str:
+    """Return all keys and values of this process's Redis database."""
     redis: Redis = redis_client()
     readers: dict[bytes, Callable[[bytes], Any]] = {
         b"string": redis.get,
@@ -29,13 +29,13 @@ def all_of_redis() -> str:
         b"list": lambda key: redis.lrange(key, 0, -1),
         b"zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
     }
-    # A key may be gone by then: the worker takes its tasks out.
+    # A key may be deleted meanwhile, because the worker takes tasks from the queue.
     found = {key: redis.type(key) for key in redis.scan_iter()}
     return "\n".join(f"{key!r} {readers[kind](key)!r}" for key, kind in found.items() if kind in readers)
 
 
-def all_of_the_database() -> str:
-    """Return every row of every table as text."""
+def dump_database() -> str:
+    """Return all rows of all tables as text."""
     found = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():
@@ -44,23 +44,23 @@ def all_of_the_database() -> str:
     return "\n".join(found)
 
 
-class Watch(logging.Handler):
-    """Keeps every line that this process logs."""
+class LogRecorder(logging.Handler):
+    """Records all lines that this process logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The mail server of the test is not the shop.
+        # The mail server belongs to the test.
         if not record.name.startswith(("mail.", "asyncio")):
             self.lines.append(self.format(record))
 
 
-class NowhereInTheClear(WorkerCase):
+class StoredSecretsTest(WorkerCase):
     def setUp(self) -> None:
         super().setUp()
-        self.watch = Watch()
+        self.watch = LogRecorder()
         root = logging.getLogger()
         level = root.level
         root.setLevel(logging.DEBUG)
@@ -70,33 +70,33 @@ class NowhereInTheClear(WorkerCase):
 
     def assert_nowhere(self, secret: str) -> None:
         places = {
-            "Redis": all_of_redis(),
-            "the database": all_of_the_database(),
+            "Redis": dump_redis(),
+            "the database": dump_database(),
             "the worker's log": self.worker.output(),
             "the web's log": "\n".join(self.watch.lines),
         }
         for place, content in places.items():
             with self.subTest(place):
-                # A text would be found; the code's digits within a digest or a longer number are chance.
+                # Ignore the digits of a code within a digest or a longer number, which are chance.
                 self.assertIsNone(re.search(rf"(?<![0-9a-f]){re.escape(secret)}(?![0-9a-f])", content))
 
-    def test_a_code(self) -> None:
+    def test_codes_are_stored_nowhere(self) -> None:
         make_user("known@example.com")
         for api in self.apis:
             email = f"{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
             code = code_in(self.mail_server.wait_for_mail(email))
             self.assert_nowhere(code)
-            # The digest is there, and the search would find a text.
-            self.assertIn("digest", all_of_redis())
+            # Proves that the places are searched.
+            self.assertIn("digest", dump_redis())
             self.assertIn("sent at attempt 1", self.worker.output())
-            self.assertIn(email, all_of_the_database())
+            self.assertIn(email, dump_database())
             self.assertIsNone(api.confirm(email, code).code)
             self.assert_nowhere(code)
         self.graphql.ask("request reset", {"email": "known@example.com"})
         self.assert_nowhere(code_in(self.mail_server.wait_for_mail("known@example.com")))
 
-    def test_passwords_tokens_and_addresses(self) -> None:
+    def test_passwords_and_tokens_are_stored_nowhere(self) -> None:
         self.rest.register(EMAIL, PASSWORD)
         code = code_in(self.mail_server.wait_for_mail(EMAIL))
         self.rest.confirm(EMAIL, code)
@@ -108,14 +108,14 @@ class NowhereInTheClear(WorkerCase):
             secrets += [data["access_token"], data["refresh_token"], data["refresh_token"].partition(".")[2]]
         for secret in secrets:
             self.assert_nowhere(secret)
-        # Whom a limit or a code is for can be read out of the database only.
-        self.assertNotIn(EMAIL, all_of_redis())
+        # Redis and the logs do not contain addresses.
+        self.assertNotIn(EMAIL, dump_redis())
         self.assertNotIn(EMAIL, "\n".join(line for line in self.watch.lines if "SELECT" not in line))
 
 
-class Messages(ThreadCase):
-    def test_a_message_names_the_mail_and_nothing_else(self) -> None:
-        """Without a worker, what is handed over waits in the queue to be looked at."""
+class BrokerMessageTest(ThreadCase):
+    def test_broker_message_contains_only_the_email_id(self) -> None:
+        """Without a worker, messages stay in the queue."""
         make_user("known@example.com")
         self.graphql.register(EMAIL, PASSWORD)
         self.rest.register("known@example.com", OTHER_PASSWORD)
@@ -132,7 +132,7 @@ class Messages(ThreadCase):
             for secret in (PASSWORD, OTHER_PASSWORD, "example.com"):
                 self.assertNotIn(secret, json.dumps(message))
 
-    def test_no_column_is_made_for_a_code(self) -> None:
+    def test_no_table_has_a_code_column(self) -> None:
         for label in ("accounts", "notifications"):
             for model in apps.get_app_config(label).get_models():
                 self.assertNotIn("code", {field.name for field in model._meta.get_fields()})

@@ -1,6 +1,6 @@
-"""Accounts while Redis or PostgreSQL is down: a clear 503 in time, and nothing half done.
+"""Account requests while Redis or PostgreSQL is down get a 503 in time and write nothing.
 
-The shop runs as its own gunicorn process, on a Valkey of its own that the test can stop.
+The shop runs in its own gunicorn process, with its own Valkey, which the test can stop.
 """
 
 import shutil
@@ -31,7 +31,7 @@ from backend.core.redis import redis_client
 from backend.embedded import addresses, valkey
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
-from tests.accounts.cases import PASSWORD, AccountCase, make_user, make_waiting_user, new_code
+from tests.accounts.cases import PASSWORD, AccountCase, make_unconfirmed_user, make_user, new_code
 from tests.faults.test_services_down import PATIENCE, dead_address, shop
 from tests.worker import MailServer, Worker, wait_until
 
@@ -43,7 +43,7 @@ REGISTER = (
 
 
 def ask(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
-    """Return the status and the code of an answer that must come in time."""
+    """Return the status and the error code of a response, which must arrive in time."""
     request = Request(url, orjson.dumps(body), {"Content-Type": "application/json", **headers})
     try:
         with urlopen(request, timeout=PATIENCE) as response:
@@ -57,7 +57,7 @@ def ask(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
 
 @contextmanager
 def own_valkey() -> Iterator[tuple[Path, Any]]:
-    """Run a Valkey that is nobody else's; give its data directory and its process."""
+    """Run a separate Valkey and provide its data directory and its process."""
     directory = Path(tempfile.mkdtemp())
     sockets = addresses.socket_dir(directory)
     sockets.mkdir(mode=0o700, exist_ok=True)
@@ -72,7 +72,7 @@ def own_valkey() -> Iterator[tuple[Path, Any]]:
 
 
 def own_environment(directory: Path) -> dict[str, str]:
-    """Return what a process is told to use that Valkey and the database of the running test."""
+    """Return the environment of a process that uses this Valkey and the database of the test."""
     database = settings.DATABASES["default"]
     return {
         "DATA_DIR": str(directory),
@@ -83,12 +83,12 @@ def own_environment(directory: Path) -> dict[str, str]:
     }
 
 
-class RedisStopped(LiveServerTestCase):
+class RedisStoppedTest(LiveServerTestCase):
     def assert_nothing_done(self) -> None:
         self.assertFalse(User.objects.exists())
         self.assertFalse(OutgoingEmail.objects.exists())
 
-    def test_registering(self) -> None:
+    def test_registration_is_unavailable_while_redis_is_down(self) -> None:
         with ExitStack() as running:
             directory, server = running.enter_context(own_valkey())
             address = running.enter_context(shop(SMTP_SERVER_ADDR="127.0.0.1", **own_environment(directory)))
@@ -96,7 +96,7 @@ class RedisStopped(LiveServerTestCase):
                 (f"{address}/auth/register", {"email": EMAIL, "password": PASSWORD}),
                 (f"{address}/graphql", {"query": REGISTER}),
             ]
-            # It works, so that what follows is not refused for another reason.
+            # Registration works, so later refusals are caused by Redis.
             other = {"email": "other@example.com", "password": PASSWORD}
             self.assertEqual(ask(requests[0][0], other), (202, None))
             User.objects.all().delete()
@@ -124,8 +124,8 @@ class RedisStopped(LiveServerTestCase):
             self.assertEqual(User.objects.get().email, EMAIL)
 
 
-class BrokerRestarted(TransactionTestCase):
-    def test_the_worker_goes_on_taking_mails(self) -> None:
+class BrokerRestartedTest(TransactionTestCase):
+    def test_worker_reconnects_to_a_restarted_broker(self) -> None:
         mail_server = MailServer()
         mail_server.start()
         self.addCleanup(mail_server.stop)
@@ -151,15 +151,15 @@ class BrokerRestarted(TransactionTestCase):
         mail_server.wait_for_mail(recipient)
 
 
-class RedisGone(AccountCase):
-    """Whatever needs Redis is refused; who is logged in stays so."""
+class RedisDownTest(AccountCase):
+    """Actions that require Redis are refused; sessions stay usable."""
 
     def setUp(self) -> None:
         super().setUp()
         self.pair = self.rest.log_in(make_user(EMAIL).email, PASSWORD).data
-        self.code = new_code(Purpose.CONFIRMATION, make_waiting_user("waiting@example.com").email)
+        self.code = new_code(Purpose.CONFIRMATION, make_unconfirmed_user("waiting@example.com").email)
 
-    def test_what_needs_it_and_what_does_not(self) -> None:
+    def test_only_actions_that_require_redis_are_unavailable(self) -> None:
         with dead_address() as address:
             gone = Redis.from_url(
                 f"redis://{address.host}:{address.port}/0", retry=redis_client().get_retry()
@@ -182,9 +182,8 @@ class RedisGone(AccountCase):
         self.assertIsNone(self.rest.confirm("waiting@example.com", self.code).code)
 
 
-class DatabaseDown(unittest.TestCase):
-    def test_a_token_cannot_be_checked(self) -> None:
-        """Nor can anybody register, with a token or without."""
+class DatabaseDownTest(unittest.TestCase):
+    def test_requests_are_unavailable_without_the_database(self) -> None:
         header = f"Bearer {make_access_token(user_id=1, session_id=uuid4())}"
         requests: list[tuple[str, Any]] = [
             ("/graphql", {"query": "{ me { email } }"}),
@@ -201,7 +200,7 @@ class DatabaseDown(unittest.TestCase):
                         answer = ask(address + path, body, Authorization=header)
                         self.assertEqual(answer, (503, "UNAVAILABLE"))
                 for headers in ({"Authorization": header}, {}):
-                    # The limits are counted before the database is asked; nobody comes near them.
+                    # Rate limits do not need the database, so each request has another e-mail address.
                     email = f"{uuid4().hex}@example.com"
                     for path, body in (
                         ("/graphql", {"query": REGISTER.replace(EMAIL, email)}),

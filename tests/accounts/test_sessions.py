@@ -1,4 +1,4 @@
-"""What ends a session: logging out, another password, a refresh token that is used twice."""
+"""Refreshing and ending sessions, and updates of the account."""
 
 import uuid
 from datetime import timedelta
@@ -30,15 +30,15 @@ class SessionCase(AccountCase):
         self.assertEqual(self.graphql.me(pair.access_token)["email"], self.user.email)
         self.assertEqual(self.rest.read(f"Bearer {pair.access_token}").status, 200)
 
-    def assert_over(self, pair: TokenPair) -> None:
+    def assert_ended(self, pair: TokenPair) -> None:
         for api in self.apis:
             answer = api.read(f"Bearer {pair.access_token}")
             self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
             self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
 
 
-class Refreshing(SessionCase):
-    def test_each_refresh_gives_another_token(self) -> None:
+class RefreshTest(SessionCase):
+    def test_each_refresh_returns_a_new_token(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 seen = set()
@@ -51,7 +51,7 @@ class Refreshing(SessionCase):
                     seen.add(token)
                 self.assertEqual(len(seen), 3)
 
-    def test_an_old_one_ends_the_session_and_no_other(self) -> None:
+    def test_reused_token_ends_only_its_session(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
                 stolen = log_in(self.user)
@@ -64,7 +64,7 @@ class Refreshing(SessionCase):
                     self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
         self.assert_open(self.here)
 
-    def test_what_is_no_refresh_token(self) -> None:
+    def test_malformed_refresh_tokens_are_refused(self) -> None:
         session, _, secret = self.here.refresh_token.partition(".")
         cases = {
             "unknown": f"{uuid.uuid4().hex}.{secret}",
@@ -85,19 +85,19 @@ class Refreshing(SessionCase):
                     self.assertEqual((answer.code, answer.field), ("TOKEN_INVALID", "refresh_token"))
                     self.assertEqual(answer.status, 200 if api is self.graphql else 401)
 
-    def test_one_that_is_too_old(self) -> None:
+    def test_expired_refresh_token_is_refused(self) -> None:
         for api in self.apis:
             with override_settings(REFRESH_TOKEN_LIFETIME=timedelta(seconds=-1)):
                 token = log_in(self.user).refresh_token
             self.assertEqual(api.refresh(token).code, "TOKEN_INVALID")
 
-    def test_it_lives_on_while_it_is_used(self) -> None:
+    def test_refresh_extends_the_session(self) -> None:
         Session.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
         self.rest.refresh(self.here.refresh_token)
         session = Session.objects.order_by("expires_at").last()
         self.assertGreater(session.expires_at, timezone.now() + timedelta(days=29))
 
-    def test_it_ends_after_ninety_days_all_the_same(self) -> None:
+    def test_session_ends_after_ninety_days(self) -> None:
         for api in self.apis:
             pair = log_in(self.user)
             made = timezone.now() - timedelta(days=90) + timedelta(hours=1)
@@ -108,46 +108,46 @@ class Refreshing(SessionCase):
             self.assertEqual(session.get().expires_at, made + timedelta(days=90))
             header = f"Bearer {answer.data['access_token']}"
             self.assertIsNone(api.read(header).code)
-            # An hour later.
+            # One hour later.
             hour = timedelta(hours=1)
             session.update(created_at=F("created_at") - hour, expires_at=F("expires_at") - hour)
             self.assertEqual(api.read(header).code, "TOKEN_INVALID")
             self.assertEqual(api.refresh(answer.data["refresh_token"]).code, "TOKEN_INVALID")
 
-    def test_what_is_kept_is_no_token(self) -> None:
+    def test_stored_sessions_contain_no_token(self) -> None:
         for session in Session.objects.values():
             for pair in (self.here, self.there):
                 for secret in (pair.access_token, pair.refresh_token, pair.refresh_token.partition(".")[2]):
                     self.assertNotIn(secret, str(session))
 
 
-class Ending(SessionCase):
-    def test_logging_out_ends_this_one(self) -> None:
+class EndTest(SessionCase):
+    def test_logout_ends_the_current_session(self) -> None:
         for api, mine in zip(self.apis, (self.here, log_in(self.user)), strict=True):
             with self.subTest(api.name):
                 self.assertIsNone(api.log_out(mine.access_token).code)
-                self.assert_over(mine)
+                self.assert_ended(mine)
                 self.assert_open(self.there)
 
-    def test_logging_out_everywhere_ends_all_of_ones_own(self) -> None:
+    def test_logout_everywhere_ends_all_own_sessions(self) -> None:
         other = make_user("other@example.com")
         others = log_in(other)
         answer = self.graphql.ask("logout everywhere", None, f"Bearer {self.here.access_token}")
         self.assertIsNone(answer.code)
-        self.assert_over(self.here)
-        self.assert_over(self.there)
+        self.assert_ended(self.here)
+        self.assert_ended(self.there)
         self.assertEqual(self.graphql.me(others.access_token)["email"], other.email)
 
-    def test_another_password_ends_the_others(self) -> None:
+    def test_password_change_ends_other_sessions(self) -> None:
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
         answer = self.graphql.ask("change password", change, f"Bearer {self.here.access_token}")
         self.assertIsNone(answer.code)
         self.assert_open(self.here)
-        self.assert_over(self.there)
+        self.assert_ended(self.there)
         self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
         self.assertIsNone(self.rest.log_in(self.user.email, OTHER_PASSWORD).code)
 
-    def test_a_refused_change_of_password_ends_none(self) -> None:
+    def test_refused_password_change_ends_no_session(self) -> None:
         cases = [
             ({"old_password": "wrong", "new_password": OTHER_PASSWORD}, "WRONG_CREDENTIALS", "old_password"),
             ({"old_password": PASSWORD, "new_password": "12345678"}, "WEAK_PASSWORD", "new_password"),
@@ -161,35 +161,35 @@ class Ending(SessionCase):
         self.assert_open(self.there)
         self.assertIsNone(self.rest.log_in(self.user.email, PASSWORD).code)
 
-    def test_a_new_password_by_code_ends_all(self) -> None:
+    def test_password_reset_ends_all_sessions(self) -> None:
         code = new_code(Purpose.PASSWORD_RESET, self.user.email)
         reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
         self.assertIsNone(self.graphql.ask("reset password", reset).code)
-        self.assert_over(self.here)
-        self.assert_over(self.there)
+        self.assert_ended(self.here)
+        self.assert_ended(self.there)
 
-    def test_a_password_that_is_set_by_whatever_way(self) -> None:
+    def test_any_password_change_ends_all_sessions(self) -> None:
         self.user.set_password(OTHER_PASSWORD)
         self.user.save()
-        self.assert_over(self.here)
-        self.assert_over(self.there)
+        self.assert_ended(self.here)
+        self.assert_ended(self.there)
 
-    def test_a_hash_that_is_renewed_ends_none(self) -> None:
+    def test_hash_upgrade_ends_no_session(self) -> None:
         hashers = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("PBKDF2", "MD5")]
         with override_settings(PASSWORD_HASHERS=hashers):
             newest = log_in(self.user)
             self.assertTrue(User.objects.get().password.startswith("pbkdf2"))
             for pair in (self.here, self.there, newest):
                 self.assert_open(pair)
-            # It does not bring back what another password has ended.
+            # The upgrade does not revive sessions of an older password.
             Session.objects.filter(pk=read_refresh_token(self.there.refresh_token)[0]).update(
                 password_digest=digest_secret("another")
             )
             User.objects.update(password=make_password(PASSWORD, hasher="md5"))
             log_in(self.user)
-            self.assert_over(self.there)
+            self.assert_ended(self.there)
 
-    def test_staff_do_not_delete_themselves(self) -> None:
+    def test_staff_cannot_delete_their_account(self) -> None:
         User.objects.update(is_staff=True)
         header = f"Bearer {self.here.access_token}"
         self.assertEqual(self.graphql.ask("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
@@ -197,7 +197,7 @@ class Ending(SessionCase):
         User.objects.update(is_staff=False)
         self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
 
-    def test_staff_get_no_new_password_by_code(self) -> None:
+    def test_staff_cannot_reset_their_password(self) -> None:
         for is_staff, refusal in ((True, "WRONG_CODE"), (False, None)):
             User.objects.update(is_staff=is_staff)
             code = new_code(Purpose.PASSWORD_RESET, self.user.email)
@@ -205,14 +205,14 @@ class Ending(SessionCase):
             self.assertEqual(self.graphql.ask("reset password", reset).code, refusal)
             self.assertIs(User.objects.get().check_password(OTHER_PASSWORD), refusal is None)
 
-    def test_a_deleted_account_takes_its_mails_along(self) -> None:
+    def test_account_deletion_deletes_its_mails(self) -> None:
         for recipient in (self.user.email, "other@example.com"):
             OutgoingEmail.objects.create(task="some", recipient=recipient, language="en")
         header = f"Bearer {self.here.access_token}"
         self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
         self.assertEqual(OutgoingEmail.objects.get().recipient, "other@example.com")
 
-    def test_a_deleted_account(self) -> None:
+    def test_account_deletion_requires_the_password(self) -> None:
         header = f"Bearer {self.here.access_token}"
         refused = self.graphql.ask("delete", {"password": OTHER_PASSWORD}, header)
         self.assertEqual((refused.code, refused.field), ("WRONG_CREDENTIALS", "password"))
@@ -220,11 +220,11 @@ class Ending(SessionCase):
         self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
         self.assertFalse(User.objects.exists())
         self.assertFalse(Session.objects.exists())
-        self.assert_over(self.here)
-        self.assert_over(self.there)
+        self.assert_ended(self.here)
+        self.assert_ended(self.there)
         self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
 
-    def test_an_account_that_is_deleted_within_the_request(self) -> None:
+    def test_deletion_earlier_in_the_request_is_noticed(self) -> None:
         later = {
             "accountUpdate": ('{name: "Vera"}', "user { name } errors { code }"),
             "accountDelete": (f'{{password: "{PASSWORD}"}}', "errors { code }"),
@@ -245,8 +245,8 @@ class Ending(SessionCase):
                 (error,) = GraphQLClient().post(query, Authorization=header).json()["errors"]
                 self.assertEqual((error["path"], error["extensions"]["code"]), (["b"], "UNAUTHENTICATED"))
 
-    def test_a_password_that_is_set_while_the_old_one_is_checked(self) -> None:
-        """Whoever knows only the old one gets no session, no new password and no deletion."""
+    def test_password_changed_during_the_check_is_noticed(self) -> None:
+        """A client that knows only the old password gets no session and changes nothing."""
 
         def check(password: str, encoded: str, setter: object = None) -> bool:
             right = check_password(password, encoded)
@@ -268,7 +268,7 @@ class Ending(SessionCase):
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
             self.assertEqual(Session.objects.count(), 2)
 
-    def test_nothing_of_it_is_for_a_guest(self) -> None:
+    def test_guests_are_refused(self) -> None:
         asked = {
             "logout": None,
             "logout everywhere": None,
@@ -282,12 +282,12 @@ class Ending(SessionCase):
         self.assert_open(self.here)
 
 
-class Updating(SessionCase):
+class UpdateTest(SessionCase):
     def update(self, **given: object) -> tuple[str | None, str | None]:
         answer = self.graphql.ask("update", given, f"Bearer {self.here.access_token}")
         return answer.code, answer.field
 
-    def test_what_may_be_changed(self) -> None:
+    def test_name_and_language_can_be_updated(self) -> None:
         self.assertEqual(self.update(name=" Вера "), (None, None))
         self.assertEqual(self.update(language="ru"), (None, None))
         account = self.graphql.me(self.here.access_token)
@@ -295,7 +295,7 @@ class Updating(SessionCase):
         self.assertEqual(self.update(name=""), (None, None))
         self.assertEqual(self.update(name="x" * 150), (None, None))
 
-    def test_what_may_not(self) -> None:
+    def test_invalid_names_and_languages_are_refused(self) -> None:
         self.assertEqual(self.update(name="x" * 151), ("TOO_LONG", "name"))
         for name in ("Ve\0ra", "Ve\nra", "Vera\r", "Ve\x1bra", "Ve\x85ra", "Ve\u2028ra"):
             self.assertEqual(self.update(name=name), ("INVALID", "name"))

@@ -1,4 +1,4 @@
-"""Which tokens are good, and how the others are refused."""
+"""Validation of access tokens."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def as_part(content: dict[str, Any]) -> str:
     return base64url(json.dumps(content).encode())
 
 
-class AccessTokens(AccountCase):
+class AccessTokenTest(AccountCase):
     def setUp(self) -> None:
         super().setUp()
         self.user = make_user()
@@ -36,7 +36,7 @@ class AccessTokens(AccountCase):
         self.claims = jwt.decode(self.token, options={"verify_signature": False})
 
     def assert_refused(self, authorization: str, code: str = "TOKEN_INVALID") -> None:
-        """Both APIs refuse it: to read, where a guest may, and to log out."""
+        """Assert that both APIs refuse the token, also for reads that guests may make."""
         for api in self.apis:
             answer = api.read(authorization)
             self.assertEqual((answer.status, answer.code), (401, code), api.name)
@@ -45,19 +45,19 @@ class AccessTokens(AccountCase):
             self.assertEqual((answer.status, answer.code), (401, code), api.name)
 
     def signed(self, key: Any = None, algorithm: str = "HS256", **changes: Any) -> str:
-        """Sign the claims again, with changes; None leaves a claim out."""
+        """Return a signed token with changed claims. None removes a claim."""
         claims = {name: value for name, value in (self.claims | changes).items() if value is not None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
             return jwt.encode(claims, tokens._key() if key is None else key, algorithm)
 
-    def test_the_claims_are_the_standard_ones(self) -> None:
+    def test_access_token_has_standard_claims(self) -> None:
         self.assertEqual(self.claims.keys(), {"sub", "sid", "iat", "exp"})
         self.assertEqual(self.claims["sub"], str(self.user.pk))
         self.assertEqual(self.claims["exp"] - self.claims["iat"], 600)
         self.assertEqual(jwt.get_unverified_header(self.token), {"alg": "HS256", "typ": "JWT"})
 
-    def test_how_a_good_one_may_be_sent(self) -> None:
+    def test_accepted_authorization_headers(self) -> None:
         for authorization in (
             f"Bearer {self.token}",
             f"bearer {self.token}",
@@ -70,7 +70,7 @@ class AccessTokens(AccountCase):
                 for api in self.apis:
                     self.assertEqual(api.read(authorization).status, 200)
 
-    def test_nobody_is_logged_in_without_one(self) -> None:
+    def test_request_without_token_is_a_guest(self) -> None:
         for authorization in (None, "", "Bearer", "Basic dmVyYTpwYXNz", self.token):
             with self.subTest(authorization):
                 for api in self.apis:
@@ -80,7 +80,7 @@ class AccessTokens(AccountCase):
             self.assertEqual(answer.code, "UNAUTHENTICATED")
         self.assertEqual(self.rest.log_out(None).status, 401)
 
-    def test_signed_by_somebody_else(self) -> None:
+    def test_token_with_another_signature_is_refused(self) -> None:
         header, payload, signature = self.token.split(".")
         unsigned = as_part({"alg": "none", "typ": "JWT"})
         cases = {
@@ -98,7 +98,7 @@ class AccessTokens(AccountCase):
             with self.subTest(name):
                 self.assert_refused(f"Bearer {token}")
 
-    def test_dates(self) -> None:
+    def test_tokens_with_invalid_dates_are_refused(self) -> None:
         now = datetime.now(UTC)
         cases = {
             "expired": ({"exp": now - timedelta(seconds=1)}, "TOKEN_EXPIRED"),
@@ -112,21 +112,21 @@ class AccessTokens(AccountCase):
             with self.subTest(name):
                 self.assert_refused(f"Bearer {self.signed(**changes)}", code)
 
-    def test_a_clock_that_is_a_little_ahead(self) -> None:
+    def test_issue_date_may_be_slightly_in_the_future(self) -> None:
         ahead = self.signed(iat=datetime.now(UTC) + timedelta(seconds=3))
         for api in self.apis:
             self.assertIsNone(api.read(f"Bearer {ahead}").code)
 
-    def test_ten_minutes(self) -> None:
-        for minutes, good in ((9.9, True), (10.1, False)):
+    def test_access_token_expires_after_ten_minutes(self) -> None:
+        for minutes, is_valid in ((9.9, True), (10.1, False)):
             made = datetime.now(UTC) - timedelta(minutes=minutes)
             with mock.patch("backend.accounts.tokens.datetime") as clock:
                 clock.now.return_value = made
                 token = log_in(self.user).access_token
             for api in self.apis:
-                self.assertEqual(api.read(f"Bearer {token}").code, None if good else "TOKEN_EXPIRED")
+                self.assertEqual(api.read(f"Bearer {token}").code, None if is_valid else "TOKEN_EXPIRED")
 
-    def test_claims(self) -> None:
+    def test_tokens_with_invalid_claims_are_refused(self) -> None:
         cases: list[dict[str, Any]] = [
             {"exp": None},
             {"iat": None},
@@ -144,7 +144,7 @@ class AccessTokens(AccountCase):
             with self.subTest(changes):
                 self.assert_refused(f"Bearer {self.signed(**changes)}")
 
-    def test_cut_and_garbled(self) -> None:
+    def test_malformed_tokens_are_refused(self) -> None:
         header, payload, signature = self.token.split(".")
         cases = {
             "cut": self.token[:-5],
@@ -169,7 +169,7 @@ class AccessTokens(AccountCase):
             with self.subTest(name):
                 self.assert_refused(f"Bearer {token}")
 
-    def test_whose_account_is_no_more(self) -> None:
+    def test_tokens_of_closed_accounts_are_refused(self) -> None:
         def deactivated(user: User) -> None:
             User.objects.filter(pk=user.pk).update(is_active=False)
 
@@ -199,28 +199,28 @@ class AccessTokens(AccountCase):
                 for api in self.apis:
                     self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
 
-    def test_whose_session_is_over(self) -> None:
+    def test_token_of_an_expired_session_is_refused(self) -> None:
         Session.objects.update(expires_at=datetime.now(UTC))
         self.assert_refused(f"Bearer {self.token}")
 
-    def test_no_query_for_a_guest_and_one_for_anybody_else(self) -> None:
+    def test_authentication_costs_one_query_and_none_for_guests(self) -> None:
         for api in self.apis:
             with self.subTest(api.name):
-                with CaptureQueriesContext(connection) as as_guest:
+                with CaptureQueriesContext(connection) as guest_queries:
                     api.read(None)
-                with CaptureQueriesContext(connection) as signed_in:
+                with CaptureQueriesContext(connection) as user_queries:
                     api.read(f"Bearer {self.token}")
-                # `me` reads the account too.
+                # `me` reads the account as well.
                 of_the_answer = 1 if api is self.graphql else 0
-                self.assertEqual(len(signed_in) - len(as_guest) - of_the_answer, 1)
-                self.assertFalse([query for query in as_guest if "accounts_" in query["sql"]])
-                # A token that is not ours costs no query at all.
+                self.assertEqual(len(user_queries) - len(guest_queries) - of_the_answer, 1)
+                self.assertFalse([query for query in guest_queries if "accounts_" in query["sql"]])
+                # A token with a wrong signature costs no query.
                 with self.assertNumQueries(0):
                     api.read(f"Bearer {self.signed(secrets.token_bytes(32))}")
                 with self.assertNumQueries(0):
                     api.read("Bearer x")
 
-    def test_a_bad_one_keeps_nobody_from_getting_a_good_one(self) -> None:
+    def test_invalid_token_does_not_prevent_a_login(self) -> None:
         old = self.signed(exp=datetime.now(UTC) - timedelta(days=1))
         for api in self.apis:
             for header in ("Bearer x", f"Bearer {old}"):
@@ -236,7 +236,7 @@ class AccessTokens(AccountCase):
                     renew = {"refresh_token": answer.data["refresh_token"]}
                     self.assertIsNone(api.ask("refresh", renew, header).code)
 
-    def test_a_bad_one_is_refused_by_the_fields_that_ask_who_it_is(self) -> None:
+    def test_invalid_token_is_refused_where_the_viewer_is_read(self) -> None:
         self.assertIsNone(self.graphql._answer("{ categories { id } }", {}, "Bearer x").code)
         for action, given in (
             ("logout everywhere", None),
@@ -247,11 +247,11 @@ class AccessTokens(AccountCase):
             answer = self.graphql.ask(action, given, "Bearer x")
             self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"), action)
 
-    def test_a_guest_has_no_account(self) -> None:
+    def test_me_is_null_for_guests(self) -> None:
         with self.assertNumQueries(0):
             self.assertEqual(self.graphql._answer("{ me { email } }", {}, None).data, {})
 
-    def test_the_documentation_refuses_a_bad_token_too(self) -> None:
+    def test_documentation_refuses_an_invalid_token(self) -> None:
         with self.settings(SWAGGER_PERMISSION="AUTHENTICATED"):
             for path in ("/docs", "/openapi.json"):
                 good = self.client.get(path, headers={"Authorization": f"Bearer {self.token}"})

@@ -17,7 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from backend.accounts.models import User
 from backend.catalog.models import Category, ProductImage
 from backend.catalog.pictures.deletion import discard_files
-from tests.accounts.cases import forget_in_redis
+from tests.accounts.cases import clear_redis
 from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
 from tests.catalog.factories import make_product
@@ -35,7 +35,7 @@ GRAPHQL = """{ product(sku: "CUP") {
 
 @pytest.fixture(autouse=True)
 def shop(transactional_db: None) -> Iterator[None]:
-    forget_in_redis()
+    clear_redis()
     User.objects.create_superuser(email="boss@shop.example", password=PASSWORD)
     make_product("Чашка", make_tree({"Посуда": {}})["Посуда"], sku="CUP")
     yield

@@ -7,8 +7,8 @@ from django.test import TestCase
 from backend.carts.models import Cart, CartLine
 from backend.carts.services import GUEST_CARTS_PER_ADDRESS
 from backend.core.throttling import hit_rate_limit
-from tests.accounts.cases import forget_limits
-from tests.accounts.test_limits import let_pass
+from tests.accounts.cases import clear_rate_limits
+from tests.accounts.test_rate_limits import end_window
 from tests.carts.factories import make_products
 from tests.clients import GraphQLClient, RestClient
 from tests.people import ADDRESS, make_user
@@ -22,8 +22,8 @@ class GuestCartLimitCase:
     shopper_class: type[Shopper]
 
     def setUp(self: Any) -> None:
-        forget_limits()
-        self.addCleanup(forget_limits)
+        clear_rate_limits()
+        self.addCleanup(clear_rate_limits)
         (self.product,) = make_products(1)
 
     def add_as_new_guest(self: Any, address: str = ADDRESS) -> Any:
@@ -39,15 +39,15 @@ class GuestCartLimitCase:
         refused = self.add_as_new_guest()
         self.assertEqual((refused.status, refused.code, refused.field), (429, "RATE_LIMITED", None))
         self.assertEqual((Cart.objects.count(), CartLine.objects.count()), (PER_MINUTE.amount,) * 2)
-        let_pass(PER_MINUTE)
+        end_window(PER_MINUTE)
         self.assertIsNone(self.add_as_new_guest().code)
 
     def test_last_cart_of_a_day_is_created_and_the_next_is_refused(self: Any) -> None:
         self.use_up(PER_DAY, remaining=1)
         self.assertIsNone(self.add_as_new_guest().code)
-        let_pass(PER_MINUTE)
+        end_window(PER_MINUTE)
         self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
-        let_pass(PER_DAY)
+        end_window(PER_DAY)
         self.assertIsNone(self.add_as_new_guest().code)
 
     def test_other_addresses_are_not_limited(self: Any) -> None:

@@ -1,4 +1,4 @@
-"""Two requests about one account at once, and what would come of it without the guards."""
+"""Parallel requests for one account, each with a twin that shows the race without the guard."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +24,10 @@ from tests.accounts.cases import (
     PASSWORD,
     ThreadCase,
     log_in,
+    make_unconfirmed_user,
     make_user,
-    make_waiting_user,
     new_code,
-    together,
+    run_in_parallel,
 )
 from tests.concurrency.actors import PATIENCE, Actor
 
@@ -52,7 +52,7 @@ def refresh(pair: TokenPair) -> TokenPair:
 
 
 def outcome(call: Callable[[], Any]) -> type[Exception] | None:
-    """Return what a call was refused with."""
+    """Return the type of the exception that a call raises, or None."""
     try:
         call()
     except Exception as error:
@@ -60,15 +60,15 @@ def outcome(call: Callable[[], Any]) -> type[Exception] | None:
     return None
 
 
-class Held:
-    """A call in a thread of its own that stops at a function until it is let go on."""
+class PausedCall:
+    """A call in a thread that pauses at a function until `finish`."""
 
     def __init__(self, call: Callable[[], Any], target: str, *, after: bool = False) -> None:
         self._call, self._after = call, after
         self._reached, self._go_on = Event(), Event()
         self._patch = mock.patch(target, autospec=True, side_effect=self._hold)
 
-    def __enter__(self) -> "Held":
+    def __enter__(self) -> "PausedCall":
         self._function = self._patch.get_original()[0]
         self._patch.start()
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -82,7 +82,7 @@ class Held:
         self._thread.shutdown()
 
     def finish(self) -> type[Exception] | None:
-        """Let it go on, and return what it was refused with."""
+        """Resume the call and return the type of the exception that it raises, or None."""
         self._go_on.set()
         return outcome(partial(self._future.result, PATIENCE))
 
@@ -101,13 +101,13 @@ class Held:
 
 
 def without_locks() -> Any:
-    """Let every SELECT … FOR UPDATE be a plain one."""
+    """Turn every SELECT ... FOR UPDATE into a plain SELECT."""
     return mock.patch.object(QuerySet, "select_for_update", lambda rows, **options: rows)
 
 
 @contextmanager
 def without_conditions(*names: str) -> Iterator[None]:
-    """Leave conditions out of every query."""
+    """Remove conditions with these names from all queries."""
     original = QuerySet.filter
 
     def fewer(rows: QuerySet, *given: Any, **named: Any) -> QuerySet:
@@ -117,40 +117,44 @@ def without_conditions(*names: str) -> Iterator[None]:
         yield
 
 
-def spend_in_steps(everybody_has_read: Callable[[], Any]) -> Callable[..., None]:
-    """Return `redeem_code` as one would write it without a script: read, compare, write."""
+def redeem_in_steps(wait_for_all_reads: Callable[[], Any]) -> Callable[..., None]:
+    """Return a `redeem_code` without the script: read, compare, write."""
 
-    def spend(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
+    def redeem(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
         key = codes._key(purpose, email)
-        digest, tries = redis_client().hmget(key, "digest", "attempts")
-        everybody_has_read()
-        right = digest is not None and digest.decode() == codes._digest(purpose, email, code, password_hash)
-        if not right or int(tries) >= MAX_ATTEMPTS:
-            redis_client().hset(key, "attempts", int(tries or 0) + 1)
-            raise WrongCode("It is not.")
+        digest, attempts = redis_client().hmget(key, "digest", "attempts")
+        wait_for_all_reads()
+        is_correct = digest is not None and digest.decode() == codes._digest(
+            purpose, email, code, password_hash
+        )
+        if not is_correct or int(attempts) >= MAX_ATTEMPTS:
+            redis_client().hset(key, "attempts", int(attempts or 0) + 1)
+            raise WrongCode("Wrong code.")
         redis_client().delete(key)
 
-    return spend
+    return redeem
 
 
-class ConfirmingAndRegisteringAnew(ThreadCase):
-    """A code vouches for the password it was mailed for, and for no other."""
+class ConfirmAndRegisterTest(ThreadCase):
+    """A code confirms only the password that it was sent for."""
 
     def setUp(self) -> None:
         super().setUp()
-        make_waiting_user(EMAIL)
+        make_unconfirmed_user(EMAIL)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
-    def hold_confirmation(self) -> Held:
-        """Confirm, and stop once the account has been read."""
-        return Held(partial(confirm, code=self.code), "django.db.models.query.QuerySet.first", after=True)
+    def hold_confirmation(self) -> PausedCall:
+        """Confirm, and pause after the account has been read."""
+        return PausedCall(
+            partial(confirm, code=self.code), "django.db.models.query.QuerySet.first", after=True
+        )
 
     def account(self) -> tuple[bool, bool]:
-        """Say whether it is confirmed, and whether its password is still the first."""
+        """Return whether the account is confirmed and whether its password is the first one."""
         user = User.objects.get()
         return user.is_confirmed, user.check_password(PASSWORD)
 
-    def test_who_registers_anew_waits_for_the_confirmation(self) -> None:
+    def test_registration_waits_for_a_confirmation(self) -> None:
         with (
             self.hold_confirmation() as confirming,
             Actor() as registering,
@@ -163,7 +167,7 @@ class ConfirmingAndRegisteringAnew(ThreadCase):
         self.assertEqual(self.account(), (True, True))
         self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_already_registered")
 
-    def test_who_confirms_waits_for_the_registration(self) -> None:
+    def test_confirmation_waits_for_a_registration(self) -> None:
         with Actor() as registering, Actor() as confirming:
             registering.do(register, OTHER_PASSWORD)
             confirmed = confirming.start(partial(outcome, partial(confirm, code=self.code)))
@@ -172,7 +176,7 @@ class ConfirmingAndRegisteringAnew(ThreadCase):
             self.assertIs(confirmed.result(PATIENCE), WrongCode)
         self.assertEqual(self.account(), (False, False))
 
-    def test_without_the_lock_somebody_elses_password_is_confirmed(self) -> None:
+    def test_without_the_lock_a_foreign_password_is_confirmed(self) -> None:
         with (
             without_locks(),
             self.hold_confirmation() as confirming,
@@ -182,8 +186,8 @@ class ConfirmingAndRegisteringAnew(ThreadCase):
         self.assertEqual(self.account(), (True, False))
 
 
-class LoggingInAndResetting(ThreadCase):
-    """The old password opens nothing that outlives it."""
+class LoginAndResetTest(ThreadCase):
+    """A reset leaves no session of the old password."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -191,18 +195,18 @@ class LoggingInAndResetting(ThreadCase):
         self.code = new_code(Purpose.PASSWORD_RESET, EMAIL)
 
     def log_in_during_the_reset(self) -> type[Exception] | None:
-        """Set another password once the old one has been checked, and before there is a session."""
-        with Held(
+        """Reset the password between the check of the old one and the creation of the session."""
+        with PausedCall(
             partial(log_in_with, PASSWORD), f"{SERVICES}.sessions.check_password", after=True
         ) as logging_in:
             reset(code=self.code)
             return logging_in.finish()
 
-    def test_a_login_that_was_checked_before_the_reset(self) -> None:
+    def test_login_checked_before_a_reset_is_refused(self) -> None:
         self.assertIs(self.log_in_during_the_reset(), WrongCredentials)
         self.assertFalse(Session.objects.exists())
 
-    def test_the_reset_waits_for_a_login_and_ends_it(self) -> None:
+    def test_reset_waits_for_a_login_and_ends_its_session(self) -> None:
         with Actor() as logging_in, Actor() as resetting:
             logging_in.do(log_in_with, PASSWORD)
             done = resetting.start(reset, code=self.code)
@@ -212,22 +216,22 @@ class LoggingInAndResetting(ThreadCase):
             resetting.commit()
         self.assertFalse(Session.objects.exists())
 
-    def test_without_the_condition_the_session_holds_for_no_password(self) -> None:
+    def test_without_the_condition_the_session_is_created_but_ended(self) -> None:
         with without_conditions("password"):
             self.assertIsNone(self.log_in_during_the_reset())
         self.assertTrue(Session.objects.exists())
         self.assertFalse(Session.objects.open().exists())
 
-    def test_without_either_guard_the_old_password_has_a_session(self) -> None:
+    def test_without_both_guards_the_old_password_opens_a_session(self) -> None:
         with without_conditions("password", "password_digest"):
             self.assertIsNone(self.log_in_during_the_reset())
             self.assertTrue(Session.objects.open().exists())
 
 
-class RegisteringAtOnce(ThreadCase):
-    """One address, two passwords: one account, one mail, and the last password counts."""
+class ParallelRegistrationTest(ThreadCase):
+    """Parallel registrations of an address create one account and one mail; the last password applies."""
 
-    def test_the_second_waits_and_counts(self) -> None:
+    def test_second_registration_waits_and_sets_the_password(self) -> None:
         with Actor() as first, Actor() as second:
             first.do(register, PASSWORD)
             registered = second.start(register, OTHER_PASSWORD)
@@ -241,15 +245,15 @@ class RegisteringAtOnce(ThreadCase):
         self.assertIsNone(outcome(partial(log_in_with, OTHER_PASSWORD)))
         self.assertIs(outcome(partial(log_in_with, PASSWORD)), WrongCredentials)
 
-    def test_many_threads(self) -> None:
+    def test_registrations_in_many_threads_create_one_account(self) -> None:
         passwords = [f"{PASSWORD} {number}" for number in range(5)]
-        self.assertEqual(together([partial(register, password) for password in passwords]), [None] * 5)
+        self.assertEqual(run_in_parallel([partial(register, password) for password in passwords]), [None] * 5)
         self.assertEqual(OutgoingEmail.objects.count(), 1)
         user = User.objects.get()
         self.assertEqual(sum(user.check_password(password) for password in passwords), 1)
         confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
 
-    def test_an_insert_that_expects_nobody_fails(self) -> None:
+    def test_plain_insert_fails(self) -> None:
         original = QuerySet.bulk_create
         plain = mock.patch.object(QuerySet, "bulk_create", lambda rows, objs, **options: original(rows, objs))
         with plain, Actor() as first, Actor() as second:
@@ -259,30 +263,30 @@ class RegisteringAtOnce(ThreadCase):
             self.assertIs(registered.result(PATIENCE), IntegrityError)
 
 
-class RefreshingAtOnce(ThreadCase):
+class ParallelRefreshTest(ThreadCase):
     def setUp(self) -> None:
         super().setUp()
         self.user = make_user(EMAIL)
         self.pair = log_in(self.user)
 
     def refresh_twice(self) -> list[type[Exception] | None]:
-        """Refresh while another refresh with the same token has read the session."""
+        """Refresh after another refresh with the same token has read the session."""
         with self.hold_refresh() as first, Actor() as second:
             refreshed = second.start(outcome, partial(refresh, self.pair))
             results = [first.finish(), refreshed.result(PATIENCE)]
             second.commit()
         return results
 
-    def hold_refresh(self) -> Held:
-        """Refresh, and stop once the session has been read."""
-        return Held(partial(refresh, self.pair), f"{SERVICES}.sessions.compare_digest")
+    def hold_refresh(self) -> PausedCall:
+        """Refresh, and pause after the session has been read."""
+        return PausedCall(partial(refresh, self.pair), f"{SERVICES}.sessions.compare_digest")
 
-    def test_one_wins_and_the_session_ends(self) -> None:
+    def test_one_refresh_succeeds_and_the_session_ends(self) -> None:
         self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
         self.assertFalse(Session.objects.exists())
 
-    def test_without_the_lock_both_win(self) -> None:
-        """And nobody learns that one of them stole the token."""
+    def test_without_the_lock_both_refreshes_succeed(self) -> None:
+        """A stolen token is not detected."""
         with without_locks(), self.hold_refresh() as first:
             self.assertIsNone(outcome(partial(refresh, self.pair)))
             self.assertIsNone(first.finish())
@@ -296,7 +300,7 @@ class RefreshingAtOnce(ThreadCase):
             new_password=OTHER_PASSWORD,
         )
 
-    def test_a_refresh_during_a_change_of_the_password_keeps_the_session(self) -> None:
+    def test_refresh_during_a_password_change_keeps_the_session(self) -> None:
         with Actor() as changing, Actor() as refreshing:
             changing.do(self.change_password)
             refreshed = refreshing.start(refresh, self.pair)
@@ -306,72 +310,72 @@ class RefreshingAtOnce(ThreadCase):
             refreshing.commit()
         self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
 
-    def test_locking_and_reading_in_one_statement_would_end_it(self) -> None:
-        """The statement waits for the new session and compares it with the old account."""
+    def test_locking_and_reading_in_one_statement_ends_the_session(self) -> None:
+        """The statement waits for the new session row but joins the old account row."""
         session_id = read_refresh_token(self.pair.refresh_token)[0]
-        together = Session.objects.open().select_for_update(of=("self",)).filter(pk=session_id)
+        locked_sessions = Session.objects.open().select_for_update(of=("self",)).filter(pk=session_id)
         with Actor() as changing, Actor() as refreshing:
             changing.do(self.change_password)
-            found = refreshing.start(together.first)
+            found = refreshing.start(locked_sessions.first)
             self.assertTrue(refreshing.waits())
             changing.commit()
             self.assertIsNone(found.result(PATIENCE))
         self.assertTrue(Session.objects.open().filter(pk=session_id).exists())
 
 
-class UsingOneCode(ThreadCase):
+class ParallelConfirmationTest(ThreadCase):
     def setUp(self) -> None:
         super().setUp()
-        make_waiting_user(EMAIL)
+        make_unconfirmed_user(EMAIL)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
     def confirm_twice(self) -> list[type[Exception] | None]:
-        return together([partial(outcome, partial(confirm, code=self.code))] * 2)
+        return run_in_parallel([partial(outcome, partial(confirm, code=self.code))] * 2)
 
-    def test_two_confirmations_at_once(self) -> None:
+    def test_one_of_two_parallel_confirmations_succeeds(self) -> None:
         self.assertCountEqual(self.confirm_twice(), [None, WrongCode])
         self.assertTrue(User.objects.get().is_confirmed)
 
-    def test_without_locks_conditions_and_script_both_confirm(self) -> None:
-        in_steps = spend_in_steps(Barrier(2, timeout=PATIENCE).wait)
+    def test_without_locks_conditions_and_script_both_succeed(self) -> None:
+        in_steps = redeem_in_steps(Barrier(2, timeout=PATIENCE).wait)
         with ExitStack() as twin:
             twin.enter_context(without_locks())
-            # The row itself would make the second wait and look again.
+            # The row lock of a real UPDATE would make the second request wait and check again.
             twin.enter_context(mock.patch.object(QuerySet, "update", return_value=1))
             twin.enter_context(mock.patch(f"{SERVICES}.email_codes.redeem_code", in_steps))
             self.assertEqual(self.confirm_twice(), [None, None])
 
 
-class GuessingAtOnce(ThreadCase):
+class ParallelGuessTest(ThreadCase):
     CROWD = 10
 
-    def guess(self, spend: Callable[..., None]) -> bool:
-        """Guess wrong ten times at once, and say whether the right code is still good."""
+    def guess(self, redeem: Callable[..., None]) -> bool:
+        """Make ten wrong guesses in parallel and return whether the code is still valid."""
         code = create_code(Purpose.CONFIRMATION, EMAIL, "hash")
         wrong = [f"{(int(code) + by) % 10**6:06}" for by in range(1, self.CROWD + 1)]
-        tries = [
-            partial(outcome, partial(spend, Purpose.CONFIRMATION, EMAIL, guess, "hash")) for guess in wrong
+        attempts = [
+            partial(outcome, partial(redeem, Purpose.CONFIRMATION, EMAIL, guess, "hash")) for guess in wrong
         ]
-        self.assertEqual(together(tries), [WrongCode] * self.CROWD)
+        self.assertEqual(run_in_parallel(attempts), [WrongCode] * self.CROWD)
         return outcome(partial(codes.redeem_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
 
-    def test_every_guess_counts(self) -> None:
+    def test_every_parallel_guess_counts(self) -> None:
         self.assertFalse(self.guess(codes.redeem_code))
 
-    def test_in_steps_ten_guesses_count_as_one(self) -> None:
-        self.assertTrue(self.guess(spend_in_steps(Barrier(self.CROWD, timeout=PATIENCE).wait)))
+    def test_without_the_script_ten_guesses_count_as_one(self) -> None:
+        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.CROWD, timeout=PATIENCE).wait)))
 
 
-class ForgettingAndConfirming(ThreadCase):
-    """A registration that is confirmed at the last moment stays."""
+class CleanupAndConfirmTest(ThreadCase):
+    """An account that is confirmed during the cleanup is not deleted."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.user = make_waiting_user(EMAIL)
+        self.user = make_unconfirmed_user(EMAIL)
         User.objects.update(date_joined=self.user.date_joined - 2 * cleanup.UNCONFIRMED_RETENTION)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
-    def test_an_account_that_is_being_confirmed_is_left(self) -> None:
+    def test_account_being_confirmed_is_not_deleted(self) -> None:
         with Actor() as confirming:
             confirming.do(confirm, code=self.code)
             self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
@@ -379,33 +383,33 @@ class ForgettingAndConfirming(ThreadCase):
         self.assertTrue(User.objects.get().is_confirmed)
 
     def confirm_before_the_lock(self) -> None:
-        """Confirm after the night's work has read which accounts there are, and before it locks them."""
+        """Confirm between the selection and the locking of the accounts."""
         found = QuerySet.values_list
 
         def stale(rows: QuerySet, *fields: str, **options: Any) -> Any:
             keys = list(found(rows, *fields, **options))
-            if rows.model is User and fields == ("pk",) and not self.user_is_confirmed():
+            if rows.model is User and fields == ("pk",) and not self.is_user_confirmed():
                 with ThreadPoolExecutor(1) as thread:
-                    thread.submit(self.confirm_quietly).result(PATIENCE)
+                    thread.submit(self.confirm_in_thread).result(PATIENCE)
             return keys
 
         with without_locks(), mock.patch.object(QuerySet, "values_list", stale):
             cleanup.delete_unconfirmed_accounts()
 
-    def user_is_confirmed(self) -> bool:
+    def is_user_confirmed(self) -> bool:
         return User.objects.get().is_confirmed
 
-    def confirm_quietly(self) -> None:
+    def confirm_in_thread(self) -> None:
         try:
             confirm(code=self.code)
         finally:
             connection.close()
 
-    def test_one_that_was_confirmed_after_it_was_read_is_looked_at_again(self) -> None:
+    def test_account_confirmed_after_the_selection_is_not_deleted(self) -> None:
         self.confirm_before_the_lock()
-        self.assertTrue(self.user_is_confirmed())
+        self.assertTrue(self.is_user_confirmed())
 
-    def test_without_a_second_look_it_is_gone(self) -> None:
+    def test_without_the_second_check_a_confirmed_account_is_deleted(self) -> None:
         with without_conditions("status__verified"):
             self.assertEqual(cleanup.delete_unconfirmed_accounts(), 1)
         self.assertFalse(User.objects.exists())

@@ -31,7 +31,7 @@ from backend.core.errors import NotFound, RateLimited
 from backend.core.viewer import Viewer
 from backend.orders import services as order_services
 from backend.orders.services import CartEmpty
-from tests.accounts.cases import forget_limits
+from tests.accounts.cases import clear_rate_limits
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart
@@ -267,8 +267,8 @@ class GuestCartLimitTest(ShopCase):
 
     def setUp(self) -> None:
         super().setUp()
-        forget_limits()
-        self.addCleanup(forget_limits)
+        clear_rate_limits()
+        self.addCleanup(clear_rate_limits)
         limits = mock.patch.object(services, "GUEST_CARTS_PER_ADDRESS", parse_many("5/day"))
         limits.start()
         self.addCleanup(limits.stop)

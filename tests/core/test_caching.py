@@ -13,7 +13,7 @@ from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.carts import services
 from backend.catalog import selectors
-from tests.accounts.cases import FAST_HASHER, forget_in_redis
+from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import forged_token, make_products
 from tests.catalog.factories import make_image
 from tests.operations import graphql_operations, rest_operations
@@ -27,8 +27,8 @@ CACHEABLE_FIELDS = {"products", "product", "categories", "category"}
 @FAST_HASHER
 class CachingTest(TestCase):
     def setUp(self) -> None:
-        forget_in_redis()
-        self.addCleanup(forget_in_redis)
+        clear_redis()
+        self.addCleanup(clear_redis)
         (self.product,) = make_products(1)
         self.user = make_user(password="correct horse")
         shopper = RestShopper(self.user)

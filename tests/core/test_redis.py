@@ -13,7 +13,7 @@ from backend.core.broker import hand_over
 from backend.core.cache import read_cached, write_cached
 from backend.core.errors import Unavailable
 from backend.core.redis import SKIP_SECONDS, TIMEOUT_SECONDS, redis_client, redis_required, try_redis
-from tests.accounts.cases import forget_in_redis
+from tests.accounts.cases import clear_redis
 from tests.faults.test_services_down import dead_address
 
 
@@ -31,7 +31,7 @@ def silent_redis() -> Iterator[None]:
 
 class CircuitBreakerTest(SimpleTestCase):
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
 
     def test_silent_redis_costs_all_callers_one_timeout_together(self) -> None:

@@ -1,4 +1,7 @@
-"""Loaded into a worker: its parent uses its connections before each fork, and every process tells its own."""
+"""Signal handlers for a worker that log the connections of its processes.
+
+The parent opens connections before each fork, so that a child that inherited them would be noticed.
+"""
 
 import logging
 import os
@@ -12,8 +15,8 @@ from backend.core.redis import redis_client
 logger = logging.getLogger(__name__)
 
 
-def tell_connections(role: str) -> None:
-    """Log the numbers that PostgreSQL and Redis know this process's connections by."""
+def log_connections(role: str) -> None:
+    """Log the ids of this process's connections to PostgreSQL and Redis."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         [(database,)] = cursor.fetchall()
@@ -22,10 +25,10 @@ def tell_connections(role: str) -> None:
 
 
 @worker_before_create_process.connect
-def _before_a_fork(**_: Any) -> None:
-    tell_connections("parent")
+def _log_parent_connections(**_: Any) -> None:
+    log_connections("parent")
 
 
 @task_prerun.connect
-def _before_a_task(**_: Any) -> None:
-    tell_connections("child")
+def _log_child_connections(**_: Any) -> None:
+    log_connections("child")

@@ -1,4 +1,4 @@
-"""Beat and a worker, as they are deployed, with nobody else to help."""
+"""Beat and a worker, started as they are deployed."""
 
 import signal
 import sys
@@ -22,8 +22,8 @@ EMAIL = "vera@example.com"
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
 
 
-class Beat(WorkerCase):
-    def test_a_worker_knows_every_task_of_the_schedule(self) -> None:
+class BeatTest(WorkerCase):
+    def test_worker_registers_every_scheduled_task(self) -> None:
         inspect = current_app.control.inspect(timeout=PATIENCE, limit=1)
         [known] = inspect.registered().values()
         for name, entry in SCHEDULE.items():
@@ -31,20 +31,22 @@ class Beat(WorkerCase):
                 self.assertIn(entry["task"], known)
                 self.assertGreater(maybe_schedule(entry["schedule"]).is_due(timezone.now()).next, 0)
 
-    def test_a_mail_that_nobody_took_is_sent(self) -> None:
+    def test_beat_sends_a_due_mail(self) -> None:
         OutgoingEmail.objects.create(
             task="accounts.send_already_registered", recipient=EMAIL, language="en", due_at=timezone.now()
         )
         self.start_beat()
         self.mail_server.wait_for_mail(EMAIL)
-        wait_until(lambda: OutgoingEmail.objects.get().status == OutgoingEmail.Status.SENT, "The row's end")
+        wait_until(
+            lambda: OutgoingEmail.objects.get().status == OutgoingEmail.Status.SENT, "the mail to be sent"
+        )
         for entry in SCHEDULE.values():
-            # The worker's line has the task's number between the two.
+            # The log line has the task id between the name and the result.
             done = rf"Task {entry['task']}\[\S+ succeeded"
             wait_until(lambda done=done: self.worker.said(done), f"{entry['task']}")
 
     def start_beat(self) -> None:
-        """Start a beat that was away for so long that all is due."""
+        """Start beat after a long downtime, so that all tasks are due."""
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         schedule = Path(directory.name) / "beat-schedule"
@@ -58,4 +60,4 @@ class Beat(WorkerCase):
             log=Path(directory.name) / "beat.log",
         )
         self.addCleanup(processes.stop, [beat], signal.SIGTERM)
-        wait_until(Path(f"{schedule}-alive").exists, "Beat's first round")
+        wait_until(Path(f"{schedule}-alive").exists, "the first tick of beat")

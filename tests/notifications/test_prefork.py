@@ -1,4 +1,4 @@
-"""A worker of several processes, as it is deployed: none uses a connection of another."""
+"""A worker with several processes, started as it is deployed, shares no connections."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from django.db import transaction
 
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
-from tests.accounts.cases import WorkerCase, make_waiting_user
+from tests.accounts.cases import WorkerCase, make_unconfirmed_user
 from tests.deployed import deployed_command
 from tests.worker import MailServer, Worker, code_in, wait_until
 
@@ -19,7 +19,7 @@ LINE = re.compile(r"(parent|child) (\d+) has database (\d+), redis (\d+)")
 
 
 class MeetingMailServer(MailServer):
-    """Answers its first mail when a second one is under way too, so that two processes must be sending."""
+    """Blocks the first mail until a second one arrives, so that two processes must send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,22 +34,22 @@ class MeetingMailServer(MailServer):
         return await super().handle_DATA(server, session, envelope)
 
 
-class Prefork(WorkerCase):
+class PreforkTest(WorkerCase):
     @classmethod
     def make_services(cls) -> None:
         cls.mail_server = MeetingMailServer()
         command = [*deployed_command("worker"), "--include=tests.notifications.forking"]
         cls.worker = Worker(cls.mail_server, command=command)
 
-    def test_each_mail_is_sent_once_over_connections_of_its_own(self) -> None:
+    def test_processes_send_each_mail_once_and_share_no_connection(self) -> None:
         emails = [f"vera{number}@example.com" for number in range(MAILS)]
         for email in emails:
-            make_waiting_user(email)
+            make_unconfirmed_user(email)
         with transaction.atomic():
             for email in emails:
                 services.enqueue_email(task="accounts.send_confirmation_code", recipient=email, language="en")
         left = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.SENT)
-        wait_until(lambda: not left.exists(), "The last mail")
+        wait_until(lambda: not left.exists(), "the last mail")
         self.assertEqual(sorted(mail["To"] for mail in self.mail_server.mails), sorted(emails))
         self.assertEqual({mail.attempts for mail in OutgoingEmail.objects.all()}, {1})
         self.assertIsNone(
@@ -70,6 +70,6 @@ class Prefork(WorkerCase):
         for one, other in combinations(databases, 2):
             self.assertFalse(databases[one] & databases[other])
             self.assertFalse(redises[one] & redises[other])
-        # What the children do with what they inherit leaves the parent's connections whole.
+        # The children do not break the connections of the parent.
         [parent] = parents
         self.assertEqual((len(databases[parent]), len(redises[parent])), (1, 1))

@@ -1,4 +1,4 @@
-"""Mail over STARTTLS, TLS and neither, with a login and without: SMTP_SECURITY and SMTP_FROM_PASSWORD."""
+"""SMTP with STARTTLS, TLS and neither, with and without a login."""
 
 import ssl
 from pathlib import Path
@@ -12,23 +12,23 @@ from django.db import transaction
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase
-from tests.accounts.test_mail_faults import time_has_come
+from tests.accounts.test_mail_faults import publish_emails_now
 from tests.worker import MailServer, Worker, wait_until
 
 EMAIL = "vera@example.com"
 SENDER = "shop@example.com"
-# Where the worker finds the mail server.
+# The address of the mail server.
 HOST = "127.0.0.1"
 Status = OutgoingEmail.Status
 
 
-class GuardedMailServer(MailServer):
-    """A mail server that offers TLS and a login and insists on neither: it is the client who must.
+class SecureMailServer(MailServer):
+    """A mail server that offers TLS and a login but requires neither, so that the client must.
 
     Attributes:
-        password: the one that is right.
-        encrypted: of each mail that was received, whether it came over TLS.
-        logins: each name and password that was tried.
+        password: the correct password.
+        encrypted: for each received mail, whether it came over TLS.
+        logins: the name and password of each attempt.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class GuardedMailServer(MailServer):
         self.logins: list[tuple[str, str]] = []
 
     def offer(self, security: str, certificate: trustme.LeafCert) -> None:
-        """Listen anew, with this security and certificate."""
+        """Restart with this security and certificate."""
         self.stop()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
@@ -67,8 +67,8 @@ class GuardedMailServer(MailServer):
         return AuthResult(success=login == (SENDER, self.password), handled=False)
 
 
-class Sends:
-    """What holds for every security, with a password and without.
+class SmtpTests:
+    """Tests for all values of SMTP_SECURITY, with and without a password.
 
     Attributes:
         security: the worker's SMTP_SECURITY.
@@ -77,7 +77,7 @@ class Sends:
 
     security: str
     password = "the shop's own"
-    mail_server: GuardedMailServer
+    mail_server: SecureMailServer
 
     @classmethod
     def make_services(cls) -> None:
@@ -87,7 +87,7 @@ class Sends:
         cls.authority = trustme.CA()
         cls.authority.cert_pem.write_to_path(trusted)
         cls.certificate = cls.authority.issue_cert(HOST)
-        cls.mail_server = GuardedMailServer()
+        cls.mail_server = SecureMailServer()
         cls.worker = Worker(
             cls.mail_server,
             SMTP_SECURITY=cls.security,
@@ -104,87 +104,87 @@ class Sends:
         with transaction.atomic():
             services.enqueue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
 
-    def assert_postponed(self, error: str) -> None:
-        """Queue a mail, and see that its first attempt ends with this error."""
+    def assert_retry_scheduled(self, error: str) -> None:
+        """Enqueue a mail and assert that its first attempt fails with this error."""
         self.queue()
-        wait_until(lambda: OutgoingEmail.objects.get().attempts == 1, "The first attempt")
+        wait_until(lambda: OutgoingEmail.objects.get().attempts == 1, "the first attempt")
         mail = OutgoingEmail.objects.get()
         self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, error))
         self.assertEqual(self.mail_server.mails, [])
 
     def assert_arrives(self) -> None:
-        """See that the mail comes over the connection that was asked for."""
+        """Assert that the mail arrives over the expected connection."""
         mail = self.mail_server.wait_for_mail(EMAIL)
         self.assertEqual(mail["From"], SENDER)
         self.assertEqual(self.mail_server.encrypted, [self.security != "none"])
-        wait_until(lambda: OutgoingEmail.objects.get().status == Status.SENT, "The row's end")
+        wait_until(lambda: OutgoingEmail.objects.get().status == Status.SENT, "the mail to be sent")
 
-    def test_a_mail_arrives(self) -> None:
+    def test_mail_arrives(self) -> None:
         self.queue()
         self.assert_arrives()
         self.assertEqual(self.mail_server.logins, [(SENDER, self.password)] if self.password else [])
 
 
-class WithLogin(Sends):
-    def test_a_wrong_password_postpones_the_mail(self) -> None:
+class LoginTests(SmtpTests):
+    def test_wrong_password_is_retried(self) -> None:
         self.mail_server.password = "another"
-        self.assert_postponed("SMTPAuthenticationError")
+        self.assert_retry_scheduled("SMTPAuthenticationError")
         self.assertEqual(set(self.mail_server.logins), {(SENDER, self.password)})
         self.assertNotIn(self.password, self.worker.output())
 
         self.mail_server.password = self.password
-        time_has_come()
+        publish_emails_now()
         self.assert_arrives()
 
 
-class WithCertificate(Sends):
+class CertificateTests(SmtpTests):
     def assert_refused(self, security: str, certificate: trustme.LeafCert, error: str) -> None:
-        """See that the worker tells this server nothing, and the mail arrives once it is mended."""
+        """Assert that the worker sends nothing to this server, and that the mail arrives after a fix."""
         self.mail_server.offer(security, certificate)
-        self.assert_postponed(error)
+        self.assert_retry_scheduled(error)
         self.assertEqual((self.mail_server.encrypted, self.mail_server.logins), ([], []))
 
         self.mail_server.offer(self.security, self.certificate)
-        time_has_come()
+        publish_emails_now()
         self.assert_arrives()
 
-    def test_a_certificate_of_nobody_known_is_refused(self) -> None:
+    def test_certificate_of_unknown_authority_is_refused(self) -> None:
         stranger = trustme.CA().issue_cert(HOST)
         self.assert_refused(self.security, stranger, "SSLCertVerificationError")
 
-    def test_a_certificate_for_another_host_is_refused(self) -> None:
+    def test_certificate_of_another_host_is_refused(self) -> None:
         others = self.authority.issue_cert("mail.example.com")
         self.assert_refused(self.security, others, "SSLCertVerificationError")
 
 
-class StartTls(WithLogin, WithCertificate, WorkerCase):
+class StartTlsTest(LoginTests, CertificateTests, WorkerCase):
     security = "starttls"
 
-    def test_a_server_that_offers_no_tls_is_refused(self) -> None:
+    def test_server_without_starttls_is_refused(self) -> None:
         self.assert_refused("none", self.certificate, "SMTPNotSupportedError")
 
 
-class StartTlsWithoutLogin(Sends, WorkerCase):
+class StartTlsWithoutLoginTest(SmtpTests, WorkerCase):
     security = "starttls"
     password = ""
 
 
-class Tls(WithLogin, WithCertificate, WorkerCase):
+class TlsTest(LoginTests, CertificateTests, WorkerCase):
     security = "tls"
 
-    def test_a_server_that_speaks_no_tls_is_refused(self) -> None:
+    def test_server_without_tls_is_refused(self) -> None:
         self.assert_refused("none", self.certificate, "SSLError")
 
 
-class TlsWithoutLogin(Sends, WorkerCase):
+class TlsWithoutLoginTest(SmtpTests, WorkerCase):
     security = "tls"
     password = ""
 
 
-class Plain(WithLogin, WorkerCase):
+class PlainTest(LoginTests, WorkerCase):
     security = "none"
 
 
-class PlainWithoutLogin(Sends, WorkerCase):
+class PlainWithoutLoginTest(SmtpTests, WorkerCase):
     security = "none"
     password = ""

@@ -15,7 +15,7 @@ from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.core import redis
 from backend.core.redis import redis_client
 from backend.notifications.services import enqueue_email
-from tests.accounts.cases import forget_in_redis
+from tests.accounts.cases import clear_redis
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_product
 from tests.catalog.pictures.storage import StorageCase
@@ -28,7 +28,7 @@ class QueueTest(TransactionTestCase):
     """Tests with a real worker, which uses the same media folder."""
 
     def setUp(self) -> None:
-        forget_in_redis()
+        clear_redis()
         self.mail_server = MailServer()
         self.worker = Worker(self.mail_server)
         self.addCleanup(self.worker.stop)
@@ -67,7 +67,7 @@ class QueueTest(TransactionTestCase):
 
     def test_beat_enqueues_a_task_that_the_broker_lost(self) -> None:
         self.queue()
-        forget_in_redis()
+        clear_redis()
         self.worker.start()
         for _ in range(2):
             ProductImage.objects.filter(renditions_due_at__isnull=False).update(
