@@ -11,6 +11,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from backend.core.errors import Unavailable
@@ -23,7 +24,7 @@ T = TypeVar("T")
 PREFIX = "lavka:"
 
 TIMEOUT_SECONDS = 0.8
-# After a failure `try_redis` skips Redis for this long: a silent server would cost every request a timeout.
+# After a timeout `try_redis` skips Redis for this long: a silent server would cost every request a timeout.
 SKIP_SECONDS = 5.0
 _skip_until = 0.0
 
@@ -58,17 +59,20 @@ def redis_required() -> Iterator[Redis]:
 def try_redis(call: Callable[[Redis], T]) -> T | None:
     """Return the result of a call that the shop can do without, or None if Redis does not respond.
 
-    This is a circuit breaker: after a failure, calls are skipped for `SKIP_SECONDS`.
+    This is a circuit breaker: after a timeout, calls are skipped for `SKIP_SECONDS`. A server that refuses
+    connections costs no time, and is used again as soon as it is back.
     """
     global _skip_until
     if time.monotonic() < _skip_until:
         return None
     try:
         return call(redis_client())
-    except RedisError as error:
+    except RedisTimeoutError:
         _skip_until = time.monotonic() + SKIP_SECONDS
-        logger.warning("Redis failed (%s) and is skipped for %s s", type(error).__name__, SKIP_SECONDS)
-        return None
+        logger.warning("Redis does not respond and is skipped for %s s", SKIP_SECONDS)
+    except RedisError as error:
+        logger.warning("Redis failed: %s", type(error).__name__)
+    return None
 
 
 def is_redis_available() -> bool:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from unittest import mock
 
 from django.test import SimpleTestCase
-from redis import Redis, RedisError
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from backend.core import redis
-from backend.core.broker import hand_over
+from backend.core.broker import enqueue
 from backend.core.cache import read_cached, write_cached
 from backend.core.errors import Unavailable
 from backend.core.redis import SKIP_SECONDS, TIMEOUT_SECONDS, redis_client, redis_required, try_redis
@@ -45,7 +47,7 @@ class CircuitBreakerTest(SimpleTestCase):
                 assert read_cached(["name"]) == {}
                 write_cached({"name": 1}, seconds=60)
                 with self.assertLogs("backend.core.broker", "WARNING"):
-                    hand_over([("notifications.publish_due_emails", {})])
+                    enqueue([("notifications.publish_due_emails", {})])
             assert time.monotonic() - started < TIMEOUT_SECONDS / 2
         assert redis_client().llen("celery") == 0
 
@@ -53,15 +55,20 @@ class CircuitBreakerTest(SimpleTestCase):
         write_cached({"name": 1}, seconds=60)
         opened = time.monotonic()
         with mock.patch("backend.core.redis.time.monotonic", return_value=opened):
-            assert try_redis(mock.Mock(side_effect=RedisError)) is None
+            assert try_redis(mock.Mock(side_effect=RedisTimeoutError)) is None
             assert read_cached(["name"]) == {}
         with mock.patch("backend.core.redis.time.monotonic", return_value=opened + SKIP_SECONDS - 0.01):
             assert read_cached(["name"]) == {}
         with mock.patch("backend.core.redis.time.monotonic", return_value=opened + SKIP_SECONDS):
             assert read_cached(["name"]) == {"name": 1}
 
+    def test_a_refused_connection_skips_nothing(self) -> None:
+        write_cached({"name": 1}, seconds=60)
+        assert try_redis(mock.Mock(side_effect=RedisConnectionError)) is None
+        assert read_cached(["name"]) == {"name": 1}
+
     def test_actions_that_require_redis_are_never_skipped(self) -> None:
-        try_redis(mock.Mock(side_effect=RedisError))
+        try_redis(mock.Mock(side_effect=RedisTimeoutError))
         with redis_required() as client:
             assert client.ping()
         with self.assertRaises(Unavailable), silent_redis(), redis_required():

@@ -6,7 +6,7 @@ from unittest import mock
 from django.db import connection
 from django.test import TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
-from redis import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from backend.carts.services import LineQuantity, add_lines, get_cart
 from backend.catalog.models import Product
@@ -288,7 +288,7 @@ class RedisTest(ListsCase):
         a, b, c, *_ = self.products
         add_recommendations(Kind.SIMILAR, a, b, c)
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
-        with mock.patch.object(redis_client(), "mget", side_effect=RedisError("down")) as mget:
+        with mock.patch.object(redis_client(), "mget", side_effect=RedisTimeoutError("silent")) as mget:
             for _ in range(3):
                 with self.assertNumQueries(2):
                     assert self.read(Kind.SIMILAR, a, 2) == [b, c]
@@ -298,7 +298,7 @@ class RedisTest(ListsCase):
     def test_recommendations_are_replaced_while_redis_is_down(self) -> None:
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
         a, b, *_ = self.products
-        down = mock.patch.object(redis_client(), "eval", side_effect=RedisError("down"))
+        down = mock.patch.object(redis_client(), "eval", side_effect=RedisTimeoutError("silent"))
         with down, self.captureOnCommitCallbacks(execute=True):
             replace_recommendations([(Kind.SIMILAR.value, a.pk, b.pk, 1.0)])
         assert Recommendation.objects.count() == 1
