@@ -1,7 +1,7 @@
 """The queries of a storefront's pages stay far below the cost limit, and worse ones are refused."""
 
 from django.conf import settings
-from django.test import TestCase
+from django.test import TestCase, override_settings
 
 from backend.accounts.models import User
 from backend.carts.models import Cart, CartLine
@@ -88,24 +88,126 @@ class PageCostsTest(TestCase):
         self.assert_affordable(ORDERS, user=user)
 
 
-class RefusedQueriesTest(TestCase):
-    def assert_too_complex(self, query: str) -> None:
-        self.assertEqual(GraphQLClient().error(query)["extensions"]["code"], "TOO_COMPLEX")
+class FilterCostsTest(TestCase):
+    """Filters and facets take more of PostgreSQL than the fields that they select."""
+
+    def cost(self, products: str) -> int:
+        body = GraphQLClient().post(f"{{ {products} }}").json()
+        self.assertNotIn("errors", body)
+        cost: int = body["extensions"]["cost"]["requested"]
+        return cost
+
+    def test_search_and_characteristics_are_charged(self) -> None:
+        make_product(name="Dress", characteristics={"Color": "red", "Size": "S"})
+        color, size = '{name: "Color", values: ["red"]}', '{name: "Size", values: ["S"]}'
+        plain = self.cost("products { totalCount }")
+        self.assertEqual(self.cost('products(filter: {search: "dress"}) { totalCount }'), plain + 7_500)
+        for filters, count in ((color, 1), (f"{color}, {size}", 2)):
+            charged = self.cost(f"products(filter: {{characteristics: [{filters}]}}) {{ totalCount }}")
+            self.assertEqual(charged, plain + count * 1_250)
+
+    def test_search_beyond_the_limit_is_not_run(self) -> None:
+        query = '{ products(filter: {search: "dress"}) { totalCount } }'
+        cost = 1_700 + 500 + 7_500
+        with override_settings(GRAPHQL_MAX_COST=cost):
+            GraphQLClient().data(query)
+        with override_settings(GRAPHQL_MAX_COST=cost - 1), self.assertNumQueries(0):
+            error = GraphQLClient().error(query)
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_four_lists_with_facets_are_accepted_and_five_are_refused(self) -> None:
+        def lists(count: int) -> str:
+            page = "products(first: 1) { facets { priceMin } }"
+            return "{" + " ".join(f"p{n}: {page}" for n in range(count)) + "}"
+
+        GraphQLClient().data(lists(4))
+        with self.assertNumQueries(0):
+            error = GraphQLClient().error(lists(5))
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+
+class WorstQueriesTest(TestCase):
+    """The most expensive shapes of a query, just within the limit and beyond it."""
+
+    def assert_bounded(self, accepted: str, refused: str, *, user: User | None = None) -> None:
+        headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
+        body = GraphQLClient().post(accepted, **headers).json()
+        self.assertNotIn("errors", body)
+        cost = body["extensions"]["cost"]
+        self.assertGreater(cost["requested"], 0.6 * cost["maximum"])
+        (error,) = GraphQLClient().post(refused, **headers).json()["errors"]
+        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
 
     def test_recommendations_of_recommendations(self) -> None:
-        inner = f"similar(first: 50) {{ {PRODUCT} }}"
-        self.assert_too_complex(
-            f"{{ products(first: 20) {{ nodes {{ similar(first: 50) {{ {inner} }} }} }} }}"
-        )
+        def nested(count: int) -> str:
+            lists = f"similar(first: {count}) {{ boughtTogether(first: 20) {{ {PRODUCT} }} }}"
+            return f"{{ products(first: 1) {{ nodes {{ {lists} }} }} }}"
+
+        self.assert_bounded(nested(35), nested(50))
+
+    def test_recommendations_of_recommendations_of_a_cart(self) -> None:
+        user = make_user()
+        cart = Cart.objects.create(user=user)
+        product = make_product(category=make_category("Clothes"))
+        CartLine.objects.create(cart=cart, product=product, quantity=1, price_seen=1, name_seen="Dress")
+
+        def nested(count: int) -> str:
+            lists = f"similar(first: 50) {{ similar(first: {count}) {{ {PRODUCT} }} }}"
+            return f"{{ cart {{ lines {{ product {{ {lists} }} }} }} }}"
+
+        self.assert_bounded(nested(14), nested(50), user=user)
 
     def test_aliases_of_a_large_page(self) -> None:
-        page = f"products(first: 100) {{ nodes {{ {PRODUCT} }} }}"
-        self.assert_too_complex("{" + " ".join(f"p{n}: {page}" for n in range(25)) + "}")
+        def aliased(count: int) -> str:
+            page = f"products(first: 100) {{ nodes {{ {PRODUCT} }} }}"
+            return "{" + " ".join(f"p{n}: {page}" for n in range(count)) + "}"
+
+        self.assert_bounded(aliased(7), aliased(15))
+
+    def test_aliases_at_every_level(self) -> None:
+        def aliased(count: int) -> str:
+            nodes = " ".join(f"n{n}: nodes {{ {PRODUCT} }}" for n in range(5))
+            return "{" + " ".join(f"p{n}: products(first: 50) {{ {nodes} }}" for n in range(count)) + "}"
+
+        self.assert_bounded(aliased(4), aliased(7))
+
+    def test_renditions_under_many_names(self) -> None:
+        def aliased(count: int) -> str:
+            names = " ".join(f"a{n}: srcset" for n in range(count))
+            lists = f"similar(first: 6) {{ image {{ {names} }} }}"
+            return f"{{ products(first: 100) {{ nodes {{ {lists} }} }} }}"
+
+        self.assert_bounded(aliased(8), aliased(15))
+
+    def test_lists_with_search_and_facets(self) -> None:
+        def aliased(count: int) -> str:
+            page = 'products(filter: {search: "dress"}) { totalCount facets { priceMin } }'
+            return "{" + " ".join(f"p{n}: {page}" for n in range(count)) + "}"
+
+        self.assert_bounded(aliased(2), aliased(3))
 
     def test_a_walk_up_and_down_the_tree(self) -> None:
         root = make_category("Root")
         for number in range(40):
             make_category(f"Child {number}", parent=root)
-        self.assert_too_complex(
-            "{ categories { " + "children { parent { " * 3 + "children { id name }" + " } }" * 3 + " } }"
-        )
+
+        def walk(selected: str) -> str:
+            return "{ categories { " + "children { parent { " * 2 + selected + " } }" * 2 + " } }"
+
+        self.assert_bounded(walk(_aliased_names(22)), walk("children { id name }"))
+
+    def test_long_descriptions(self) -> None:
+        category = make_category("Clothes")
+        for _ in range(30):
+            make_product(category=category, description="ы" * 20_000)
+
+        def page(aliases: int) -> str:
+            names = " ".join(f"d{n}: description" for n in range(aliases))
+            return f"{{ products(first: 30) {{ nodes {{ {names} }} }} }}"
+
+        self.assertEqual(len(GraphQLClient().data(page(1))["products"]["nodes"]), 30)
+        self.assertEqual(GraphQLClient().error(page(2))["extensions"]["code"], "TOO_COMPLEX")
+
+
+def _aliased_names(count: int) -> str:
+    return " ".join(f"a{n}: name" for n in range(count))

@@ -317,6 +317,17 @@ class EqualRefusals(ParityCase):
                 self.assertNotIn("errors", graphql)
                 self.assertIn("items", rest)
 
+    def test_long_lists_are_refused_before_their_items_are_read(self) -> None:
+        for characteristics in (
+            {"Color": [{"not": "read"}] * 51},
+            {str(number): [{"not": "read"}] for number in range(21)},
+        ):
+            with self.subTest(len(characteristics)):
+                problem = self.rest.post("/products", {"characteristics": characteristics}).json()
+                self.assertEqual((problem["code"], problem["field"]), ("TOO_LONG", "characteristics"))
+        problem = self.rest.post("/products", {"characteristics": {"Color": [{"not": "read"}] * 50}}).json()
+        self.assertEqual(problem["code"], "INVALID")
+
     def test_relevance_needs_a_search(self) -> None:
         error = self.graphql.error("{ products(sortBy: RELEVANCE) { totalCount } }")
         self.assertEqual(error["extensions"], {"code": "INVALID", "field": ["sortBy"]})

@@ -2,20 +2,28 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import cast
+from typing import Annotated, TypeVar, cast
 
 import strawberry
 import strawberry_django
 
 from backend.carts import models, selectors, services
-from backend.carts.models import MAX_QUANTITY
+from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
-from backend.core.graphql import Column, Info, UserError, cost, user_errors
+from backend.core.graphql import Column, Constraint, Cost, Info, UserError, user_errors
 from backend.core.identifiers import parse_id
 from backend.core.viewer import Viewer
 from backend.recommendations.selectors import suggest_for_cart
+
+T = TypeVar("T")
+
+# A list argument for the lines of a cart.
+_Lines = Annotated[
+    list[T],
+    strawberry.argument(description=f"At most {MAX_LINES}.", directives=[Constraint(max_items=MAX_LINES)]),
+]
 
 strawberry.enum(selectors.CartWarningCode, description="The reason for a warning about a cart line.")
 
@@ -57,8 +65,9 @@ class Cart:
 
     contents: strawberry.Private[CartContents]
 
-    @strawberry.field(description="Oldest first.", metadata=cost(item=5))
+    @strawberry.field(description="Oldest first.", directives=[Cost(item=5)])
     def lines(self, info: Info) -> list[CartLine]:
+        info.context.register_batch([line.product for line in self.contents.lines])
         return cast("list[CartLine]", self.contents.lines)
 
     @strawberry.field(description="The sum of the quantities of all lines.")
@@ -79,7 +88,7 @@ class Cart:
 
     @strawberry.field(
         description="Products that complement the cart, without those that are in it.",
-        metadata=cost(500, item=5),
+        directives=[Cost(field=500, item=5)],
     )
     def suggestions(self, first: int = 10) -> list[Product]:
         return cast("list[Product]", suggest_for_cart(self.contents.lines, first))
@@ -125,19 +134,19 @@ class CartsQuery:
 @strawberry.type
 class CartsMutation:
     @strawberry.mutation(description="Add products to the cart: all of them, or none.")
-    def cart_lines_add(self, info: Info, lines: list[CartLineInput]) -> CartPayload | None:
+    def cart_lines_add(self, info: Info, lines: _Lines[CartLineInput]) -> CartPayload | None:
         viewer, address = info.context.viewer, info.context.address
         return _payload(lambda: services.add_lines(viewer=viewer, lines=_quantities(lines), address=address))
 
     @strawberry.mutation(description="Set the quantities of products in the cart: of all of them, or none.")
-    def cart_lines_update(self, info: Info, lines: list[CartLineUpdateInput]) -> CartPayload | None:
+    def cart_lines_update(self, info: Info, lines: _Lines[CartLineUpdateInput]) -> CartPayload | None:
         viewer = info.context.viewer
         return _payload(lambda: services.update_lines(viewer=viewer, lines=_quantities(lines)))
 
     @strawberry.mutation(
         description="Remove products from the cart. Products that are not in it are ignored."
     )
-    def cart_lines_remove(self, info: Info, product_ids: list[strawberry.ID]) -> CartPayload | None:
+    def cart_lines_remove(self, info: Info, product_ids: _Lines[strawberry.ID]) -> CartPayload | None:
         viewer = info.context.viewer
         ids = [parse_id(product_id) for product_id in product_ids]
         return _payload(lambda: services.remove_lines(viewer=viewer, product_ids=ids))

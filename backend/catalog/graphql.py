@@ -12,8 +12,19 @@ from strawberry import auto
 
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
-from backend.core.errors import Invalid, NotFound, OutOfRange, fields_named
-from backend.core.graphql import Batch, Column, Context, Edge, Info, PageInfo, column, cost, edges_of
+from backend.core.errors import Invalid, NotFound, OutOfRange, TooComplex, fields_named
+from backend.core.graphql import (
+    Batch,
+    Column,
+    Constraint,
+    Context,
+    Cost,
+    Edge,
+    Info,
+    PageInfo,
+    column,
+    edges_of,
+)
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
 from backend.recommendations.models import Recommendation
@@ -23,8 +34,12 @@ Kind = Recommendation.Kind
 _KINDS = (Kind.SIMILAR, Kind.BOUGHT_TOGETHER)
 # The minimum number of recommendations that are read for a single product.
 _MIN_READ = 10
-# The cost of reading recommendation lists, in addition to the products in them.
-_LIST_COST = 500
+# Costs that no single field declares: each query for recommendations and each list that it reads, in addition
+# to the products in them; each list with a search; and each characteristic that a list is filtered by.
+_READING_COST = 750
+_READ_LIST_COST = 25
+_SEARCH_COST = 7_500
+_CHARACTERISTIC_COST = 1_250
 
 # Paths of the GraphQL arguments, by parameter of `selectors.list_products` and `ProductList.page`.
 _PRODUCTS_ARGUMENTS = {
@@ -62,7 +77,7 @@ class Image:
         description="URL of the smallest copy that is at least `size` pixels wide. Copies are "
         f"{', '.join(map(str, WIDTHS[:-1]))} and {WIDTHS[-1]} pixels wide, never wider than the original. "
         "Returns the URL of the original while no copies exist, for a few seconds after an upload.",
-        metadata=cost(3),
+        directives=[Cost(field=3)],
     )
     def thumbnail(
         self,
@@ -76,7 +91,7 @@ class Image:
     @strawberry.field(
         description="All resized copies, for the `srcset` attribute of `<img>` or `<source>`. Only the "
         "original while no copies exist.",
-        metadata=cost(4),
+        directives=[Cost(field=4)],
     )
     def srcset(self, format: _Format = ImageFormat.WEBP) -> str:
         return cast(Picture, self).srcset(format)
@@ -177,18 +192,20 @@ class Product:
     created_at: auto = column(description="Creation time of the product.")
     updated_at: auto = column(description="Time of the last change.")
 
-    @strawberry_django.field(description="All pictures in order; `image` is the first.", metadata=cost(20))
+    @strawberry_django.field(
+        description="All pictures in order; `image` is the first.", directives=[Cost(field=20)]
+    )
     def images(self) -> list[Image]:
         return cast("list[Image]", cast(models.Product, self).pictures)
 
     @strawberry_django.field(
-        description="Products with similar content, most similar first.", metadata=cost(item=8)
+        description="Products with similar content, most similar first.", directives=[Cost(item=25)]
     )
     def similar(self, info: Info, first: _First = 10) -> "list[Product]":
         return _related(info, Kind.SIMILAR, cast(models.Product, self), first)
 
     @strawberry_django.field(
-        description="Products that customers often buy together with this one.", metadata=cost(item=8)
+        description="Products that customers often buy together with this one.", directives=[Cost(item=25)]
     )
     def bought_together(self, info: Info, first: _First = 10) -> "list[Product]":
         return _related(info, Kind.BOUGHT_TOGETHER, cast(models.Product, self), first)
@@ -222,7 +239,7 @@ def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
 
 def _read_lists(context: Context, kinds: tuple[Kind, ...], batch: Batch, first: int) -> Lists:
     # The cost of items does not reflect the number of queries, which nested lists can multiply.
-    if not context.charge(_LIST_COST):
+    if not context.charge(_READING_COST + _READ_LIST_COST * len(kinds) * len(batch.items)):
         return {}
     lists = read_related(kinds, batch.items, first)
     # The recommendations of these products are also read together.
@@ -282,7 +299,10 @@ class CharacteristicFilter:
     """Matches products that have one of the values of a characteristic."""
 
     name: str = strawberry.field(description="Name of the characteristic.")
-    values: list[str] = strawberry.field(description="Accepted values, 1 to 50, as returned by facets.")
+    values: list[str] = strawberry.field(
+        description=f"Accepted values, 1 to {selectors.MAX_CHARACTERISTIC_VALUES}, as returned by facets.",
+        directives=[Constraint(max_items=selectors.MAX_CHARACTERISTIC_VALUES)],
+    )
     unit: str | None = strawberry.field(
         default=None, description="Unit, to distinguish characteristics with the same name."
     )
@@ -302,7 +322,10 @@ class ProductFilter:
         default=None, description="True lists products in stock, false those out of stock, null both."
     )
     characteristics: list[CharacteristicFilter] | None = strawberry.field(
-        default=None, description="Characteristics, at most 20. A product must match each of them."
+        default=None,
+        description=f"Characteristics, at most {selectors.MAX_CHARACTERISTICS}. A product must match each of "
+        "them.",
+        directives=[Constraint(max_items=selectors.MAX_CHARACTERISTICS)],
     )
 
 
@@ -331,12 +354,12 @@ class ProductConnection:
     page: strawberry.Private[Page[models.Product]]
     products: strawberry.Private[selectors.ProductList]
 
-    @strawberry.field(description="Products of the page with their cursors.", metadata=cost(item=5))
+    @strawberry.field(description="Products of the page with their cursors.", directives=[Cost(item=5)])
     def edges(self, info: Info) -> list[Edge[Product]]:
         info.context.register_batch(self.page.items)
         return cast("list[Edge[Product]]", edges_of(self.page))
 
-    @strawberry.field(description="Products of the page, without cursors.", metadata=cost(item=5))
+    @strawberry.field(description="Products of the page, without cursors.", directives=[Cost(item=5)])
     def nodes(self, info: Info) -> list[Product]:
         return cast("list[Product]", info.context.register_batch(self.page.items))
 
@@ -344,13 +367,13 @@ class ProductConnection:
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
-    @strawberry.field(description="Number of products on all pages.", metadata=cost(50))
+    @strawberry.field(description="Number of products on all pages.", directives=[Cost(field=500)])
     def total_count(self) -> int:
         return self.products.total()
 
     @strawberry.field(
         description="Values by which the list can be filtered further, with product counts.",
-        metadata=cost(200),
+        directives=[Cost(field=10_000)],
     )
     def facets(self) -> Facets:
         return cast(Facets, selectors.read_facets(self.products))
@@ -362,10 +385,11 @@ class CatalogQuery:
 
     @strawberry.field(
         description="Published products of a category and its subcategories, or of the whole shop.",
-        metadata=cost(100),
+        directives=[Cost(field=1700)],
     )
     def products(
         self,
+        info: Info,
         category: Annotated[
             strawberry.ID | None, strawberry.argument(description="Id of the category to list.")
         ] = None,
@@ -397,6 +421,9 @@ class CatalogQuery:
             raise Invalid("Pass at most one of category and categorySlug.", field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
+        cost = _SEARCH_COST * bool(filter.search) + _CHARACTERISTIC_COST * len(filter.characteristics or ())
+        if not info.context.charge(cost):
+            raise TooComplex("The filters of the products cost more than is accepted.")
         with fields_named(
             _PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug is not None else {})
         ):
@@ -413,7 +440,7 @@ class CatalogQuery:
 
     @strawberry.field(
         description="The published product with this id, slug or SKU, or null. Pass exactly one of them.",
-        metadata=cost(75),
+        directives=[Cost(field=200)],
     )
     def product(
         self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
@@ -437,7 +464,8 @@ class CatalogQuery:
         return _limit_depth(_tree_as_selected(info).children(None), depth)
 
     @strawberry.field(
-        description="The category with this id or slug, or null. Pass exactly one of them.", metadata=cost(75)
+        description="The category with this id or slug, or null. Pass exactly one of them.",
+        directives=[Cost(field=200)],
     )
     def category(
         self, info: Info, id: strawberry.ID | None = None, slug: str | None = None

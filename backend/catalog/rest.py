@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, Picture
-from backend.core.errors import Invalid, NotFound, fields_named
+from backend.core.errors import Invalid, NotFound, TooLong, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
 from backend.core.rest import Problem, Shown
@@ -161,9 +161,25 @@ class CategoryNode(CategoryName):
 
 
 def _one_or_more(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
-    return value
+    """Accept a single value as a list of one, and refuse long lists before Pydantic reads their items."""
+    if not isinstance(value, dict):
+        return value
+    if len(value) > selectors.MAX_CHARACTERISTICS:
+        raise TooLong(
+            f"characteristics must have at most {selectors.MAX_CHARACTERISTICS} names, not {len(value)}.",
+            field="characteristics",
+        )
+    for values in value.values():
+        if isinstance(values, list) and len(values) > selectors.MAX_CHARACTERISTIC_VALUES:
+            raise TooLong(
+                f"A characteristic must have at most {selectors.MAX_CHARACTERISTIC_VALUES} values, "
+                f"not {len(values)}.",
+                field="characteristics",
+            )
+    return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
+
+
+_Values = Annotated[list[str], Field(max_length=selectors.MAX_CHARACTERISTIC_VALUES)]
 
 
 def _no_boolean(value: Any) -> Any:
@@ -212,8 +228,9 @@ class ProductsBody(_Filters):
         json_schema_extra={"examples": [{"category": "electronics", "price_max": "10000", "sort": "price"}]},
     )
 
-    characteristics: Annotated[dict[str, list[str]], BeforeValidator(_one_or_more)] = Field(
+    characteristics: Annotated[dict[str, _Values], BeforeValidator(_one_or_more)] = Field(
         {},
+        max_length=selectors.MAX_CHARACTERISTICS,
         description="Accepted values, by `Name` or `Name (unit)` of the characteristic.",
         examples=[{"Color": ["red", "blue"], "Material": "wool"}],
     )

@@ -126,6 +126,12 @@ class TooLong(ShopError):
     code = ErrorCode.TOO_LONG
 
 
+class TooComplex(ShopError):
+    """The request takes more work than is accepted."""
+
+    code = ErrorCode.TOO_COMPLEX
+
+
 class InvalidCursor(ShopError):
     """A cursor is malformed or belongs to another sort order."""
 

@@ -12,7 +12,7 @@ from strawberry.types import get_object_definition
 from backend.carts.tokens import CartTokenInvalid
 from backend.catalog.graphql import Product
 from backend.core.errors import ShopError
-from backend.core.graphql import Column, Edge, Info, PageInfo, UserError, cost, edges_of, user_errors
+from backend.core.graphql import Column, Cost, Edge, Info, PageInfo, UserError, edges_of, user_errors
 from backend.core.pagination import Page
 from backend.orders import delivery, models, services
 
@@ -78,7 +78,7 @@ class Order:
     comment: str
     is_cancellable: bool
 
-    @strawberry_django.field(description="In the order of the cart lines.", metadata=cost(item=5))
+    @strawberry_django.field(description="In the order of the cart lines.", directives=[Cost(item=5)])
     def lines(self) -> list[OrderLine]:
         return cast("list[OrderLine]", list(cast(models.Order, self).lines.all()))
 
@@ -93,11 +93,11 @@ class OrderConnection:
 
     page: strawberry.Private[Page[models.Order]]
 
-    @strawberry.field(metadata=cost(item=20))
+    @strawberry.field(directives=[Cost(item=20)])
     def edges(self) -> list[Edge[Order]]:
         return cast("list[Edge[Order]]", edges_of(self.page))
 
-    @strawberry.field(metadata=cost(item=20))
+    @strawberry.field(directives=[Cost(item=20)])
     def nodes(self) -> list[Order]:
         return cast("list[Order]", self.page.items)
 

@@ -5,7 +5,7 @@ from typing import cast
 import strawberry
 
 from backend.catalog.graphql import Product
-from backend.core.graphql import Info, cost
+from backend.core.graphql import Cost, Info
 from backend.recommendations import selectors
 
 
@@ -14,7 +14,7 @@ class RecommendationsQuery:
     @strawberry.field(
         description="Products recommended to the viewer, based on their orders. Best-selling or newest "
         "products if there are too few.",
-        metadata=cost(500, item=5),
+        directives=[Cost(field=500, item=5)],
     )
     def recommendations(self, info: Info, first: int = 10) -> list[Product]:
         return cast("list[Product]", selectors.recommend(info.context.viewer, first))

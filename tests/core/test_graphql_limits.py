@@ -1,15 +1,24 @@
 """Limits of a GraphQL request, at the limit and beyond it."""
 
 import json
+from itertools import product
 from typing import Any
 from unittest import mock
 
 import strawberry
+from django.conf import settings
 from django.test import TestCase, override_settings
-from graphql import get_introspection_query
+from graphql import (
+    get_introspection_query,
+    get_nullable_type,
+    is_input_object_type,
+    is_list_type,
+    is_object_type,
+)
 
-from backend.core.graphql import make_schema
-from backend.core.graphql.limits import Budget
+from backend.api.graphql import schema
+from backend.core.graphql import Constraint, GraphQLView, make_schema
+from backend.core.graphql.limits import MAX_ALIAS_LENGTH, Budget
 from tests.catalog.factories import make_category, make_product
 from tests.clients import GraphQLClient
 
@@ -46,6 +55,18 @@ class Limits(TestCase):
         self.graphql.data(aliased(30))
         self.assert_too_complex(aliased(31))
 
+    def test_alias_beyond_the_length_limit_is_refused(self) -> None:
+        def aliased(length: int) -> str:
+            return "{ categories { " + "a" * length + ": id } }"
+
+        self.graphql.data(aliased(MAX_ALIAS_LENGTH))
+        self.assert_too_complex(aliased(MAX_ALIAS_LENGTH + 1))
+
+    def test_excluded_fields_cost_nothing(self) -> None:
+        query = "query($all: Boolean!) { categories { id name @include(if: $all) slug @skip(if: true) } }"
+        self.assertEqual(self.cost(query, {"all": False}), 1 + 1)
+        self.assertEqual(self.cost(query, {"all": True}), 1 + 2)
+
     def test_document_beyond_the_token_limit_is_refused(self) -> None:
         def long(tokens: int) -> str:
             # 16 tokens before the values and 9 after them.
@@ -70,14 +91,14 @@ class Limits(TestCase):
     def test_cost_is_reported(self) -> None:
         query = "query($first: Int) { products(first: $first) { nodes { id category { id } } } }"
         body = self.graphql.post(query, {"first": 7}).json()
-        # 100 for the list, 1 for its nodes, and 5 for each of them beside its three fields.
-        self.assertEqual(body["extensions"]["cost"], {"requested": 157, "maximum": 50_000})
+        # 1,700 for the list, 1 for its nodes, and 5 for each of them beside its three fields.
+        self.assertEqual(body["extensions"]["cost"], {"requested": 1_757, "maximum": 50_000})
 
     def test_query_beyond_the_cost_limit_is_refused(self) -> None:
         query = "{ products(first: 10) { nodes { category { id } } } }"
-        with override_settings(GRAPHQL_MAX_COST=171):
+        with override_settings(GRAPHQL_MAX_COST=1771):
             self.graphql.data(query)
-        with override_settings(GRAPHQL_MAX_COST=170):
+        with override_settings(GRAPHQL_MAX_COST=1770):
             self.assert_too_complex(query)
 
     def test_what_costs_once_is_not_multiplied_by_the_page(self) -> None:
@@ -119,7 +140,7 @@ class Limits(TestCase):
         self.assertEqual(done.extensions["cost"]["requested"], 4 + 7)
 
     def test_cost_counts_page_sizes_however_they_are_passed(self) -> None:
-        with override_settings(GRAPHQL_MAX_COST=200):
+        with override_settings(GRAPHQL_MAX_COST=2_000):
             for query in (
                 "{ products(first: 100) { nodes { id } } }",
                 "{ products(last: 100) { nodes { id } } }",
@@ -203,17 +224,89 @@ class Lists(TestCase):
     def test_ids(self) -> None:
         body = self.graphql.post(self.IDS, {"ids": ["1"] * 200}).json()
         self.assertEqual(body["data"]["cartLinesRemove"]["errors"], [])
-        self.assert_too_long(self.IDS, {"ids": ["1"] * 201}, ["ids"])
+        self.assert_too_long(self.IDS, {"ids": ["1"] * 201}, ["productIds"])
 
     def test_lists_within_inputs(self) -> None:
-        def wanted(count: int) -> dict[str, Any]:
-            return {"filter": {"characteristics": [{"name": "Color", "values": ["red"] * count}]}}
+        def wanted(characteristics: int, values: int = 1) -> dict[str, Any]:
+            return {
+                "filter": {
+                    "characteristics": [
+                        {"name": f"Property {number}", "values": ["red"] * values}
+                        for number in range(characteristics)
+                    ]
+                }
+            }
 
-        field = ["filter", "characteristics", "0", "values"]
-        # The filter itself accepts fewer.
-        error = self.graphql.error(self.FILTER, wanted(200))
-        self.assertNotEqual(error["extensions"]["field"], field)
-        self.assert_too_long(self.FILTER, wanted(201), field)
+        for accepted, refused in (((20, 1), (21, 1)), ((1, 50), (1, 51))):
+            error = self.graphql.error(self.FILTER, wanted(*accepted))
+            self.assertEqual(error["extensions"]["code"], "NOT_FOUND")
+            self.assert_too_long(self.FILTER, wanted(*refused), ["filter", "characteristics"])
+
+    def test_variables_in_any_position(self) -> None:
+        ids, lines = ["1"] * 201, [{"productId": "0"}] * 201
+        values = ["red"] * 51
+        characteristics = [{"name": "Color", "values": values}]
+        products = "{ products(filter: {characteristics: %s}) { nodes { id } } }"
+        in_filter = ["filter", "characteristics"]
+        for query, variables, field in (
+            (f"query($x: [CharacteristicFilter!]) {products % '$x'}", {"x": characteristics}, in_filter),
+            (
+                "query($x: [String!]!) " + products % '[{name: "Color", values: $x}]',
+                {"x": values},
+                in_filter,
+            ),
+            ("query($x: [String!]!) " + products % '{name: "Color", values: $x}', {"x": values}, in_filter),
+            (
+                "mutation($x: [ID!]!) { ...f } "
+                "fragment f on Mutation { cartLinesRemove(productIds: $x) { errors { code } } }",
+                {"x": ids},
+                ["productIds"],
+            ),
+            (
+                "mutation($x: [CartLineInput!]!) "
+                "{ cartLinesAdd(lines: $x) @skip(if: true) { errors { code } } __typename }",
+                {"x": lines},
+                ["lines"],
+            ),
+        ):
+            with self.subTest(query):
+                self.assert_too_long(query, variables, field)
+
+    def test_literals(self) -> None:
+        def remove(count: int) -> str:
+            ids = ", ".join(['"1"'] * count)
+            return f"mutation {{ cartLinesRemove(productIds: [{ids}]) {{ errors {{ code }} }} }}"
+
+        def remove_default(count: int) -> str:
+            ids = ", ".join(['"1"'] * count)
+            remove = "cartLinesRemove(productIds: $x) { errors { code } }"
+            return f"mutation($x: [ID!]! = [{ids}]) {{ {remove} }}"
+
+        for query in (remove, remove_default):
+            self.graphql.data(query(200))
+            error = self.graphql.error(query(201))
+            self.assertEqual(error["extensions"], {"code": "TOO_LONG", "field": ["productIds"]})
+
+    def test_every_list_declares_its_maximum(self) -> None:
+        core_schema = schema._schema
+        accepted = [
+            (f"{owner.name}.{name}", entry)
+            for owner in core_schema.type_map.values()
+            if is_input_object_type(owner)
+            for name, entry in owner.fields.items()
+        ] + [
+            (f"{owner.name}.{name}({argument})", entry)
+            for owner in core_schema.type_map.values()
+            if is_object_type(owner)
+            for name, definition in owner.fields.items()
+            for argument, entry in definition.args.items()
+        ]
+        lists = [(name, entry) for name, entry in accepted if is_list_type(get_nullable_type(entry.type))]
+        self.assertGreaterEqual(len(lists), 5)
+        for name, entry in lists:
+            with self.subTest(name):
+                directives = entry.extensions["strawberry-definition"].directives
+                self.assertTrue(any(isinstance(directive, Constraint) for directive in directives))
 
 
 class Answers(TestCase):
@@ -228,6 +321,22 @@ class Answers(TestCase):
         with override_settings(GRAPHQL_MAX_ANSWER_BYTES=size - 1):
             error = client.error(self.QUERY)
         self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+
+    def test_strings_are_counted_before_the_answer_is_encoded(self) -> None:
+        make_product(category=make_category("Clothes"), description="x" * 600)
+        length = 600
+        query = "{ products { nodes { a: description b: description } } }"
+        client = GraphQLClient()
+        encode = mock.patch.object(
+            GraphQLView, "encode_json", autospec=True, side_effect=GraphQLView.encode_json
+        )
+        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=2 * length), encode as encoded:
+            # The strings alone fit, but not the answer with its keys.
+            self.assertEqual(client.error(query)["extensions"]["code"], "TOO_COMPLEX")
+        self.assertIsNotNone(encoded.call_args.args[1]["data"])
+        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=2 * length - 1), encode as encoded:
+            self.assertEqual(client.error(query)["extensions"]["code"], "TOO_COMPLEX")
+        self.assertIsNone(encoded.call_args.args[1]["data"])
 
     def test_the_answer_to_a_mutation_is_sent_whatever_its_size(self) -> None:
         product = make_product(category=make_category("Clothes"))
@@ -261,12 +370,38 @@ class Introspection(TestCase):
         error = GraphQLClient().error(twice)
         self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
 
+    def test_every_variant_of_the_full_introspection_is_accepted(self) -> None:
+        for flags in product([False, True], repeat=2):
+            query = get_introspection_query(
+                descriptions=flags[0],
+                specified_by_url=flags[1],
+                directive_is_repeatable=flags[1],
+                schema_description=flags[0],
+                input_value_deprecation=flags[1],
+            )
+            if flags[1]:
+                query = query.replace(
+                    "fragment FullType on __Type {", "fragment FullType on __Type { isOneOf "
+                )
+            with self.subTest(flags):
+                body = GraphQLClient().post(query).json()
+                self.assertNotIn("errors", body)
+                self.assertLess(body["extensions"]["cost"]["requested"], 0.8 * settings.GRAPHQL_MAX_COST)
+
+    def test_aliases_within_an_introspection_are_charged(self) -> None:
+        def aliased(count: int) -> str:
+            types = "types { name fields { name description type { name } args { name } } }"
+            return "{ __schema { " + " ".join(f"a{n}: {types}" for n in range(count)) + " } }"
+
+        GraphQLClient().data(aliased(1))
+        self.assertEqual(GraphQLClient().error(aliased(30))["extensions"]["code"], "TOO_COMPLEX")
+
     def test_types_may_be_read_by_name_up_to_the_limit(self) -> None:
         def types(count: int) -> str:
             return "{" + " ".join(f'a{n}: __type(name: "Query") {{ name }}' for n in range(count)) + "}"
 
-        self.assertIsNone(self.run_query(types(20)).errors)
-        self.assertEqual(self.run_query(types(21)).errors[0].extensions["code"], "TOO_COMPLEX")
+        self.assertIsNone(self.run_query(types(24)).errors)
+        self.assertEqual(self.run_query(types(25)).errors[0].extensions["code"], "TOO_COMPLEX")
 
     def test_the_name_of_a_type_costs_no_more_than_a_field(self) -> None:
         self.assertEqual(self.run_query("{ __typename here }").extensions["cost"]["requested"], 2)

@@ -11,10 +11,18 @@ from backend.catalog.selectors.categories import (
     read_counted_category_tree,
 )
 from backend.catalog.selectors.facets import Facets, read_facets
-from backend.catalog.selectors.listing import ProductList, ProductSort, list_products
+from backend.catalog.selectors.listing import (
+    MAX_CHARACTERISTIC_VALUES,
+    MAX_CHARACTERISTICS,
+    ProductList,
+    ProductSort,
+    list_products,
+)
 from backend.catalog.selectors.products import get_product, load_pictures
 
 __all__ = [
+    "MAX_CHARACTERISTICS",
+    "MAX_CHARACTERISTIC_VALUES",
     "CategoryTree",
     "Facets",
     "ProductList",

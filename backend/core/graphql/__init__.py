@@ -3,7 +3,7 @@
 from backend.core.graphql.context import Batch, Context, Info
 from backend.core.graphql.errors import UserError, user_errors
 from backend.core.graphql.fields import Column, column
-from backend.core.graphql.limits import cost
+from backend.core.graphql.limits import Constraint, Cost
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema
 from backend.core.graphql.view import GraphQLView
@@ -11,14 +11,15 @@ from backend.core.graphql.view import GraphQLView
 __all__ = [
     "Batch",
     "Column",
+    "Constraint",
     "Context",
+    "Cost",
     "Edge",
     "GraphQLView",
     "Info",
     "PageInfo",
     "UserError",
     "column",
-    "cost",
     "edges_of",
     "make_schema",
     "user_errors",

@@ -1,4 +1,4 @@
-"""What every resolver can reach."""
+"""The context of a request, which every resolver receives."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -16,19 +16,19 @@ T = TypeVar("T")
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Batch:
-    """Items that are shown together; told from others by what it is, not by what it holds."""
+    """Items of one list, whose related objects are loaded together. Compared by identity."""
 
     items: tuple[Any, ...]
 
 
 @dataclass(eq=False)
 class Context(Budget):
-    """One GraphQL request: who asks, and what has been read once for all of its fields."""
+    """One GraphQL request: its viewer, its budget, and what has been read once for all of its fields."""
 
     request: HttpRequest
     authenticate: Authenticate
     _read: dict[Hashable, Any] = field(default_factory=dict)
-    _batch_of: dict[int, "Batch"] = field(default_factory=dict)
+    _batches: dict[int, Batch] = field(default_factory=dict)
 
     @cached_property
     def viewer(self) -> Viewer:
@@ -56,21 +56,21 @@ class Context(Budget):
         return cast(T, self._read[read, arguments])
 
     def has_read(self, read: Callable[[], Any]) -> bool:
-        """Say whether `read` has been called, without arguments, in this request."""
+        """Return whether `read` has been called, without arguments, in this request."""
         return (read, ()) in self._read
 
     def register_batch(self, items: Sequence[T]) -> Sequence[T]:
-        """Return what one list shows, remembering it, so that what one item asks for is read for all."""
-        shown = Batch(tuple(items))
-        for item in shown.items:
-            self._batch_of[id(item)] = shown
+        """Remember the items of a list as a batch, and return them."""
+        batch = Batch(tuple(items))
+        for item in batch.items:
+            self._batches[id(item)] = batch
         return items
 
-    def batch_of(self, item: Any) -> "Batch":
-        """Return what an item is shown together with, or the item alone."""
-        if id(item) not in self._batch_of:
+    def batch_of(self, item: Any) -> Batch:
+        """Return the batch of an item, which is a batch of its own if none was registered."""
+        if id(item) not in self._batches:
             self.register_batch([item])
-        return self._batch_of[id(item)]
+        return self._batches[id(item)]
 
 
 Info = strawberry.Info[Context, None]

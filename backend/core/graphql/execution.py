@@ -35,15 +35,18 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:
         results: dict[str, Any] = {}
+        text_length = 0
         for name, details in grouped_field_set.items():
             field = parent_type.fields.get(details[0].node.name.value)
             extensions = field.extensions if field else {}
             read = extensions.get(_READ)
             if read is not None:
                 try:
-                    results[name] = read(source_value)
+                    results[name] = value = read(source_value)
+                    if type(value) is str:
+                        text_length += len(value)
                     continue
-                except Exception:  # noqa: S110  The long way tells.
+                except Exception:  # noqa: S110  Fall back to the standard path, which reports the error.
                     pass
             here = Path(path, name, parent_type.name)
             given = (parent_type, source_value, details, here, position_context)
@@ -51,6 +54,10 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             result = self._execute_object(*given, plain) if plain else self.execute_field(*given)
             if result is not Undefined:
                 results[name] = result
+                if type(result) is str:
+                    text_length += len(result)
+        if isinstance(self.context_value, Budget):
+            self.context_value.charge_text(text_length)
         return results
 
     def complete_value(

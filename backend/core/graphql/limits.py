@@ -1,19 +1,26 @@
-"""How much one request may ask for."""
+"""Limits of one GraphQL request: depth, aliases, mutations, cost and list arguments."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import strawberry
 from django.conf import settings
 from graphql import (
+    BooleanValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLArgument,
     GraphQLError,
     GraphQLField,
+    GraphQLInputField,
+    GraphQLInputObjectType,
     GraphQLNamedType,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -25,72 +32,89 @@ from graphql import (
     is_list_type,
     value_from_ast_untyped,
 )
+from graphql.type.introspection import SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef
 from strawberry.extensions import SchemaExtension
+from strawberry.schema_directive import Location
 
 from backend.core.errors import ErrorCode, TooLong
 from backend.core.pagination import MAX_PAGE_SIZE
 
-# More than half of the limit: one introspection of the whole schema is accepted, a second one is not.
-INTROSPECTION_COSTS = {"__schema": 26_000, "__type": 2_500}
+Directive = TypeVar("Directive", "Cost", "Constraint")
+
+# Response keys are repeated in every item of a list. Relay generates keys of up to about 60 characters.
+MAX_ALIAS_LENGTH = 100
+
+_META_FIELDS = {
+    "__schema": SchemaMetaFieldDef,
+    "__type": TypeMetaFieldDef,
+    "__typename": TypeNameMetaFieldDef,
+}
 
 
-def cost(field: int = 1, *, item: int = 0) -> dict[str, int]:
-    """Return the `metadata` of a field that costs more than its value.
+# More than half of the limit: a request can read the schema once.
+INTROSPECTION_COSTS = {"__schema": 26_000, "__type": 2_000}
 
-    Args:
-        field: the cost of resolving it once.
-        item: the cost of each item of its list, beside the fields that are selected of it.
-    """
-    return {"cost": field, "item_cost": item}
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="cost",
+    description="Cost of a field that costs more than 1, or whose items cost more than their fields.",
+)
+class Cost:
+    field: int = strawberry.directive_field(name="field", default=1)
+    item: int = strawberry.directive_field(name="item", default=0)
+
+
+_DEFAULT_COST = Cost()
+
+
+@strawberry.schema_directive(
+    locations=[Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
+    name="constraint",
+    description="Maximum number of items of a list.",
+)
+class Constraint:
+    max_items: int
 
 
 class QueryLimits(SchemaExtension):
-    """Refuses an operation that asks for too much, before anything is resolved.
+    """Refuse an operation that exceeds a limit, before it is executed.
 
-    Every field costs 1, or what `cost` in its definition says, and a page costs its size times the fields of
-    one item. Lists without a page size are charged while they are resolved, by
-    `Executor.complete_list_value`. ``extensions.cost`` reports the sum. A unit is about 20 microseconds.
+    Every field costs 1, or what its `@cost` directive declares. A list with a page size costs the fields of
+    one item times that size. Lists without a page size are charged by `Executor` while they are resolved,
+    because their length is known only then. `extensions.cost` reports the sum. One unit is about 20
+    microseconds of CPU, PostgreSQL's included.
 
-    Depth, aliases and mutations are counted in the same walk, which stops at the first limit it meets:
-    Strawberry's own limiters follow every path through nested fragments, and a short document can hold 2^100
-    of them.
+    All limits are checked in one walk that stops at the first limit it exceeds. Strawberry's own limiters
+    follow every path through nested fragments, and a short document can have 2^100 of them.
     """
 
     cost: int | None = None
 
     def on_execute(self) -> Iterator[None]:
-        context = self.execution_context
-        document = context.graphql_document
-        operation = get_operation_ast(document, context.operation_name) if document else None
-        root = operation and context.schema._schema.get_root_type(operation.operation)
+        execution = self.execution_context
+        document = execution.graphql_document
+        operation = get_operation_ast(document, execution.operation_name) if document else None
+        schema = execution.schema._schema
+        root = operation and schema.get_root_type(operation.operation)
         if document and operation and root:
-            variables = context.variables or {}
-            _check_lists(operation, variables)
             walk = _Walk(
-                context.schema._schema.type_map,
-                {
+                types=schema.type_map,
+                fragments={
                     node.name.value: node
                     for node in document.definitions
                     if isinstance(node, FragmentDefinitionNode)
                 },
-                self._defaults(operation) | variables,
+                variables=_default_values(operation) | (execution.variables or {}),
             )
             if operation.operation is OperationType.MUTATION:
-                walk.check_mutations(operation.selection_set)
-            self.cost = walk.cost_of(operation.selection_set, root, depth=0)
-            if isinstance(context.context, Budget):
-                context.context.start(
+                walk.check_mutations(operation.selection_set, root)
+            self.cost = walk.measure_selection(operation.selection_set, root, depth=0)
+            if isinstance(execution.context, Budget):
+                execution.context.start(
                     self.cost, walk.item_costs, is_mutation=operation.operation is OperationType.MUTATION
                 )
         yield
-
-    @staticmethod
-    def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
-        return {
-            definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-            for definition in operation.variable_definitions or ()
-            if definition.default_value is not None
-        }
 
     def get_results(self) -> dict[str, Any]:
         if self.cost is None:
@@ -101,14 +125,16 @@ class QueryLimits(SchemaExtension):
 
 
 class Budget:
-    """The cost of one request: what its text promises, and what its lists turn out to hold.
+    """Cost and size of one request.
 
     Attributes:
-        spent: the cost so far.
-        is_mutation: whether the request changes something.
+        spent: cost so far: of the operation's text, and of what was charged while it was executed.
+        text_length: number of characters in the strings of the answer so far.
+        is_mutation: whether the operation is a mutation.
     """
 
     spent: int = 0
+    text_length: int = 0
     is_mutation: bool = False
     _item_costs: Mapping[int, int] = {}
 
@@ -116,103 +142,131 @@ class Budget:
         """Begin with the cost of the operation's text.
 
         Args:
-            item_costs: the cost of one item of each list without a page size, by the `id` of its field node.
+            item_costs: cost of one item of each list without a page size, by the `id` of its field node.
         """
         self.spent = cost
         self.is_mutation = is_mutation
         self._item_costs = item_costs
 
     def charge(self, cost: int) -> bool:
-        """Add a cost that the text does not tell, and return whether the request is within its budget."""
+        """Charge work that the operation's text does not bound, and return whether it may be done."""
         self.spent += cost
         return not self.is_over_budget
 
     def charge_items(self, nodes: Iterable[FieldNode], count: int) -> bool:
-        """Charge the items of a list by the nodes of its field; see `charge`."""
+        """Charge the items of a list by the nodes of its field, and return whether they may be resolved."""
         return self.charge(count * sum(self._item_costs.get(id(node), 0) for node in nodes))
+
+    def charge_text(self, length: int) -> None:
+        """Count the characters of strings in the answer."""
+        self.text_length += length
 
     @property
     def is_over_budget(self) -> bool:
-        """Whether the request costs more than `GRAPHQL_MAX_COST`."""
-        return self.spent > settings.GRAPHQL_MAX_COST
+        """Whether the request costs more than `GRAPHQL_MAX_COST`, or its answer is too large."""
+        return self.spent > settings.GRAPHQL_MAX_COST or self.is_too_large
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the strings in the answer to a query alone exceed `GRAPHQL_MAX_ANSWER_BYTES`."""
+        return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_ANSWER_BYTES
 
 
 @dataclass
 class _Walk:
-    """A walk through an operation that adds up what it asks for."""
+    """A walk through an operation that checks its limits and adds up its cost.
+
+    Attributes:
+        item_costs: cost of one item of each list whose length is known only when it is resolved, by the
+            `id` of its field node.
+    """
 
     types: Mapping[str, GraphQLNamedType]
     fragments: Mapping[str, FragmentDefinitionNode]
-    variables: dict[str, Any]
+    variables: Mapping[str, Any]
     item_costs: dict[int, int] = field(default_factory=dict)
     aliases: int = 0
     visited: int = 0
 
-    def check_mutations(self, selections: SelectionSetNode) -> None:
-        count = sum(1 for _ in self._fields(selections, None, set()))
-        if count > settings.GRAPHQL_MAX_MUTATIONS:
-            raise too_complex(
-                f"The request has {count} mutations; at most {settings.GRAPHQL_MAX_MUTATIONS} are accepted."
-            )
+    def check_mutations(self, selections: SelectionSetNode, root: GraphQLNamedType) -> None:
+        """Refuse an operation with more than `GRAPHQL_MAX_MUTATIONS` mutations."""
+        count = sum(1 for _ in self._fields(selections, root, set()))
+        maximum = settings.GRAPHQL_MAX_MUTATIONS
+        if count > maximum:
+            raise too_complex(f"The request has {count} mutations; at most {maximum} are accepted.")
 
-    def cost_of(
+    def measure_selection(
         self, selections: SelectionSetNode, owner: GraphQLNamedType, depth: int, page_size: int | None = None
     ) -> int:
         """Return the cost of a selection on one object.
 
         Args:
-            page_size: of the connection that the object is; how many items its lists have.
+            page_size: number of items in the lists of the object, if it is a connection.
         """
         if depth > settings.GRAPHQL_MAX_DEPTH:
-            raise too_complex(f"The query is more than {settings.GRAPHQL_MAX_DEPTH} levels deep.")
+            raise too_complex(
+                f"The query has more than {settings.GRAPHQL_MAX_DEPTH} levels. Nest fields less deeply."
+            )
         cost = 0
         for node, parent in self._fields(selections, owner, set()):
-            self.visited += 1
-            self.aliases += node.alias is not None
-            if self.aliases > settings.GRAPHQL_MAX_ALIASES:
-                raise too_complex(f"The query has more than {settings.GRAPHQL_MAX_ALIASES} aliases.")
-            if self.visited > settings.GRAPHQL_MAX_COST:
-                raise too_complex("The query selects too many fields.")
-            cost += self._field_cost(node, parent, depth, page_size)
-            # Checked here, so that the walk itself stays short.
-            if cost > settings.GRAPHQL_MAX_COST:
-                raise too_complex(over_budget_message())
+            self._check_node(node)
+            definition = _META_FIELDS.get(node.name.value) or getattr(parent, "fields", {}).get(
+                node.name.value
+            )
+            # Validation has refused unknown fields.
+            if definition is not None:
+                self._check_arguments(node, definition)
+                if self._is_included(node):
+                    cost += self._measure_field(node, definition, depth, page_size)
+                    _check_cost(cost)
         return cost
 
-    def _field_cost(
-        self, node: FieldNode, parent: GraphQLNamedType | None, depth: int, page_size: int | None
+    def _check_node(self, node: FieldNode) -> None:
+        self.visited += 1
+        # Fragments can repeat a selection many times in a short document.
+        if self.visited > settings.GRAPHQL_MAX_COST:
+            raise too_complex(
+                f"The query selects more than {settings.GRAPHQL_MAX_COST} fields. Select fewer fields."
+            )
+        if node.alias is None:
+            return
+        self.aliases += 1
+        if self.aliases > settings.GRAPHQL_MAX_ALIASES:
+            raise too_complex(
+                f"The query has more than {settings.GRAPHQL_MAX_ALIASES} aliases. Use fewer aliases."
+            )
+        if len(node.alias.value) > MAX_ALIAS_LENGTH:
+            raise too_complex(f"An alias has more than {MAX_ALIAS_LENGTH} characters. Use a shorter alias.")
+
+    def _measure_field(
+        self, node: FieldNode, definition: GraphQLField, depth: int, connection_size: int | None
     ) -> int:
-        definition = getattr(parent, "fields", {}).get(node.name.value)
-        if definition is None:
-            return INTROSPECTION_COSTS.get(node.name.value, 1)
-        declared: Mapping[str, int] = getattr(
-            definition.extensions.get("strawberry-definition"), "metadata", {}
-        )
-        cost = declared.get("cost", 1)
-        inner = get_named_type(definition.type)
         is_list = is_list_type(get_nullable_type(definition.type))
-        if node.selection_set is None:
-            if is_list:
-                self.item_costs[id(node)] = 1
-            return cost
-        size = self._page_size(node, definition)
-        below = self.cost_of(node.selection_set, inner, depth + 1, None if is_list else size)
-        below += declared.get("item_cost", 0)
+        own_size = self._page_size(node, definition)
+        declared = _find_directive(definition, Cost) or _DEFAULT_COST
+        field_cost = INTROSPECTION_COSTS.get(node.name.value, declared.field)
+        item_cost = declared.item
+        if node.selection_set is not None:
+            item_cost += self.measure_selection(
+                node.selection_set, get_named_type(definition.type), depth + 1, None if is_list else own_size
+            )
+        elif is_list:
+            item_cost += 1
         if not is_list:
-            return cost + below
-        items = page_size if size is None else size
-        if items is None:
-            self.item_costs[id(node)] = below
-            return cost
-        return cost + items * below
+            return field_cost + item_cost
+        size = connection_size if own_size is None else own_size
+        if size is not None:
+            return field_cost + size * item_cost
+        self.item_costs[id(node)] = item_cost
+        return field_cost
 
     def _fields(
-        self, selections: SelectionSetNode, parent: GraphQLNamedType | None, seen: set[str]
-    ) -> Iterator[tuple[FieldNode, GraphQLNamedType | None]]:
-        """Yield the fields of a selection with their parent types: each fragment once, as when it runs."""
+        self, selections: SelectionSetNode, owner: GraphQLNamedType, seen: set[str]
+    ) -> Iterator[tuple[FieldNode, GraphQLNamedType]]:
+        """Yield fields with the types that own them, each fragment once, as the executor collects them."""
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                yield node, parent
+                yield node, owner
                 continue
             fragment: InlineFragmentNode | FragmentDefinitionNode
             if isinstance(node, InlineFragmentNode):
@@ -223,57 +277,127 @@ class _Walk:
             else:
                 continue
             condition = fragment.type_condition
-            inner = self.types.get(condition.name.value) if condition else parent
+            inner = self.types[condition.name.value] if condition else owner
             yield from self._fields(fragment.selection_set, inner, seen)
 
+    def _is_included(self, node: FieldNode) -> bool:
+        """Return whether `@skip` and `@include` let the executor resolve the field."""
+        for directive in node.directives or ():
+            if directive.name.value not in ("skip", "include"):
+                continue
+            for argument in directive.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    condition = self.variables.get(argument.value.name.value)
+                elif isinstance(argument.value, BooleanValueNode):
+                    condition = argument.value.value
+                else:
+                    continue
+                if condition is (directive.name.value == "skip"):
+                    return False
+        return True
+
     def _page_size(self, node: FieldNode, definition: GraphQLField) -> int | None:
+        """Return the number of items of a page, or None if the field has no page size."""
         if "first" not in definition.args:
             return None
-        given = {argument.name.value: self._number(argument.value) for argument in node.arguments or ()}
+        sizes = {argument.name.value: self._integer(argument.value) for argument in node.arguments or ()}
         default = definition.args["first"].default_value
-        size = given.get("last") or given.get("first") or (default if isinstance(default, int) else 1)
-        # A larger page is refused where it is asked for, by an error that names the argument.
+        size = sizes.get("last") or sizes.get("first") or (default if isinstance(default, int) else 1)
+        # The resolver refuses a larger page with an error that names the argument.
         return min(size, MAX_PAGE_SIZE)
 
-    def _number(self, value: ValueNode) -> int:
-        """Return a page size as written, or 0; an invalid one is refused later, where it is used."""
+    def _integer(self, value: ValueNode) -> int:
+        """Return a page size, or 0 if the value is not a positive integer, which the resolver refuses."""
         if isinstance(value, VariableNode):
             number = self.variables.get(value.name.value)
-            # GraphQL takes 31.0 for an integer too.
+            # GraphQL accepts 31.0 as an integer.
             return int(number) if isinstance(number, int | float) and number > 0 else 0
         return max(0, int(value.value)) if isinstance(value, IntValueNode) else 0
 
+    def _check_arguments(self, node: FieldNode, definition: GraphQLField) -> None:
+        """Refuse lists that are too long, before graphql-core converts their items to objects."""
+        for argument in node.arguments or ():
+            accepted = definition.args.get(argument.name.value)
+            if accepted is not None:
+                self._check_lists(argument.value, accepted, argument.name.value, [argument.name.value])
 
-def _check_lists(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> None:
-    """Refuse lists that no argument accepts, before objects are built of their items.
+    def _check_lists(
+        self,
+        value: Any,
+        accepted: GraphQLArgument | GraphQLInputField,
+        name: str,
+        path: list[str],
+        *,
+        is_item: bool = False,
+    ) -> None:
+        """Check an argument or input field, and the input fields inside it.
 
-    Lists in the text itself are bounded by `GRAPHQL_MAX_TOKENS`.
-    """
-    for definition in operation.variable_definitions or ():
-        name = definition.variable.name.value
-        _check_list(variables.get(name), [name])
+        Args:
+            value: a literal, or the JSON value of a variable or a part of one.
+            path: path of the argument, up to the outermost list, as services report it.
+        """
+        value = self._read(value)
+        is_item = is_item or is_list_type(get_nullable_type(accepted.type))
+        # GraphQL accepts a single item as a list of one.
+        items = [value]
+        if isinstance(value, list | tuple):
+            items = list(value)
+            constraint = _find_directive(accepted, Constraint)
+            maximum = constraint.max_items if constraint else settings.GRAPHQL_MAX_LIST_ITEMS
+            if len(items) > maximum:
+                message = f"{name} must have at most {maximum} items, not {len(items)}."
+                raise GraphQLError(message, original_error=TooLong(message, field=".".join(path)))
+        inner = get_named_type(accepted.type)
+        if isinstance(inner, GraphQLInputObjectType):
+            for item in map(self._read, items):
+                if isinstance(item, Mapping):
+                    for key in item.keys() & inner.fields.keys():
+                        inner_path = path if is_item else [*path, key]
+                        self._check_lists(item[key], inner.fields[key], key, inner_path, is_item=is_item)
+
+    def _read(self, value: Any) -> Any:
+        """Return the value of a variable, the items of a list literal or the entries of an object literal."""
+        if isinstance(value, VariableNode):
+            return self.variables.get(value.name.value)
+        if isinstance(value, ListValueNode):
+            return value.values
+        if isinstance(value, ObjectValueNode):
+            return {entry.name.value: entry.value for entry in value.fields}
+        return value
 
 
-def _check_list(value: Any, path: list[str]) -> None:
-    if isinstance(value, list):
-        if len(value) > settings.GRAPHQL_MAX_LIST_ITEMS:
-            field = ".".join(path)
-            message = (
-                f"{field} has {len(value)} items; at most {settings.GRAPHQL_MAX_LIST_ITEMS} are accepted."
-            )
-            raise GraphQLError(message, original_error=TooLong(message, field=field))
-        for number, item in enumerate(value):
-            _check_list(item, [*path, str(number)])
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_list(item, [*path, str(key)])
+def _find_directive(
+    definition: GraphQLField | GraphQLArgument | GraphQLInputField,
+    directive: type[Directive],
+) -> Directive | None:
+    declared = getattr(definition.extensions.get("strawberry-definition"), "directives", None) or ()
+    return next((found for found in declared if isinstance(found, directive)), None)
+
+
+def _default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
+    return {
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+
+
+def _check_cost(cost: int) -> None:
+    if cost > settings.GRAPHQL_MAX_COST:
+        raise too_complex(over_budget_message())
 
 
 def over_budget_message() -> str:
     """Return the message for a request that costs too much."""
-    return f"The query costs more than {settings.GRAPHQL_MAX_COST}. Ask for fewer items or fields."
+    return f"The query costs more than {settings.GRAPHQL_MAX_COST}. Request fewer items or fields."
+
+
+def too_large_message() -> str:
+    """Return the message for a request whose answer is too large."""
+    maximum = settings.GRAPHQL_MAX_ANSWER_BYTES
+    return f"The answer has more than {maximum} bytes. Request fewer items or fields."
 
 
 def too_complex(message: str) -> GraphQLError:
-    """Return the error that refuses a request for its size."""
+    """Return the error of a request that exceeds a limit."""
     return GraphQLError(message, extensions={"code": ErrorCode.TOO_COMPLEX})

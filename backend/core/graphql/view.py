@@ -20,7 +20,7 @@ from backend.core.errors import ErrorCode, Malformed, ShopError, TooLarge, Unsup
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
-from backend.core.graphql.limits import over_budget_message, too_complex
+from backend.core.graphql.limits import over_budget_message, too_complex, too_large_message
 from backend.core.viewer import Authenticate
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
@@ -85,8 +85,10 @@ class GraphQLView(StrawberryGraphQLView):
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         result = super().execute_single(*args, **kwargs)
-        if kwargs["context"].is_over_budget:
-            return ExecutionResult(data=None, errors=[too_complex(over_budget_message())])
+        context = kwargs["context"]
+        if context.is_over_budget:
+            message = too_large_message() if context.is_too_large else over_budget_message()
+            return ExecutionResult(data=None, errors=[too_complex(message)])
         return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -102,11 +104,7 @@ class GraphQLView(StrawberryGraphQLView):
         size = len(cast(HttpResponse, response).content)
         # A mutation has been carried out, so its answer is sent whatever its size.
         if size > settings.GRAPHQL_MAX_ANSWER_BYTES and not self._context.is_mutation:
-            message = (
-                f"The response has {size} bytes; at most {settings.GRAPHQL_MAX_ANSWER_BYTES} are sent. "
-                "Ask for fewer items or fields."
-            )
-            return _refusal(ErrorCode.TOO_COMPLEX, message, 200)
+            return _refusal(ErrorCode.TOO_COMPLEX, too_large_message(), 200)
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
         # Statuses that a client can act on without reading the body: retry later, or get another token.
