@@ -63,7 +63,7 @@ class Server:
             "bucket": BUCKET,
             "public_url": f"{self.url}/{BUCKET}",
         }
-        media = {"BACKEND": "backend.core.storage.ObjectStorage", "OPTIONS": given | options}
+        media = {"BACKEND": "backend.core.media.object_storage.ObjectStorage", "OPTIONS": given | options}
         # What other tests have left on this machine is not there.
         nowhere = Path(self._directory.name) / "nowhere"
         return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=nowhere)

@@ -1,15 +1,12 @@
 """GraphQL types, queries and mutations of accounts."""
 
-from typing import cast
-
 import strawberry
 import strawberry_django
 from strawberry import auto
 
 from backend.accounts import models, selectors, services
 from backend.accounts.services import TokenPair
-from backend.core.errors import ShopError
-from backend.core.graphql import Column, Info, UserError, user_errors
+from backend.core.graphql import Column, Info, UserError, refusals_as_payload
 from backend.core.pagination import Window
 from backend.orders.graphql import Order, OrderConnection
 from backend.orders.selectors import get_order, list_orders
@@ -41,22 +38,22 @@ class User:
 
     @strawberry_django.field(description="The viewer's own order with this number; null if there is none.")
     def order(self, info: Info, number: str) -> Order | None:
-        return cast("Order | None", get_order(info.context.viewer, number))
+        return get_order(info.context.viewer, number)
 
 
 @strawberry.type
 class AccountPayload:
     """The result of a mutation. If `errors` is not empty, nothing has changed."""
 
-    errors: list[UserError]
+    errors: list[UserError] = strawberry.field(default_factory=list)
 
 
 @strawberry.type
 class UserPayload:
     """The updated account. If `errors` is not empty, `user` is null and nothing has changed."""
 
-    user: User | None
-    errors: list[UserError]
+    user: User | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
 
 
 @strawberry.type
@@ -64,12 +61,14 @@ class TokenPayload:
     """The tokens of a session. If `errors` is not empty, all other fields are null."""
 
     access_token: str | None = strawberry.field(
-        description="Send it as `Authorization: Bearer <accessToken>`."
+        default=None, description="Send it as `Authorization: Bearer <accessToken>`."
     )
-    refresh_token: str | None = strawberry.field(description="Valid for one `tokenRefresh`.")
-    expires_in: int | None = strawberry.field(description="Lifetime of the access token in seconds.")
-    user: User | None = strawberry.field(description="The account of the session.")
-    errors: list[UserError]
+    refresh_token: str | None = strawberry.field(default=None, description="Valid for one `tokenRefresh`.")
+    expires_in: int | None = strawberry.field(
+        default=None, description="Lifetime of the access token in seconds."
+    )
+    user: User | None = strawberry.field(default=None, description="The account of the session.")
+    errors: list[UserError] = strawberry.field(default_factory=list)
 
     @classmethod
     def of(cls, pair: TokenPair) -> "TokenPayload":
@@ -78,19 +77,7 @@ class TokenPayload:
             access_token=pair.access_token,
             refresh_token=pair.refresh_token,
             expires_in=pair.expires_in,
-            user=cast(User, pair.user),
-            errors=[],
-        )
-
-    @classmethod
-    def refused(cls, error: ShopError) -> "TokenPayload":
-        """Return the payload of an error."""
-        return cls(
-            access_token=None,
-            refresh_token=None,
-            expires_in=None,
-            user=None,
-            errors=user_errors(error, "input"),
+            user=pair.user,
         )
 
 
@@ -157,7 +144,7 @@ class AccountDeleteInput:
 class AccountsQuery:
     @strawberry.field(description="The viewer's own account; null for a guest.")
     def me(self, info: Info) -> User | None:
-        return cast("User | None", selectors.get_account(info.context.viewer))
+        return selectors.get_account(info.context.viewer)
 
 
 @strawberry.type
@@ -166,115 +153,95 @@ class AccountsMutation:
         description="Create an unconfirmed account and send a six-digit code to its e-mail address. "
         "The response does not reveal whether the address already has an account."
     )
+    @refusals_as_payload("input")
     def account_register(self, info: Info, input: RegisterInput) -> AccountPayload | None:
-        try:
-            services.register_account(
-                email=input.email,
-                password=input.password,
-                language=input.language,
-                address=info.context.address,
-            )
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.register_account(
+            email=input.email,
+            password=input.password,
+            language=input.language,
+            address=info.context.address,
+        )
+        return AccountPayload()
 
     @strawberry.mutation(
         description="Confirm the e-mail address with the code sent to it. Log in afterwards."
     )
+    @refusals_as_payload("input")
     def account_confirm(self, info: Info, input: ConfirmInput) -> AccountPayload | None:
-        try:
-            services.confirm_registration(email=input.email, code=input.code, address=info.context.address)
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.confirm_registration(email=input.email, code=input.code, address=info.context.address)
+        return AccountPayload()
 
     @strawberry.mutation(
         description="Send a new confirmation code. Mails to one address are sent at most once a minute."
     )
+    @refusals_as_payload("input")
     def account_confirmation_resend(self, info: Info, input: EmailInput) -> AccountPayload | None:
-        try:
-            services.resend_confirmation_code(email=input.email, address=info.context.address)
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.resend_confirmation_code(email=input.email, address=info.context.address)
+        return AccountPayload()
 
     @strawberry.mutation(description="Log in: open a session and return its tokens.")
+    @refusals_as_payload("input")
     def token_create(self, info: Info, input: LoginInput) -> TokenPayload | None:
-        try:
-            pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
-        except ShopError as error:
-            return TokenPayload.refused(error)
+        pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
         return TokenPayload.of(pair)
 
     @strawberry.mutation(
         description="Exchange a refresh token for new tokens. Reusing a refresh token ends its session."
     )
+    @refusals_as_payload("input")
     def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload | None:
-        try:
-            pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
-        except ShopError as error:
-            return TokenPayload.refused(error)
+        pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
         return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Log out: end the current session. Its tokens become invalid.")
     def token_revoke(self, info: Info) -> AccountPayload | None:
         services.log_out(viewer=info.context.viewer)
-        return AccountPayload(errors=[])
+        return AccountPayload()
 
     @strawberry.mutation(description="Log out on all devices: end all sessions of the account.")
     def token_revoke_all(self, info: Info) -> AccountPayload | None:
         services.log_out_everywhere(viewer=info.context.viewer)
-        return AccountPayload(errors=[])
+        return AccountPayload()
 
     @strawberry.mutation(description="Set a new password and end all other sessions.")
+    @refusals_as_payload("input")
     def password_change(self, info: Info, input: PasswordChangeInput) -> AccountPayload | None:
         viewer = info.context.viewer
-        try:
-            services.change_password(
-                viewer=viewer, old_password=input.old_password, new_password=input.new_password
-            )
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.change_password(
+            viewer=viewer, old_password=input.old_password, new_password=input.new_password
+        )
+        return AccountPayload()
 
     @strawberry.mutation(
         description="Send a password reset code. "
         "The response does not reveal whether the address has an account."
     )
+    @refusals_as_payload("input")
     def password_reset_request(self, info: Info, input: EmailInput) -> AccountPayload | None:
-        try:
-            services.request_password_reset(email=input.email, address=info.context.address)
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.request_password_reset(email=input.email, address=info.context.address)
+        return AccountPayload()
 
     @strawberry.mutation(description="Set a new password with the code sent by e-mail, and end all sessions.")
+    @refusals_as_payload("input")
     def password_reset(self, info: Info, input: PasswordResetInput) -> AccountPayload | None:
-        try:
-            services.reset_password(
-                email=input.email,
-                code=input.code,
-                new_password=input.new_password,
-                address=info.context.address,
-            )
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.reset_password(
+            email=input.email,
+            code=input.code,
+            new_password=input.new_password,
+            address=info.context.address,
+        )
+        return AccountPayload()
 
     @strawberry.mutation(description="Update the account.")
+    @refusals_as_payload("input")
     def account_update(self, info: Info, input: AccountInput) -> UserPayload | None:
         viewer = info.context.viewer
-        try:
-            user = services.update_account(viewer=viewer, name=input.name, language=input.language)
-        except ShopError as error:
-            return UserPayload(user=None, errors=user_errors(error, "input"))
-        return UserPayload(user=cast(User, user), errors=[])
+        user = services.update_account(viewer=viewer, name=input.name, language=input.language)
+        return UserPayload(user=user)
 
     @strawberry.mutation(description="Delete the account and all personal data.")
+    @refusals_as_payload("input")
     def account_delete(self, info: Info, input: AccountDeleteInput) -> AccountPayload | None:
         viewer = info.context.viewer
-        try:
-            services.delete_account(viewer=viewer, password=input.password)
-        except ShopError as error:
-            return AccountPayload(errors=user_errors(error, "input"))
-        return AccountPayload(errors=[])
+        services.delete_account(viewer=viewer, password=input.password)
+        return AccountPayload()

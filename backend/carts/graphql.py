@@ -1,8 +1,7 @@
 """The viewer's cart in GraphQL. Operations take no cart id: each viewer has one cart."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, TypeVar
 
 import strawberry
 import strawberry_django
@@ -11,8 +10,7 @@ from backend.carts import models, selectors, services
 from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product
-from backend.core.errors import ShopError
-from backend.core.graphql import Column, Constraint, Cost, Info, UserError, user_errors
+from backend.core.graphql import Column, Constraint, Cost, Info, UserError, refusals_as_payload
 from backend.core.identifiers import parse_id
 from backend.core.viewer import Viewer
 from backend.recommendations.selectors import suggest_for_cart
@@ -68,7 +66,7 @@ class Cart:
     @strawberry.field(description="Oldest first.", directives=[Cost(item=5)])
     def lines(self, info: Info) -> list[CartLine]:
         info.context.register_batch([line.product for line in self.contents.lines])
-        return cast("list[CartLine]", self.contents.lines)
+        return self.contents.lines
 
     @strawberry.field(description="The sum of the quantities of all lines.")
     def total_quantity(self) -> int:
@@ -84,14 +82,14 @@ class Cart:
 
     @strawberry.field(description="In the order of the lines.")
     def warnings(self) -> list[CartWarning]:
-        return cast("list[CartWarning]", self.contents.warnings)
+        return self.contents.warnings
 
     @strawberry.field(
         description="Products that complement the cart, without those that are in it.",
         directives=[Cost(field=500, item=5)],
     )
     def suggestions(self, first: int = 10) -> list[Product]:
-        return cast("list[Product]", suggest_for_cart(self.contents.lines, first))
+        return suggest_for_cart(self.contents.lines, first)
 
     @strawberry.field(
         description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
@@ -105,9 +103,9 @@ class Cart:
 class CartPayload:
     """The cart after the change. If there are errors, `cart` is null and nothing has changed."""
 
-    cart: Cart | None
-    errors: list[UserError]
-    warnings: list[CartWarning]
+    cart: Cart | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+    warnings: list[CartWarning] = strawberry.field(default_factory=list)
 
 
 @strawberry.input
@@ -134,41 +132,39 @@ class CartsQuery:
 @strawberry.type
 class CartsMutation:
     @strawberry.mutation(description="Add products to the cart: all of them, or none.")
+    @refusals_as_payload()
     def cart_lines_add(self, info: Info, lines: _Lines[CartLineInput]) -> CartPayload | None:
         viewer, address = info.context.viewer, info.context.address
-        return _payload(lambda: services.add_lines(viewer=viewer, lines=_quantities(lines), address=address))
+        return _payload(services.add_lines(viewer=viewer, lines=_quantities(lines), address=address))
 
     @strawberry.mutation(description="Set the quantities of products in the cart: of all of them, or none.")
+    @refusals_as_payload()
     def cart_lines_update(self, info: Info, lines: _Lines[CartLineUpdateInput]) -> CartPayload | None:
         viewer = info.context.viewer
-        return _payload(lambda: services.update_lines(viewer=viewer, lines=_quantities(lines)))
+        return _payload(services.update_lines(viewer=viewer, lines=_quantities(lines)))
 
     @strawberry.mutation(
         description="Remove products from the cart. Products that are not in it are ignored."
     )
+    @refusals_as_payload()
     def cart_lines_remove(self, info: Info, product_ids: _Lines[strawberry.ID]) -> CartPayload | None:
         viewer = info.context.viewer
         ids = [parse_id(product_id) for product_id in product_ids]
-        return _payload(lambda: services.remove_lines(viewer=viewer, product_ids=ids))
+        return _payload(services.remove_lines(viewer=viewer, product_ids=ids))
 
     @strawberry.mutation(description="Remove all products from the cart.")
+    @refusals_as_payload()
     def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
-        return _payload(lambda: services.clear_cart(viewer=viewer))
+        return _payload(services.clear_cart(viewer=viewer))
 
 
 def _read_cart(viewer: Viewer) -> CartContents:
     return services.get_cart(viewer=viewer)
 
 
-def _payload(change: Callable[[], CartContents]) -> CartPayload:
-    try:
-        contents = change()
-    except ShopError as error:
-        return CartPayload(cart=None, errors=user_errors(error), warnings=[])
-    return CartPayload(
-        cart=Cart(contents=contents), errors=[], warnings=cast("list[CartWarning]", contents.warnings)
-    )
+def _payload(contents: CartContents) -> CartPayload:
+    return CartPayload(cart=Cart(contents=contents), warnings=contents.warnings)
 
 
 def _quantities(lines: list[CartLineInput] | list[CartLineUpdateInput]) -> list[services.LineQuantity]:

@@ -3,15 +3,15 @@
 from decimal import Decimal
 from typing import Annotated, Any
 
-from ninja import Body, Query, Router, Schema
-from pydantic import BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
+from ninja import Body, Query, Router
+from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema
 
 from backend.carts import selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
 from backend.core.identifiers import parse_id
-from backend.core.rest import ApiRequest, Problem, Shown
+from backend.core.rest import ApiRequest, ResponseModel, StrictBody, problems
 from backend.core.viewer import client_address
 
 router = Router(tags=["cart"])
@@ -56,7 +56,7 @@ Quantity = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
 ProductId = Annotated[int, BeforeValidator(_parse_product_id), WithJsonSchema({"type": "integer"})]
 
 
-class CartLine(Shown):
+class CartLine(ResponseModel):
     """A product and its quantity, at the current price."""
 
     product: Product = Field(
@@ -74,7 +74,7 @@ class CartLine(Shown):
     )
 
 
-class CartWarning(Shown):
+class CartWarning(ResponseModel):
     """A change to a product since it was added to the cart. It may prevent the order."""
 
     code: selectors.CartWarningCode
@@ -82,7 +82,7 @@ class CartWarning(Shown):
     product_id: int
 
 
-class Cart(Shown):
+class Cart(ResponseModel):
     """The products that the viewer intends to order."""
 
     lines: list[CartLine] = Field(description="Oldest first.")
@@ -99,31 +99,27 @@ class Cart(Shown):
     )
 
 
-class _Body(Schema):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AddedLine(_Body):
+class AddedLine(StrictBody):
     product_id: ProductId
     quantity: Quantity = Field(1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
 
 
-class ChangedLine(_Body):
+class ChangedLine(StrictBody):
     product_id: ProductId
     quantity: Quantity = Field(description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product.")
 
 
-class RemovedLine(_Body):
+class RemovedLine(StrictBody):
     # May be left out but not null: a client that has lost the id does not mean to empty the cart.
     product_id: ProductId = Field(default=None)  # type: ignore[assignment]
 
 
-_REFUSALS = {400: Problem, 404: Problem, 409: Problem, 415: Problem, 422: Problem, 503: Problem}
+_PROBLEMS = problems(400, 404, 409, 415, 422, 503)
 
 
 @router.get(
     "/cart",
-    response={200: Cart, 422: Problem, 503: Problem},
+    response={200: Cart, **problems(422, 503)},
     summary="Show the cart",
     openapi_extra=CART_TOKEN,
 )
@@ -134,7 +130,7 @@ def show_cart(request: ApiRequest) -> Any:
 
 @router.post(
     "/cart",
-    response={200: Cart, 429: Problem, **_REFUSALS},
+    response={200: Cart, **problems(429), **_PROBLEMS},
     summary="Add a product",
     openapi_extra=CART_TOKEN,
 )
@@ -148,7 +144,7 @@ def add_line(request: ApiRequest, payload: AddedLine) -> Any:
         )
 
 
-@router.put("/cart", response={200: Cart, **_REFUSALS}, summary="Set a quantity", openapi_extra=CART_TOKEN)
+@router.put("/cart", response={200: Cart, **_PROBLEMS}, summary="Set a quantity", openapi_extra=CART_TOKEN)
 def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
     """Set the quantity of a product in the cart."""
     with fields_named(_FIELD_PATHS):
@@ -156,7 +152,7 @@ def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
 
 
 @router.delete(
-    "/cart", response={200: Cart, **_REFUSALS}, summary="Remove a product, or all", openapi_extra=CART_TOKEN
+    "/cart", response={200: Cart, **_PROBLEMS}, summary="Remove a product, or all", openapi_extra=CART_TOKEN
 )
 def remove_line(
     request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None

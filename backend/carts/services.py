@@ -19,11 +19,10 @@ from backend.carts.selectors import (
 )
 from backend.carts.tokens import digest_token, generate_token
 from backend.catalog.models import Product
-from backend.core.batches import delete_in_batches
+from backend.core.db import atomic_or_conflict, delete_in_batches
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unavailable
 from backend.core.redis import is_redis_available
 from backend.core.throttling import hit_rate_limit
-from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 
 ACCOUNT_CART_LIFETIME = timedelta(days=90)

@@ -10,6 +10,8 @@ from backend.core.errors import Invalid
 class CartTokenInvalid(Invalid):
     """A guest's cart token is malformed."""
 
+    is_about_header = True
+
 
 # 256 random bits in URL-safe base64.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")

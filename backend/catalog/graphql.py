@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import copy
 from decimal import Decimal
 from itertools import chain
-from typing import Annotated, cast
+from typing import Annotated
 
 import strawberry
 import strawberry_django
@@ -80,21 +80,21 @@ class Image:
         directives=[Cost(field=3)],
     )
     def thumbnail(
-        self,
+        self: Picture,
         size: Annotated[int, strawberry.argument(description="Minimum width in pixels, at least 1.")],
         format: _Format = ImageFormat.WEBP,
     ) -> str:
         if size < 1:
             raise OutOfRange(f"size must be at least 1, not {size}.", field="size")
-        return cast(Picture, self).thumbnail(size, format)
+        return self.thumbnail(size, format)
 
     @strawberry.field(
         description="All resized copies, for the `srcset` attribute of `<img>` or `<source>`. Only the "
         "original while no copies exist.",
         directives=[Cost(field=4)],
     )
-    def srcset(self, format: _Format = ImageFormat.WEBP) -> str:
-        return cast(Picture, self).srcset(format)
+    def srcset(self: Picture, format: _Format = ImageFormat.WEBP) -> str:
+        return self.srcset(format)
 
 
 @strawberry.type
@@ -115,33 +115,29 @@ class Category:
     slug: auto = column(description="Unique name for URLs.")
 
     @strawberry_django.field(description="Picture of the category; null if it has none.")
-    def image(self) -> Image | None:
-        return cast("Image | None", cast(models.Category, self).picture)
+    def image(self: models.Category) -> Image | None:
+        return self.picture
 
     @strawberry_django.field(description="Parent category; null for a root category.")
-    def parent(self, info: Info) -> "Category | None":
-        category = cast(models.Category, self)
-        return cast("Category | None", _tree(info).by_id.get(category.parent_id or 0))
+    def parent(self: models.Category, info: Info) -> "Category | None":
+        return _tree(info).by_id.get(self.parent_id or 0)
 
     @strawberry_django.field(description="Direct subcategories, in the order chosen by staff.")
-    def children(self, info: Info) -> "list[Category]":
-        category = cast(models.Category, self)
-        children = _tree(info).children(category.pk)
-        return _limit_depth(children, getattr(category, "_levels_below", None))
+    def children(self: models.Category, info: Info) -> "list[Category]":
+        children = _tree(info).children(self.pk)
+        return _limit_depth(children, getattr(self, "_levels_below", None))
 
     @strawberry_django.field(
         description="Path from the root category to the parent, for breadcrumbs. Empty for a root category."
     )
-    def ancestors(self, info: Info) -> "list[Category]":
-        return cast("list[Category]", _tree(info).ancestors(cast(models.Category, self).pk))
+    def ancestors(self: models.Category, info: Info) -> "list[Category]":
+        return _tree(info).ancestors(self.pk)
 
     @strawberry_django.field(
         description="Number of published products in the category and all its subcategories."
     )
-    def product_count(self, info: Info) -> int:
-        return info.context.once(selectors.read_counted_category_tree).product_counts[
-            cast(models.Category, self).pk
-        ]
+    def product_count(self: models.Category, info: Info) -> int:
+        return info.context.once(selectors.read_counted_category_tree).product_counts[self.pk]
 
 
 def _tree(info: Info) -> selectors.CategoryTree:
@@ -153,12 +149,8 @@ def _tree(info: Info) -> selectors.CategoryTree:
 
 
 def _tree_as_selected(info: Info) -> selectors.CategoryTree:
-    """Read the tree, with product counts if the document contains the field: one query in both cases.
-
-    This searches the text, because `info.selected_fields` expands every path through nested fragments.
-    """
-    location = info._raw_info.operation.loc
-    if location is not None and "productCount" in location.source.body:
+    """Read the tree, with product counts if they are selected: one query in both cases."""
+    if "productCount" in info.context.selected_fields:
         return info.context.once(selectors.read_counted_category_tree)
     return _tree(info)
 
@@ -169,7 +161,7 @@ def _limit_depth(categories: Sequence[models.Category], levels: int | None) -> l
         categories = [copy(category) for category in categories] if levels > 0 else []
         for category in categories:
             category._levels_below = levels - 1
-    return cast("list[Category]", categories)
+    return categories
 
 
 @strawberry_django.type(models.Product, field_cls=Column)
@@ -195,24 +187,24 @@ class Product:
     @strawberry_django.field(
         description="All pictures in order; `image` is the first.", directives=[Cost(field=20)]
     )
-    def images(self) -> list[Image]:
-        return cast("list[Image]", cast(models.Product, self).pictures)
+    def images(self: models.Product) -> list[Image]:
+        return self.pictures
 
     @strawberry_django.field(
         description="Products with similar content, most similar first.", directives=[Cost(item=25)]
     )
-    def similar(self, info: Info, first: _First = 10) -> "list[Product]":
-        return _related(info, Kind.SIMILAR, cast(models.Product, self), first)
+    def similar(self: models.Product, info: Info, first: _First = 10) -> "list[Product]":
+        return _related(info, Kind.SIMILAR, self, first)
 
     @strawberry_django.field(
         description="Products that customers often buy together with this one.", directives=[Cost(item=25)]
     )
-    def bought_together(self, info: Info, first: _First = 10) -> "list[Product]":
-        return _related(info, Kind.BOUGHT_TOGETHER, cast(models.Product, self), first)
+    def bought_together(self: models.Product, info: Info, first: _First = 10) -> "list[Product]":
+        return _related(info, Kind.BOUGHT_TOGETHER, self, first)
 
     @strawberry_django.field(description="Characteristics in display order.")
-    def characteristics(self) -> list[Characteristic]:
-        pairs = cast(models.Product, self).characteristics
+    def characteristics(self: models.Product) -> list[Characteristic]:
+        pairs = self.characteristics
         return [Characteristic(name=name, value=value, unit=unit) for name, value, unit in pairs]
 
 
@@ -227,14 +219,12 @@ def _related(info: Info, kind: Kind, product: models.Product, first: int) -> lis
         # For a single product, read more than requested, so that lists of different lengths share a read.
         read = max(first, min(_MIN_READ, MAX_FIRST))
     lists = info.context.once(_read_lists, info.context, _kinds_read(info, kind), batch, read)
-    return cast("list[Product]", lists.get((kind, product.pk), [])[:first])
+    return lists.get((kind, product.pk), [])[:first]
 
 
 def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
-    """Return both kinds if the document contains both fields, so that they are read in one go."""
-    location = info._raw_info.operation.loc
-    text = location.source.body if location is not None else ""
-    return _KINDS if "similar" in text and "boughtTogether" in text else (kind,)
+    """Return both kinds if both fields are selected, so that they are read in one query."""
+    return _KINDS if {"similar", "boughtTogether"} <= info.context.selected_fields else (kind,)
 
 
 def _read_lists(context: Context, kinds: tuple[Kind, ...], batch: Batch, first: int) -> Lists:
@@ -357,11 +347,11 @@ class ProductConnection:
     @strawberry.field(description="Products of the page with their cursors.", directives=[Cost(item=5)])
     def edges(self, info: Info) -> list[Edge[Product]]:
         info.context.register_batch(self.page.items)
-        return cast("list[Edge[Product]]", edges_of(self.page))
+        return edges_of(self.page)
 
     @strawberry.field(description="Products of the page, without cursors.", directives=[Cost(item=5)])
     def nodes(self, info: Info) -> list[Product]:
-        return cast("list[Product]", info.context.register_batch(self.page.items))
+        return info.context.register_batch(self.page.items)
 
     @strawberry.field(description="Cursors of the page, and whether there are more pages.")
     def page_info(self) -> PageInfo:
@@ -376,7 +366,7 @@ class ProductConnection:
         directives=[Cost(field=10_000)],
     )
     def facets(self) -> Facets:
-        return cast(Facets, selectors.read_facets(self.products))
+        return selectors.read_facets(self.products)
 
 
 @strawberry.type
@@ -445,10 +435,7 @@ class CatalogQuery:
     def product(
         self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
     ) -> Product | None:
-        return cast(
-            "Product | None",
-            selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku),
-        )
+        return selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
 
     @strawberry.field(description="Root categories, in the order chosen by staff.")
     def categories(
@@ -473,6 +460,4 @@ class CatalogQuery:
         if (id is None) == (slug is None):
             raise Invalid("Pass exactly one of id and slug.", field="id")
         tree = _tree_as_selected(info)
-        return cast(
-            "Category | None", tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))
-        )
+        return tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))

@@ -18,7 +18,7 @@ from backend.catalog.renditions import WIDTHS, Picture
 from backend.core.errors import Invalid, NotFound, TooLong, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
-from backend.core.rest import Problem, Shown
+from backend.core.rest import ResponseModel, problems
 from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import read_related
 
@@ -53,7 +53,7 @@ _SORTS = {
 }
 
 
-class Rendition(Shown):
+class Rendition(ResponseModel):
     """A resized copy of a picture."""
 
     width: int = Field(description="Width in pixels.")
@@ -62,7 +62,7 @@ class Rendition(Shown):
     jpeg: str = Field(description="URL of the JPEG file.")
 
 
-class Image(Shown):
+class Image(ResponseModel):
     """A picture. URLs are immutable and can be cached indefinitely."""
 
     url: str = Field(description="URL of the original.")
@@ -78,7 +78,7 @@ class Image(Shown):
     )
 
 
-class Characteristic(Shown):
+class Characteristic(ResponseModel):
     """A characteristic of a product, such as Volume: 350 ml."""
 
     name: str = Field(description="Name of the characteristic.")
@@ -90,7 +90,7 @@ def _as_objects(characteristics: list[tuple[str, str, str]]) -> list[dict[str, s
     return [{"name": name, "value": value, "unit": unit} for name, value, unit in characteristics]
 
 
-class CategoryName(Shown):
+class CategoryName(ResponseModel):
     """A reference to a category."""
 
     id: int = Field(description="Id of the category.")
@@ -98,7 +98,7 @@ class CategoryName(Shown):
     slug: str = Field(description="Unique name for URLs.")
 
 
-class Product(Shown):
+class Product(ResponseModel):
     """A product in a list."""
 
     id: int = Field(description="Id of the product.")
@@ -142,7 +142,7 @@ class ProductCard(Product):
     updated_at: datetime = Field(description="Time of the last change.")
 
 
-class ProductPage(Shown):
+class ProductPage(ResponseModel):
     """A page of products."""
 
     items: list[Product] = Field(description="Products of the page.")
@@ -279,16 +279,16 @@ def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
     return cache_control(public=True, max_age=0, must_revalidate=True)(conditional_page(view))
 
 
-_REFUSALS = {400: Problem, 404: Problem, 415: Problem, 422: Problem, 503: Problem}
+_PROBLEMS = problems(400, 404, 415, 422, 503)
 
 
-@router.post("/products", response={200: ProductPage, **_REFUSALS}, summary="List products")
+@router.post("/products", response={200: ProductPage, **_PROBLEMS}, summary="List products")
 def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PRODUCTS_BODY) -> Any:
     """Filter, sort and page through the published products of a category or of the whole shop."""
     return _read_products(payload, payload.characteristics)
 
 
-@router.get("/products", response={200: ProductPage, **_REFUSALS}, summary="List products, cacheable")
+@router.get("/products", response={200: ProductPage, **_PROBLEMS}, summary="List products, cacheable")
 @decorate_view(_revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     """Same as `POST /products`, with query parameters. The answer has an `ETag` for revalidation."""
@@ -305,7 +305,7 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     return _read_products(payload, characteristics)
 
 
-@router.get("/product", response={200: ProductCard, **_REFUSALS}, summary="Get a product")
+@router.get("/product", response={200: ProductCard, **_PROBLEMS}, summary="Get a product")
 @decorate_view(_revalidated)
 def show_product(
     request: HttpRequest, id: str | None = None, slug: str | None = None, sku: str | None = None
@@ -324,7 +324,7 @@ def show_product(
     return product
 
 
-@router.get("/categories", response={200: list[CategoryNode], **_REFUSALS}, summary="Get the category tree")
+@router.get("/categories", response={200: list[CategoryNode], **_PROBLEMS}, summary="Get the category tree")
 @decorate_view(_revalidated)
 def show_categories(request: HttpRequest) -> Any:
     """Get the whole category tree, nested, with product counts."""

@@ -37,8 +37,8 @@ def post_worker_init(worker: Any) -> None:
 
 def _report_media(log: Any) -> None:
     # Not before the worker has set Django up.
-    from backend.core.media import media_fault
+    from backend.core.media.storage import check_media_storage
 
-    fault = media_fault()
+    fault = check_media_storage()
     if fault:
         log.error("%s Pictures cannot be stored; see manage.py check_storage.", fault)

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from backend.config.environment import PROJECT_DIR, read_environment
-from backend.core.db import WatchedConnection
+from backend.core.db_watch import WatchedConnection
 from backend.embedded import addresses
 
 ENV = read_environment()
@@ -59,12 +59,12 @@ MIDDLEWARE = [
     "backend.core.middleware.forbid_caching",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "backend.core.rest.answer_head",
-    "backend.core.rest.refuse_methods",
+    "backend.core.middleware.answer_head",
+    "backend.core.middleware.refuse_methods",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "backend.core.rest.limit_uploads",
+    "backend.core.middleware.limit_uploads",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -132,7 +132,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         },
     }
 }
-# A server that should have ended a statement by itself, and did not, is frozen: see core/db.py.
+# A server that should have ended a statement by itself, and did not, is frozen: see core/db_watch.py.
 DB_SILENCE_SECONDS = ENV.db_statement_timeout + 1
 if ENV.db_statement_timeout:
     DATABASES["default"]["OPTIONS"]["connection_factory"] = WatchedConnection
@@ -227,7 +227,7 @@ mimetypes.add_type("image/avif", ".avif")
 # In development static files are served from where they are written.
 STATIC_ROOT = None if DEVELOPMENT else PROJECT_DIR / "staticfiles"
 STORAGES: dict[str, Any] = {
-    "default": {"BACKEND": "backend.core.media.LocalStorage"},
+    "default": {"BACKEND": "backend.core.media.storage.LocalStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 MEDIA_THROUGH_SHOP = False
@@ -238,7 +238,7 @@ if ENV.object_storage_url:
     MEDIA_URL = f"{_public_url.rstrip('/')}/"
     MEDIA_THROUGH_SHOP = _own_url == MEDIA_URL
     STORAGES["default"] = {
-        "BACKEND": "backend.core.storage.ObjectStorage",
+        "BACKEND": "backend.core.media.object_storage.ObjectStorage",
         "OPTIONS": {
             "url": ENV.object_storage_url,
             "region": ENV.object_storage_region,
@@ -252,7 +252,7 @@ if ENV.object_storage_url:
     if ENV.object_storage_static:
         STATIC_URL = f"{MEDIA_URL}static/"
         STORAGES["staticfiles"] = {
-            "BACKEND": "backend.core.storage.ObjectStorage",
+            "BACKEND": "backend.core.media.object_storage.ObjectStorage",
             "OPTIONS": STORAGES["default"]["OPTIONS"] | {"location": "static"},
         }
 WHITENOISE_USE_FINDERS = DEVELOPMENT

@@ -12,7 +12,8 @@ from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.core.graphql import GraphQLView
 from backend.core.health import Health
-from backend.core.rest import bad_request, page_not_found, serve_media, server_error
+from backend.core.media.views import serve_media
+from backend.core.problems import bad_request, page_not_found, server_error
 
 handler400 = bad_request
 handler404 = page_not_found

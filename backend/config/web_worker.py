@@ -203,7 +203,7 @@ class WebWorker(GeventWorker):
     def load_wsgi(self) -> None:
         super().load_wsgi()
         # Not before Django is set up.
-        from backend.core.body_limits import read_body_limit
+        from backend.core.middleware import read_body_limit
 
         self._threads = Threads()
         # Connections that wait for a request, the longest waiting first, with the time when they began to.

@@ -1,129 +1,79 @@
-"""Database connections that give up on a PostgreSQL server that has stopped answering.
+"""Transactions, deletion in batches and bulk insertion."""
 
-A stopped server refuses connections, and a slow one ends the statement itself after ``statement_timeout``. A
-frozen server does neither, and its kernel still acknowledges what is sent to it, so that TCP keepalives and
-``tcp_user_timeout`` notice nothing: psycopg2 would wait for as long as the server is frozen. Therefore a
-thread shuts down the socket of a connection that waits too long, upon which psycopg2 raises OperationalError.
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
 
-A wait callback of psycopg2 would bound the wait as well, but it forbids COPY and takes every query through
-Python.
-"""
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
-import os
-import socket
-import threading
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from backend.core.errors import Conflict
 
-import psycopg2
-from django.conf import settings
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its spelling
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
-
-T = TypeVar("T")
-
-# Once the server was found frozen, statements fail at once for this long, so that requests do not queue up.
-PAUSE_SECONDS = 1.0
-_CHECK_SECONDS = 0.1
-
-_deadlines: dict[Connection, float] = {}
-_paused_until = 0.0
-_watched_process = 0
+DELETE_BATCH_SIZE = 1000
+COPY_BATCH_SIZE = 10_000
+_FOREIGN_KEY_VIOLATION = "23503"
 
 
-class WatchedConnection(Connection):
-    """A connection whose calls fail when the server does not answer within `DB_SILENCE_SECONDS`.
+@contextmanager
+def atomic_or_conflict() -> Iterator[None]:
+    """Run a transaction whose rows refer to rows that others may delete before it commits.
+
+    Foreign keys are checked at the end of the transaction, so the referenced rows need no locks. A lock on a
+    popular product would make its buyers wait for each other.
 
     Raises:
-        psycopg2.OperationalError: the server does not answer, or did not a moment ago.
+        Conflict: a referenced row has been deleted; nothing was written.
     """
-
-    def __init__(self, dsn: str, async_: int = 0) -> None:
-        _refuse_while_paused()
-        _start_watching()
-        started = time.monotonic()
-        try:
-            super().__init__(dsn, async_)
-        except psycopg2.OperationalError:
-            # A stopped server refuses at once; a frozen one lets `connect_timeout` pass.
-            if time.monotonic() - started > PAUSE_SECONDS:
-                _pause()
-            raise
-
-    def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
-        factory = cursor_factory or (_WatchedCursor if name is None else _WatchedServerCursor)
-        return super().cursor(name, cursor_factory=factory, **options)
-
-    def commit(self) -> None:
-        _watch(self, super().commit)
-
-    def rollback(self) -> None:
-        _watch(self, super().rollback)
-
-
-class _WatchedCursor(Cursor):
-    def execute(self, query: Any, vars: Any = None) -> None:
-        _refuse_while_paused()
-        _watch(self.connection, super().execute, query, vars)
-
-    def executemany(self, query: Any, vars_list: Any) -> None:
-        _watch(self.connection, super().executemany, query, vars_list)
-
-    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        _watch(self.connection, super().copy_expert, sql, file, size)
-
-
-class _WatchedServerCursor(_WatchedCursor):
-    # The rows of a plain cursor are here as soon as it is executed; these are fetched from the server.
-    def fetchone(self) -> Any:
-        return _watch(self.connection, super().fetchone)
-
-    def fetchmany(self, size: int | None = None) -> Any:
-        return _watch(self.connection, super().fetchmany, self.arraysize if size is None else size)
-
-    def fetchall(self) -> Any:
-        return _watch(self.connection, super().fetchall)
-
-
-def _watch(connection: Connection, call: Callable[..., T], *arguments: Any) -> T:
-    _deadlines[connection] = time.monotonic() + settings.DB_SILENCE_SECONDS
     try:
-        return call(*arguments)
-    finally:
-        _deadlines.pop(connection, None)
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if getattr(error.__cause__, "pgcode", None) != _FOREIGN_KEY_VIOLATION:
+            raise
+        raise Conflict(
+            "An object that this request refers to has just been deleted. Reload and try again."
+        ) from error
 
 
-def _refuse_while_paused() -> None:
-    if time.monotonic() < _paused_until:
-        raise psycopg2.OperationalError("the server did not answer a moment ago")
+def delete_in_batches(rows: QuerySet[Any], size: int = DELETE_BATCH_SIZE) -> int:
+    """Delete rows and the rows that cascade from them, one transaction per batch, and return their number.
 
-
-def _pause() -> None:
-    global _paused_until
-    _paused_until = time.monotonic() + PAUSE_SECONDS
-
-
-def _start_watching() -> None:
-    """Start this process's thread; threads do not outlive a fork."""
-    global _watched_process
-    if _watched_process != os.getpid():
-        _watched_process = os.getpid()
-        threading.Thread(target=_cut_silent_connections, name="database-watch", daemon=True).start()
-
-
-def _cut_silent_connections() -> None:
+    Rows that another transaction has locked are skipped. The filter is evaluated again after locking, so
+    that a row that no longer matches is kept.
+    """
+    deleted = 0
     while True:
-        time.sleep(_CHECK_SECONDS)
-        now = time.monotonic()
-        for connection, deadline in _deadlines.copy().items():
-            # It may have been answered since, and wait for something else now.
-            if deadline < now and _deadlines.get(connection) == deadline:
-                _cut(connection)
+        with transaction.atomic():
+            locked = rows.order_by("pk").select_for_update(skip_locked=True, of=("self",))
+            keys = list(locked.values_list("pk", flat=True)[:size])
+            _, by_model = rows.filter(pk__in=keys).delete()
+        deleted += by_model.get(rows.model._meta.label, 0)
+        if len(keys) < size:
+            return deleted
 
 
-def _cut(connection: Connection) -> None:
-    _pause()
-    _deadlines.pop(connection, None)
-    with socket.socket(fileno=os.dup(connection.fileno())) as client:
-        client.shutdown(socket.SHUT_RDWR)
+def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Insert rows into a table with COPY, several times as fast as INSERT, and return their number.
+
+    Args:
+        table, columns: names in the database.
+        rows: values that PostgreSQL parses from their `str`; None and the empty string become NULL.
+
+    Raises:
+        IntegrityError, DataError: the table refuses one of the rows.
+    """
+    stream, count = iter(rows), 0
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    command = f"COPY {connection.ops.quote_name(table)} ({names}) FROM STDIN (FORMAT csv)"
+    # `copy_expert` is psycopg2's own method. Unlike `execute`, it does not translate errors to Django's.
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        while batch := list(islice(stream, COPY_BATCH_SIZE)):
+            text = io.StringIO()
+            csv.writer(text).writerows(batch)
+            text.seek(0)
+            cursor.copy_expert(command, text)
+            count += len(batch)
+    return count

@@ -79,9 +79,13 @@ class ShopError(Exception):
 
     Attributes:
         path: the location of the parameter in the request: the field, unless `fields_named` maps it.
+        is_about_header: whether the field is a header, and not part of a body or an argument.
+        is_about_viewer: whether the viewer could not be determined, so that no part of the request runs.
     """
 
     code = ErrorCode.INVALID
+    is_about_header = False
+    is_about_viewer = False
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)

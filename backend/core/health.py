@@ -9,7 +9,7 @@ from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 
-from backend.core.media import media_fault
+from backend.core.media.storage import check_media_storage
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Storage(HealthCheck):
     """Checks that the object storage responds, at most every few seconds."""
 
     def run(self) -> None:
-        fault = media_fault()
+        fault = check_media_storage()
         if fault:
             raise ServiceUnavailable(fault)
 

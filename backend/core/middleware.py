@@ -1,11 +1,20 @@
-"""Middleware for all routes."""
+"""Middleware for all routes: caching, HEAD, error responses for methods, size of bodies."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+
+from backend.core.errors import ErrorCode
+from backend.core.problems import refuse
 
 # Request headers that identify a viewer.
 CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
@@ -52,3 +61,77 @@ def _has_credentials(request: HttpRequest) -> bool:
 
 def _is_without_viewer(request: HttpRequest) -> bool:
     return request.resolver_match is not None and request.resolver_match.url_name in ROUTES_WITHOUT_VIEWER
+
+
+def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Answer HEAD like GET, without the body."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.method != "HEAD":
+            return get_response(request)
+        request.method = "GET"
+        response = get_response(request)
+        request.method = "HEAD"
+        if isinstance(response, StreamingHttpResponse):
+            response.streaming_content = []
+        elif isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+            response.content = b""
+        return response
+
+    return middleware
+
+
+def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Refuse a form with files that is larger than its sender may upload, before it is read.
+
+    Django itself bounds every other body by `DATA_UPLOAD_MAX_MEMORY_SIZE`; files it writes to disk.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.content_type == "multipart/form-data":
+            limit = _body_limit(request)
+            if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+                return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
+        return get_response(request)
+
+    return middleware
+
+
+def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Send a problem document for a method that a URL does not accept."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        problem = refuse(ErrorCode.METHOD_NOT_ALLOWED, f"This URL accepts {response['Allow']}.")
+        problem["Allow"] = response["Allow"]
+        return problem
+
+    return middleware
+
+
+def _body_limit(request: HttpRequest) -> int:
+    """Return how many bytes a request body may have: more for staff in the admin, who send pictures."""
+    if request.path.startswith(reverse("admin:index")) and getattr(request.user, "is_staff", False):
+        return settings.STAFF_UPLOAD_MAX_BYTES
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def read_body_limit(environ: dict[str, Any]) -> int:
+    """Return how many bytes the body of a request may have, from its headers alone.
+
+    Args:
+        environ: the WSGI environment of a request whose body has not been read.
+    """
+    # As Django does at the start of a request.
+    close_old_connections()
+    request = WSGIRequest(environ)
+    SessionMiddleware(_no_response).process_request(request)
+    AuthenticationMiddleware(_no_response).process_request(request)
+    return _body_limit(request)
+
+
+def _no_response(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()

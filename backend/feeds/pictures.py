@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from backend.catalog.bulk import store_product_picture
 from backend.catalog.models import ProductImage
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, accept_picture, check_size
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 from backend.core.text import clean_text
 from backend.feeds.product_rows import ProductRow
 

@@ -14,8 +14,8 @@ from django.db.models import Max, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from backend.core.batches import delete_in_batches
 from backend.core.broker import enqueue
+from backend.core.db import delete_in_batches
 from backend.core.errors import Unavailable
 from backend.notifications.models import OutgoingEmail
 

@@ -2,17 +2,15 @@
 
 from dataclasses import fields
 from decimal import Decimal
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import strawberry
 import strawberry_django
 from strawberry import auto
 from strawberry.types import get_object_definition
 
-from backend.carts.tokens import CartTokenInvalid
 from backend.catalog.graphql import Product
-from backend.core.errors import ShopError
-from backend.core.graphql import Column, Cost, Edge, Info, PageInfo, UserError, edges_of, user_errors
+from backend.core.graphql import Column, Cost, Edge, Info, PageInfo, UserError, edges_of, refusals_as_payload
 from backend.core.pagination import Page
 from backend.orders import delivery, models, services
 
@@ -52,8 +50,8 @@ class OrderLine:
     line_total: auto
 
     @strawberry_django.field(description="The current product. Null if it is no longer sold.")
-    def product(self) -> Product | None:
-        return cast("Product | None", cast(models.OrderLine, self).sold_product)
+    def product(self: models.OrderLine) -> Product | None:
+        return self.sold_product
 
 
 @strawberry_django.type(models.OrderStatusChange, field_cls=Column)
@@ -79,12 +77,12 @@ class Order:
     is_cancellable: bool
 
     @strawberry_django.field(description="In the order of the cart lines.", directives=[Cost(item=5)])
-    def lines(self) -> list[OrderLine]:
-        return cast("list[OrderLine]", list(cast(models.Order, self).lines.all()))
+    def lines(self: models.Order) -> list[OrderLine]:
+        return list(self.lines.all())
 
     @strawberry_django.field(description="Status history, oldest first.")
-    def history(self) -> list[OrderStatusChange]:
-        return cast("list[OrderStatusChange]", cast(models.Order, self).history.all())
+    def history(self: models.Order) -> list[OrderStatusChange]:
+        return self.history.all()
 
 
 @strawberry.type
@@ -95,11 +93,11 @@ class OrderConnection:
 
     @strawberry.field(directives=[Cost(item=20)])
     def edges(self) -> list[Edge[Order]]:
-        return cast("list[Edge[Order]]", edges_of(self.page))
+        return edges_of(self.page)
 
     @strawberry.field(directives=[Cost(item=20)])
     def nodes(self) -> list[Order]:
-        return cast("list[Order]", self.page.items)
+        return self.page.items
 
     @strawberry.field
     def page_info(self) -> PageInfo:
@@ -110,8 +108,8 @@ class OrderConnection:
 class OrderPayload:
     """The order, or null and the errors if nothing was changed."""
 
-    order: Order | None
-    errors: list[UserError]
+    order: Order | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
 
 
 @_describe_fields
@@ -146,29 +144,23 @@ class OrderInput:
 @strawberry.type
 class OrdersMutation:
     @strawberry.mutation(description="Create an order from the cart and empty the cart.")
+    @refusals_as_payload("input")
     def order_create(self, info: Info, input: OrderInput | None = None) -> OrderPayload | None:
         viewer = info.context.viewer
         input = input or OrderInput()
-        try:
-            order = services.create_order(
-                viewer=viewer,
-                delivery=delivery.Delivery(input.contact, input.delivery_address, input.comment),
-                idempotency_key=input.idempotency_key,
-                expected_total=input.expected_total,
-            )
-        except ShopError as error:
-            # The cart token is a header and not part of the input.
-            within = () if isinstance(error, CartTokenInvalid) else ("input",)
-            return OrderPayload(order=None, errors=user_errors(error, *within))
-        return OrderPayload(order=cast(Order, order), errors=[])
+        order = services.create_order(
+            viewer=viewer,
+            delivery=delivery.Delivery(input.contact, input.delivery_address, input.comment),
+            idempotency_key=input.idempotency_key,
+            expected_total=input.expected_total,
+        )
+        return OrderPayload(order=order)
 
     @strawberry.mutation(
         description="Cancel an order that has not been shipped. Its products return to stock."
     )
+    @refusals_as_payload()
     def order_cancel(self, info: Info, number: str) -> OrderPayload | None:
         viewer = info.context.viewer
-        try:
-            order = services.cancel_order(viewer=viewer, number=number)
-        except ShopError as error:
-            return OrderPayload(order=None, errors=user_errors(error))
-        return OrderPayload(order=cast(Order, order), errors=[])
+        order = services.cancel_order(viewer=viewer, number=number)
+        return OrderPayload(order=order)

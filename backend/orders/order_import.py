@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from backend.catalog.services import NewProduct, create_missing_products
-from backend.core.sql_copy import copy_rows
+from backend.core.db import copy_rows
 from backend.orders.models import Order
 from backend.orders.purchase_log import RejectedRow, read_purchase_log
 

@@ -5,23 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from ninja import Body, Header, Router, Schema, Status
+from ninja import Body, Header, Router, Status
 from pydantic import ConfigDict, Field
 
 from backend.carts.rest import CART_TOKEN
 from backend.core.errors import NotFound, fields_named
 from backend.core.pagination import Window
-from backend.core.rest import LOGIN_REQUIRED, ApiRequest, Loaded, Problem, Shown
+from backend.core.rest import LOGIN_REQUIRED, ApiRequest, RelatedList, ResponseModel, StrictBody, problems
 from backend.orders import delivery, models, selectors, services
 
 router = Router(tags=["orders"])
 
 # The REST names of service parameters.
 _ARGUMENTS = {"idempotency_key": ["Idempotency-Key"], "first": ["limit"], "after": ["cursor"]}
-
-
-class _Body(Schema):
-    model_config = ConfigDict(extra="forbid")
 
 
 # Pydantic validates dataclasses with the configuration of the model that contains them: unknown fields are
@@ -36,7 +32,7 @@ class AddressBody(delivery.Address):
     """A delivery address. All fields except `line2` are required."""
 
 
-class OrderBody(_Body):
+class OrderBody(StrictBody):
     """All fields are optional, but some shops require `contact` and `delivery_address`."""
 
     contact: ContactBody | None = None
@@ -49,7 +45,7 @@ class OrderBody(_Body):
     )
 
 
-class OrderLine(Shown):
+class OrderLine(ResponseModel):
     """A product of an order, with the properties that it had when it was ordered."""
 
     product_id: int | None = Field(description="Null if the product has been deleted.")
@@ -60,12 +56,12 @@ class OrderLine(Shown):
     line_total: Decimal = Field(examples=["57.98"])
 
 
-class OrderStatusChange(Shown):
+class OrderStatusChange(ResponseModel):
     status: models.Order.Status
     changed_at: datetime
 
 
-class Order(Shown):
+class Order(ResponseModel):
     """An order of the viewer. Names and prices are those of the time of the order."""
 
     # The fields of `Contact` and `Address` have defaults, but are always present in responses.
@@ -73,7 +69,7 @@ class Order(Shown):
 
     number: str
     status: models.Order.Status
-    lines: Annotated[list[OrderLine], Loaded]
+    lines: Annotated[list[OrderLine], RelatedList]
     total: Decimal = Field(examples=["57.98"])
     currency: str = Field(examples=["RUB"])
     placed_at: datetime
@@ -81,21 +77,21 @@ class Order(Shown):
     delivery_address: delivery.Address | None
     comment: str
     is_cancellable: bool
-    history: Annotated[list[OrderStatusChange], Loaded]
+    history: Annotated[list[OrderStatusChange], RelatedList]
 
 
-class OrderPage(Shown):
+class OrderPage(ResponseModel):
     items: list[Order]
     next_cursor: str | None = Field(description="The `cursor` of the next page. Null on the last page.")
 
 
-_REFUSALS = {400: Problem, 401: Problem, 415: Problem, 422: Problem, 503: Problem}
+_PROBLEMS = problems(400, 401, 415, 422, 503)
 EMPTY_ORDER_BODY = OrderBody.model_validate({})
 
 
 @router.post(
     "/order",
-    response={201: Order, 409: Problem, **_REFUSALS},
+    response={201: Order, **problems(409), **_PROBLEMS},
     summary="Create an order",
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
 )
@@ -123,7 +119,7 @@ def create_order(
 
 
 @router.get(
-    "/orders", response={200: OrderPage, **_REFUSALS}, summary="List orders", openapi_extra=LOGIN_REQUIRED
+    "/orders", response={200: OrderPage, **_PROBLEMS}, summary="List orders", openapi_extra=LOGIN_REQUIRED
 )
 def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None) -> Any:
     """The orders of the viewer, newest first."""
@@ -134,7 +130,7 @@ def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None)
 
 @router.get(
     "/order",
-    response={200: Order, 404: Problem, **_REFUSALS},
+    response={200: Order, **problems(404), **_PROBLEMS},
     summary="Get an order",
     openapi_extra=LOGIN_REQUIRED,
 )
@@ -148,7 +144,7 @@ def show_order(request: ApiRequest, number: str) -> Any:
 
 @router.post(
     "/order/cancel",
-    response={200: Order, 404: Problem, 409: Problem, **_REFUSALS},
+    response={200: Order, **problems(404, 409), **_PROBLEMS},
     summary="Cancel an order",
     openapi_extra=LOGIN_REQUIRED,
 )

@@ -21,8 +21,8 @@ from backend.carts.selectors import insufficient_stock_message, no_longer_sold_m
 from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
 from backend.catalog.locks import lock_related_products
 from backend.catalog.stock import return_stock, take_stock, update_popularity
+from backend.core.db import atomic_or_conflict
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
-from backend.core.transactions import atomic_or_conflict
 from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery

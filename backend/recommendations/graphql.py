@@ -1,7 +1,5 @@
 """The `recommendations` query. Recommendations for a product or a cart are fields of these types."""
 
-from typing import cast
-
 import strawberry
 
 from backend.catalog.graphql import Product
@@ -17,4 +15,4 @@ class RecommendationsQuery:
         directives=[Cost(field=500, item=5)],
     )
     def recommendations(self, info: Info, first: int = 10) -> list[Product]:
-        return cast("list[Product]", selectors.recommend(info.context.viewer, first))
+        return selectors.recommend(info.context.viewer, first)

@@ -6,7 +6,7 @@ from ninja import Router, Schema
 
 from backend.catalog.rest import Product
 from backend.core.errors import fields_named
-from backend.core.rest import ApiRequest, Problem
+from backend.core.rest import ApiRequest, problems
 from backend.recommendations import selectors
 
 router = Router(tags=["catalogue"])
@@ -18,7 +18,7 @@ class Recommended(Schema):
 
 @router.get(
     "/recommendations",
-    response={200: Recommended, 422: Problem, 503: Problem},
+    response={200: Recommended, **problems(422, 503)},
     summary="Recommend products",
 )
 def recommend(request: ApiRequest, limit: int = 10) -> Any:

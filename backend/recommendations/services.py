@@ -16,7 +16,7 @@ from django.db.models import Subquery
 from django.utils import timezone
 
 from backend.core.cache import cache_maximum
-from backend.core.sql_copy import copy_rows
+from backend.core.db import copy_rows
 from backend.orders.models import Order, OrderLine
 from backend.recommendations.basket_model import MATRIX_WIDTH, compute_basket_scores, score_bought_together
 from backend.recommendations.baskets import Baskets, collect_baskets

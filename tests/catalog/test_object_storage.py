@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from backend.catalog.models import Category, Product, ProductImage
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.clients import GraphQLClient
@@ -245,7 +245,7 @@ class OutageTest(StorageCase):
 
     def test_an_outage_after_the_check_writes_nothing(self) -> None:
         for _ in self.ways():
-            with self.in_time(), mock.patch("backend.catalog.admin.fields.require_media"):
+            with self.in_time(), mock.patch("backend.catalog.admin.fields.require_media_storage"):
                 response = self.add_product("TEA", picture("a.png"), picture("b.png"))
             assert response.status_code == 302
             (message,) = self.messages(response)
@@ -279,7 +279,7 @@ class OutageTest(StorageCase):
     def test_wrong_key_is_reported_without_the_secret(self) -> None:
         self.keep_pictures_there(secret_key="a-wrong-secret")
         with self.assertRaises(StorageUnavailable) as refusal:
-            default_storage.ask()  # type: ignore[attr-defined]
+            default_storage.ping()  # type: ignore[attr-defined]
         assert "OBJECT_STORAGE_SECRET_KEY" in refusal.exception.message
         assert "a-wrong-secret" not in refusal.exception.message
         errors = self.errors(self.add_product("TEA", picture()))

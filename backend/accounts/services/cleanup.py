@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backend.accounts.models import PasswordDigest, Session, User
-from backend.core.batches import delete_in_batches
+from backend.core.db import delete_in_batches
 
 UNCONFIRMED_RETENTION = timedelta(days=7)
 

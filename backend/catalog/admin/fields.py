@@ -15,7 +15,7 @@ from backend.catalog.models import Category
 from backend.catalog.pictures.validation import PictureFile, PictureRefused, accept_picture, check_size
 from backend.catalog.renditions import Picture
 from backend.core.admin import SafeAutocompleteAdmin
-from backend.core.media import StorageUnavailable, require_media
+from backend.core.media.storage import StorageUnavailable, require_media_storage
 
 NO_PICTURE = "—"
 
@@ -71,7 +71,7 @@ def require_storage_for(values: Iterable[Any]) -> None:
     """
     if any(isinstance(value, PictureFile) for value in values):
         try:
-            require_media()
+            require_media_storage()
         except StorageUnavailable as error:
             raise forms.ValidationError(f"The picture cannot be stored. {error.message}") from error
 

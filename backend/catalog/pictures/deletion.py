@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from backend.catalog.models import Category, ProductImage
 from backend.catalog.renditions import FOLDER, WIDTHS, parse_rendition_name, rendition_names
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
 from backend.core.graphql.context import Batch, Context, Info
-from backend.core.graphql.errors import UserError, user_errors
+from backend.core.graphql.errors import UserError, refusals_as_payload
 from backend.core.graphql.fields import Column, column
 from backend.core.graphql.limits import Constraint, Cost
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
@@ -22,5 +22,5 @@ __all__ = [
     "column",
     "edges_of",
     "make_schema",
-    "user_errors",
+    "refusals_as_payload",
 ]

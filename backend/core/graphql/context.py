@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import strawberry
 from django.http import HttpRequest
 
+from backend.core.errors import ShopError
 from backend.core.graphql.limits import Budget
 from backend.core.viewer import Authenticate, Viewer, client_address, get_viewer
 
@@ -37,7 +38,11 @@ class Context(Budget):
         Raises:
             TokenInvalid, TokenExpired: the access token is not valid.
         """
-        return get_viewer(self.request, self.authenticate)
+        try:
+            return get_viewer(self.request, self.authenticate)
+        except ShopError as error:
+            error.is_about_viewer = True
+            raise
 
     @property
     def has_read_viewer(self) -> bool:

@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import strawberry
 from django.conf import settings
@@ -23,6 +24,9 @@ from strawberry.utils.str_converters import to_camel_case
 from backend.core.errors import ErrorCode, RateLimited, ShopError
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 strawberry.enum(ErrorCode, description="Code of a refusal. Clients branch on codes; messages are for people.")
 
@@ -60,19 +64,39 @@ _TOP_LEVEL = {
 }
 
 
-def user_errors(error: ShopError, *within: str) -> list[UserError]:
-    """Convert a refusal to the errors of a mutation payload.
+def refusals_as_payload(*within: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate the resolver of a mutation, so that a refusal becomes the `errors` of its payload.
+
+    The payload is the type that the resolver is annotated to return; all of its fields have defaults.
+    Refusals of the whole request are raised, and become top-level errors.
 
     Args:
         within: path of the argument that holds the fields, such as "input".
-
-    Raises:
-        ShopError: the refusal itself, if it belongs to the top-level errors.
     """
-    if error.code in _TOP_LEVEL:
-        raise error
-    path = [*within, *(to_camel_case(part) for part in error.path)] if error.path else []
-    return [UserError(code=error.code, message=error.message, field=path or None)]
+
+    def decorate(resolver: Callable[P, T]) -> Callable[P, T]:
+        payload: Callable[..., T] = get_args(resolver.__annotations__["return"])[0]
+
+        @wraps(resolver)
+        def resolve(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return resolver(*args, **kwargs)
+            except ShopError as error:
+                if error.code in _TOP_LEVEL or error.is_about_viewer:
+                    raise
+                return payload(errors=[_user_error(error, within)])
+
+        return resolve
+
+    return decorate
+
+
+def _user_error(error: ShopError, within: Sequence[str]) -> UserError:
+    path = [to_camel_case(part) for part in error.path]
+    # A header is not part of an argument.
+    if path and not error.is_about_header:
+        path = [*within, *path]
+    return UserError(code=error.code, message=error.message, field=path or None)
 
 
 def render_errors(errors: Sequence[GraphQLError]) -> list[object]:

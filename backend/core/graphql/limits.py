@@ -1,6 +1,6 @@
 """Limits of one GraphQL request: depth, aliases, mutations, cost and list arguments."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -112,7 +112,10 @@ class QueryLimits(SchemaExtension):
             self.cost = walk.measure_selection(operation.selection_set, root, depth=0)
             if isinstance(execution.context, Budget):
                 execution.context.start(
-                    self.cost, walk.item_costs, is_mutation=operation.operation is OperationType.MUTATION
+                    self.cost,
+                    walk.item_costs,
+                    walk.selected_fields,
+                    is_mutation=operation.operation is OperationType.MUTATION,
                 )
         yield
 
@@ -131,20 +134,26 @@ class Budget:
         spent: cost so far: of the operation's text, and of what was charged while it was executed.
         text_length: number of characters in the strings of the answer so far.
         is_mutation: whether the operation is a mutation.
+        selected_fields: names of the fields that the operation selects, at any depth.
     """
 
     spent: int = 0
     text_length: int = 0
     is_mutation: bool = False
+    selected_fields: Set[str] = frozenset()
     _item_costs: Mapping[int, int] = {}
 
-    def start(self, cost: int, item_costs: Mapping[int, int], *, is_mutation: bool) -> None:
+    def start(
+        self, cost: int, item_costs: Mapping[int, int], selected_fields: Set[str], *, is_mutation: bool
+    ) -> None:
         """Begin with the cost of the operation's text.
 
         Args:
             item_costs: cost of one item of each list without a page size, by the `id` of its field node.
+            selected_fields: names of the fields that the operation selects, at any depth.
         """
         self.spent = cost
+        self.selected_fields = selected_fields
         self.is_mutation = is_mutation
         self._item_costs = item_costs
 
@@ -179,12 +188,14 @@ class _Walk:
     Attributes:
         item_costs: cost of one item of each list whose length is known only when it is resolved, by the
             `id` of its field node.
+        selected_fields: names of the fields selected at any depth.
     """
 
     types: Mapping[str, GraphQLNamedType]
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any]
     item_costs: dict[int, int] = field(default_factory=dict)
+    selected_fields: set[str] = field(default_factory=set)
     aliases: int = 0
     visited: int = 0
 
@@ -217,6 +228,7 @@ class _Walk:
             if definition is not None:
                 self._check_arguments(node, definition)
                 if self._is_included(node):
+                    self.selected_fields.add(node.name.value)
                     cost += self._measure_field(node, definition, depth, page_size)
                     _check_cost(cost)
         return cost

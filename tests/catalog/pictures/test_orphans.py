@@ -18,7 +18,7 @@ from backend.catalog.pictures.rendition_queue import make_renditions
 from backend.catalog.pictures.validation import accept_picture
 from backend.catalog.services import update_category
 from backend.catalog.tasks import remove_orphaned_media
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 from tests.catalog.factories import make_category
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture

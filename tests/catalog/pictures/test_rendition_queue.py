@@ -16,7 +16,7 @@ from backend.catalog.pictures.deletion import discard_files
 from backend.catalog.pictures.rendition_queue import enqueue_due_renditions, make_renditions
 from backend.catalog.pictures.validation import accept_picture
 from backend.catalog.services import update_category
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
 from tests.catalog.pictures.storage import StorageCase, open_stored
 from tests.concurrency.actors import PATIENCE

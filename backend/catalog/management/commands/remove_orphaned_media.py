@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from backend.catalog.pictures.deletion import GRACE, find_orphans, remove_orphans
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 
 MIN_HOURS = 1
 DEFAULT_HOURS = int(GRACE / timedelta(hours=1))

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.core.media import StorageUnavailable, require_media
+from backend.core.media.storage import StorageUnavailable, require_media_storage
 
 _FOLDER = "check-storage"
 _PUBLIC_TIMEOUT = 3
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         self._name = f"{_FOLDER}/{secrets.token_hex(8)}.bin"
         self._failed: list[str] = []
         self.stdout.write(f"Media is kept in {self._place()}.")
-        if self._try("reach", require_media) and self._try("write", self._write):
+        if self._try("reach", require_media_storage) and self._try("write", self._write):
             self._try("read", self._read)
             self._try("list", self._list)
             self._look_as_a_shopper()

@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from backend.core.media import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable
 
 # Files that wait for a thread at once, so that memory does not grow with their number.
 _WINDOW = 256

@@ -31,7 +31,7 @@ from django.utils.encoding import filepath_to_uri
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name, to_bytes
 
-from backend.core.media import StorageUnavailable, media_cache_control
+from backend.core.media.storage import StorageUnavailable, media_cache_control
 
 # One try of at most a second each to connect and to be answered, for the questions that web requests ask.
 # Every file is saved after such a question, so that no request waits for a storage that is down.
@@ -42,8 +42,8 @@ _PATIENT = {
     "read_timeout": 5,
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
-# How long the answer of `fault` is good for, in seconds.
-_FAULT_LASTS = 5.0
+# How long the answer of `last_error` is good for, in seconds.
+_CHECK_SECONDS = 5.0
 
 
 class ObjectStorage(S3Storage):
@@ -73,7 +73,7 @@ class ObjectStorage(S3Storage):
     ) -> None:
         self.public_url = public_url.rstrip("/")
         self.addressing = addressing
-        self._last_fault: tuple[float, str | None] = (0.0, None)
+        self._last_check: tuple[float, str | None] = (0.0, None)
         super().__init__(
             endpoint_url=url,
             region_name=region,
@@ -160,7 +160,7 @@ class ObjectStorage(S3Storage):
             return f"it answers {_status(error)}" + (f" {code}" if not code.isdigit() else "")
         return f"{type(error).__name__}: {error}"
 
-    def ask(self) -> None:
+    def ping(self) -> None:
         """Find out within two seconds whether the storage lets us in.
 
         Raises:
@@ -169,16 +169,16 @@ class ObjectStorage(S3Storage):
         with self._faults():
             self._quick_client.list_objects_v2(Bucket=self.bucket_name, Prefix=self.location, MaxKeys=1)
 
-    def fault(self) -> str | None:
-        """Return what `ask` has found wrong, or None; asked anew when that is some seconds old."""
-        until, fault = self._last_fault
+    def last_error(self) -> str | None:
+        """Return what `ping` has found wrong, or None; asked anew when that is some seconds old."""
+        until, fault = self._last_check
         if time.monotonic() >= until:
             fault = None
             try:
-                self.ask()
+                self.ping()
             except StorageUnavailable as error:
                 fault = error.message
-            self._last_fault = (time.monotonic() + _FAULT_LASTS, fault)
+            self._last_check = (time.monotonic() + _CHECK_SECONDS, fault)
         return fault
 
     def exists(self, name: str) -> bool:

@@ -29,20 +29,20 @@ class LocalStorage(FileSystemStorage):
             raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 
 
-def require_media() -> None:
+def require_media_storage() -> None:
     """Find out within two seconds whether pictures can be stored, before anything is written.
 
     Raises:
         StorageUnavailable: the object storage does not answer, or refuses the shop.
     """
-    ask = getattr(default_storage, "ask", None)
+    ask = getattr(default_storage, "ping", None)
     if ask is not None:
         ask()
 
 
-def media_fault() -> str | None:
+def check_media_storage() -> str | None:
     """Return what is wrong with the object storage, or None; it is asked anew every few seconds at most."""
-    fault = getattr(default_storage, "fault", None)
+    fault = getattr(default_storage, "last_error", None)
     return fault() if fault is not None else None
 
 

@@ -1,0 +1,39 @@
+"""The view at /media/, for shops whose pictures are not read from the bucket or a CDN directly."""
+
+import logging
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousFileOperation, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.static import serve
+
+from backend.core.errors import ErrorCode
+from backend.core.media.storage import StorageUnavailable, fetch_stored, media_cache_control
+from backend.core.problems import page_not_found, refuse
+
+logger = logging.getLogger(__name__)
+
+
+def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Send a file of `MEDIA_ROOT`, or of the object storage if that is served through the shop.
+
+    A missing file and a path outside of the storage are 404.
+    """
+    try:
+        response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
+        response["Cache-Control"] = media_cache_control(path)
+        return response
+    except (Http404, SuspiciousFileOperation, OSError, ValueError):
+        return _serve_stored(request, path) if settings.MEDIA_THROUGH_SHOP else page_not_found(request)
+
+
+def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
+    try:
+        data, headers = fetch_stored(path)
+    except (SuspiciousOperation, FileNotFoundError):
+        return page_not_found(request)
+    except StorageUnavailable as error:
+        logger.warning("%s", error.message)
+        return refuse(ErrorCode.UNAVAILABLE, "Pictures are temporarily unavailable. Try again in a moment.")
+    return HttpResponse(data, headers=headers)
