@@ -7,18 +7,16 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
-    from django.conf import settings
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError
-
-    from backend.embedded import addresses
+    from django.db import OperationalError, connection
 
     try:
         execute_from_command_line(sys.argv)
-    except OperationalError:
-        if settings.EMBED_POSTGRES and not addresses.postgres_answers(settings.ENV.data_dir):
-            sys.exit("The database does not answer: `make up` starts it.")
-        raise
+    except OperationalError as error:
+        if connection.connection is not None:
+            raise
+        # The database is not configured or not reachable. A stack trace would hide the message.
+        sys.exit(str(error).strip())
 
 
 if __name__ == "__main__":

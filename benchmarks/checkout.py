@@ -314,7 +314,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000, 100_000], metavar="PRODUCTS")
     sizes = parser.parse_args().sizes
 
-    with migrated_database(valkey_too=True):
+    with migrated_database(with_valkey=True):
         from backend.core.redis import redis_client
         from benchmarks.catalogues import fill
 

@@ -1,4 +1,4 @@
-"""The benchmarks' own PostgreSQL, in `var/bench`."""
+"""PostgreSQL and Valkey for the benchmarks, in `var/bench`."""
 
 import os
 from collections.abc import Iterator
@@ -11,15 +11,18 @@ DATA_DIR = Path("var/bench").resolve()
 
 
 @contextmanager
-def migrated_database(*, valkey_too: bool = False) -> Iterator[None]:
-    """Set Django up with a database of the benchmarks that has all tables, and a Valkey if wanted."""
+def migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
+    """Run a migrated database, and Valkey if requested, and set Django up with them."""
     os.environ |= {"ENV_FILE": os.devnull, "DEBUG": "true", "DATA_DIR": str(DATA_DIR)}
     os.environ.setdefault("DJANGO_SECRET_KEY", "of-the-benchmarks")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
     with (
         services.claim(DATA_DIR, "benchmarks"),
-        services.running(DATA_DIR, database="lavka", valkey_too=valkey_too, mail_too=False, for_tests=True),
+        services.running(
+            DATA_DIR, database="lavka", with_valkey=with_valkey, with_mail_sink=False, for_tests=True
+        ) as started,
     ):
+        os.environ.update(started.variables)
         import django
 
         django.setup()

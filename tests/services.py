@@ -1,7 +1,7 @@
-"""A pytest plugin, loaded before the settings: the tests run on services of their own.
+"""A pytest plugin that runs PostgreSQL, Valkey and a mail sink for the tests.
 
-The first process starts them in ``TEST_DATA_DIR`` (``var/test``) and stops them at the end; pytest-xdist's
-workers reuse them, each with its own databases.
+The controller process starts them in ``TEST_DATA_DIR`` (``var/test``) and stops them at the end. The workers
+of pytest-xdist share them: each has its own database in PostgreSQL and in Valkey.
 """
 
 import os
@@ -13,43 +13,46 @@ from pathlib import Path
 
 import pytest
 
-from backend.embedded import processes, services
+from backend.config.environment import Environment
+from backend.embedded import addresses, processes, services
 
 DATA_DIR = Path(os.environ.get("TEST_DATA_DIR", "var/test")).resolve()
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 
 
 def _set_environment() -> None:
-    # Nothing of the developer's own environment reaches a test: no SMTP server, no object storage.
-    os.environ["ENV_FILE"] = os.devnull
-    from backend.config.environment import Environment
-
+    # The developer's own environment must not reach a test: no SMTP server, no object storage.
     for name in Environment.model_fields:
         os.environ.pop(name.upper(), None)
     os.environ |= {
+        "ENV_FILE": os.devnull,
         "DEBUG": "true",
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         "DATA_DIR": str(DATA_DIR),
-        "VALKEY_DATABASE": str(int(WORKER.removeprefix("gw")) + 1 if WORKER else 0),
     }
-
-
-_set_environment()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Start the services before pytest-django reads the settings, which need the mail sink's port."""
+    """Start the services and export their addresses before pytest-django reads the settings."""
     if WORKER is None:
+        _set_environment()
         stack = ExitStack()
         early_config.add_cleanup(stack.close)
-        # CI stops a run with SIGTERM: clean up as after Ctrl-C.
+        # CI stops a run with SIGTERM. Clean up as after Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            stack.enter_context(services.claim(DATA_DIR, "its tests are running"))
-            stack.enter_context(
-                services.running(DATA_DIR, database="lavka", valkey_too=True, mail_too=True, for_tests=True)
+            stack.enter_context(services.claim(DATA_DIR, "tests"))
+            started = stack.enter_context(
+                services.running(
+                    DATA_DIR, database="lavka", with_valkey=True, with_mail_sink=True, for_tests=True
+                )
             )
         except processes.EmbeddedError as error:
             raise pytest.UsageError(str(error)) from None
+        os.environ.update(started.variables)
+    else:
+        # The environment is inherited from the controller process.
+        database = int(WORKER.removeprefix("gw")) + 1
+        os.environ.update(addresses.valkey_variables(DATA_DIR, database=database))
     return (yield)

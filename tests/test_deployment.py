@@ -1,4 +1,4 @@
-"""Dockerfile, docker-compose.yml and .env.example agree with each other and with the typed environment."""
+"""Dockerfile, docker-compose.yml and .env.example are consistent with the typed environment."""
 
 import itertools
 import json
@@ -23,15 +23,15 @@ from backend.config.environment import KNOWN_SECRET, Environment
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 VARIABLES = {name.upper() for name in Environment.model_fields}
 SHOP = ("web", "worker", "beat", "migrate", "bucket")
-# The image says where its files are, and only `make up` has a Valkey of its own.
-NOT_FOR_COMPOSE = {"DATA_DIR", "VALKEY_DATABASE"}
-OF_THE_CUSTOMER = {
+# The image defines DATA_DIR.
+NOT_FOR_COMPOSE = {"DATA_DIR"}
+REQUIRED_NAMES = {
     *("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT"),
     *("OBJECT_STORAGE_URL", "OBJECT_STORAGE_REGION", "OBJECT_STORAGE_KEY_ID", "OBJECT_STORAGE_SECRET_KEY"),
     *("SMTP_FROM_MAIL", "SMTP_FROM_PASSWORD", "SMTP_SERVER_ADDR", "SWAGGER_PERMISSION", "DJANGO_SECRET_KEY"),
 }
 SECRETS = {"DJANGO_SECRET_KEY", "DB_PASSWORD", "OBJECT_STORAGE_SECRET_KEY", "SMTP_FROM_PASSWORD"}
-REAL = {
+PRODUCTION = {
     "DJANGO_SECRET_KEY": "k" * 50,
     "ALLOWED_HOSTS": ".example.com,shop.example.org",
     "DB_HOST": "db.example.com",
@@ -55,14 +55,14 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 def without_env_file(service: dict[str, Any], **given: str) -> dict[str, str]:
-    """Return what Compose passes to ``service`` when only ``given`` is set."""
+    """Return the variables that Compose passes to ``service`` when only ``given`` is set."""
     return {
         name: re.sub(r"\$\{(\w+):-([^}]*)}", lambda found: given.get(found[1]) or found[2], value)
         for name, value in service["environment"].items()
@@ -70,7 +70,7 @@ def without_env_file(service: dict[str, Any], **given: str) -> dict[str, str]:
 
 
 def run(command: list[str], **given: str) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` in the project with no variables of the shop but ``given``."""
+    """Run ``command`` in the project with only ``given`` of the shop's variables."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
         command,
@@ -86,18 +86,18 @@ def run(command: list[str], **given: str) -> subprocess.CompletedProcess[str]:
 # .env.example
 
 
-def test_the_example_has_every_variable_once_under_a_comment() -> None:
+def test_example_has_every_variable_once_below_a_comment() -> None:
     lines = read(".env.example").splitlines()
     names = [line.split("=")[0] for line in lines if re.match(r"\w", line)]
     assert len(names) == len(set(names))
     assert set(names) == VARIABLES
-    assert set(names) >= OF_THE_CUSTOMER
+    assert set(names) >= REQUIRED_NAMES
     for before, line in itertools.pairwise(lines):
         assert not re.match(r"\w", line) or before.startswith("# "), f"{line}: no comment above"
 
 
-def test_the_example_gives_the_defaults_and_development_secrets_only(
-    nothing_set: pytest.MonkeyPatch,
+def test_example_contains_only_defaults_and_development_secrets(
+    clean_environment: pytest.MonkeyPatch,
 ) -> None:
     example = Environment(_env_file=PROJECT_DIR / ".env.example").model_dump()
     assert example.pop("debug") is True
@@ -109,17 +109,17 @@ def test_the_example_gives_the_defaults_and_development_secrets_only(
 # The settings
 
 
-def test_known_and_missing_secrets_are_refused_together_in_production(
-    nothing_set: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
+def test_production_refuses_missing_and_published_secrets_in_one_message(
+    clean_environment: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
 ) -> None:
     for name, value in without_env_file(services["web"], DEBUG="false").items():
-        nothing_set.setenv(name, value)
+        clean_environment.setenv(name, value)
     with pytest.raises(ValidationError) as refusal:
         Environment(_env_file=None)
     for name in ("ALLOWED_HOSTS", "DJANGO_SECRET_KEY", "DB_PASSWORD", "OBJECT_STORAGE_SECRET_KEY"):
         assert name in str(refusal.value)
-    for name, value in {**REAL, "OBJECT_STORAGE_SECRET_KEY": "s"}.items():
-        nothing_set.setenv(name, value)
+    for name, value in {**PRODUCTION, "OBJECT_STORAGE_SECRET_KEY": "s"}.items():
+        clean_environment.setenv(name, value)
     assert not Environment(_env_file=None).debug
 
 
@@ -130,15 +130,15 @@ def test_known_and_missing_secrets_are_refused_together_in_production(
         ({"DEBUG": "true", "SMTP_SECURITY": ""}, "none"),
         ({"DEBUG": "true", "SMTP_FROM_PASSWORD": "p"}, "starttls"),
         ({"DEBUG": "true", "SMTP_SECURITY": "tls"}, "tls"),
-        (REAL, "starttls"),
-        ({**REAL, "SMTP_SECURITY": "none"}, "none"),
+        (PRODUCTION, "starttls"),
+        ({**PRODUCTION, "SMTP_SECURITY": "none"}, "none"),
     ],
 )
-def test_mail_is_encrypted_unless_a_development_shop_has_no_password(
-    nothing_set: pytest.MonkeyPatch, given: dict[str, str], expected: str
+def test_mail_uses_tls_except_in_development_without_password(
+    clean_environment: pytest.MonkeyPatch, given: dict[str, str], expected: str
 ) -> None:
     for name, value in given.items():
-        nothing_set.setenv(name, value)
+        clean_environment.setenv(name, value)
     assert Environment(_env_file=None).smtp_security == expected
 
 
@@ -153,23 +153,23 @@ def test_mail_is_encrypted_unless_a_development_shop_has_no_password(
         ({"TRUSTED_PROXIES": "10"}, 10),
     ],
 )
-def test_how_many_proxies_are_believed(
-    nothing_set: pytest.MonkeyPatch, given: dict[str, str], expected: int
+def test_number_of_trusted_proxies(
+    clean_environment: pytest.MonkeyPatch, given: dict[str, str], expected: int
 ) -> None:
-    for name, value in {**REAL, **given}.items():
-        nothing_set.setenv(name, value)
+    for name, value in {**PRODUCTION, **given}.items():
+        clean_environment.setenv(name, value)
     assert Environment(_env_file=None).trusted_proxies == expected
 
 
 @pytest.mark.parametrize("given", ["-1", "11", "one"])
-def test_a_number_of_proxies_that_cannot_be(nothing_set: pytest.MonkeyPatch, given: str) -> None:
-    for name, value in {**REAL, "TRUSTED_PROXIES": given}.items():
-        nothing_set.setenv(name, value)
+def test_invalid_number_of_proxies_is_refused(clean_environment: pytest.MonkeyPatch, given: str) -> None:
+    for name, value in {**PRODUCTION, "TRUSTED_PROXIES": given}.items():
+        clean_environment.setenv(name, value)
     with pytest.raises(ValidationError):
         Environment(_env_file=None)
 
 
-def test_a_shop_behind_tls_speaks_for_its_own_host_alone() -> None:
+def test_hsts_excludes_subdomains() -> None:
     code = """
 import django
 from django.test import Client
@@ -177,8 +177,8 @@ django.setup()
 answer = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.org"}).get("/health/live")
 print(answer.status_code, answer["Strict-Transport-Security"])
 """
-    real = {**REAL, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
-    done = run([sys.executable, "-c", code], **real, BEHIND_TLS_PROXY="true")
+    production = {**PRODUCTION, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
+    done = run([sys.executable, "-c", code], **production, BEHIND_TLS_PROXY="true")
     assert done.stdout.strip() == "200 max-age=31536000", done.stderr
 
 
@@ -192,7 +192,7 @@ STORAGE = {
 
 
 @pytest.mark.parametrize("given", [{name: value} for name, value in STORAGE.items()])
-def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given: dict[str, str]) -> None:
+def test_incomplete_object_storage_is_refused_with_the_missing_variables(given: dict[str, str]) -> None:
     for more in ({}, {"OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com"}):
         done = run([sys.executable, "manage.py", "check"], DEBUG="true", **given, **more)
         assert done.returncode == 1
@@ -206,7 +206,7 @@ def test_a_part_of_the_object_storage_is_refused_with_all_that_is_missing(given:
 @pytest.mark.parametrize(
     "wrong", [{"OBJECT_STORAGE_BUCKET": "my pictures"}, {"OBJECT_STORAGE_REGION": "ru 1"}], ids=str
 )
-def test_names_that_no_bucket_or_region_can_have_are_refused(wrong: dict[str, str]) -> None:
+def test_invalid_bucket_or_region_is_refused(wrong: dict[str, str]) -> None:
     done = run([sys.executable, "manage.py", "check"], DEBUG="true", **STORAGE | wrong)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -237,7 +237,7 @@ def test_names_that_no_bucket_or_region_can_have_are_refused(wrong: dict[str, st
         ),
     ],
 )
-def test_where_pictures_are_shown(given: dict[str, str], expected: str) -> None:
+def test_picture_urls(given: dict[str, str], expected: str) -> None:
     code = """
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -245,7 +245,7 @@ print(default_storage.url("products/a.jpg"), "through the shop" if settings.MEDI
 """
     done = run(
         [sys.executable, "-c", code],
-        **{**REAL, **STORAGE, "DJANGO_SETTINGS_MODULE": "backend.config.settings", **given},
+        **{**PRODUCTION, **STORAGE, "DJANGO_SETTINGS_MODULE": "backend.config.settings", **given},
     )
     assert done.stdout.strip() == expected, done.stderr
 
@@ -253,7 +253,7 @@ print(default_storage.url("products/a.jpg"), "through the shop" if settings.MEDI
 # docker-compose.yml
 
 
-def test_compose_passes_every_variable_under_its_own_name(services: dict[str, dict[str, Any]]) -> None:
+def test_compose_passes_every_variable(services: dict[str, dict[str, Any]]) -> None:
     assert set(re.findall(r"\$\{(\w+)", read("docker-compose.yml"))) <= VARIABLES
     for name in SHOP:
         environment = services[name]["environment"]
@@ -262,12 +262,12 @@ def test_compose_passes_every_variable_under_its_own_name(services: dict[str, di
             assert re.fullmatch(rf"\$\{{{variable}:-[^}}]*}}", value), f"{variable}: {value}"
 
 
-def test_compose_runs_without_an_env_file_on_its_own_services_and_known_secrets(
-    nothing_set: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
+def test_compose_without_env_file_uses_its_own_services_and_published_secrets(
+    clean_environment: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
 ) -> None:
     passed = without_env_file(services["web"])
     for name, value in passed.items():
-        nothing_set.setenv(name, value)
+        clean_environment.setenv(name, value)
         assert name not in SECRETS or not value or value.startswith(KNOWN_SECRET)
     env = Environment(_env_file=None)
     assert env.debug
@@ -284,12 +284,12 @@ def test_compose_runs_without_an_env_file_on_its_own_services_and_known_secrets(
     assert storage["VGW_REGION"] == env.object_storage_region
 
 
-def test_one_image_is_built_once_and_runs_the_whole_shop(services: dict[str, dict[str, Any]]) -> None:
+def test_one_image_is_built_once_for_all_services_of_the_shop(services: dict[str, dict[str, Any]]) -> None:
     assert {services[name]["image"] for name in SHOP} == {"lavka"}
     assert [name for name, service in services.items() if "build" in service] == ["migrate"]
 
 
-def test_nothing_starts_before_what_it_needs(services: dict[str, dict[str, Any]]) -> None:
+def test_services_start_after_their_dependencies(services: dict[str, dict[str, Any]]) -> None:
     done, healthy = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
     for name in ("web", "worker", "beat"):
         assert services[name]["depends_on"] == {"migrate": done, "bucket": done, "redis": healthy}
@@ -297,7 +297,7 @@ def test_nothing_starts_before_what_it_needs(services: dict[str, dict[str, Any]]
     assert services["bucket"]["depends_on"] == {"s3": healthy}
 
 
-def test_every_service_that_stays_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
+def test_every_long_running_service_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         if service["restart"] == "no":
             assert service["healthcheck"] == {"disable": True}, name
@@ -306,13 +306,13 @@ def test_every_service_that_stays_has_a_health_check(services: dict[str, dict[st
             assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
 
 
-def test_data_outlives_the_containers_and_ports_stay_on_this_machine(
+def test_data_is_in_volumes_and_ports_are_local(
     compose: dict[str, Any], services: dict[str, dict[str, Any]]
 ) -> None:
     mounts = {name: service["volumes"] for name, service in services.items() if "volumes" in service}
     assert mounts == {
         **{name: ["data:/data"] for name in ("web", "worker", "beat")},
-        # PostgreSQL 18's image refuses to start on a volume at .../data, where older ones had it.
+        # The image of PostgreSQL 18 refuses to start with a volume at .../data.
         "db": ["db:/var/lib/postgresql"],
         "redis": ["redis:/data"],
         "s3": ["s3:/buckets"],
@@ -322,7 +322,7 @@ def test_data_outlives_the_containers_and_ports_stay_on_this_machine(
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_beat_leaves_the_sign_of_life_that_its_health_check_looks_at(
+def test_health_check_of_beat_finds_its_heartbeat_file(
     services: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     command = [argument.replace("/data", str(tmp_path)) for argument in services["beat"]["command"]]
@@ -338,7 +338,7 @@ def test_beat_leaves_the_sign_of_life_that_its_health_check_looks_at(
                 break
             time.sleep(0.1)
         else:
-            pytest.fail("beat gives no sign of life")
+            pytest.fail("beat has written no heartbeat file")
     finally:
         beat.terminate()
         beat.wait()
@@ -353,14 +353,14 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"(?m)^{name} (.*)$", text)
 
 
-def test_the_image_installs_base_txt_and_nothing_else() -> None:
+def test_image_installs_base_txt_only() -> None:
     installs = [line for line in instructions("RUN") if "install " in line and "pip" in line]
     assert len(installs) == 1
     assert "--require-hashes" in installs[0]
     assert set(re.findall(r"\w+\.txt", read("Dockerfile"))) == {"base.txt"}
 
 
-def test_the_image_has_no_type_checker() -> None:
+def test_image_has_no_type_checker() -> None:
     packages = set(re.findall(r"(?m)^([a-z0-9-]+)==", read("requirements/base.txt")))
     assert "strawberry-django-auth" in packages
     assert not packages & {"mypy", "django-stubs", "django-stubs-ext", "librt", "types-pyyaml"}
@@ -368,7 +368,7 @@ def test_the_image_has_no_type_checker() -> None:
     assert "--no-deps" in install
 
 
-def test_the_image_holds_the_program_and_nothing_else() -> None:
+def test_image_contains_only_the_program() -> None:
     rules = [line for line in read(".dockerignore").splitlines() if not line.startswith("#")]
     assert rules[0] == "*"
     assert {rule for rule in rules if rule.startswith("!")} == {
@@ -383,14 +383,14 @@ def test_the_image_holds_the_program_and_nothing_else() -> None:
         assert not re.search("SECRET|PASSWORD|KEY", line)
 
 
-def test_the_image_runs_as_nobody_special_and_takes_signals_itself() -> None:
+def test_image_runs_without_root_and_without_a_shell() -> None:
     assert int(instructions("USER")[-1]) > 0
     assert json.loads(instructions("CMD")[-1])[0] == "gunicorn"
     check = json.loads(instructions("HEALTHCHECK")[-1].split("CMD ")[1])
     assert check == ["python", "-m", "backend.config.probe", "/health/live"]
 
 
-def test_a_real_shop_starts_without_the_packages_of_the_embedded_services() -> None:
+def test_production_starts_without_the_packages_of_the_embedded_services() -> None:
     gunicorn = json.loads(instructions("CMD")[-1])
     code = f"""
 import sys
@@ -400,11 +400,11 @@ from gunicorn.app.wsgiapp import run
 sys.argv = {[*gunicorn, "--check-config"]!r}
 run()
 """
-    done = run([sys.executable, "-c", code], **REAL)
+    done = run([sys.executable, "-c", code], **PRODUCTION)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_static_files_are_collected_in_the_environment_of_the_build() -> None:
+def test_static_files_are_collected_in_the_environment_of_the_build() -> None:
     (line,) = (line for line in instructions("RUN") if "collectstatic" in line)
     environment, command = re.fullmatch(r"((?:\w+=\S+ )+)python (.*?) &&.*", line).groups()
     done = run(
@@ -418,8 +418,8 @@ def test_the_static_files_are_collected_in_the_environment_of_the_build() -> Non
 
 
 @pytest.fixture
-def web_server(nothing_set: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
-    """A server that, like Django, refuses a host it does not know."""
+def web_server(clean_environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """A server that, like Django, refuses unknown hosts."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -437,8 +437,8 @@ def web_server(nothing_set: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        for name, value in {**REAL, "PORT": str(server.server_port)}.items():
-            nothing_set.setenv(name, value)
+        for name, value in {**PRODUCTION, "PORT": str(server.server_port)}.items():
+            clean_environment.setenv(name, value)
         try:
             yield server
         finally:
@@ -446,12 +446,12 @@ def web_server(nothing_set: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
             thread.join()
 
 
-def test_the_probe_names_a_host_that_the_shop_answers_to(web_server: HTTPServer) -> None:
+def test_probe_sends_an_allowed_host(web_server: HTTPServer) -> None:
     assert probe.main("/health/live") == 0
     assert probe.main("/health/ready") == 1
 
 
-def test_the_probe_fails_where_nothing_answers(web_server: HTTPServer) -> None:
+def test_probe_fails_without_a_server(web_server: HTTPServer) -> None:
     web_server.shutdown()
     web_server.server_close()
     assert probe.main("/health/live") == 1

@@ -1,15 +1,16 @@
-"""The shop's environment variables, read once, typed and checked together."""
+"""The environment variables of the shop, typed and validated together."""
 
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-# How the passwords and keys begin that .env.example and docker-compose.yml give out: everybody knows them.
+# The published passwords and keys in .env.example and docker-compose.yml begin with this.
 KNOWN_SECRET = "development-only"
 
 
@@ -23,17 +24,12 @@ CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
 
 
 class Environment(BaseSettings):
-    """Every variable the shop reads. Names are the variables' own, in lower case.
+    """Every variable that the shop reads, under its own name in lower case.
 
-    With ``debug`` on, a service whose variables are unset is embedded (see ``backend.embedded``);
-    with ``debug`` off, everything secret must be given.
+    In production (``debug`` off), secrets and the addresses of PostgreSQL and Redis are required.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=os.environ.get("ENV_FILE", PROJECT_DIR / ".env"),
-        env_ignore_empty=True,
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     debug: bool = False
     django_secret_key: str = ""
@@ -41,7 +37,7 @@ class Environment(BaseSettings):
     csrf_trusted_origins: CommaSeparated = []
     cors_allowed_origins: CommaSeparated = []
     behind_tls_proxy: bool = False
-    # Unset: one where TLS ends at a proxy, else none.
+    # Defaults to 1 behind a TLS proxy, else to 0.
     trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_dir: Path = PROJECT_DIR / "var"
@@ -54,12 +50,10 @@ class Environment(BaseSettings):
     db_password: str = ""
     db_host: str = ""
     db_port: int = Field(default=5432, ge=1, le=65535)
-    # Seconds; 0 is no limit. The web processes have one of their own: see gunicorn.py.
+    # Seconds; 0 means no limit. gunicorn.py sets a limit for the web processes.
     db_statement_timeout: int = Field(default=0, ge=0, le=3600)
 
-    # Embedded Valkey's database; parallel tests take one each.
-    valkey_database: int = Field(default=0, ge=0)
-    redis_url: str = Field(default="", pattern=r"^$|^rediss?://")
+    redis_url: str = Field(default="", pattern=r"^$|^rediss?://|^unix:///")
 
     object_storage_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
     object_storage_region: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
@@ -85,56 +79,82 @@ class Environment(BaseSettings):
     order_require_delivery: bool = False
 
     @property
+    def celery_broker_url(self) -> str:
+        """``redis_url`` as Celery spells it, which has its own scheme for Unix sockets."""
+        url = urlsplit(self.redis_url)
+        if url.scheme != "unix":
+            return self.redis_url
+        database = parse_qs(url.query).get("db", ["0"])[0]
+        return f"redis+socket://{url.path}?virtual_host={database}"
+
+    @property
     def object_storage_address(self) -> str:
-        """Where the provider itself shows the bucket to everybody."""
+        """The bucket's public URL at the provider."""
         scheme, _, host = self.object_storage_url.rstrip("/").partition("://")
         if self.object_storage_addressing == "virtual":
             return f"{scheme}://{self.object_storage_bucket}.{host}"
         return f"{scheme}://{host}/{self.object_storage_bucket}"
 
     @model_validator(mode="after")
-    def _require_what_is_needed(self) -> Self:
+    def _validate_together(self) -> Self:
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
-        wrong = [*self._lacks_of_object_storage(), *([] if self.debug else self._lacks_of_production())]
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        # Mail catchers speak no TLS; nothing secret is lost without a password.
+        errors = [*self._object_storage_errors(), *([] if self.debug else self._production_errors())]
+        if errors:
+            raise ValueError("; ".join(errors))
+        # Mail catchers have no TLS, and without a password nothing secret is sent.
         if self.debug and "smtp_security" not in self.model_fields_set and not self.smtp_from_password:
             self.smtp_security = "none"
         return self
 
-    def _lacks_of_object_storage(self) -> list[str]:
-        needed = [f"object_storage_{name}" for name in ("url", "region", "key_id", "secret_key", "bucket")]
-        used = [*needed, "object_storage_public_url", "object_storage_static"]
-        missing = [name.upper() for name in needed if not getattr(self, name)]
-        given = [name.upper() for name in used if getattr(self, name)]
+    def _object_storage_errors(self) -> list[str]:
+        required = [f"object_storage_{name}" for name in ("url", "region", "key_id", "secret_key", "bucket")]
+        optional = ["object_storage_public_url", "object_storage_static"]
+        missing = [name.upper() for name in required if not getattr(self, name)]
+        given = [name.upper() for name in (*required, *optional) if getattr(self, name)]
         if not missing or not given:
             return []
-        return [f"{', '.join(missing)}: required since {', '.join(given)} is set; give all of them or none"]
+        return [f"{', '.join(missing)}: required since {', '.join(given)} is set; set all of them or none"]
 
-    def _lacks_of_production(self) -> list[str]:
-        needed = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
+    def _production_errors(self) -> list[str]:
+        required = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
         secrets = ("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password")
-        missing = [name.upper() for name in needed if not getattr(self, name)]
+        missing = [name.upper() for name in required if not getattr(self, name)]
         known = [name.upper() for name in secrets if getattr(self, name).startswith(KNOWN_SECRET)]
-        wrong = []
+        errors = []
         if missing:
-            wrong.append(f"{', '.join(missing)}: required unless DEBUG is on")
+            errors.append(f"{', '.join(missing)}: required unless DEBUG is on")
         if known:
-            wrong.append(f"{', '.join(known)}: known to everybody, choose your own unless DEBUG is on")
-        return wrong
+            errors.append(f"{', '.join(known)}: published in .env.example, set your own unless DEBUG is on")
+        return errors
 
 
-def read_environment() -> Environment:
-    """Read the variables, or stop the program with one message that lists everything wrong.
+def addresses_file(data_dir: Path) -> Path:
+    """Return the path of the file with the addresses of the services that ``make up`` runs.
+
+    It has the format of a .env file and exists while the services run.
+    """
+    return data_dir / "services.env"
+
+
+def read_environment(*, beside_running_shop: bool = True) -> Environment:
+    """Read the variables from the environment and from ``ENV_FILE``, which defaults to ``.env``.
+
+    In development, the addresses of the services that ``make up`` runs take precedence over ``ENV_FILE``,
+    so that ``manage.py`` reaches the same services as the running shop.
+
+    Args:
+        beside_running_shop: whether to read those addresses.
 
     Raises:
-        SystemExit: a variable is missing or has a wrong value.
+        SystemExit: a variable is missing or invalid; the message lists all of them.
     """
+    env_file = os.environ.get("ENV_FILE", PROJECT_DIR / ".env")
     try:
-        return Environment()
+        env = Environment(_env_file=env_file)
+        if env.debug and beside_running_shop:
+            env = Environment(_env_file=(env_file, addresses_file(env.data_dir)))
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -142,6 +162,7 @@ def read_environment() -> Environment:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"  {name}: {message}" if name else f"  {message}")
         raise SystemExit(
-            "The environment is not complete (see .env.example; `make up` writes a .env for development):\n"
-            + "\n".join(lines)
+            "The environment is incomplete or invalid (see .env.example; `make up` writes a .env for "
+            "development):\n" + "\n".join(lines)
         ) from None
+    return env

@@ -1,9 +1,8 @@
-"""Django settings, all of them derived from the typed environment."""
+"""Django settings, derived from the typed environment."""
 
 import mimetypes
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from celery.schedules import crontab
 from gqlauth.settings_type import GqlAuthSettings
@@ -12,14 +11,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from backend.config.environment import PROJECT_DIR, read_environment
-from backend.core.db_watch import WatchedConnection
-from backend.embedded import addresses
+from backend.core.db_watch import WatchedConnection, refuse_connection
 
 ENV = read_environment()
 
-# Django's own debug mode stays off: clients get our errors, never its pages with their stack traces
-# (those are in the log), and its list of every query would cost memory and time. DEBUG in the
-# environment means development: whatever service is not set is embedded.
+# Django's debug mode stays off, also in development: clients get our errors instead of debug pages (stack
+# traces are in the log), and Django does not record every query.
 DEBUG = False
 DEVELOPMENT = ENV.debug
 SECRET_KEY = ENV.django_secret_key
@@ -111,40 +108,38 @@ GQL_AUTH = GqlAuthSettings(
 )
 
 # PostgreSQL
-EMBED_POSTGRES = DEVELOPMENT and not ENV.db_host
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": ENV.db_name,
         "USER": ENV.db_user,
         "PASSWORD": ENV.db_password,
-        "HOST": str(addresses.socket_dir(ENV.data_dir)) if EMBED_POSTGRES else ENV.db_host,
-        "PORT": 5432 if EMBED_POSTGRES else ENV.db_port,
+        "HOST": ENV.db_host,
+        "PORT": ENV.db_port,
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            # A database that does not answer is reported within two seconds instead of hanging a request.
+            # libpq raises 1 to 2 seconds. A request does not wait longer for a connection.
             "connect_timeout": 1,
-            # How many of a word's three-letter pieces a name must share to be taken for a misspelling
-            # of it: low enough for one wrong letter in a word of five, high enough to keep others out.
+            # Search tolerates misspellings: 0.5 matches a word of five letters with one wrong letter, and
+            # few unrelated words.
             "options": "-c pg_trgm.word_similarity_threshold=0.5"
             f" -c statement_timeout={ENV.db_statement_timeout}s",
         },
     }
 }
-# A server that should have ended a statement by itself, and did not, is frozen: see core/db_watch.py.
+# A server that exceeds its own statement timeout is frozen: see core/db_watch.py.
 DB_SILENCE_SECONDS = ENV.db_statement_timeout + 1
-if ENV.db_statement_timeout:
+if not ENV.db_host:
+    # psycopg2 would try the default socket of this machine, where another PostgreSQL may listen.
+    DATABASES["default"]["OPTIONS"]["connection_factory"] = refuse_connection
+elif ENV.db_statement_timeout:
     DATABASES["default"]["OPTIONS"]["connection_factory"] = WatchedConnection
 
-# Redis: the cache and Celery's broker, told apart by their key prefixes
-EMBED_VALKEY = DEVELOPMENT and not ENV.redis_url
-if EMBED_VALKEY:
-    _socket = quote(str(addresses.valkey_socket(ENV.data_dir)))
-    REDIS_URL = f"unix://{_socket}?db={ENV.valkey_database}"
-    CELERY_BROKER_URL = f"redis+socket://{_socket}?virtual_host={ENV.valkey_database}"
-else:
-    REDIS_URL = CELERY_BROKER_URL = ENV.redis_url
+# Redis: the cache and Celery's broker, separated by key prefixes
+# Without an address, Redis counts as down, and the path says why in the error message.
+REDIS_URL = ENV.redis_url or "unix:///REDIS_URL-is-not-set"
+CELERY_BROKER_URL = ENV.celery_broker_url or REDIS_URL.replace("unix:", "redis+socket:")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -153,8 +148,8 @@ CACHES = {
         "OPTIONS": {
             "socket_connect_timeout": 1,
             "socket_timeout": 1,
-            # A connection that Redis has closed is opened again, once; the client's own default waits
-            # through three retries, fifteen seconds in all.
+            # Reopen a connection that Redis has closed, once. The client's default retries three times, for
+            # 15 seconds in all.
             "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         },
     }
@@ -163,7 +158,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# No retries, so that no request waits for the broker: beat enqueues again what could not be enqueued.
+# No retries, so that no request waits for the broker. Beat enqueues failed tasks again.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 
 CELERY_BEAT_SCHEDULE = {
@@ -204,27 +199,26 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # Mail
-EMBED_MAIL = DEVELOPMENT and not ENV.smtp_server_addr
-EMAIL_HOST = "127.0.0.1" if EMBED_MAIL else ENV.smtp_server_addr
-EMAIL_PORT = addresses.mail_port(ENV.data_dir) if EMBED_MAIL else ENV.smtp_port
-EMAIL_HOST_USER = "" if EMBED_MAIL else ENV.smtp_from_mail
+EMAIL_HOST = ENV.smtp_server_addr
+EMAIL_PORT = ENV.smtp_port
+EMAIL_HOST_USER = ENV.smtp_from_mail
 EMAIL_HOST_PASSWORD = ENV.smtp_from_password
-EMAIL_USE_TLS = not EMBED_MAIL and ENV.smtp_security == "starttls"
-EMAIL_USE_SSL = not EMBED_MAIL and ENV.smtp_security == "tls"
+EMAIL_USE_TLS = ENV.smtp_security == "starttls"
+EMAIL_USE_SSL = ENV.smtp_security == "tls"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = ENV.smtp_from_mail
 
 # Files
 MEDIA_ROOT = ENV.data_dir / "media"
 SAMPLES_DIR = PROJECT_DIR / "samples"
-# Whole addresses, since the React application and mails stand on other hosts than the shop.
+# Absolute URLs, since the React application and mails are not served by the shop's host.
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
 STATIC_URL = "/static/"
-# Debian's slim images know no type for these.
+# Debian's slim images lack these types.
 mimetypes.add_type("image/webp", ".webp")
 mimetypes.add_type("image/avif", ".avif")
-# In development static files are served from where they are written.
+# In development static files are served from the source directories.
 STATIC_ROOT = None if DEVELOPMENT else PROJECT_DIR / "staticfiles"
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "backend.core.media.storage.LocalStorage"},
@@ -232,7 +226,7 @@ STORAGES: dict[str, Any] = {
 }
 MEDIA_THROUGH_SHOP = False
 if ENV.object_storage_url:
-    # In development pictures come through the shop, so that the bucket needs no name that browsers know.
+    # In development the shop serves the pictures, since browsers may be unable to resolve the bucket's host.
     _own_url = MEDIA_URL
     _public_url = ENV.object_storage_public_url or (_own_url if DEVELOPMENT else ENV.object_storage_address)
     MEDIA_URL = f"{_public_url.rstrip('/')}/"
@@ -270,8 +264,8 @@ CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
 GRAPHQL_INTROSPECTION = ENV.graphql_introspection
-# A full introspection query has 1.5 KB, a query with every field of the schema, three levels deep, 5 KB,
-# and one with the maximum of tokens about 12 KB.
+# A full introspection query has 1.5 KB, a query of every field, three levels deep, 5 KB, and a query with
+# the maximum number of tokens about 12 KB.
 GRAPHQL_MAX_DOCUMENT_BYTES = 32 * 1024
 # Estimated memory of the parsed documents in each process: about 150 documents of 150 tokens each.
 GRAPHQL_DOCUMENT_CACHE_BYTES = 16 * 1024 * 1024
@@ -281,15 +275,15 @@ GRAPHQL_MAX_ERRORS = 10
 GRAPHQL_MAX_DEPTH = 15
 GRAPHQL_MAX_ALIASES = 30
 GRAPHQL_MAX_TOKENS = 2000
-# See core/graphql/limits.py. The tree of 5,000 categories, or a cart of 200 lines, stays below.
+# See core/graphql/limits.py. The tree of 5,000 categories and a cart of 200 lines cost less.
 GRAPHQL_MAX_COST = 50_000
-# Of the answer to a query; long descriptions add up to it sooner than fields.
+# The size of a response. Long descriptions reach it sooner than the number of fields.
 GRAPHQL_MAX_ANSWER_BYTES = 2_000_000
 GRAPHQL_MAX_MUTATIONS = 5
-# As many lines as a cart has: the longest list that any argument accepts.
+# The maximum number of lines in a cart, which is the longest list that an argument accepts.
 GRAPHQL_MAX_LIST_ITEMS = 200
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# What staff may send to the admin in one request, such as a dozen pictures.
+# Requests of staff to the admin, for example with a dozen pictures.
 STAFF_UPLOAD_MAX_BYTES = 256 * 1024 * 1024
 
 # Transport
@@ -299,13 +293,13 @@ if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000
-    # For this host alone: whether its other subdomains speak TLS, the shop cannot know. Hence neither
-    # SECURE_HSTS_INCLUDE_SUBDOMAINS nor SECURE_HSTS_PRELOAD, which `check --deploy` asks for.
+    # HSTS applies to this host only, since other subdomains may lack TLS. `check --deploy` recommends
+    # SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_PRELOAD.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
-# Words and time
+# Languages and time
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
@@ -319,9 +313,9 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
     "loggers": {
-        # A refused request is not worth a line; a failed one is an error.
+        # Log failed requests (5xx), but not rejected ones (4xx).
         "django.request": {"level": "ERROR"},
-        # Nor are the beginning and end of every task that went well: an import has thousands.
+        # An import runs thousands of tasks: do not log the start and the end of each.
         "celery.worker.strategy": {"level": _TASKS_LEVEL},
         "celery.app.trace": {"level": _TASKS_LEVEL},
     },

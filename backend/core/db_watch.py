@@ -1,11 +1,11 @@
-"""Database connections that give up on a PostgreSQL server that has stopped answering.
+"""Database connections with a timeout for servers that do not respond.
 
-A stopped server refuses connections, and a slow one ends the statement itself after ``statement_timeout``. A
-frozen server does neither, and its kernel still acknowledges what is sent to it, so that TCP keepalives and
-``tcp_user_timeout`` notice nothing: psycopg2 would wait for as long as the server is frozen. Therefore a
-thread shuts down the socket of a connection that waits too long, upon which psycopg2 raises OperationalError.
+A stopped server refuses connections, and a slow server cancels a statement after ``statement_timeout``. A
+frozen server does neither. Its kernel still acknowledges packets, so TCP keepalives and ``tcp_user_timeout``
+do not detect it, and psycopg2 waits until the server is thawed. Therefore a watchdog thread shuts down the
+socket of a connection that has waited too long, and psycopg2 raises OperationalError.
 
-A wait callback of psycopg2 would bound the wait as well, but it forbids COPY and takes every query through
+A wait callback of psycopg2 would limit the wait too, but it does not support COPY and handles every query in
 Python.
 """
 
@@ -14,16 +14,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import psycopg2
 from django.conf import settings
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its spelling
+from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2 spells this class in lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 T = TypeVar("T")
 
-# Once the server was found frozen, statements fail at once for this long, so that requests do not queue up.
+# After a timeout, statements fail immediately for this long, so that requests do not queue up.
 PAUSE_SECONDS = 1.0
 _CHECK_SECONDS = 0.1
 
@@ -32,11 +32,20 @@ _paused_until = 0.0
 _watched_process = 0
 
 
-class WatchedConnection(Connection):
-    """A connection whose calls fail when the server does not answer within `DB_SILENCE_SECONDS`.
+def refuse_connection(dsn: str, async_: int = 0) -> NoReturn:
+    """Replace the connection factory where the shop has no database.
 
     Raises:
-        psycopg2.OperationalError: the server does not answer, or did not a moment ago.
+        psycopg2.OperationalError: always.
+    """
+    raise psycopg2.OperationalError("PostgreSQL is not configured: run `make up`, or set DB_HOST.")
+
+
+class WatchedConnection(Connection):
+    """A connection whose calls fail if the server does not respond within `DB_SILENCE_SECONDS`.
+
+    Raises:
+        psycopg2.OperationalError: the server does not respond, or has timed out in the last second.
     """
 
     def __init__(self, dsn: str, async_: int = 0) -> None:
@@ -46,7 +55,7 @@ class WatchedConnection(Connection):
         try:
             super().__init__(dsn, async_)
         except psycopg2.OperationalError:
-            # A stopped server refuses at once; a frozen one lets `connect_timeout` pass.
+            # A stopped server refuses immediately. A frozen server causes a timeout.
             if time.monotonic() - started > PAUSE_SECONDS:
                 _pause()
             raise
@@ -75,7 +84,7 @@ class _WatchedCursor(Cursor):
 
 
 class _WatchedServerCursor(_WatchedCursor):
-    # The rows of a plain cursor are here as soon as it is executed; these are fetched from the server.
+    # A client-side cursor has all rows after execute(). This one fetches them from the server.
     def fetchone(self) -> Any:
         return _watch(self.connection, super().fetchone)
 
@@ -96,7 +105,7 @@ def _watch(connection: Connection, call: Callable[..., T], *arguments: Any) -> T
 
 def _refuse_while_paused() -> None:
     if time.monotonic() < _paused_until:
-        raise psycopg2.OperationalError("the server did not answer a moment ago")
+        raise psycopg2.OperationalError("the server timed out less than a second ago")
 
 
 def _pause() -> None:
@@ -105,7 +114,7 @@ def _pause() -> None:
 
 
 def _start_watching() -> None:
-    """Start this process's thread; threads do not outlive a fork."""
+    """Start the watchdog thread in this process. Threads do not survive a fork."""
     global _watched_process
     if _watched_process != os.getpid():
         _watched_process = os.getpid()
@@ -117,7 +126,7 @@ def _cut_silent_connections() -> None:
         time.sleep(_CHECK_SECONDS)
         now = time.monotonic()
         for connection, deadline in _deadlines.copy().items():
-            # It may have been answered since, and wait for something else now.
+            # The call may have returned since, and the next call has another deadline.
             if deadline < now and _deadlines.get(connection) == deadline:
                 _cut(connection)
 

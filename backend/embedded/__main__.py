@@ -1,31 +1,29 @@
-"""``python -m backend.embedded up`` runs the shop, ``down`` stops it."""
+"""Command line: ``python -m backend.embedded up`` runs the shop, ``down`` stops it."""
 
 import argparse
 import os
 import secrets
 import sys
-from pathlib import Path
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
+from backend.config.environment import PROJECT_DIR, read_environment
+from backend.embedded import processes, runner
 
 
 def main() -> int:
-    """Do what the command line asks for and return the exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m backend.embedded")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the shop in this terminal")
-    commands.add_parser("down", help="stop the shop, or what a killed one left behind")
+    commands.add_parser("down", help="stop the shop, or the processes of a killed run")
     arguments = parser.parse_args()
 
     _write_env_file()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
-    # After the .env is there: the settings are read from it on import.
-    from backend.embedded import processes, runner
-
+    # Without the addresses of a running shop: a killed one may have left them behind.
+    env = read_environment(beside_running_shop=False)
     try:
         if arguments.command == "up":
-            return runner.up()
-        print(runner.down())
+            return runner.up(env)
+        print(runner.down(env.data_dir))
         return 0
     except (processes.EmbeddedError, PermissionError) as error:
         print(error, file=sys.stderr)
@@ -33,7 +31,7 @@ def main() -> int:
 
 
 def _write_env_file() -> None:
-    # Somebody who says DEBUG=false wants a real environment, complete or refused.
+    # With DEBUG=false the user provides the whole environment, which is validated as in production.
     in_development = os.environ.get("DEBUG", "true").lower() in ("1", "on", "t", "true", "y", "yes")
     if "ENV_FILE" in os.environ or not in_development:
         return

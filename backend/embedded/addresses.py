@@ -1,33 +1,27 @@
-"""Where the embedded services listen, derived from the data directory alone.
-
-Everything that shares a data directory (the runner, ``manage.py`` beside it, the tests) finds the
-same services without asking anybody.
-"""
+"""Sockets and ports of the embedded services, and the environment variables that contain them."""
 
 import hashlib
 import os
-import socket
 from pathlib import Path
+from urllib.parse import quote
 
-# The kernel limits a Unix socket's path to 107 bytes; PostgreSQL's own name takes 16 of them.
+# The kernel limits the path of a Unix socket to 107 bytes; PostgreSQL's file name takes 16 of them.
 MAX_SOCKET_DIR_LENGTH = 90
+# libpq separates hosts by commas; the others are special in .env files.
+_SPECIAL_CHARACTERS = frozenset(",'\"$\\\n")
 
 
 def socket_dir(data_dir: Path) -> Path:
-    """Return the directory of the services' Unix sockets: inside the data directory where its path
-    is short and plain enough, otherwise in /tmp under a name derived from it."""
+    """Return the directory of the services' Unix sockets.
+
+    It is inside the data directory if the path is short and has no special characters. Otherwise it is in
+    /tmp, under a name derived from the data directory.
+    """
     inside = data_dir / "run"
-    # PostgreSQL's clients take a comma for the end of a host's name.
-    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH and "," not in str(inside):
+    if len(os.fsencode(inside)) <= MAX_SOCKET_DIR_LENGTH and not _SPECIAL_CHARACTERS & set(str(inside)):
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path("/tmp") / f"lavka-{digest}"  # noqa: S108 (checked to be ours before use)
-
-
-def postgres_answers(data_dir: Path) -> bool:
-    """Return whether anybody listens on PostgreSQL's Unix socket."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(socket_dir(data_dir) / ".s.PGSQL.5432")) == 0
+    return Path("/tmp") / f"lavka-{digest}"  # noqa: S108  services.py checks its owner
 
 
 def valkey_socket(data_dir: Path) -> Path:
@@ -36,13 +30,21 @@ def valkey_socket(data_dir: Path) -> Path:
 
 
 def mail_port_file(data_dir: Path) -> Path:
-    """Return the file in which the mail sink writes the TCP port it listens on."""
+    """Return the path of the file that contains the mail sink's TCP port."""
     return socket_dir(data_dir) / "mail-port"
 
 
-def mail_port(data_dir: Path) -> int:
-    """Return the mail sink's TCP port, or 25 while no sink has ever run."""
-    try:
-        return int(mail_port_file(data_dir).read_text())
-    except (FileNotFoundError, ValueError):
-        return 25
+def postgres_variables(data_dir: Path) -> dict[str, str]:
+    """Return the variables that lead to PostgreSQL."""
+    return {"DB_HOST": str(socket_dir(data_dir)), "DB_PORT": "5432"}
+
+
+def valkey_variables(data_dir: Path, *, database: int = 0) -> dict[str, str]:
+    """Return the variables that lead to one of Valkey's databases."""
+    return {"REDIS_URL": f"unix://{quote(str(valkey_socket(data_dir)))}?db={database}"}
+
+
+def mail_variables(data_dir: Path) -> dict[str, str]:
+    """Return the variables that lead to the running mail sink."""
+    port = mail_port_file(data_dir).read_text()
+    return {"SMTP_SERVER_ADDR": "127.0.0.1", "SMTP_PORT": port, "SMTP_SECURITY": "none"}

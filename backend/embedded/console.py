@@ -1,4 +1,4 @@
-"""One readable log for everything that runs: each line begins with the time and the name of its program."""
+"""One log for all processes: each line begins with the time and the name of the process."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ _WIDTH = 6
 _lock = threading.Lock()
 
 
-def say(name: str, text: str) -> None:
-    """Print every line of ``text`` under ``name``."""
+def log(name: str, text: str) -> None:
+    """Print every line of ``text`` with the prefix ``name``."""
     prefix = f"{time.strftime('%H:%M:%S')} {name.ljust(_WIDTH)} | "
     if sys.stdout.isatty() and name in _COLOURS:
         prefix = f"\033[{_COLOURS[name]}m{prefix}\033[0m"
@@ -22,12 +22,12 @@ def say(name: str, text: str) -> None:
             sys.stdout.write("".join(f"{prefix}{line}\n" for line in text.splitlines()))
             sys.stdout.flush()
     except OSError:
-        # Nobody reads the log any more (`make up | head`): as if the terminal had been closed.
+        # The reader of the log has ended (`make up | head`): stop as if the terminal had been closed.
         os.kill(os.getpid(), signal.SIGHUP)
 
 
-def relay(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
-    """Print what ``process`` writes, line by line, until it ends; return the thread that does."""
+def relay_output(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
+    """Print the output of ``process`` line by line until it ends, in the returned thread."""
     thread = threading.Thread(target=_relay, args=(name, process), daemon=True)
     thread.start()
     return thread
@@ -36,4 +36,4 @@ def relay(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
 def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        say(name, line.decode(errors="replace"))
+        log(name, line.decode(errors="replace"))

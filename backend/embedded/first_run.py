@@ -17,7 +17,7 @@ STAFF_EMAIL = "admin@example.com"
 
 
 def staff_login_file(data_dir: Path) -> Path:
-    """Return the path of the file with the staff login that the first run creates."""
+    """Return the path of the file with the staff login, which the first run creates."""
     return data_dir / "admin.txt"
 
 
@@ -28,7 +28,7 @@ def prepare(data_dir: Path) -> None:
     each only if the database has none.
 
     Raises:
-        EmbeddedError: the database does not answer, or the sample catalogue cannot be loaded.
+        EmbeddedError: the database does not respond, or the sample catalogue cannot be loaded.
     """
     try:
         call_command("migrate", interactive=False, verbosity=0)
@@ -48,7 +48,7 @@ def _create_staff_login(data_dir: Path) -> None:
     if users.filter(is_superuser=True).exists():
         return
     password = secrets.token_urlsafe(12)
-    # Written before the user is created: a run that is killed in between creates a new login next time.
+    # Write the file first: if the run is killed before the user is created, the next one creates a new login.
     file = staff_login_file(data_dir)
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
@@ -57,20 +57,20 @@ def _create_staff_login(data_dir: Path) -> None:
 
 
 def _load_sample_catalogue() -> None:
-    # The import commits all products at once, so a run that is killed leaves either all of them or none.
+    # The import commits all products at once, so a killed run leaves either all products or none.
     if apps.get_model("catalog", "Product").objects.exists():
         return
-    console.say("shop", "Loading the sample catalogue")
+    console.log("shop", "Loading the sample catalogue")
     output = io.StringIO()
     try:
         call_command("load_sample_catalogue", stdout=output)
     except CommandError as error:
         raise processes.EmbeddedError(f"The sample catalogue cannot be loaded: {error}") from None
-    console.say("shop", output.getvalue())
+    console.log("shop", output.getvalue())
 
 
 def _build_recommendations() -> None:
-    # Built here, so that products have recommendations before the worker's first scheduled run.
+    # Products have recommendations before the worker's first scheduled run.
     if not apps.get_model("recommendations", "ModelVersion").objects.exists():
-        console.say("shop", "Building recommendations")
+        console.log("shop", "Building recommendations")
         call_command("build_recommendations", stdout=io.StringIO())

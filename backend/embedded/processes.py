@@ -1,4 +1,4 @@
-"""Starting, finding and stopping the processes that belong to one data directory."""
+"""Start, find and stop the processes of a data directory."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ import psutil
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
-# Every process is started with this variable, so that a later run finds what a killed one left behind
-# without trusting a recorded process id.
+# Every process is started with this variable. A later run finds the processes of a killed run by it, since
+# recorded process ids may have been reused.
 MARKER = "LAVKA_RUNS_IN"
 
 
 class EmbeddedError(Exception):
-    """Something the person at the terminal has to know; printed as one message, without a stack trace."""
+    """An error that is shown to the user without a stack trace."""
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -27,10 +27,10 @@ def environment(data_dir: Path) -> dict[str, str]:
 
 
 def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start ``command`` for ``data_dir`` in a session of its own, so that Ctrl-C does not reach it.
+    """Start ``command`` for ``data_dir`` in a new session, so that Ctrl-C does not reach it.
 
-    Arguments:
-        log: a file that receives its output, emptied first; without it ``console.relay`` prints the output.
+    Args:
+        log: a file for its output, which is truncated first; otherwise the output is piped to the caller.
     """
     with log.open("wb") if log else nullcontext() as output:
         return subprocess.Popen(
@@ -45,19 +45,19 @@ def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> sub
 
 
 def wait_until(
-    answers: Callable[[], bool], process: subprocess.Popen[bytes], name: str, *, log: Path | None = None
+    is_ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str, *, log: Path | None = None
 ) -> None:
-    """Wait until a service answers.
+    """Wait until a service is ready.
 
     Raises:
-        EmbeddedError: it ended, or does not answer within a minute; with the last lines of its log.
+        EmbeddedError: it has ended, or is not ready within a minute; the message has the end of its log.
     """
     deadline = time.monotonic() + 60
-    while not answers():
+    while not is_ready():
         if process.poll() is not None:
-            raise EmbeddedError(f"{name} ended while starting.{_last_lines(log)}")
+            raise EmbeddedError(f"{name} ended during its start.{_last_lines(log)}")
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"{name} does not answer after a minute.{_last_lines(log)}")
+            raise EmbeddedError(f"{name} is not ready after a minute.{_last_lines(log)}")
         time.sleep(0.05)
 
 
@@ -68,11 +68,13 @@ def _last_lines(log: Path | None) -> str:
     return "\n".join([f" The end of {log}:", *(f"  {line}" for line in lines)])
 
 
-def stop(running: Collection[subprocess.Popen[bytes]], sign: signal.Signals, *, patience: float = 10) -> None:
-    """Ask processes to stop, all at once, and kill those that take longer than ``patience`` seconds."""
-    deadline = time.monotonic() + patience
+def stop(
+    running: Collection[subprocess.Popen[bytes]], stop_signal: signal.Signals, *, timeout: float = 10
+) -> None:
+    """Send ``stop_signal`` to all processes, and kill those that have not ended after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
     for process in running:
-        process.send_signal(sign)
+        process.send_signal(stop_signal)
     for process in running:
         try:
             process.wait(max(0, deadline - time.monotonic()))
@@ -81,38 +83,38 @@ def stop(running: Collection[subprocess.Popen[bytes]], sign: signal.Signals, *, 
             process.wait()
 
 
-def stop_leftovers(data_dir: Path, *, patience: float = 20) -> int:
-    """Stop what a killed run left behind in ``data_dir`` and return how many processes that were.
+def stop_leftovers(data_dir: Path, *, timeout: float = 20) -> int:
+    """Stop the processes that a killed run left in ``data_dir`` and return their number.
 
-    Arguments:
-        patience: the seconds they have before they are killed; a killed one has a quarter of it.
+    Args:
+        timeout: seconds until they are killed; a killed process has a quarter of it to end.
 
     Raises:
-        EmbeddedError: some of them live on.
+        EmbeddedError: a process cannot be stopped.
     """
-    servers, others = _leftovers(data_dir)
-    # PostgreSQL last: the others use it.
-    for group, sign in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
+    servers, others = _find_leftovers(data_dir)
+    # PostgreSQL last, since the others use it.
+    for group, stop_signal in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
         for process in group:
-            _send(process, sign)
-        for process in _alive(group, patience):
+            _send(process, stop_signal)
+        for process in _wait_for(group, timeout):
             _send(process, signal.SIGKILL)
-        # PostgreSQL's own guard against a second server on its files is about to be removed.
-        if survivors := _alive(group, patience / 4):
+        # postgres.start removes PostgreSQL's own protection against a second server on the same files.
+        if survivors := _wait_for(group, timeout / 4):
             numbers = ", ".join(str(process.pid) for process in survivors)
             raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {numbers}.")
     return len(servers) + len(others)
 
 
-def _leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    # The processes of ``data_dir`` that no longer have a runner: PostgreSQL's, and the others.
-    ours = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
+def _find_leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    # Return the processes of ``data_dir`` that have lost their runner: those of PostgreSQL, and the others.
+    own = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
     servers, others = [], []
     for process in psutil.process_iter():
-        if process.pid in ours:
+        if process.pid in own:
             continue
         try:
-            # PostgreSQL writes its title over its environment, but it works inside its data directory.
+            # PostgreSQL overwrites its environment with its title, but works inside its data directory.
             if process.name() == "postgres":
                 if process.cwd() == str(data_dir / "postgres"):
                     servers.append(process)
@@ -123,25 +125,25 @@ def _leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.Proces
     return servers, others
 
 
-def _alive(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
-    # Wait for them to end, and return those that have not. A zombie has: it uses no files any more, and
-    # where nobody collects it (a container without an init process) it stays for ever.
-    deadline = time.monotonic() + patience
-    while alive := [process for process in processes if _uses_files(process)]:
+def _wait_for(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+    # Wait until they have ended and return those that have not. Zombies count as ended: they use no files,
+    # and in a container without an init process they stay forever.
+    deadline = time.monotonic() + timeout
+    while running := [process for process in processes if _is_running(process)]:
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
-    return alive
+    return running
 
 
-def _uses_files(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _send(process: psutil.Process, sign: signal.Signals) -> None:
-    # Whoever may not be told is found alive afterwards.
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    # A process that may not be signalled is reported by stop_leftovers.
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        process.send_signal(sign)
+        process.send_signal(number)

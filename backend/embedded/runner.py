@@ -1,4 +1,4 @@
-"""The shop in one terminal: the services, then web server, worker and beat under one log."""
+"""Run the services, the web server, the worker and beat in one terminal, with one log."""
 
 import os
 import signal
@@ -16,95 +16,97 @@ from types import FrameType
 import django
 from django.conf import settings
 
-from backend.embedded import console, first_run, processes, services
+from backend.config.environment import Environment
+from backend.embedded import addresses, console, first_run, processes, services
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def up() -> int:
-    """Run the shop until Ctrl-C, SIGTERM or the end of one of its processes, and leave no process behind.
+def up(env: Environment) -> int:
+    """Run the shop until Ctrl-C, SIGTERM or the end of one of its processes, and stop every process.
 
     Returns:
-        The exit status: 0 when it was asked to stop.
+        The exit status: 0 after a signal, 1 after the end of a process.
 
     Raises:
-        EmbeddedError: it already runs, the port is taken or a service cannot be started.
+        EmbeddedError: the shop is already running, the port is in use, or a service does not start.
     """
-    data_dir: Path = settings.ENV.data_dir
-    for sign in _STOPPING:
-        # Under nohup the terminal may close.
-        if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
-            signal.signal(sign, _interrupt)
+    for number in _STOP_SIGNALS:
+        # Under nohup SIGHUP stays ignored.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
-        with services.claim(data_dir, _url()):
-            _check_port()
+        with services.claim(env.data_dir, _url(env.port)):
+            _check_port(env.port)
             try:
-                _run(data_dir)
+                _run(env)
             finally:
-                processes.stop_leftovers(data_dir)
+                processes.stop_leftovers(env.data_dir)
     except KeyboardInterrupt:
         return 0
     return 1
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Once: the clean-up that follows is not interrupted again.
-    for sign in _STOPPING:
-        signal.signal(sign, signal.SIG_IGN)
+    # Further signals must not interrupt the clean-up.
+    for stop_signal in _STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _url() -> str:
-    return f"http://localhost:{settings.ENV.port}"
+def _url(port: int) -> str:
+    return f"http://localhost:{port}"
 
 
-def _check_port() -> None:
+def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", settings.ENV.port))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise processes.EmbeddedError(
-                f"Port {settings.ENV.port} cannot be used ({error.strerror}). "
-                "Choose another: PORT=8001 make up"
+                f"Port {port} cannot be used ({error.strerror}). Choose another: PORT=8001 make up"
             ) from None
 
 
-def _run(data_dir: Path) -> None:
+def _run(env: Environment) -> None:
     embedded = {
-        "PostgreSQL": settings.EMBED_POSTGRES,
-        "Valkey": settings.EMBED_VALKEY,
-        "a mail sink": settings.EMBED_MAIL,
+        "PostgreSQL": not env.db_host,
+        "Valkey": not env.redis_url,
+        "a mail sink": not env.smtp_server_addr,
     }
-    names = [name for name, wanted in embedded.items() if wanted]
+    names = [name for name, wanted in embedded.items() if wanted and env.debug]
     if names:
-        console.say("shop", f"Starting {', '.join(names)} in {data_dir}")
+        console.log("shop", f"Starting {', '.join(names)} in {env.data_dir}")
     with services.running(
-        data_dir,
-        database=settings.ENV.db_name if settings.EMBED_POSTGRES else None,
-        database_user=settings.ENV.db_user,
-        valkey_too=settings.EMBED_VALKEY,
-        mail_too=settings.EMBED_MAIL,
-    ) as service_processes:
+        env.data_dir,
+        database=env.db_name if "PostgreSQL" in names else None,
+        database_user=env.db_user,
+        with_valkey="Valkey" in names,
+        with_mail_sink="a mail sink" in names,
+    ) as started:
+        # For the settings of this process and for the processes that it starts.
+        os.environ.update(started.variables)
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
         django.setup()
-        console.say("shop", "Preparing the database")
-        first_run.prepare(data_dir)
-        with _programs(data_dir) as program_processes:
-            _watch(service_processes | program_processes)
+        console.log("shop", "Preparing the database")
+        first_run.prepare(env.data_dir)
+        with _programs(env.data_dir) as programs:
+            _watch(started.processes | programs)
 
 
 @contextmanager
 def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     celery = ["-m", "celery", "--quiet", "--app", "backend.config.celery"]
-    # Celery warns at length; on a developer's machine root is welcome.
-    may_be_root = ["-W", "ignore:You're running the worker with superuser"]
+    # Celery warns about running as root, which is fine on a developer's machine.
+    allow_root = ["-W", "ignore:You're running the worker with superuser"]
     commands = {
         "web": [
             *("-m", "gunicorn", "--config", "python:backend.config.gunicorn"),
             *("--bind", f"127.0.0.1:{settings.ENV.port}"),
         ],
         "worker": [
-            *(*may_be_root, *celery, "worker"),
+            *(*allow_root, *celery, "worker"),
             *("--concurrency", "2", "--loglevel", "INFO", "--without-mingle"),
         ],
         "beat": [*celery, "beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile="],
@@ -114,54 +116,54 @@ def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     try:
         for name, command in commands.items():
             started[name] = processes.spawn([sys.executable, "-u", *command], data_dir)
-            relays.append(console.relay(name, started[name]))
+            relays.append(console.relay_output(name, started[name]))
         yield started
     finally:
-        console.say("shop", "Stopping")
+        console.log("shop", "Stopping")
         processes.stop(list(started.values()), signal.SIGTERM)
         for thread in relays:
             thread.join(timeout=1)
 
 
-def _watch(everything: dict[str, subprocess.Popen[bytes]]) -> None:
-    # Says where the shop is once it is ready; returns when one of the processes has ended.
-    said_not_ready = time.monotonic()
+def _watch(running: dict[str, subprocess.Popen[bytes]]) -> None:
+    # Log the URLs when the shop is ready, and return when a process has ended.
+    last_report = time.monotonic()
     ready = False
     while True:
-        for name, process in everything.items():
+        for name, process in running.items():
             if process.poll() is not None:
-                console.say(
-                    "shop", f"{name} has ended (status {process.returncode}), so everything is stopped."
+                console.log(
+                    "shop", f"{name} has ended (status {process.returncode}). Stopping all processes."
                 )
                 return
         if not ready:
-            problem = _not_ready()
+            problem = _readiness_problem()
             if problem is None:
                 ready = True
-                console.say("shop", _welcome())
-            elif time.monotonic() > said_not_ready + 30:
-                said_not_ready = time.monotonic()
-                console.say("shop", f"Not ready yet: {problem}")
+                console.log("shop", _welcome())
+            elif time.monotonic() > last_report + 30:
+                last_report = time.monotonic()
+                console.log("shop", f"Not ready yet: {problem}")
         time.sleep(0.2)
 
 
-def _not_ready() -> str | None:
+def _readiness_problem() -> str | None:
     host = settings.ALLOWED_HOSTS[0].replace("*", "localhost").lstrip(".")
-    question = urllib.request.Request(
+    request = urllib.request.Request(
         f"http://127.0.0.1:{settings.ENV.port}/health/ready", headers={"Host": host}
     )
     try:
-        with urllib.request.urlopen(question, timeout=10):  # noqa: S310 (always http)
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 (always http)
             return None
     except urllib.error.HTTPError as error:
-        return f"/health/ready answers {error.code} {error.read(500).decode(errors='replace')}"
+        return f"/health/ready returns {error.code} {error.read(500).decode(errors='replace')}"
     except OSError as error:
         return str(error)
 
 
 def _welcome() -> str:
-    url = _url()
-    # The log is kept and passed on: the password stands in the file alone.
+    url = _url(settings.ENV.port)
+    # Logs are saved and shared, so the password is in the file only.
     login = first_run.staff_login_file(settings.ENV.data_dir)
     login_hint = f"   {first_run.STAFF_EMAIL}, password in {login}" if login.exists() else ""
     lines = [
@@ -171,21 +173,20 @@ def _welcome() -> str:
         f"  REST       curl '{url}/products?limit=3'",
         f"  Admin      {url}/admin/{login_hint}",
     ]
-    if settings.EMBED_MAIL:
+    if addresses.mail_port_file(settings.ENV.data_dir).exists():
         lines.append(f"  Mails      {settings.ENV.data_dir / 'mail'}")
     return "\n".join(lines)
 
 
-def down() -> str:
-    """Stop the shop of this data directory, or what a killed one left behind.
+def down(data_dir: Path) -> str:
+    """Stop the shop of ``data_dir``, or the processes of a killed run.
 
     Returns:
-        What was done, as a sentence.
+        A message about the result.
 
     Raises:
-        EmbeddedError: it does not stop.
+        EmbeddedError: the shop does not stop.
     """
-    data_dir: Path = settings.ENV.data_dir
     try:
         with services.claim(data_dir, "being stopped"):
             return f"No shop runs in {data_dir}."

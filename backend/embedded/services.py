@@ -1,4 +1,4 @@
-"""The embedded services of one data directory: who may run them, and for how long."""
+"""Claim a data directory and run the embedded services in it."""
 
 import fcntl
 import json
@@ -6,36 +6,37 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
+from backend.config.environment import addresses_file
 from backend.embedded import addresses, console, mail_sink, postgres, processes, valkey
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that holds a data directory, and what it said about itself."""
+    """The process that holds a data directory, with its own description."""
 
     pid: int
-    about: str
+    description: str
 
 
 class AlreadyRunning(processes.EmbeddedError):
-    """Somebody else holds the data directory."""
+    """Another process holds the data directory."""
 
     def __init__(self, data_dir: Path, owner: Owner | None) -> None:
         self.owner = owner
-        about = f"{owner.about} (process {owner.pid})" if owner else "it is just starting"
-        super().__init__(f"Already running in {data_dir}: {about}.")
+        description = f"{owner.description} (process {owner.pid})" if owner else "it is just starting"
+        super().__init__(f"Already running in {data_dir}: {description}.")
 
 
 @contextmanager
-def claim(data_dir: Path, about: str) -> Iterator[None]:
-    """Hold ``data_dir`` alone as long as the context or this process lives, and stop what a killed run left.
+def claim(data_dir: Path, description: str) -> Iterator[None]:
+    """Lock ``data_dir`` until the context or this process ends, and stop the processes of a killed run.
 
-    Arguments:
-        about: what others are told about the holder, such as its URL.
+    Args:
+        description: of the holder, such as its URL, for the message that other processes get.
 
     Raises:
         AlreadyRunning: another process holds it.
@@ -43,24 +44,39 @@ def claim(data_dir: Path, about: str) -> Iterator[None]:
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("a+") as file:
         try:
-            # Not flock: forked children would inherit that lock, and keep it after a killed runner.
+            # Not flock: forked children inherit that lock and keep it after the runner is killed.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AlreadyRunning(data_dir, _read_owner(data_dir)) from None
         file.truncate(0)
-        json.dump({"pid": os.getpid(), "about": about}, file)
+        json.dump({"pid": os.getpid(), "description": description}, file)
         file.flush()
         count = processes.stop_leftovers(data_dir)
         if count:
-            console.say("shop", f"Stopped {count} processes that a killed run left behind")
+            console.log("shop", f"Stopped {count} processes that a killed run left behind")
+        addresses_file(data_dir).unlink(missing_ok=True)
         yield
 
 
 def _read_owner(data_dir: Path) -> Owner | None:
     try:
         return Owner(**json.loads((data_dir / "lock").read_text()))
-    except ValueError:
+    except (ValueError, TypeError):
+        # The owner is writing it.
         return None
+
+
+@dataclass(frozen=True)
+class RunningServices:
+    """The started services.
+
+    Attributes:
+        processes: by service name.
+        variables: the environment variables that lead to the services.
+    """
+
+    processes: dict[str, Popen[bytes]] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -69,45 +85,65 @@ def running(
     *,
     database: str | None,
     database_user: str = postgres.SUPERUSER,
-    valkey_too: bool,
-    mail_too: bool,
+    with_valkey: bool,
+    with_mail_sink: bool,
     for_tests: bool = False,
-) -> Iterator[dict[str, Popen[bytes]]]:
-    """Run the services of a claimed ``data_dir`` and stop them in order at the end.
+) -> Iterator[RunningServices]:
+    """Run services in a claimed ``data_dir`` and stop them in reverse order at the end.
 
-    Arguments:
+    While they run, their addresses are in the file that `backend.config.environment.addresses_file` names.
+
+    Args:
         database: the name of PostgreSQL's database; None starts no PostgreSQL.
-        for_tests: trade durability for speed and keep the console quiet.
-
-    Returns:
-        The processes by service name.
+        for_tests: trade durability for speed and print nothing.
 
     Raises:
-        EmbeddedError: one of them cannot be started.
+        EmbeddedError: a service does not start.
     """
-    started: dict[str, Popen[bytes]] = {}
+    started = RunningServices()
     with ExitStack() as stack:
-        stack.enter_context(_sockets(data_dir))
+        stack.enter_context(_socket_dir(data_dir))
         if database is not None:
-            started["PostgreSQL"] = postgres.start(
-                data_dir, database=database, user=database_user, durable=not for_tests
-            )
-            stack.callback(postgres.stop, started["PostgreSQL"])
-        if valkey_too:
-            started["Valkey"] = valkey.start(data_dir)
-            stack.callback(valkey.stop, started["Valkey"])
-        if mail_too:
+            server = postgres.start(data_dir, database=database, user=database_user, durable=not for_tests)
+            stack.callback(postgres.stop, server)
+            started.processes["PostgreSQL"] = server
+            started.variables.update(addresses.postgres_variables(data_dir))
+        if with_valkey:
+            server = valkey.start(data_dir)
+            stack.callback(valkey.stop, server)
+            started.processes["Valkey"] = server
+            started.variables.update(addresses.valkey_variables(data_dir))
+        if with_mail_sink:
             log = data_dir / "mail.log" if for_tests else None
-            started["The mail sink"] = mail_sink.start(data_dir, log=log)
-            stack.callback(mail_sink.stop, started["The mail sink"])
+            server = mail_sink.start(data_dir, log=log)
+            stack.callback(mail_sink.stop, server)
+            started.processes["The mail sink"] = server
+            started.variables.update(addresses.mail_variables(data_dir))
             if log is None:
-                console.relay("mail", started["The mail sink"])
+                console.relay_output("mail", server)
+        stack.enter_context(_addresses_file(data_dir, started.variables))
         yield started
 
 
 @contextmanager
-def _sockets(data_dir: Path) -> Iterator[None]:
-    # Only we may enter the directory. It can lie in /tmp: take none that somebody else put there.
+def _addresses_file(data_dir: Path, variables: dict[str, str]) -> Iterator[None]:
+    file = addresses_file(data_dir)
+    unfinished = file.with_suffix(".new")
+    lines = [
+        "# Written by `make up` while it runs.",
+        *(f"{name}='{value}'" for name, value in variables.items()),
+    ]
+    unfinished.write_text("\n".join(lines) + "\n")
+    unfinished.rename(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _socket_dir(data_dir: Path) -> Iterator[None]:
+    # Only this user may enter the directory. If it is in /tmp, another user may have created it.
     directory = addresses.socket_dir(data_dir)
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid not in (
@@ -115,7 +151,7 @@ def _sockets(data_dir: Path) -> Iterator[None]:
         data_dir.stat().st_uid,
         postgres.NOBODY,
     ):
-        raise processes.EmbeddedError(f"{directory} belongs to somebody else; remove it.")
+        raise processes.EmbeddedError(f"{directory} belongs to another user. Remove it.")
     directory.chmod(0o700)
     try:
         yield

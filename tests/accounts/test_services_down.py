@@ -76,7 +76,7 @@ def own_environment(directory: Path) -> dict[str, str]:
     database = settings.DATABASES["default"]
     return {
         "DATA_DIR": str(directory),
-        "VALKEY_DATABASE": "0",
+        **addresses.valkey_variables(directory),
         "DB_NAME": database["NAME"],
         "DB_HOST": str(database["HOST"]),
         "DB_USER": database["USER"],

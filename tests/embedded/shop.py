@@ -1,9 +1,8 @@
-"""A real shop, run as somebody at a terminal runs it."""
+"""A shop that is started like in a terminal, by ``make up`` or its command."""
 
 import os
 import pwd
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,21 +15,15 @@ import redis
 
 from backend.config.environment import Environment
 from backend.embedded import addresses, processes
+from tests.ports import free_port
 
-# Enough for a machine whose cores are busy with other tests.
+# Seconds; enough while other tests use all cores.
 PATIENCE = 120
 DAEMON = pwd.getpwnam("daemon")
 
 
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def without_privileges(command: list[str]) -> list[str]:
-    """Return ``command`` as a plain user's, who may only read the checkout when that lies in root's home."""
+    """Return ``command`` as run by a user other than root, who can also read a checkout in /root."""
     if os.geteuid() != 0:
         return command
     ids = [f"--reuid={DAEMON.pw_uid}", f"--regid={DAEMON.pw_gid}", "--clear-groups"]
@@ -43,7 +36,7 @@ def without_privileges(command: list[str]) -> list[str]:
 
 
 class Shop:
-    """A data directory, and the shop that runs in it."""
+    """A data directory and the shop that runs in it."""
 
     def __init__(self, data_dir: Path, *, plain_user: bool = False) -> None:
         self.data_dir = data_dir
@@ -54,9 +47,9 @@ class Shop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that a shop of its own sees."""
-        ours = {name.upper() for name in Environment.model_fields} | {"MAKEFLAGS", "MAKELEVEL"}
-        return {name: value for name, value in os.environ.items() if name not in ours} | {
+        """The environment of the shop's processes."""
+        replaced = {name.upper() for name in Environment.model_fields} | {"MAKEFLAGS", "MAKELEVEL"}
+        return {name: value for name, value in os.environ.items() if name not in replaced} | {
             "ENV_FILE": os.devnull,
             "DEBUG": "true",
             "DJANGO_SECRET_KEY": "of-the-test",
@@ -67,7 +60,7 @@ class Shop:
         }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, beside the shop."""
+        """Run a command in the shop's environment and wait until it ends."""
         return subprocess.run(
             command,
             cwd=processes.PROJECT_DIR,
@@ -79,11 +72,11 @@ class Shop:
         )
 
     def embedded(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run ``up`` or ``down`` to its end."""
+        """Run ``up`` or ``down`` and wait until it ends."""
         return self.run(sys.executable, "-m", "backend.embedded", command)
 
     def start(self, *command: str) -> None:
-        """Start the shop (by ``command``, such as make) without waiting for it."""
+        """Start the shop, by ``command`` if given, and return immediately."""
         default = [sys.executable, "-m", "backend.embedded", "up"]
         line = list(command) or default
         with self.log.open("wb") as output:
@@ -97,7 +90,7 @@ class Shop:
             )
 
     def wait_for(self, text: str) -> None:
-        """Wait until ``text`` stands in the log."""
+        """Wait until the log contains ``text``."""
         assert self.runner
         deadline = time.monotonic() + PATIENCE
         while text not in self.log.read_text():
@@ -111,24 +104,24 @@ class Shop:
         return self.runner.wait(PATIENCE)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
-        """Return every process that has to do with this shop, or those of one name."""
+        """Return the processes of this shop, all or those with this name."""
         found = []
         for process in psutil.process_iter():
             try:
-                told = process.environ().get("DATA_DIR") == str(self.data_dir)
-                ours = told or process.cwd().startswith(f"{self.data_dir}/")
-                if ours and name in ("", process.name()):
+                started_for_shop = process.environ().get("DATA_DIR") == str(self.data_dir)
+                belongs_to_shop = started_for_shop or process.cwd().startswith(f"{self.data_dir}/")
+                if belongs_to_shop and name in ("", process.name()):
                     found.append(process)
             except psutil.Error:
                 continue
         return found
 
     def stop(self) -> None:
-        """Stop whatever is left of it."""
+        """Kill the processes that are left."""
         self.kill(self.processes())
 
     def kill(self, processes: list[psutil.Process]) -> None:
-        """Kill processes without warning, all at once."""
+        """Kill processes at the same time, without SIGTERM."""
         for sign in (signal.SIGSTOP, signal.SIGKILL):
             for process in processes:
                 with suppress(psutil.NoSuchProcess):

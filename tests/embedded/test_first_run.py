@@ -1,4 +1,4 @@
-"""The first run loads the sample catalogue into an empty database only."""
+"""Preparation of the database before the first request."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def prepare(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Callable[[], bool]:
     """Prepare the test database and return whether the sample catalogue would be loaded."""
     settings.DEBUG = True
-    # The test needs its connection afterwards.
+    # The test uses its connection afterwards.
     monkeypatch.setattr(first_run.connections, "close_all", lambda: None)
 
     def prepare() -> bool:

@@ -6,7 +6,7 @@ from django.core.mail import EmailMessage, get_connection
 from tests.services import DATA_DIR
 
 
-def test_mail_arrives_over_smtp_as_a_file() -> None:
+def test_mail_over_smtp_is_saved_as_a_file() -> None:
     before = set((DATA_DIR / "mail").glob("*.eml"))
     connection = get_connection("django.core.mail.backends.smtp.EmailBackend")
 

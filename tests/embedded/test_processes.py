@@ -11,7 +11,7 @@ from backend.embedded import processes
 
 @pytest.fixture
 def leftover(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that a killed run left in ``tmp_path`` and that heeds no SIGTERM."""
+    """A process that a killed run left in ``tmp_path`` and that ignores SIGTERM."""
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
     process = processes.spawn([sys.executable, "-c", code], tmp_path)
     assert process.stdout
@@ -21,13 +21,13 @@ def leftover(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_leftover_that_heeds_no_signal_is_killed(tmp_path: Path, leftover: subprocess.Popen[bytes]) -> None:
-    # Nobody has collected it yet, and in a container without an init process nobody ever does.
-    assert processes.stop_leftovers(tmp_path, patience=0.1) == 1
+def test_leftover_that_ignores_sigterm_is_killed(tmp_path: Path, leftover: subprocess.Popen[bytes]) -> None:
+    # In a container without an init process, zombies stay forever.
+    assert processes.stop_leftovers(tmp_path, timeout=0.1) == 1
     assert psutil.Process(leftover.pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_leftover_that_cannot_be_stopped_is_said(
+def test_leftover_that_cannot_be_stopped_is_reported(
     tmp_path: Path, leftover: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(process: psutil.Process, sign: int) -> None:
@@ -36,4 +36,4 @@ def test_leftover_that_cannot_be_stopped_is_said(
     monkeypatch.setattr(psutil.Process, "send_signal", refuse)
 
     with pytest.raises(processes.EmbeddedError, match=rf"cannot be stopped: {leftover.pid}\."):
-        processes.stop_leftovers(tmp_path, patience=0.1)
+        processes.stop_leftovers(tmp_path, timeout=0.1)

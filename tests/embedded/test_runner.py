@@ -1,4 +1,4 @@
-"""``make up`` as a whole, on real processes. Most cases share a data directory, to save time."""
+"""``make up`` with real processes. Most tests share a data directory to save time."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ READY = "The shop is ready"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    """A shop that was never started."""
+    """A shop that has never been started."""
     shop = Shop(tmp_path / "data")
     yield shop
     shop.stop()
@@ -26,7 +26,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop, running or not, that remembers what earlier cases wrote."""
+    """A shop, running or stopped, with the data of earlier tests."""
     shop = Shop(tmp_path_factory.mktemp("shop") / "data")
     yield shop
     shop.stop()
@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def running(data: Shop) -> Shop:
-    """The same, running."""
+    """The shared shop, running."""
     if not data.processes():
         data.start()
         data.wait_for(READY)
@@ -43,7 +43,7 @@ def running(data: Shop) -> Shop:
 
 @pytest.fixture
 def complete(data: Shop) -> Shop:
-    """The same with all its processes, ready or not."""
+    """The shared shop with all its processes, which may not be ready."""
     if not data.processes():
         data.start()
         data.wait_for("Listening at")
@@ -52,14 +52,14 @@ def complete(data: Shop) -> Shop:
 
 @pytest.fixture
 def stopped(data: Shop) -> Shop:
-    """The same, not running."""
+    """The shared shop, stopped."""
     if data.processes():
         data.embedded("down")
     return data
 
 
-class TestOneDataDirectory:
-    def test_first_run_says_where_everything_is(self, running: Shop) -> None:
+class TestSharedDataDirectory:
+    def test_first_run_prints_urls_and_saves_the_staff_login(self, running: Shop) -> None:
         log = running.log.read_text()
 
         for path in ("/graphql", "/docs", "/admin/", "/products?limit=3"):
@@ -72,24 +72,51 @@ class TestOneDataDirectory:
         with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/admin/login/") as page:
             assert page.status == 200
 
-    def test_sockets_are_for_the_owner_only(self, running: Shop) -> None:
+    def test_sockets_are_accessible_to_the_owner_only(self, running: Shop) -> None:
         assert (running.data_dir / "run").stat().st_mode & 0o777 == 0o700
 
-    def test_cyrillic_letters_are_letters(self, running: Shop) -> None:
+    def test_postgres_treats_cyrillic_characters_as_letters(self, running: Shop) -> None:
         running.sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
 
         assert running.sql("SELECT lower('ЧАЙНИК'), cardinality(show_trgm('чайник')) > 0") == [
             ("чайник", True)
         ]
 
-    def test_manage_py_beside_it_reaches_the_same_database(self, running: Shop) -> None:
-        code = "from backend.accounts.models import User; print(User.objects.get().email)"
+    def test_manage_py_uses_the_services_of_the_running_shop(self, running: Shop) -> None:
+        running.valkey().set("written by", "the test")
+        code = """
+from django.core.mail import send_mail
+from backend.accounts.models import User
+from backend.core.redis import redis_client
+print(User.objects.get().email)
+print(redis_client().get("written by").decode())
+print(send_mail("From manage.py", "", None, ["anna@example.com"]))
+"""
 
         done = running.run(sys.executable, "manage.py", "shell", "-v0", "-c", code)
 
-        assert done.stdout.strip() == "admin@example.com", done.stderr
+        assert done.stdout.split("\n")[:3] == ["admin@example.com", "the test", "1"], done.stderr
+        running.wait_for("to anna@example.com: From manage.py")
 
-    def test_second_run_says_that_it_is_running(self, running: Shop) -> None:
+    def test_mail_sink_accepts_a_login(self, running: Shop) -> None:
+        code = (
+            "from django.core.mail import send_mail; send_mail('Logged in', '', None, ['anna@example.com'])"
+        )
+
+        done = running.run(
+            *("env", "SMTP_FROM_PASSWORD=secret", "SMTP_FROM_MAIL=shop@example.com"),
+            *(sys.executable, "manage.py", "shell", "-v0", "-c", code),
+        )
+
+        assert done.returncode == 0, done.stderr
+        running.wait_for("to anna@example.com: Logged in")
+
+    def test_commands_without_a_database_do_not_need_one(self, stopped: Shop) -> None:
+        assert not (stopped.data_dir / "services.env").exists()
+
+        assert stopped.run(sys.executable, "manage.py", "check").returncode == 0
+
+    def test_second_run_is_refused_with_the_url_of_the_first(self, running: Shop) -> None:
         done = running.embedded("up")
 
         assert done.returncode == 1
@@ -97,7 +124,7 @@ class TestOneDataDirectory:
         assert running.runner
         assert running.runner.poll() is None
 
-    def test_killed_runner(self, running: Shop) -> None:
+    def test_data_survives_a_killed_runner(self, running: Shop) -> None:
         running.sql("CREATE TABLE kept AS SELECT 1 AS value")
         running.valkey().set("kept", "yes")
         assert running.runner
@@ -111,7 +138,7 @@ class TestOneDataDirectory:
         assert running.sql("SELECT value FROM kept") == [(1,)]
         assert running.valkey().get("kept") == "yes"
 
-    def test_killed_altogether(self, running: Shop) -> None:
+    def test_data_survives_when_all_processes_are_killed(self, running: Shop) -> None:
         login = (running.data_dir / "admin.txt").read_text()
         running.sql("CREATE TABLE kept_too AS SELECT 2 AS value")
         running.valkey().set("kept", "this too")
@@ -122,22 +149,23 @@ class TestOneDataDirectory:
         running.start()
         running.wait_for(READY)
 
-        # Ten seconds on a machine that does nothing else; here other tests run beside it.
+        # Ten seconds on an idle machine.
         assert time.monotonic() - began < 30
         assert running.sql("SELECT value FROM kept_too") == [(2,)]
         assert running.valkey().get("kept") == "this too"
         assert (running.data_dir / "admin.txt").read_text() == login
 
-    def test_down_sends_sigterm_which_leaves_no_process(self, running: Shop) -> None:
+    def test_down_stops_every_process(self, running: Shop) -> None:
         done = running.embedded("down")
 
         assert "is stopped" in done.stdout
         assert running.wait_for_end() == 0
         assert not running.processes()
+        assert not (running.data_dir / "services.env").exists()
         assert "shut down" in (running.data_dir / "postgres.log").read_text()
         assert "No shop runs" in running.embedded("down").stdout
 
-    def test_ctrl_c_in_make_leaves_no_process(self, stopped: Shop) -> None:
+    def test_ctrl_c_in_make_stops_every_process(self, stopped: Shop) -> None:
         stopped.start("make", "up")
         stopped.wait_for(READY)
         assert stopped.runner
@@ -148,7 +176,7 @@ class TestOneDataDirectory:
         assert not stopped.processes()
 
     @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Preparing the database", "Listening at"])
-    def test_stopped_while_it_starts(self, stopped: Shop, moment: str) -> None:
+    def test_ctrl_c_during_the_start_stops_every_process(self, stopped: Shop, moment: str) -> None:
         stopped.start()
         stopped.wait_for(moment)
         assert stopped.runner
@@ -158,7 +186,7 @@ class TestOneDataDirectory:
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
 
-    def test_closed_terminal_stops_it(self, stopped: Shop) -> None:
+    def test_closed_terminal_stops_the_shop(self, stopped: Shop) -> None:
         stopped.start()
         stopped.wait_for("Starting PostgreSQL")
         assert stopped.runner
@@ -168,7 +196,7 @@ class TestOneDataDirectory:
         assert stopped.wait_for_end() == 0
         assert "Preparing the database" not in stopped.log.read_text()
 
-    def test_closed_terminal_does_not_stop_it_under_nohup(self, stopped: Shop) -> None:
+    def test_closed_terminal_does_not_stop_the_shop_under_nohup(self, stopped: Shop) -> None:
         stopped.start("nohup", sys.executable, "-m", "backend.embedded", "up")
         stopped.wait_for("Starting PostgreSQL")
         assert stopped.runner
@@ -188,17 +216,20 @@ class TestOneDataDirectory:
         assert "Valkey has ended" in complete.log.read_text()
         assert not complete.processes()
 
-    def test_down_stops_what_a_killed_runner_left(self, complete: Shop) -> None:
+    def test_down_stops_the_processes_of_a_killed_runner(self, complete: Shop) -> None:
         assert complete.runner
         complete.runner.kill()
         complete.runner.wait()
 
+        assert (complete.data_dir / "services.env").exists()
+
         complete.embedded("down")
 
         assert not complete.processes()
+        assert not (complete.data_dir / "services.env").exists()
 
 
-def test_taken_port_is_said(shop: Shop) -> None:
+def test_port_in_use_is_reported(shop: Shop) -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", shop.port))
         stranger.listen()
@@ -209,18 +240,26 @@ def test_taken_port_is_said(shop: Shop) -> None:
     assert not shop.processes()
 
 
-def test_manage_py_without_a_shop_says_what_starts_it(shop: Shop) -> None:
+def test_manage_py_without_a_database_says_what_to_do(shop: Shop) -> None:
     done = shop.run(sys.executable, "manage.py", "migrate")
 
     assert done.returncode == 1
-    assert done.stderr.strip() == "The database does not answer: `make up` starts it."
+    assert done.stderr.strip() == "PostgreSQL is not configured: run `make up`, or set DB_HOST."
 
 
-def test_plain_user_in_a_deep_directory_beside_another_copy(tmp_path: Path) -> None:
+def test_manage_py_with_an_unreachable_database_prints_one_message(shop: Shop, tmp_path: Path) -> None:
+    done = shop.run("env", f"DB_HOST={tmp_path}", sys.executable, "manage.py", "migrate")
+
+    assert done.returncode == 1
+    assert f'connection to server on socket "{tmp_path}/.s.PGSQL.5432" failed' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_copies_run_at_the_same_time_in_long_paths_and_as_a_plain_user(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a directory with a long name"] * 4)
     deep.mkdir(parents=True)
     plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "another, with a comma")
-    # A run that was killed while it created the database's files.
+    # An earlier run was killed while it created the database's files.
     (other.data_dir / "postgres.new" / "base").mkdir(parents=True)
     if os.geteuid() == 0:
         os.chown(deep, 1, 1)

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is frozen, not stopped, costs a request seconds, not minutes."""
+"""Requests fail within seconds while PostgreSQL is frozen, that is neither running nor stopped."""
 
 import os
 import signal
@@ -18,9 +18,9 @@ from backend.embedded import services
 from tests.web import Web
 from tests.worker import wait_until
 
-# DB_STATEMENT_TIMEOUT of the web processes is four seconds, and a second later the connection is cut.
+# DB_STATEMENT_TIMEOUT of the web processes is 4 seconds, and connections are shut down a second later.
 LIMIT = 5.0
-# What a busy machine adds.
+# Seconds that a busy machine adds.
 SLACK = 2.5
 CLIENTS = 6
 
@@ -28,16 +28,18 @@ CLIENTS = 6
 class FrozenDatabaseTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        # Of its own: the other tests use theirs meanwhile.
+        # A separate server, since other tests run at the same time.
         cls.data_dir = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        # PostgreSQL runs as another user when this is root.
+        # PostgreSQL runs as another user if the tests run as root.
         cls.data_dir.chmod(0o755)
         cls.enterClassContext(services.claim(cls.data_dir, "a test"))
         started = cls.enterClassContext(
-            services.running(cls.data_dir, database="lavka", valkey_too=False, mail_too=False, for_tests=True)
+            services.running(
+                cls.data_dir, database="lavka", with_valkey=False, with_mail_sink=False, for_tests=True
+            )
         )
-        cls.postgres = psutil.Process(started["PostgreSQL"].pid)
-        cls.environment = {"DATA_DIR": str(cls.data_dir), "DB_NAME": "lavka"}
+        cls.postgres = psutil.Process(started.processes["PostgreSQL"].pid)
+        cls.environment = {"DATA_DIR": str(cls.data_dir), "DB_NAME": "lavka", **started.variables}
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
             env=os.environ | cls.environment,
@@ -48,22 +50,22 @@ class FrozenDatabaseTest(unittest.TestCase):
         web = Web(*options, WEB_WORKERS="1", **self.environment)
         self.addCleanup(web.stop)
         web.start()
-        # Leaves a connection open in the process.
+        # This opens a connection, which the process keeps.
         self.assertEqual(web.ask("GET", "/products")[0], 200)
         return web
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        everything = [self.postgres, *self.postgres.children(recursive=True)]
-        for process in everything:
+        server_processes = [self.postgres, *self.postgres.children(recursive=True)]
+        for process in server_processes:
             process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            for process in everything:
+            for process in server_processes:
                 process.send_signal(signal.SIGCONT)
 
-    def test_requests_get_503_and_the_process_says_that_it_lives(self) -> None:
+    def test_requests_get_503_and_the_liveness_check_responds(self) -> None:
         web = self.start_web()
 
         def ask(path: str) -> tuple[int, float]:
@@ -86,8 +88,8 @@ class FrozenDatabaseTest(unittest.TestCase):
             self.assertLess(seconds, LIMIT + SLACK)
         wait_until(lambda: ask("/products")[0] == 200, "Recovery")
 
-    def test_without_a_watch_the_request_hangs(self) -> None:
-        # Watched are only connections with a statement timeout, which gunicorn's configuration sets.
+    def test_request_without_the_watchdog_hangs(self) -> None:
+        # Only connections with a statement timeout are watched.
         web = self.start_web("--env", "DB_STATEMENT_TIMEOUT=0")
         with self.frozen(), self.assertRaises(TimeoutError):
             web.ask("GET", "/products", timeout=LIMIT + SLACK)

@@ -1,0 +1,89 @@
+"""Sources and validation of the environment variables."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.config.environment import Environment, addresses_file, read_environment
+
+
+@pytest.fixture
+def env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file that ENV_FILE names, in an environment without variables of the shop."""
+    for name in Environment.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    file = tmp_path / "env"
+    file.write_text(f"DEBUG=true\nDATA_DIR={tmp_path}\nSMTP_PORT=587\nDB_HOST=\n")
+    monkeypatch.setenv("ENV_FILE", str(file))
+    return file
+
+
+@pytest.fixture
+def addresses(env_file: Path, tmp_path: Path) -> Path:
+    """The addresses of a running shop."""
+    file = addresses_file(tmp_path)
+    file.write_text("DB_HOST='/a path/run'\nSMTP_PORT='2525'\n")
+    return file
+
+
+def test_addresses_of_the_running_shop_take_precedence_over_the_env_file(addresses: Path) -> None:
+    env = read_environment()
+
+    assert (env.db_host, env.smtp_port) == ("/a path/run", 2525)
+
+
+def test_environment_takes_precedence_over_addresses_of_the_running_shop(
+    addresses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_HOST", "db.example.com")
+    monkeypatch.setenv("SMTP_PORT", "")
+
+    env = read_environment()
+
+    assert (env.db_host, env.smtp_port) == ("db.example.com", 2525)
+
+
+def test_addresses_of_the_running_shop_can_be_ignored(addresses: Path) -> None:
+    env = read_environment(beside_running_shop=False)
+
+    assert (env.db_host, env.smtp_port) == ("", 587)
+
+
+def test_production_ignores_addresses_of_a_running_shop(
+    addresses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "DEBUG": "false",
+        "DJANGO_SECRET_KEY": "k" * 50,
+        "ALLOWED_HOSTS": "shop.example.com",
+        "DB_HOST": "db.example.com",
+        "DB_PASSWORD": "p",
+        "REDIS_URL": "redis://redis.example.com",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    assert read_environment().smtp_port == 587
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "broker_url"),
+    [
+        ("redis://:p@redis.example.com:6379/1", "redis://:p@redis.example.com:6379/1"),
+        ("rediss://redis.example.com", "rediss://redis.example.com"),
+        ("unix:///run/a%20path/valkey.sock?db=3", "redis+socket:///run/a%20path/valkey.sock?virtual_host=3"),
+        ("unix:///run/valkey.sock", "redis+socket:///run/valkey.sock?virtual_host=0"),
+        ("", ""),
+    ],
+)
+def test_celery_broker_is_derived_from_redis_url(env_file: Path, redis_url: str, broker_url: str) -> None:
+    assert Environment(_env_file=env_file, redis_url=redis_url).celery_broker_url == broker_url
+
+
+@pytest.mark.parametrize("redis_url", ["redis.example.com", "http://redis", "unix://run/valkey.sock"])
+def test_redis_url_with_another_scheme_or_a_relative_path_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+    with pytest.raises(SystemExit, match="REDIS_URL: String should match pattern"):
+        read_environment()
