@@ -1,7 +1,7 @@
-"""How the database's part of browsing grows with the catalogue.
+"""Database time of catalogue reads, in a small and in a large catalogue.
 
-Run with `make bench-listing`. Every query that the selectors send is sent again under EXPLAIN ANALYZE,
-warm, several times; the median of planning and execution counts.
+Run it with `make bench-listing`. It runs every query of the selectors with EXPLAIN ANALYZE several times, with
+warm caches, and uses the median of planning plus execution time.
 """
 
 import argparse
@@ -16,29 +16,29 @@ from benchmarks.database import migrated_database
 RUNS = 9
 MAX_GROWTH = 2.0
 MAX_QUERIES = 4
-# Below this, what differs between two sizes is the clock and not the catalogue.
+# Shorter times are dominated by measurement noise and count as this time.
 NOISE_MS = 0.05
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one read costs the database."""
+    """The database cost of a read."""
 
     queries: int
     milliseconds: float
 
 
-def explained(read: Callable[[], Any]) -> Cost:
-    """Return how long the queries of a read take inside PostgreSQL, once they are warm."""
+def measure(read: Callable[[], Any]) -> Cost:
+    """Measure the queries of a read with warm caches."""
     from django.db import connection
 
     sent: list[tuple[str, Any]] = []
 
-    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         sent.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(record):
         read()
     milliseconds = 0.0
     with connection.cursor() as cursor:
@@ -53,7 +53,7 @@ def explained(read: Callable[[], Any]) -> Cost:
 
 
 def reads(size: int) -> dict[str, Callable[[], Any]]:
-    """Return what is measured by name; each read checks what it gets."""
+    """Return the measured reads by name. Each read checks its result."""
     from decimal import Decimal
 
     from backend.catalog.selectors import ProductSort, list_products, read_counted_category_tree, read_facets
@@ -71,7 +71,7 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
         return read
 
     def deep_cursor(sort: ProductSort) -> str:
-        """The cursor in the middle of the root category, which a shopper pages to."""
+        """Return the cursor of a page in the middle of the root category."""
         root = list_products(category=1)
         prices = root.entries().order_by("price", "product_id")
         middle = prices[size // 2]
@@ -101,10 +101,10 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
         ),
         "middle category by price": page(ProductSort.PRICE_ASC, category=12),
         "whole shop, newest": page(ProductSort.NEWEST),
-        "told: search, by relevance": page(ProductSort.RELEVANCE, **root, search="summer dress"),
-        "told: total of the root": lambda: list_products(**root).total(),
-        "told: facets of a middle category": facets,
-        "told: category tree with counts": tree,
+        "info: search, by relevance": page(ProductSort.RELEVANCE, **root, search="summer dress"),
+        "info: total of the root": lambda: list_products(**root).total(),
+        "info: facets of a middle category": facets,
+        "info: category tree with counts": tree,
     }
 
 
@@ -120,18 +120,18 @@ def main() -> int:
         for size in sizes:
             print(f"Filling the catalogue with {size:,} products", flush=True)
             fill(size)
-            costs.append({name: explained(read) for name, read in reads(size).items()})
+            costs.append({name: measure(read) for name, read in reads(size).items()})
     return report(sizes, *costs)
 
 
 def report(sizes: list[int], small: dict[str, Cost], large: dict[str, Cost]) -> int:
-    """Print the table; return 1 when a bound is broken. Rows that are only told have no bound."""
+    """Print the table and return 1 if a limit is exceeded. Rows that begin with "info:" have no limit."""
     print(f"\n{'':36}{'queries':>8}{sizes[0]:>12,}{sizes[1]:>12,}{'ratio':>8}")
     broken = False
     for name in small:
         before, after = small[name], large[name]
         ratio = max(after.milliseconds, NOISE_MS) / max(before.milliseconds, NOISE_MS)
-        fails = not name.startswith("told:") and (ratio > MAX_GROWTH or after.queries > MAX_QUERIES)
+        fails = not name.startswith("info:") and (ratio > MAX_GROWTH or after.queries > MAX_QUERIES)
         broken |= fails
         print(
             f"{name:36}{after.queries:>8}{before.milliseconds:>9.2f} ms{after.milliseconds:>9.2f} ms"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Write every generated file into the directory $1: the two API documents and the compiled requirements.
-# Pins that stand in $1 are kept, so a newer release of a library changes nothing.
+# Write the generated files to the directory $1: schema.graphql, openapi.json and the compiled requirements.
+# Versions that are pinned in $1 are kept.
 set -eu
 bin=$PWD/.venv/bin
 target=$(cd "$1" && pwd)
@@ -9,7 +9,7 @@ target=$(cd "$1" && pwd)
 "$bin/python" manage.py export_openapi_schema --api backend.api.rest.api --indent 2 --output "$target/openapi.json"
 
 cd "$target/requirements"
-# strawberry-django-auth requires a type checker, which no running shop needs. Its packages are left out, so
+# strawberry-django-auth requires a type checker, which the shop does not use. Its packages are excluded, so
 # base.txt must be installed without resolving dependencies.
 type_checker="ast-serialize django-stubs django-stubs-ext librt mypy mypy-extensions pathspec types-pyyaml"
 for name in base embedded dev; do

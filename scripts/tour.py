@@ -1,6 +1,6 @@
-"""A walk through the running shop: each request as one would type it, and its answer.
+"""A tour of the running shop that prints requests, as curl commands, and their responses.
 
-`make tour` runs it against `http://localhost:$PORT` and fails where the shop does not answer as told.
+`make tour` runs it against `http://localhost:$PORT`. It fails if a response is not as expected.
 """
 
 import json
@@ -22,14 +22,14 @@ MAX_LINES = 40
 
 
 def say(text: str) -> None:
-    """Print a heading of the tour."""
+    """Print a heading."""
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
 
 def ask(
     method: str, path: str, body: Any = None, token: str = "", headers: dict[str, str] | None = None
 ) -> Any:
-    """Send a request, print it with its answer, and return what the answer holds."""
+    """Send a request, print it with its response, and return the decoded response."""
     data = None if body is None else json.dumps(body, ensure_ascii=False)
     request = Request(SHOP + path, data.encode() if data else None, method=method)
     request.add_header("Content-Type", "application/json")
@@ -45,11 +45,11 @@ def ask(
     try:
         with urlopen(request, timeout=10) as response:
             answer = json.loads(response.read() or b"null")
-    except HTTPError as refusal:
-        print(f"HTTP {refusal.code} {refusal.reason}")
-        answer = json.load(refusal)
+    except HTTPError as error:
+        print(f"HTTP {error.code} {error.reason}")
+        answer = json.load(error)
     except URLError as error:
-        sys.exit(f"\nThe shop does not answer at {SHOP} ({error.reason}). Start it with `make up`.")
+        sys.exit(f"\nThe shop does not respond at {SHOP} ({error.reason}). Start it with `make up`.")
     lines = json.dumps(answer, ensure_ascii=False, indent=2).splitlines()
     print("\n".join(lines[:MAX_LINES]))
     if len(lines) > MAX_LINES:
@@ -58,20 +58,20 @@ def ask(
 
 
 def query(text: str, token: str = "", headers: dict[str, str] | None = None, **variables: Any) -> Any:
-    """Send a GraphQL query, print it with its answer, and return the answer's data."""
+    """Send a GraphQL query, print it with its response, and return its data."""
     body = {"query": " ".join(text.split()), "variables": variables}
     answer = ask("POST", "/graphql", body, token, headers)
     return answer["data"]
 
 
-def expect(holds: bool, what: str) -> None:
-    """Stop the tour where the shop is not as it was told."""
-    if not holds:
-        sys.exit(f"\nThe tour ends here: {what}.")
+def expect(condition: bool, failure: str) -> None:
+    """Stop the tour unless the condition is true."""
+    if not condition:
+        sys.exit(f"\nThe tour failed: {failure}.")
 
 
 def mailed_code(address: str) -> str:
-    """Return the code of the newest mail to an address, out of the mail sink of `make up`."""
+    """Return the code in the newest mail to an address in the mail sink of `make up`."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for path in sorted(MAIL.glob("*.eml"), key=lambda path: path.stat().st_mtime, reverse=True):
@@ -82,22 +82,22 @@ def mailed_code(address: str) -> str:
                 if code:
                     return code.group()
         time.sleep(0.2)
-    sys.exit(f"\nNo mail came to {address} in {MAIL}. The tour needs the mail sink of `make up`.")
+    sys.exit(f"\nNo mail to {address} was found in {MAIL}. The tour requires the mail sink of `make up`.")
 
 
 def accounts(product_id: int) -> None:
-    """Register, confirm by the mailed code, log in, order what the guest has collected, log out."""
-    say("A guest puts something into a cart, which is told its token once")
+    """Register, confirm with the mailed code, log in, order the guest's cart, and log out."""
+    say("Add to a guest cart; its token is returned once")
     guest = ask("POST", "/cart", {"product_id": product_id, "quantity": 2})
     guest_headers = {"X-Cart-Token": guest["token"]}
 
     address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
-    say("Register: the answer is the same for a known and an unknown address")
+    say("Register; the response is the same for new and existing addresses")
     ask("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
     problem = ask("POST", "/auth/login", {"email": address, "password": password})
     expect(problem["code"] == "WRONG_CREDENTIALS", "an unconfirmed account could log in")
 
-    say("A Celery worker has sent a code over SMTP; confirm with it")
+    say("Confirm with the code that a Celery worker has mailed")
     code = mailed_code(address)
     query(
         """mutation Confirm($input: ConfirmInput!) {
@@ -106,7 +106,7 @@ def accounts(product_id: int) -> None:
         input={"email": address, "code": code},
     )
 
-    say("Log in, and see who one is")
+    say("Log in and read the account")
     login = query(
         """mutation Login($input: LoginInput!) {
             tokenCreate(input: $input) { accessToken refreshToken expiresIn errors { code message } }
@@ -115,37 +115,40 @@ def accounts(product_id: int) -> None:
     )["tokenCreate"]
     expect(not login["errors"], "the confirmed account could not log in")
     me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
-    expect(me["email"] == address, "the token is somebody else's")
+    expect(me["email"] == address, "the token belongs to another account")
 
     checkout(product_id, login["accessToken"], guest_headers)
 
-    say("New tokens for the refresh token; then log out, after which neither token is good")
+    say("Refresh the tokens and log out; both tokens are then invalid")
     tokens = ask("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
     ask("POST", "/auth/logout", {}, token=tokens["access_token"])
     refused = ask("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
-    expect(refused["code"] == "TOKEN_INVALID", "a token outlived its session")
+    expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")
 
 
 def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
-    """Claim the guest's cart, order it twice with one key, cancel the order; then order over REST."""
-    say("The first request with both tokens makes the guest's cart one's own")
+    """Merge the guest's cart, order over REST and cancel over GraphQL, and then the other way round."""
+    say("Send both tokens: the guest's cart is merged into the account's cart")
     cart = query(
         "{ cart { lines { product { id name } quantity lineTotal } total currency } }", token, guest_headers
     )["cart"]
     expect(cart["lines"][0]["quantity"] == 2, "the guest's cart was lost")
     empty = ask("GET", "/cart", headers=guest_headers)
-    expect(empty["lines"] == [], "the guest's token was good for two carts")
+    expect(empty["lines"] == [], "the guest's token was valid after the merge")
 
-    say("Order it over REST; the same key again returns the same order")
-    wish = {"comment": "Ring twice", "expected_total": cart["total"]}
+    say("Order over REST; repeating the idempotency key returns the existing order")
+    body = {"comment": "Ring twice", "expected_total": cart["total"]}
     key = {"Idempotency-Key": secrets.token_hex(8)}
-    order = ask("POST", "/order", wish, token, key)
-    again = ask("POST", "/order", wish, token, key)
-    expect(again["number"] == order["number"], "one key made two orders")
+    order = ask("POST", "/order", body, token, key)
+    again = ask("POST", "/order", body, token, key)
+    expect(again["number"] == order["number"], "one idempotency key created two orders")
     problem = ask("POST", "/order", {"comment": "Something else"}, token, key)
-    expect(problem["code"] == "IDEMPOTENCY_KEY_REUSED", "a key was good for two orders")
+    expect(
+        problem["code"] == "IDEMPOTENCY_KEY_REUSED",
+        "an idempotency key was accepted for two different orders",
+    )
 
-    say("Read it, and cancel it, over GraphQL")
+    say("Read and cancel the order over GraphQL")
     read = query(
         """query Read($number: String!) {
             me { order(number: $number) { number status total currency lines { name quantity lineTotal } } }
@@ -153,7 +156,7 @@ def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None
         token,
         number=order["number"],
     )["me"]["order"]
-    expect(read["total"] == cart["total"], "the order costs something else than the cart")
+    expect(read["total"] == cart["total"], "the total of the order differs from the cart's")
     cancel = """mutation Cancel($number: String!) {
         orderCancel(number: $number) {
             order { status history { status changedAt } } errors { code message field }
@@ -164,7 +167,7 @@ def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None
     refused = query(cancel, token, number=order["number"])["orderCancel"]
     expect(refused["errors"][0]["code"] == "ORDER_STATUS", "an order was cancelled twice")
 
-    say("The same the other way round: order over GraphQL, read and cancel over REST")
+    say("Order over GraphQL, read and cancel over REST")
     query(
         """mutation Add($lines: [CartLineInput!]!) {
             cartLinesAdd(lines: $lines) { cart { totalQuantity total } errors { code message field } }
@@ -180,23 +183,23 @@ def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None
         input={"idempotencyKey": secrets.token_hex(8)},
     )["orderCreate"]["order"]
     number = urlencode({"number": created["number"]})
-    shown = ask("GET", f"/order?{number}", token=token)
-    expect(shown["total"] == created["total"], "GraphQL and REST show different totals")
+    rest_order = ask("GET", f"/order?{number}", token=token)
+    expect(rest_order["total"] == created["total"], "GraphQL and REST show different totals")
     ask("POST", f"/order/cancel?{number}", token=token)
     listed = ask("GET", "/orders?limit=5", token=token)["items"]
-    expect([item["status"] for item in listed] == ["cancelled"] * 2, "the orders are not listed as they are")
+    expect([item["status"] for item in listed] == ["cancelled"] * 2, "the list has wrong orders")
 
 
 def main() -> None:
-    say("Is the shop up?")
+    say("Check the health of the shop")
     ask("GET", "/health/ready")
 
-    say("The category tree, two levels of it")
+    say("Read two levels of the category tree")
     tree = query("{ categories(depth: 2) { name slug productCount children { name productCount } } }")
     expect(len(tree["categories"]) > 0, "there are no categories")
     category = max(tree["categories"], key=lambda node: node["productCount"])
 
-    say(f"What is in “{category['name']}”, the cheapest first, and what it could be narrowed by")
+    say(f"List the products of “{category['name']}” by price, with facets")
     listed = query(
         """query Browse($category: String) {
             products(categorySlug: $category, sortBy: PRICE_ASC, first: 3) {
@@ -210,7 +213,7 @@ def main() -> None:
     )["products"]
     expect(listed["totalCount"] == category["productCount"], "the list and the tree count differently")
 
-    say("The next page, from where the last one ended")
+    say("Read the next page")
     query(
         """query Next($category: String, $after: String) {
             products(categorySlug: $category, sortBy: PRICE_ASC, first: 3, after: $after) {
@@ -221,7 +224,7 @@ def main() -> None:
         after=listed["pageInfo"]["endCursor"],
     )
 
-    say("The same over REST, up to a price")
+    say("List the same products over REST, up to a price")
     limit = listed["nodes"][-1]["price"]
     filters = {"category": category["slug"], "sort": "price", "price_max": limit, "limit": 3}
     rest = ask("POST", "/products", filters)
@@ -231,21 +234,21 @@ def main() -> None:
     )
     ask("GET", f"/products?{urlencode({**filters, 'limit': 1})}")
 
-    say("Search, in either language, with typing errors")
+    say("Search in both languages, with misspellings")
     for words in ("кружка", "кружкка", "headphones", "hedphones"):
         query("query Search($words: String) { products(first: 2, filter: { search: $words }) "
               "{ totalCount nodes { name price } } }", words=words)  # fmt: skip
 
-    say("A product card")
+    say("Read a product")
     ask("GET", f"/product?id={rest['items'][0]['id']}")
 
-    say("What goes with it, and what a shopper may want")
+    say("Read similar products, products bought together, and recommendations")
     offered = query("query Offer($id: ID!) { product(id: $id) { name similar(first: 3) { name } "
                     "boughtTogether(first: 3) { name } } recommendations(first: 3) { name } }",
                     id=str(rest["items"][0]["id"]))  # fmt: skip
-    expect(len(offered["product"]["similar"]) == 3, "a product has no similar ones")
+    expect(len(offered["product"]["similar"]) == 3, "a product has too few similar products")
 
-    say("What is wrong is said by field and rule, with the same code in both APIs")
+    say("Send invalid input: both APIs return the same error code")
     problem = ask("POST", "/products", {"price_min": "20", "price_max": "10"})
     answer = ask(
         "POST",
@@ -256,7 +259,7 @@ def main() -> None:
 
     accounts(next(item["id"] for item in rest["items"] if item["available_quantity"] > 2))
 
-    say(f"More to look at: {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
+    say(f"Continue with {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Build the image and try it where no container engine runs: Debian's buildah builds and runs it, as root and on
-# this machine's network, against the PostgreSQL and the Valkey of `make .venv/runtime`.
+# Build and test the image on a Debian machine without a container engine. buildah builds and runs it, as root and
+# on the host's network, with the PostgreSQL and Valkey that `make .venv/runtime` installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILDAH_ISOLATION=chroot
@@ -27,7 +27,7 @@ wait_for() {
         if "$@" >/dev/null 2>&1; then return; fi
         sleep 0.2
     done
-    echo "Waited in vain for: $*" >&2
+    echo "Timed out waiting for: $*" >&2
     cat "$work"/*.log >&2
     exit 1
 }
@@ -40,7 +40,7 @@ fi
 make --no-print-directory .venv/runtime
 
 if [ -z "$(buildah images --quiet $base 2>/dev/null)" ]; then
-    step "Making a base image of Debian with Python"
+    step "Creating a base image of Debian with Python"
     mirror=$(sed -n 's/^URIs: //p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
         bookworm "$work/base" $mirror >"$work/debootstrap.log"
@@ -51,7 +51,7 @@ if [ -z "$(buildah images --quiet $base 2>/dev/null)" ]; then
 fi
 
 step "Building the image"
-# With this machine's certificates and pip settings, which stay out of the image.
+# The build uses the host's certificates and pip settings, which are not copied to the image.
 {
     echo "[global]"
     python3 -m pip config list | sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p"
@@ -84,14 +84,14 @@ in_image() {
         --env REDIS_URL="redis://127.0.0.1:$redis_port/0" "$container" -- "$@"
 }
 get() { curl --silent --show-error --fail --header "Host: shop.example.com" "http://127.0.0.1:$web_port$1" "${@:2}"; }
-# The program itself, below buildah's own processes.
+# Print the id of the Python process below the processes of buildah.
 program() {
     local pid=$1
     until [[ $(readlink "/proc/$pid/exe") == */python3* ]]; do pid=$(pgrep --parent "$pid" | head -n 1); done
     echo "$pid"
 }
 
-step "A shop without secrets must not start"
+step "Checking that the shop does not start without secrets"
 if buildah run "$container" -- python manage.py check 2>"$work/refused"; then exit 1; fi
 head -n 2 "$work/refused"
 
@@ -110,7 +110,7 @@ wait_for in_image python -m backend.config.probe /health/ready
 wait_for in_image celery --quiet --app backend.config.celery inspect ping --timeout 5
 [ "$(stat --format %u "/proc/$(program "$web")")" != 0 ]
 
-step "Asking it"
+step "Sending requests"
 get /health/live && echo
 get /health/ready && echo
 get /products && echo
@@ -118,7 +118,7 @@ get /graphql --header "Content-Type: application/json" --data '{"query": "{ prod
 get /static/admin/css/base.css --head | head -n 1
 if in_image touch /app/file 2>/dev/null; then exit 1; fi
 
-step "Stopping it"
+step "Stopping web and worker"
 for name in web worker; do
     pid=$(program "${!name}")
     before=$(date +%s%N)
