@@ -1,10 +1,10 @@
-# One image for web, worker, beat and migrate: docker-compose.yml runs all four.
-# The base may be any Debian or Ubuntu whose `python3` is 3.11 or newer.
+# One image for the services web, worker, beat and migrate of docker-compose.yml.
+# The base image can be any Debian or Ubuntu with `python3` 3.11 or newer.
 ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS requirements
 COPY requirements/base.txt /tmp/
-# Wheels only: the tools that build a source package would come without hashes. Pip itself stays behind.
+# Wheels only, since the build tools of source packages would be installed without hashes. Pip is removed.
 RUN python3 -m venv /venv \
     && /venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
         --no-deps --require-hashes --only-binary :all: -r /tmp/base.txt \
@@ -12,7 +12,7 @@ RUN python3 -m venv /venv \
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
-# /data is the only place the shop writes to; a new volume mounted there inherits its owner.
+# The shop writes to /data only. A new volume mounted there gets the same owner.
 RUN groupadd --gid 10001 lavka \
     && useradd --uid 10001 --gid lavka --home-dir /data --no-create-home --shell /usr/sbin/nologin lavka \
     && install --directory --owner lavka --group lavka /data
@@ -21,16 +21,16 @@ COPY --from=requirements /venv /venv
 COPY manage.py ./
 COPY backend backend
 COPY samples samples
-# The settings want a complete environment; these values serve this line and are in no later one.
-# The last command is for checkouts that only their owner may read.
+# The settings require a complete environment. These values apply to this command only.
+# chmod: the checkout may be readable by its owner only.
 RUN DJANGO_SECRET_KEY=- ALLOWED_HOSTS=- DB_HOST=- DB_PASSWORD=- REDIS_URL=redis://- \
         python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q backend \
     && chmod -R a+rX .
-# By number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python", "-m", "backend.config.probe", "/health/live"]
-# The heartbeat files of the web processes belong into memory: on a container's disk they can stall them.
+# gunicorn's heartbeat files are in memory, since writing to the container's disk can block the workers.
 CMD ["gunicorn", "--config", "python:backend.config.gunicorn", "--worker-tmp-dir", "/dev/shm"]

@@ -1,12 +1,12 @@
-# The whole of it: `make up` runs the shop, `make test` runs every check and every test.
+# `make up` runs the shop. `make test` runs all checks and tests.
 PYTHON ?= python3
 BIN := .venv/bin
 
-# The checks and tests never see a developer's .env.
+# The checks and tests do not read the developer's .env.
 CHECK_ENV := env ENV_FILE=/dev/null DEBUG=true DJANGO_SECRET_KEY=of-the-checks DATA_DIR=var/test
 MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 
-# Those with tables of our own; gqlauth's migrations do not match its models without captchas.
+# Without gqlauth: its migrations do not match its models when captchas are off.
 APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
 .PHONY: up down tour test bench-listing bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
@@ -20,8 +20,8 @@ down: .venv/runtime
 tour: .venv/runtime
 	@$(BIN)/python scripts/tour.py
 
-# Every check is run, then the tests, whose summary is printed last. The tests are not distributed by group
-# or scope: pytest-xdist then runs only one of the made-up requests' tests, which have the same name.
+# Run all checks, also after a failure, and then the tests, whose summary is printed last. The tests are not
+# distributed by group or scope: pytest-xdist would run only one of the Schemathesis tests, which share a name.
 test: .venv/dev chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports migrations generated; checks=$$?; \
@@ -46,7 +46,7 @@ generated: .venv/dev
 	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cp -R requirements "$$copy" && \
 	$(CHECK_ENV) scripts/generate.sh "$$copy" && \
 	for file in schema.graphql openapi.json requirements; do \
-		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not what \`make generate\` writes."; exit 1; }; \
+		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not up to date. Run \`make generate\`."; exit 1; }; \
 	done
 
 format: .venv/dev
@@ -56,16 +56,16 @@ format: .venv/dev
 generate: .venv/dev
 	@$(CHECK_ENV) scripts/generate.sh .
 
-# The browser tests drive Debian's Chromium.
+# The browser tests use Debian's Chromium.
 chromium:
 	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
 	else \
-		echo "The browser tests need Chromium: install the package chromium."; exit 1; \
+		echo "The browser tests require Chromium. Install the package chromium."; exit 1; \
 	fi
 
 .venv/runtime: requirements/base.txt requirements/embedded.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv .venv
 	@echo "Installing the requirements into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(foreach file,$^,-r $(file))

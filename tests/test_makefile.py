@@ -1,4 +1,4 @@
-"""What `make` says when it cannot do what it is asked."""
+"""Error messages of the Makefile."""
 
 import shutil
 import subprocess
@@ -7,8 +7,8 @@ from pathlib import Path
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 
-def test_a_user_without_chromium_is_told_to_install_it(tmp_path: Path) -> None:
-    # Nothing but make and a plain user's id can be found.
+def test_missing_chromium_is_reported_with_the_package_to_install(tmp_path: Path) -> None:
+    # PATH contains only an `id` that reports a user other than root.
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
     make = shutil.which("make")
