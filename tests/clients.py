@@ -1,4 +1,4 @@
-"""The two APIs as a client sees them."""
+"""HTTP clients for the two APIs."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from django.test import Client
 
 
 class GraphQLClient:
-    """Sends queries over HTTP."""
+    """A client that sends GraphQL queries."""
 
     def __init__(self, client: Client | None = None) -> None:
         self.client = client or Client()
 
     def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> HttpResponse:
-        """Send a query and return the whole response."""
+        """Send a query and return the response."""
         return self.client.post(
             "/graphql",
             json.dumps({"query": query, "variables": variables}),
@@ -29,14 +29,14 @@ class GraphQLClient:
         return body["data"]
 
     def error(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Send a query that must be refused for one reason and return that error."""
+        """Send a query that must fail with one error and return the error."""
         body = self.post(query, variables).json()
         (error,) = body["errors"]
         return error
 
 
 class RestClient:
-    """Sends requests with JSON bodies."""
+    """A client that sends requests with JSON bodies."""
 
     def __init__(self, client: Client | None = None) -> None:
         self.client = client or Client()

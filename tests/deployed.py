@@ -1,4 +1,4 @@
-"""How docker-compose.yml starts the shop's processes, for tests that start the same ones."""
+"""Commands of the shop's processes in docker-compose.yml."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 
 def deployed_command(service: str, *, data_dir: str | Path = "/data") -> list[str]:
-    """Return the command of a service, with its files in ``data_dir``."""
+    """Return the command of a service, with ``data_dir`` instead of /data."""
     compose = yaml.safe_load((PROJECT_DIR / "docker-compose.yml").read_text())
     return [word.replace("/data", str(data_dir)) for word in compose["services"][service]["command"]]

@@ -1,7 +1,7 @@
-"""Real S3 servers over HTTP, for tests that store pictures: started, stopped and asked what they were asked.
+"""S3 servers for tests that store pictures.
 
-`Moto` keeps everything in memory and takes any key; its bucket has a policy that lets everybody read.
-`Rclone` keeps files in a directory, so that it can be stopped and started again, and checks keys.
+`Moto` keeps objects in memory, accepts any access key, records requests, and has a public bucket. `Rclone`
+stores objects in a directory, so that they survive a restart, and checks access keys.
 """
 
 import json
@@ -30,7 +30,7 @@ BUCKET = "pictures"
 
 
 class Server:
-    """An S3 server process with one bucket, on a port that stays its own."""
+    """An S3 server process with one bucket and a fixed port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -43,7 +43,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a shop, as a process of its own, that keeps its pictures here."""
+        """The environment variables of a shop process that stores its pictures on this server."""
         return {
             "OBJECT_STORAGE_URL": self.url,
             "OBJECT_STORAGE_REGION": "us-east-1",
@@ -54,8 +54,8 @@ class Server:
         }
 
     def as_media(self, **options: Any) -> override_settings:
-        """Keep this process's pictures here while the settings are overridden."""
-        given = {
+        """Store the pictures of this process on this server while the settings are overridden."""
+        defaults = {
             "url": self.url,
             "region": "us-east-1",
             "key_id": KEY_ID,
@@ -63,13 +63,13 @@ class Server:
             "bucket": BUCKET,
             "public_url": f"{self.url}/{BUCKET}",
         }
-        media = {"BACKEND": "backend.core.media.object_storage.ObjectStorage", "OPTIONS": given | options}
-        # What other tests have left on this machine is not there.
+        media = {"BACKEND": "backend.core.media.object_storage.ObjectStorage", "OPTIONS": defaults | options}
+        # Local files of other tests must not be found.
         nowhere = Path(self._directory.name) / "nowhere"
         return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=nowhere)
 
     def client(self) -> Any:
-        """Return a client of its own that looks past the shop."""
+        """Return an S3 client that is independent of the shop's code."""
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -80,18 +80,18 @@ class Server:
         )
 
     def objects(self) -> dict[str, bytes]:
-        """Return the content of every object by its name."""
+        """Return the content of all objects by name."""
         client = self.client()
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         names = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
 
     def start(self) -> "Server":
-        """Listen, again if it was stopped."""
+        """Start or restart the server."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
-                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                # The next run finds and stops the processes of a killed run by this environment.
                 env=processes.environment(settings.ENV.data_dir),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -103,23 +103,23 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop listening, so that connections are refused."""
         if self._process:
             processes.stop([self._process], signal.SIGTERM)
             self._process = None
 
     def silence(self) -> None:
-        """Accept connections and answer nothing, until it speaks again."""
+        """Freeze the server: it accepts connections but does not respond."""
         assert self._process
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def speak(self) -> None:
-        """Answer again."""
+        """Resume a frozen server."""
         assert self._process
         os.kill(self._process.pid, signal.SIGCONT)
 
     def remove(self) -> None:
-        """Stop for good."""
+        """Stop the server and delete its files."""
         if self._process:
             self.speak()
         self.stop()
@@ -134,7 +134,7 @@ class Server:
 
 
 class Moto(Server):
-    """moto's server, which also tells what it was asked."""
+    """The server of moto, which records requests."""
 
     def start(self) -> "Server":
         super().start()
@@ -159,7 +159,7 @@ class Moto(Server):
 
 
 class Rclone(Server):
-    """`rclone serve s3`: an implementation of its own, with files that outlive the process."""
+    """`rclone serve s3`, which is independent of boto and stores objects as files."""
 
     def _command(self) -> list[str]:
         rclone = str(Path(sys.executable).with_name("rclone"))

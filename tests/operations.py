@@ -15,7 +15,7 @@ def graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
     """Return a document for each root field.
 
     Args:
-        email: of an account whose password and codes the caller does not know.
+        email: of an account whose password and codes are unknown to the caller.
         product: a product's id.
         number: an order's number.
     """

@@ -1,10 +1,10 @@
-"""TCP ports for servers that a test runs."""
+"""TCP ports for servers that tests start."""
 
 import socket
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 where nobody listens."""
+    """Return an unused TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The web processes as they are deployed, on the database and the Valkey of the running test."""
+"""Web processes with the deployed configuration, on the test's database and Valkey."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ from tests.worker import PATIENCE, wait_until
 
 
 class Web:
-    """Gunicorn with its workers.
+    """gunicorn with its workers.
 
     Args:
-        options: of gunicorn, beside those of `backend.config.gunicorn`.
-        environment: variables that differ from the test's own.
+        options: command line options of gunicorn, in addition to `backend.config.gunicorn`.
+        environment: variables that differ from the test's environment.
     """
 
     def __init__(self, *options: str, **environment: str) -> None:
@@ -36,28 +36,28 @@ class Web:
         self._master: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start gunicorn and wait until it responds."""
         command = [sys.executable, "-m", "gunicorn", "--config", "python:backend.config.gunicorn"]
         environment = {"DB_NAME": settings.DATABASES["default"]["NAME"], "PORT": str(self.port)}
         with self._log.open("ab") as log:
             self._master = subprocess.Popen(
                 [*command, *self._options],
-                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                # The next run finds and stops the processes of a killed run by this environment.
                 env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(self._answers, "The start of the web processes")
+        wait_until(self._is_ready, "The start of the web processes")
 
     def stop(self) -> None:
-        """Let it finish what it does."""
+        """Finish running requests and stop."""
         if self._master:
             processes.stop([self._master], signal.SIGTERM)
             self._master = None
 
     def workers(self) -> Sequence[int]:
-        """Return the process numbers of the workers that are alive."""
+        """Return the process ids of the running workers."""
         assert self._master
         children = psutil.Process(self._master.pid).children()
         return [child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE]
@@ -68,25 +68,25 @@ class Web:
         self._master.send_signal(number)
 
     def kill(self, worker: int) -> None:
-        """End a worker at once, whatever it does; the master starts another one."""
+        """Kill a worker. The master starts another one."""
         os.kill(worker, signal.SIGKILL)
 
     def output(self) -> str:
-        """Return all it has said."""
+        """Return the log."""
         return self._log.read_text(errors="replace")
 
     def ask(
         self, method: str, path: str, body: Any = None, *, timeout: float = PATIENCE, **headers: str
     ) -> tuple[int, Any]:
-        """Send a request with a JSON body and return the status and the answer's JSON.
+        """Send a request with a JSON body and return the status and JSON of the response.
 
         Args:
-            timeout: seconds of silence after which it gives up.
-            headers: with underscores for hyphens.
+            timeout: the socket timeout in seconds.
+            headers: by name, with underscores instead of hyphens.
 
         Raises:
-            TimeoutError: no answer came in time.
-            OSError, HTTPException: the worker has died before it answered.
+            TimeoutError: there was no response in time.
+            OSError, HTTPException: the worker ended before it responded.
         """
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -98,7 +98,7 @@ class Web:
         finally:
             connection.close()
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         assert self._master
         assert self._master.poll() is None, self.output()
         try:

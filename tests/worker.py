@@ -1,4 +1,4 @@
-"""A real Celery worker and a real SMTP server, for tests that follow a mail all the way."""
+"""A Celery worker process and an SMTP server for tests that deliver mails."""
 
 import asyncio
 import email.policy
@@ -22,12 +22,12 @@ from django.conf import settings
 from backend.embedded import processes
 from tests.ports import free_port
 
-# What a worker on a busy machine may take before the test fails instead of hanging.
+# Seconds that a worker may take on a busy machine before the test fails.
 PATIENCE = 30
 
 
 def wait_until(happened: Callable[[], Any], what: str, *, patience: float = PATIENCE) -> Any:
-    """Return what `happened` returns once that is true; fail after `patience` seconds."""
+    """Call `happened` until its result is true and return the result. Fail after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (result := happened()):
         assert time.monotonic() < deadline, f"{what} did not happen within {patience} seconds"
@@ -36,14 +36,15 @@ def wait_until(happened: Callable[[], Any], what: str, *, patience: float = PATI
 
 
 class MailServer:
-    """An SMTP server on a port that stays its own, which can be stopped, refuse or stall.
+    """An SMTP server with a fixed port that can be stopped, refuse mails or never respond.
 
     Attributes:
-        mails: what was received and answered with 250.
-        refusal: what every mail is answered with instead, such as "451 Later".
-        refused_recipients: the answers to those who get no mail, such as "550 Unknown".
-        stalled: set once a mail has arrived that is never answered, if `stall` is on.
-        options: what else aiosmtpd is told when it starts to listen.
+        mails: the accepted mails.
+        refusal: the response to every mail instead of 250, such as "451 Later".
+        refused_recipients: responses by recipient, such as "550 Unknown".
+        stall: never respond to a mail.
+        stalled: set when a mail has arrived while `stall` is on.
+        options: further arguments of aiosmtpd's Controller.
     """
 
     def __init__(self) -> None:
@@ -57,20 +58,20 @@ class MailServer:
         self._controller: Controller | None = None
 
     def start(self) -> None:
-        """Listen, again if it was stopped."""
+        """Start or restart the server."""
         self._controller = Controller(
             self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True, **self.options
         )
         self._controller.start()
 
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop listening, so that connections are refused."""
         if self._controller:
             self._controller.stop()
             self._controller = None
 
     def clear(self) -> None:
-        """Be as new, and listen."""
+        """Reset the server and start it if it is stopped."""
         self.mails.clear()
         self.refusal = None
         self.refused_recipients.clear()
@@ -102,7 +103,7 @@ class MailServer:
         return [mail for mail in self.mails if mail["To"] == recipient]
 
     def wait_for_mail(self, recipient: str, *, count: int = 1) -> EmailMessage:
-        """Return the newest mail to somebody once there are so many, which must not be exceeded."""
+        """Wait for the mail with this number to a recipient and return it. Fail if there are more."""
         wait_until(lambda: len(self.mails_to(recipient)) >= count, f"Mail number {count} to {recipient}")
         mails = self.mails_to(recipient)
         assert len(mails) == count, f"{len(mails)} mails instead of {count}"
@@ -110,26 +111,26 @@ class MailServer:
 
 
 def text_of(mail: EmailMessage) -> str:
-    """Return a mail's plain text."""
+    """Return the plain text part of a mail."""
     part = mail.get_body(("plain",))
     assert isinstance(part, EmailMessage)
     return str(part.get_content())
 
 
 def html_of(mail: EmailMessage) -> str:
-    """Return a mail's HTML."""
+    """Return the HTML part of a mail."""
     part = mail.get_body(("html",))
     assert isinstance(part, EmailMessage)
     return str(part.get_content())
 
 
 def code_in(mail: EmailMessage) -> str:
-    """Return the one six-digit code that a mail's text tells."""
+    """Return the six-digit code in the plain text of a mail."""
     (code,) = set(re.findall(r"(?<!\d)\d{6}(?!\d)", text_of(mail)))
     return str(code)
 
 
-# One process only, which starts sooner.
+# A single process starts faster.
 SOLO = (
     *("celery", "--app", "backend.config.celery", "worker", "--pool", "solo", "--loglevel", "DEBUG"),
     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
@@ -137,13 +138,13 @@ SOLO = (
 
 
 class Worker:
-    """A Celery worker process on the database and the Valkey of the running test.
+    """A Celery worker process on the test's database and Valkey.
+
+    It logs at level DEBUG, so that tests can check that secrets are not logged.
 
     Args:
-        command: how it is started.
-        environment: variables that differ from the test's own.
-
-    It says everything it can into `log`, so that a test can look for what must not be there.
+        command: the arguments of ``python -m``.
+        environment: variables that differ from the test's environment.
     """
 
     def __init__(self, mail_server: MailServer, *, command: Sequence[str] = SOLO, **environment: str) -> None:
@@ -156,7 +157,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it takes tasks."""
+        """Start the worker and wait until it accepts tasks."""
         environment = {
             "DB_NAME": settings.DATABASES["default"]["NAME"],
             "LOG_LEVEL": "DEBUG",
@@ -165,11 +166,11 @@ class Worker:
             "SMTP_SECURITY": "none",
             "SMTP_FROM_MAIL": "shop@example.com",
         }
-        said = len(self.output())
+        log_size = len(self.output())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
-                # Marked as the tests' own, so that the next run stops what a killed one has left.
+                # The next run finds and stops the processes of a killed run by this environment.
                 env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -177,30 +178,30 @@ class Worker:
             )
         process = self._process
         wait_until(
-            lambda: "ready." in self.output()[said:] or process.poll() is not None, "The worker's start"
+            lambda: "ready." in self.output()[log_size:] or process.poll() is not None, "The worker's start"
         )
-        assert process.poll() is None, self.output()[said:]
+        assert process.poll() is None, self.output()[log_size:]
 
     def is_running(self) -> bool:
         return self._process is not None
 
     def stop(self) -> None:
-        """Let it finish what it does."""
+        """Finish running tasks and stop."""
         if self._process:
             processes.stop([self._process], signal.SIGTERM)
             self._process = None
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """Kill the worker."""
         assert self._process
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
         self._process = None
 
     def output(self) -> str:
-        """Return all it has said."""
+        """Return the log."""
         return self.log.read_text(errors="replace")
 
     def said(self, pattern: str) -> bool:
-        """Return whether a regular expression is found in what it has said."""
+        """Return whether the log contains a regular expression."""
         return re.search(pattern, self.output()) is not None

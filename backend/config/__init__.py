@@ -1,4 +1,4 @@
-"""Settings and entry points. The Celery application is made with them, so that the web can hand over mail."""
+"""Settings and entry points. Importing them creates the Celery application, which web processes use too."""
 
 from backend.config.celery import app as celery_app
 

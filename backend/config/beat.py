@@ -1,4 +1,4 @@
-"""Celery beat with a sign of life: ``celery beat --scheduler backend.config.beat:Scheduler``."""
+"""Celery beat scheduler with a heartbeat file: ``celery beat --scheduler backend.config.beat:Scheduler``."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ from celery.beat import PersistentScheduler
 
 
 class Scheduler(PersistentScheduler):
-    """Touches the file ``<schedule>-alive`` after every round, for a health check to look at.
+    """Scheduler that touches the file ``<schedule>-alive`` after every tick, for a health check.
 
-    The schedule itself says nothing: some kinds of dbm write it only when beat ends.
+    The modification time of the schedule itself is no heartbeat: some dbm modules write it only at the end.
     """
 
     def tick(self, *args: Any, **options: Any) -> float:

@@ -9,5 +9,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 app = Celery("lavka")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-# It is current in this thread only; in others, mail would go to an application without settings.
+# Without this, the application is current in this thread only, and other threads use one without settings.
 app.set_default()

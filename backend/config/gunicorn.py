@@ -1,4 +1,4 @@
-"""How gunicorn serves the shop: ``gunicorn --config python:backend.config.gunicorn``."""
+"""gunicorn configuration: ``gunicorn --config python:backend.config.gunicorn``."""
 
 import resource
 from threading import Thread
@@ -12,31 +12,31 @@ wsgi_app = "backend.config.wsgi"
 bind = f"0.0.0.0:{_env.port}"
 workers = _env.web_workers
 worker_class = "backend.config.web_worker.WebWorker"
-# Connections of one worker. Beyond half of them the longest idle ones are closed.
+# Per worker. When half of them are idle, the longest idle connections are closed.
 worker_connections = 2000
-# Seconds; longer than load balancers keep a connection, so that they close it first.
+# Seconds. Load balancers must close idle connections first, and most do so after 60 seconds.
 keepalive = 75
 accesslog = "-"
 access_log_format = "%(m)s %(U)s %(s)s %(M)sms"
 control_socket_disable = True
-# No request waits longer for one query; commands and tasks may.
+# The default timeout of a query for web processes only; commands and tasks may take longer.
 raw_env = [f"DB_STATEMENT_TIMEOUT={_env.db_statement_timeout or 4}"]
 
 
 def on_starting(server: Any) -> None:
-    """Let the workers, which inherit it, have as many open connections as the system allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files, which the workers inherit, to the system's maximum."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the first worker say what is wrong with the object storage; nobody waits for that."""
+    """Check the object storage in the first worker and log an error, without delaying requests."""
     if worker.age == 1:
         Thread(target=_report_media, args=[worker.log], daemon=True).start()
 
 
 def _report_media(log: Any) -> None:
-    # Not before the worker has set Django up.
+    # Django is not set up before the worker starts.
     from backend.core.media.storage import check_media_storage
 
     fault = check_media_storage()

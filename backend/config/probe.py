@@ -1,4 +1,4 @@
-"""``python -m backend.config.probe /health/ready``: ask this container's web server how it is."""
+"""Health check of the web server in this container: ``python -m backend.config.probe /health/ready``."""
 
 import sys
 from http.client import HTTPConnection, HTTPException
@@ -7,9 +7,9 @@ from backend.config.environment import read_environment
 
 
 def main(path: str) -> int:
-    """Return the exit status for a health check: 0 when ``path`` answers 200, else 1."""
+    """Request ``path`` and return the exit status of the health check: 0 for status 200, else 1."""
     env = read_environment()
-    # Django refuses a host it does not know, so this names one of its own.
+    # Django refuses unknown hosts.
     hosts = [host.removeprefix(".") for host in env.allowed_hosts if host != "*"]
     connection = HTTPConnection("127.0.0.1", env.port, timeout=4)
     try:

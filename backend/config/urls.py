@@ -1,4 +1,4 @@
-"""Every address the shop answers."""
+"""URL configuration."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,9 +1,9 @@
-"""The gunicorn worker of the web processes: slow clients wait on an event loop, the shop runs in threads.
+"""gunicorn worker that reads and writes on an event loop and runs Django in threads.
 
-A sync or threaded worker gives a connection to a thread that then waits for the client's bytes, so a handful
-of silent connections stop the shop. Here gevent's event loop reads each request as a whole and sends each
-answer; a thread is occupied only while Django works. Nothing is monkey-patched: Django, psycopg2 and redis
-run in real threads, as they do under a sync worker. ``docs/web-server.md`` compares the alternatives.
+In a sync or threaded worker each connection occupies a thread while it waits for the client, so a few silent
+connections block the shop. Here gevent's event loop reads whole requests and sends responses, and a thread is
+occupied only while Django handles a request. Nothing is monkey-patched: Django, psycopg2 and redis run in
+native threads, as under a sync worker.
 """
 
 import io
@@ -24,29 +24,29 @@ from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
-# One request runs at a time, since threads that compute only hold each other up. One that takes longer than
-# this lets the next one start beside it, so that an import in the admin does not keep shoppers waiting.
+# One request runs at a time, since computing threads slow each other down (GIL). After this time the next
+# request starts in parallel, so that an import in the admin does not block shoppers.
 SLOW_SECONDS = 0.1
-# Every thread has a database connection of its own: WEB_WORKERS times this is what PostgreSQL must allow.
+# Each thread has its own database connection, so PostgreSQL must allow WEB_WORKERS times this number.
 MAX_THREADS = 4
-# A client that sends or takes no byte for this long is disconnected.
+# A client that sends or reads no byte for this long is disconnected.
 SILENCE_SECONDS = 30
-# After TERM, a client with an idle connection has this long to send the request that is on its way.
+# After SIGTERM, idle connections stay open for this long, for requests that are already in transit.
 IDLE_GRACE_SECONDS = 0.5
-# Closing a connection with unread bytes resets it, and the client may never see the answer.
+# Closing a connection with unread bytes resets it, and the client may lose the response.
 DISCARD_SECONDS = 2
 BLOCK_BYTES = 64 * 1024
-# Larger bodies are read only from those whom the shop allows to send them.
+# Larger bodies are read only up to the limit of the client, which the shop looks up.
 SMALL_BODY_BYTES = 1024 * 1024
 
-# Answered on the event loop, whatever the threads are waiting for; it must not use any service.
+# Handled on the event loop, so that it responds while all threads are busy. It must not use any service.
 LIVENESS_PATH = "/health/live"
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
 class Threads:
-    """Threads that run one job at a time, and up to `MAX_THREADS` while jobs are slow."""
+    """A thread pool that runs one job at a time, and up to `MAX_THREADS` while jobs are slow."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(MAX_THREADS)
@@ -54,11 +54,11 @@ class Threads:
         self._running: dict[object, float] = {}
 
     def run(self, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns in a thread, or raise what it raises."""
+        """Run `work` in a thread and return its result or raise its exception."""
         self._turn.acquire()
         has_turn = True
 
-        def give_turn_away() -> None:
+        def release_turn() -> None:
             nonlocal has_turn
             has_turn = False
             self._turn.release()
@@ -66,9 +66,9 @@ class Threads:
         timer = gevent.get_hub().loop.timer(SLOW_SECONDS)
         job = object()
         try:
-            # Waits for a thread when all of them are at work.
+            # Blocks while all threads are busy.
             result = self._pool.spawn(_outcome, work)
-            timer.start(give_turn_away)
+            timer.start(release_turn)
             self._running[job] = time.monotonic()
             value, error = result.get()
         finally:
@@ -82,13 +82,13 @@ class Threads:
         return value
 
     def longest_run(self) -> float:
-        """Return for how many seconds the oldest running job has been at work."""
+        """Return the age of the oldest running job in seconds."""
         now = time.monotonic()
         return now - min(self._running.values(), default=now)
 
 
 def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    # Raised in the thread, an error would be printed by gevent as if nobody handled it.
+    # gevent prints exceptions that are raised in the thread, although the caller handles them.
     try:
         return work(), None
     except Exception as error:
@@ -96,12 +96,12 @@ def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
 
 
 class BufferedApplication:
-    """A WSGI application that gets whole requests and gives whole answers.
+    """WSGI middleware that buffers whole requests and responses.
 
     Args:
-        application: the shop; it runs in one of `threads`.
-        read_body_limit: returns how many bytes the body of a request, given as its WSGI environment, may
-            have; called in a thread, for bodies above `SMALL_BODY_BYTES` only.
+        application: the shop, which runs in one of `threads`.
+        read_body_limit: returns the maximum body size in bytes for a WSGI environment; called in a thread,
+            and only for bodies larger than `SMALL_BODY_BYTES`.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class BufferedApplication:
         return self._threads.run(partial(self._respond, environ, start_response))
 
     def _read_body(self, environ: dict[str, Any]) -> None:
-        """Replace ``wsgi.input`` by what it gives, and by nothing when that is more than allowed.
+        """Replace ``wsgi.input`` by the buffered body, or by an empty one if the body is too large.
 
-        Django refuses a body by the length in its header, which is set for bodies sent in chunks too.
+        Django refuses a body by its Content-Length, which is set here for chunked bodies.
 
         Raises:
-            StopIteration: the client has left, or is silent; gunicorn closes the connection.
+            StopIteration: the client has disconnected or timed out; gunicorn closes the connection.
         """
         declared = int(environ.get("CONTENT_LENGTH") or 0)
         source = environ["wsgi.input"]
@@ -135,7 +135,7 @@ class BufferedApplication:
             limit = self._threads.run(partial(self._read_body_limit, environ))
             if declared > limit:
                 return
-        body = SpooledTemporaryFile(max_size=BLOCK_BYTES)  # noqa: SIM115  The shop reads it.
+        body = SpooledTemporaryFile(max_size=BLOCK_BYTES)  # noqa: SIM115  read by the shop
         size = 0
         try:
             while block := source.read(BLOCK_BYTES):
@@ -156,32 +156,31 @@ class BufferedApplication:
 
     def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         response = self._application(environ, start_response)
-        # gunicorn sends files itself, in blocks.
+        # gunicorn sends files itself.
         if isinstance(response, FileWrapper):
             return response
         try:
             if not getattr(response, "streaming", False):
                 return _blocks(b"".join(response))
-            # Produced as a whole, so that a client that reads slowly keeps neither the thread nor its
-            # database cursor.
-            answer = SpooledTemporaryFile(max_size=SMALL_BODY_BYTES)  # noqa: SIM115  It is sent afterwards.
+            # Buffered, so that a slow client does not occupy the thread and its database cursor.
+            body = SpooledTemporaryFile(max_size=SMALL_BODY_BYTES)  # noqa: SIM115  read by gunicorn
             for block in response:
-                answer.write(block)
-            answer.seek(0)
-            return iter(partial(answer.read, BLOCK_BYTES), b"")
+                body.write(block)
+            body.seek(0)
+            return iter(partial(body.read, BLOCK_BYTES), b"")
         finally:
             response.close()
 
 
 def _blocks(body: bytes) -> Any:
-    """Return a body in pieces, each of which a slow client has `SILENCE_SECONDS` to take."""
+    """Split a body into blocks, since `SILENCE_SECONDS` applies to each block that is sent."""
     if len(body) <= BLOCK_BYTES:
         return [body]
     return (body[start : start + BLOCK_BYTES] for start in range(0, len(body), BLOCK_BYTES))
 
 
 class _Address:
-    """The address of a listening socket, which may be closed while its connections are served."""
+    """The address of a listening socket, available after the socket is closed."""
 
     def __init__(self, listener: Any) -> None:
         self._name = listener.getsockname()
@@ -191,10 +190,10 @@ class _Address:
 
 
 class WebWorker(GeventWorker):
-    """Reads requests and sends answers on gevent's event loop, and runs the shop in threads."""
+    """gunicorn worker that serves connections on gevent's event loop and runs the shop in threads."""
 
     def patch(self) -> None:
-        # Only the listening sockets belong to the event loop: gunicorn would patch every module here.
+        # gunicorn monkey-patches all modules here. Only the listening sockets need gevent.
         self.sockets: list[Any] = [
             socket.socket(listener.FAMILY, socket.SOCK_STREAM, fileno=listener.sock.detach())
             for listener in self.sockets
@@ -202,22 +201,22 @@ class WebWorker(GeventWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        # Not before Django is set up.
+        # Django must be set up first.
         from backend.core.middleware import read_body_limit
 
         self._threads = Threads()
-        # Connections that wait for a request, the longest waiting first, with the time when they began to.
+        # Idle connections with the time when they became idle, oldest first.
         self._idle: dict[gevent.Greenlet, tuple[gevent.Timeout, float]] = {}
         application: Application = self.wsgi
         self.wsgi: Application = BufferedApplication(application, self._threads, read_body_limit)
 
     def notify(self) -> None:
-        """Tell the master that this worker is well; it replaces one whose request hangs for `timeout`."""
+        """Send a heartbeat to the master unless a request runs longer than `timeout`."""
         if self._threads.longest_run() < self.cfg.timeout:
             super().notify()
 
     def run(self) -> None:
-        """Serve until TERM, then finish the requests that clients have sent and close every connection."""
+        """Serve until SIGTERM, then finish the received requests and close every connection."""
         servers = []
         for listener in self.sockets:
             listener.setblocking(True)
@@ -225,7 +224,7 @@ class WebWorker(GeventWorker):
             server = StreamServer(
                 listener, handle=partial(self.handle, _Address(listener)), spawn=connections
             )
-            # Workers share the queue of new connections; none takes several at a time.
+            # Workers share the queue of new connections, so each accepts one at a time.
             server.max_accept = 1
             server.start()
             servers.append(server)
@@ -233,7 +232,7 @@ class WebWorker(GeventWorker):
             self.notify()
             gevent.sleep(0.2)
         for server in servers:
-            # The kernel resets the connections that are left in the queue of a closed socket.
+            # Accept the queued connections, which the kernel would reset when the socket is closed.
             server.stop_accepting()
             while (accepted := server.do_read()) is not None:
                 server.do_handle(*accepted)
@@ -250,7 +249,7 @@ class WebWorker(GeventWorker):
                 if max(since, stopped) + IDLE_GRACE_SECONDS < now:
                     self._end_idle(connection)
             if stopped + self.cfg.graceful_timeout < now:
-                self.log.warning("Requests are cut off after %s seconds", self.cfg.graceful_timeout)
+                self.log.warning("Requests are aborted after %s seconds", self.cfg.graceful_timeout)
                 return
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -259,11 +258,11 @@ class WebWorker(GeventWorker):
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:
-        """Bound the wait for the next request; the longest waiting connection makes room for new ones."""
+        """Limit the wait for the next request. Close the oldest idle connection if there are too many."""
         if len(self._idle) >= self.worker_connections // 2:
             self._end_idle(next(iter(self._idle)))
         connection = gevent.getcurrent()
-        # The second argument makes it end the block quietly.
+        # With False, the timeout ends the block without an exception.
         with gevent.Timeout(self.cfg.keepalive, False) as timeout:
             self._idle[connection] = (timeout, time.monotonic())
             try:

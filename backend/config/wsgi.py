@@ -1,4 +1,4 @@
-"""The web application: ``gunicorn backend.config.wsgi``."""
+"""WSGI application: ``gunicorn backend.config.wsgi``."""
 
 import os
 

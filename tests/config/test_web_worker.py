@@ -1,4 +1,4 @@
-"""The web worker reads whole requests within bounds and runs them in few threads."""
+"""Threads and request bodies of the gunicorn worker."""
 
 import socket
 import threading
@@ -23,22 +23,22 @@ QUERY = b'{"query": "{ __typename }"}'
 
 
 class ThreadsTest(unittest.TestCase):
-    def test_quick_jobs_run_one_at_a_time_after_slow_ones_too(self) -> None:
-        threads, running, most = Threads(), 0, 0
+    def test_fast_jobs_run_one_at_a_time_also_after_slow_ones(self) -> None:
+        threads, running, maximum = Threads(), 0, 0
         slow = [gevent.spawn(threads.run, lambda: time.sleep(SLOW_SECONDS * 2)) for _ in range(20)]
         gevent.joinall(slow, raise_error=True)
 
         def job() -> None:
-            nonlocal running, most
+            nonlocal running, maximum
             running += 1
-            most = max(most, running)
+            maximum = max(maximum, running)
             time.sleep(SLOW_SECONDS / 20)
             running -= 1
 
         gevent.joinall([gevent.spawn(threads.run, job) for _ in range(10)], raise_error=True)
-        self.assertEqual(most, 1)
+        self.assertEqual(maximum, 1)
 
-    def test_a_slow_job_lets_others_start_up_to_the_limit(self) -> None:
+    def test_slow_jobs_run_in_parallel_up_to_the_limit(self) -> None:
         threads, started, release = Threads(), [], threading.Event()
 
         def slow() -> None:
@@ -54,7 +54,7 @@ class ThreadsTest(unittest.TestCase):
         self.assertEqual(len(started), MAX_THREADS + 1)
         self.assertEqual(threads.longest_run(), 0)
 
-    def test_an_error_reaches_the_caller(self) -> None:
+    def test_exception_is_raised_in_the_caller(self) -> None:
         with self.assertRaises(ZeroDivisionError):
             Threads().run(lambda: 1 // 0)
 
@@ -68,7 +68,7 @@ class RequestBodiesTest(LiveServerTestCase):
         cls.web.start()
 
     def send(self, *parts: bytes) -> tuple[int, bytes]:
-        """Send these bytes and return the status and the body of the answer."""
+        """Send these bytes and return the status and body of the response."""
         with socket.create_connection(("127.0.0.1", self.web.port), timeout=20) as client:
             for part in parts:
                 client.sendall(part)
@@ -76,7 +76,7 @@ class RequestBodiesTest(LiveServerTestCase):
             response.begin()
             return response.status, response.read()
 
-    def test_a_body_at_the_limit_is_read_and_one_above_is_refused(self) -> None:
+    def test_body_at_the_limit_is_accepted_and_above_it_refused(self) -> None:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         for size, expected in ((limit, 200), (limit + 1, 413)):
             body = QUERY.ljust(size)
@@ -86,7 +86,7 @@ class RequestBodiesTest(LiveServerTestCase):
                 (error,) = orjson.loads(answer)["errors"]
                 self.assertEqual(error["extensions"]["code"], "TOO_LARGE")
 
-    def test_a_body_in_chunks_is_read_up_to_the_limit(self) -> None:
+    def test_chunked_body_is_accepted_up_to_the_limit(self) -> None:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         head = GRAPHQL + b"Transfer-Encoding: chunked\r\n\r\n"
         for padding, expected in ((b"", 200), (b" " * (limit - len(QUERY)), 200), (b" " * limit, 413)):
@@ -94,36 +94,36 @@ class RequestBodiesTest(LiveServerTestCase):
             status, answer = self.send(head, *chunks, b"0\r\n\r\n")
             self.assertEqual(status, expected, answer)
 
-    def test_a_large_form_of_a_stranger_is_refused_unread(self) -> None:
-        # Nothing but the header is sent: whoever waited for the rest would not answer.
+    def test_large_form_of_a_guest_is_refused_before_it_is_read(self) -> None:
+        # Only the header is sent: there would be no response if the server waited for the body.
         for path in (b"/admin/login/", b"/cart", b"/products", b"/nowhere"):
             head = LOGIN_FORM.replace(b"/admin/login/", path) + b"Content-Length: 1000000000\r\n\r\n--x"
             status, answer = self.send(head)
             self.assertEqual(status, 413)
             self.assertEqual(orjson.loads(answer)["code"], "TOO_LARGE")
 
-    def test_staff_may_send_large_forms_to_the_admin_up_to_their_limit(self) -> None:
+    def test_staff_can_send_large_forms_to_the_admin_up_to_their_limit(self) -> None:
         login = Client()
         login.force_login(make_user(is_staff=True, is_superuser=True))
         cookie = b"Cookie: sessionid=%s\r\n" % login.cookies["sessionid"].value.encode()
         body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n%s\r\n--x--\r\n'
         body %= b" " * (2 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         head = LOGIN_FORM + cookie
-        # Read, and refused only for its missing CSRF token.
+        # The body is read. The request is refused because the CSRF token is missing.
         self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 403)
         too_large = settings.STAFF_UPLOAD_MAX_BYTES + 1
         self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % too_large)[0], 413)
-        # Elsewhere staff are shoppers.
+        # For other URLs staff have the same limit as shoppers.
         elsewhere = head.replace(b"/admin/login/", b"/cart")
         self.assertEqual(self.send(elsewhere + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 413)
 
-    def test_a_client_that_leaves_in_the_middle_of_a_body_is_not_served(self) -> None:
+    def test_client_that_disconnects_within_a_body_gets_no_response(self) -> None:
         with socket.create_connection(("127.0.0.1", self.web.port), timeout=20) as client:
             client.sendall(GRAPHQL + b"Content-Length: 100\r\n\r\n" + QUERY)
             client.shutdown(socket.SHUT_WR)
             self.assertEqual(client.recv(1000), b"")
 
-    def test_a_connection_is_kept_after_a_refused_body(self) -> None:
+    def test_connection_stays_open_after_a_refused_body(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=20)
         self.addCleanup(connection.close)
         for body, expected in ((b" " * 3_000_000, 413), (QUERY, 200)):

@@ -1,4 +1,4 @@
-"""Web processes and a worker are killed while orders are placed: nothing is lost, doubled or half done."""
+"""Orders stay complete and unique when web processes and a worker are killed while they are placed."""
 
 import random
 import threading
@@ -36,11 +36,11 @@ STOCK = 100_000
 
 
 class Shopper:
-    """A client that orders what is in the cart, and again with the same key until it is answered.
+    """A client that orders its cart and repeats the request with the same key until it gets a response.
 
     Attributes:
-        orders: the number and the quantities that were answered, by idempotency key.
-        answered, unanswered: how often an answer came, and how often not.
+        orders: the number and the quantities of each order, by idempotency key.
+        answered, unanswered: the number of requests with and without a response.
     """
 
     def __init__(self, web: Web, user: User, products: list[Product]) -> None:
@@ -52,11 +52,11 @@ class Shopper:
         self._login = {"Authorization": f"Bearer {access_token_of(user)}"}
 
     def shop(self, rng: random.Random) -> None:
-        """Order two products once."""
+        """Place an order of two products."""
         wanted = {product.pk: rng.randint(1, 5) for product in rng.sample(self._products, 2)}
         lines = [LineQuantity(product_id, quantity) for product_id, quantity in wanted.items()]
         cart = add_lines(viewer=viewer_of(self.user), lines=lines, address=ADDRESS)
-        # Nothing is left of the order before.
+        # The previous order has emptied the cart.
         assert {line.product_id: line.quantity for line in cart.lines} == wanted
         key = f"order {len(self.orders)}"
         order = self._order(key, str(cart.total))
@@ -90,7 +90,7 @@ class KilledTest(TransactionTestCase):
             self.addCleanup(process.stop)
             process.start()
 
-    def test_every_order_is_whole_and_there_once(self) -> None:
+    def test_every_order_is_complete_and_exists_once(self) -> None:
         products = [make_product(stock=STOCK) for _ in range(5)]
         shoppers = [Shopper(self.web, make_user(language="en"), products) for _ in range(SHOPPERS)]
         done = threading.Event()
@@ -105,12 +105,12 @@ class KilledTest(TransactionTestCase):
 
         assert self.killed > 5
         assert sum(shopper.unanswered for shopper in shoppers) > 0
-        self.assert_orders_are_as_answered(shoppers)
+        self.assert_orders_match_responses(shoppers)
         self.assert_stock_is_right(products)
         self.assert_mailed_once()
 
     def kill_now_and_then(self, shoppers: list[Shopper], done: threading.Event) -> None:
-        """Kill web processes at random moments, and the worker once, as long as there is some progress."""
+        """Kill web processes at random moments, and the worker once, while orders make progress."""
         rng = random.Random(1)
         next_kill = 0
         try:
@@ -127,12 +127,12 @@ class KilledTest(TransactionTestCase):
                     self.worker.kill()
         finally:
             connection.close()
-            # Not before: its start takes as long as all the orders.
+            # The start of the worker takes longer than all orders.
             self.worker.start()
 
-    def assert_orders_are_as_answered(self, shoppers: list[Shopper]) -> None:
+    def assert_orders_match_responses(self, shoppers: list[Shopper]) -> None:
         assert_orders_are_whole()
-        # Every cart was ordered and emptied.
+        # Every order has emptied its cart.
         assert not CartLine.objects.exists()
         assert Order.objects.count() == SHOPPERS * ORDERS_OF_EACH
         lines: dict[str, dict[int, int]] = {}
@@ -153,8 +153,8 @@ class KilledTest(TransactionTestCase):
             assert product.stock + sold(product) == STOCK
 
     def assert_mailed_once(self) -> None:
-        """Every order has one mail, sent as often as was recorded: once, whoever was killed on the way."""
-        # Beat's job: what a killed process had no time to hand over is due in a minute, which is now.
+        """Assert that every order has one mail, which is sent once, although processes were killed."""
+        # Beat enqueues the mails that a killed process did not enqueue, a minute later. Do it now.
         OutgoingEmail.objects.filter(status="queued").update(due_at=timezone.now())
         publish_due_emails()
         wait_until(lambda: not OutgoingEmail.objects.exclude(status="sent").exists(), "The last mail")
@@ -168,30 +168,30 @@ class KilledTest(TransactionTestCase):
             if number in mail["Subject"]
         )
         assert set(received) == set(numbers.items())
-        # A worker that was killed between the server's answer and its own commit sends once more.
+        # A worker that is killed between the SMTP server's response and its commit sends the mail again.
         assert sum(received.values()) - len(numbers) <= 1
 
 
-class Death(BaseException):
-    """What a process is killed with here, at a chosen moment."""
+class Crash(BaseException):
+    """A simulated crash of the process."""
 
 
-class DiesAtEveryStatementTest(ShopCase):
-    def die_before(self, number: int) -> bool:
-        """Order, and die before the statement with this number; tell whether it came to that."""
+class CrashAtEveryStatementTest(ShopCase):
+    def crash_before(self, number: int) -> bool:
+        """Place an order that crashes before this SQL statement. Return False if it was completed before."""
         statements = 0
 
         def count(execute: Any, *arguments: Any) -> Any:
             nonlocal statements
             statements += 1
             if statements == number:
-                raise Death
+                raise Crash
             return execute(*arguments)
 
         try:
             with connection.execute_wrapper(count):
                 self.order()
-        except Death:
+        except Crash:
             return True
         return False
 
@@ -199,23 +199,23 @@ class DiesAtEveryStatementTest(ShopCase):
         counts = [model.objects.count() for model in (Order, OrderLine, OutgoingEmail)]
         return self.stock(), self.in_cart(), *counts
 
-    def test_all_of_the_order_or_nothing(self) -> None:
+    def test_crash_before_any_statement_leaves_no_partial_order(self) -> None:
         self.add(self.a, self.b)
         before = self.written()
         number = 1
-        while self.die_before(number):
-            assert self.written() == before, f"half an order, dead before statement {number}"
+        while self.crash_before(number):
+            assert self.written() == before, f"partial order after a crash before statement {number}"
             number += 1
         assert number > 8
         assert self.written() == ({"A": 9, "B": 9, "C": 10}, {}, 1, 2, 1)
 
-    def test_without_the_transaction_half_of_it(self) -> None:
+    def test_crash_without_the_transaction_leaves_a_partial_order(self) -> None:
         self.add(self.a, self.b)
         before = self.written()
         number = 1
         with mock.patch.object(orders, "atomic_or_conflict", nullcontext), without_row_locks(Cart, CartLine):
             while self.written() == before:
-                assert self.die_before(number)
+                assert self.crash_before(number)
                 number += 1
         # The stock is taken; there is no order, and the cart is full.
         assert self.written() == ({"A": 9, "B": 9, "C": 10}, {"A": 1, "B": 1}, 0, 0, 0)

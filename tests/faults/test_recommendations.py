@@ -1,4 +1,4 @@
-"""Recommendations without Redis, when it is down and when it is frozen."""
+"""Recommendations while Redis is down or frozen."""
 
 from django.conf import settings
 from django.test import LiveServerTestCase
@@ -9,7 +9,7 @@ from tests.recommendations.factories import Kind, add_recommendations
 
 
 class RedisDownTest(LiveServerTestCase):
-    def test_lists_are_read_from_the_table_in_time(self) -> None:
+    def test_recommendations_are_read_from_the_database_in_time(self) -> None:
         a, b, c = [make_product(category=make_category(name)) for name in ("A", "B", "C")]
         add_recommendations(Kind.SIMILAR, a, c, b)
         add_recommendations(Kind.BOUGHT_TOGETHER, a, b)

@@ -1,7 +1,7 @@
-"""A service that does not answer is said clearly and soon, or is done without.
+"""Responses while PostgreSQL, Redis or the object storage is down.
 
-The shop runs as its own gunicorn process on a PostgreSQL or Redis address that is down in one of two
-ways: nothing listens there, or something accepts connections and stays silent.
+The shop runs as a separate gunicorn process. The address of the service either refuses connections, or
+accepts them and never responds.
 """
 
 import json
@@ -23,19 +23,19 @@ from django.test import LiveServerTestCase
 
 from tests.ports import free_port
 
-# Two seconds for the answer, and what a busy machine adds to it.
+# Seconds: two for the response, and the rest for a busy machine.
 PATIENCE = 2.8
 
 
 class DeadAddress:
-    """A host:port where nothing listens and then, for the same shop, nobody answers."""
+    """An address that first refuses connections and later accepts them without a response."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self.host, self.port = listener.getsockname()
 
     def ways(self) -> Iterator[str]:
-        """Be dead in one way after the other."""
+        """Switch to each kind of failure and yield its name."""
         yield "refuses"
         self._listener.listen(64)
         yield "is silent"
@@ -50,7 +50,7 @@ def dead_address() -> Iterator[DeadAddress]:
 
 @contextmanager
 def shop(**environment: str) -> Iterator[str]:
-    """Run the web process with these variables and give its address."""
+    """Run the web process with these variables and yield its URL."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "backend.config.wsgi", "-b", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
@@ -71,18 +71,18 @@ def shop(**environment: str) -> Iterator[str]:
 
 
 def ask(url: str, body: Any = None) -> tuple[int, Any]:
-    """Return the status and the JSON of an answer that must come in time."""
+    """Send a request and return the status and JSON of the response, which must arrive in time."""
     request = Request(url, json.dumps(body).encode() if body is not None else None)
     request.add_header("Content-Type", "application/json")
     try:
         with urlopen(request, timeout=PATIENCE) as response:
             return response.status, json.load(response)
-    except HTTPError as refusal:
-        return refusal.code, json.load(refusal)
+    except HTTPError as error:
+        return error.code, json.load(error)
 
 
-class DatabaseDown(unittest.TestCase):
-    def test_every_read_is_a_clear_503(self) -> None:
+class DatabaseDownTest(unittest.TestCase):
+    def test_reads_return_503_without_internal_details(self) -> None:
         with (
             dead_address() as database,
             shop(DB_HOST=database.host, DB_PORT=str(database.port)) as address,
@@ -105,8 +105,8 @@ class DatabaseDown(unittest.TestCase):
                     self.assertEqual(ask(address + "/health/live")[0], 200)
 
 
-class RedisDown(LiveServerTestCase):
-    def test_browsing_goes_on(self) -> None:
+class RedisDownTest(LiveServerTestCase):
+    def test_catalogue_is_served(self) -> None:
         database = settings.DATABASES["default"]
         with (
             dead_address() as redis,
@@ -122,8 +122,8 @@ class RedisDown(LiveServerTestCase):
                     self.assertEqual(answer, {"database": "ok", "cache": "unavailable"})
 
 
-class ObjectStorageDown(LiveServerTestCase):
-    def test_browsing_goes_on_and_health_tells(self) -> None:
+class ObjectStorageDownTest(LiveServerTestCase):
+    def test_catalogue_is_served_and_the_health_report_has_the_failure(self) -> None:
         with (
             dead_address() as storage,
             shop(
@@ -148,8 +148,8 @@ class ObjectStorageDown(LiveServerTestCase):
                     self.assertNotIn("127.0.0.1", problem["detail"])
 
 
-class SlowQuery(LiveServerTestCase):
-    def test_a_query_that_takes_too_long_is_a_503(self) -> None:
+class SlowQueryTest(LiveServerTestCase):
+    def test_query_timeout_returns_503(self) -> None:
         with (
             connection.cursor() as cursor,
             shop(DB_STATEMENT_TIMEOUT="1", DB_NAME=settings.DATABASES["default"]["NAME"]) as address,

@@ -1,4 +1,4 @@
-"""Connections are kept, and restarting or stopping the web processes loses no request."""
+"""Keep-alive connections, and restarts of the web processes without lost requests."""
 
 import signal
 import threading
@@ -19,10 +19,10 @@ PATH = "/products?limit=1"
 
 
 class Load:
-    """Clients that send requests without a pause, half of them on connections that they keep.
+    """Clients that send requests without a pause, half of them on keep-alive connections.
 
     Attributes:
-        results: how many requests were answered, refused a connection, or lost.
+        results: the number of requests that were answered, refused or lost.
     """
 
     def __init__(self, web: Web) -> None:
@@ -77,7 +77,7 @@ class RestartsTest(LiveServerTestCase):
         self.addCleanup(self.web.stop)
         self.web.start()
 
-    def test_a_connection_serves_many_requests(self) -> None:
+    def test_connection_serves_many_requests(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=10)
         self.addCleanup(connection.close)
         sockets = set()
@@ -90,7 +90,7 @@ class RestartsTest(LiveServerTestCase):
             sockets.add(connection.sock.getsockname())
         self.assertEqual(len(sockets), 1)
 
-    def test_reloading_under_load_loses_no_request(self) -> None:
+    def test_reload_under_load_loses_no_request(self) -> None:
         with Load(self.web) as load:
             for _ in range(2):
                 before = set(self.web.workers())
@@ -101,7 +101,7 @@ class RestartsTest(LiveServerTestCase):
     def have_ended(self, workers: set[int]) -> bool:
         return not workers & set(self.web.workers())
 
-    def test_stopping_under_load_finishes_requests_and_refuses_connections(self) -> None:
+    def test_stop_under_load_finishes_requests_and_refuses_connections(self) -> None:
         for _ in range(2):
             with Load(self.web) as load:
                 wait_until(lambda: load.results["answered"] > 50, "The start of the load")
@@ -110,7 +110,7 @@ class RestartsTest(LiveServerTestCase):
             self.assertEqual(set(load.results), {"answered", "refused"}, load.results)
             self.web.start()
 
-    def test_an_idle_connection_does_not_delay_a_stop(self) -> None:
+    def test_idle_connection_does_not_delay_the_stop(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=10)
         self.addCleanup(connection.close)
         connection.connect()
@@ -120,7 +120,7 @@ class RestartsTest(LiveServerTestCase):
 
 
 class StuckRequestTest(LiveServerTestCase):
-    def test_a_worker_whose_request_hangs_is_replaced(self) -> None:
+    def test_worker_with_a_hanging_request_is_replaced(self) -> None:
         web = Web("--timeout", "2", DB_NAME=settings.DATABASES["default"]["NAME"], DB_STATEMENT_TIMEOUT="60")
         self.addCleanup(web.stop)
         web.start()
