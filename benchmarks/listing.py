@@ -1,7 +1,7 @@
 """Database time of catalogue reads, in a small and in a large catalogue.
 
-Run it with `make bench-listing`. It runs every query of the selectors with EXPLAIN ANALYZE several times, with
-warm caches, and uses the median of planning plus execution time.
+Run it with `make bench-listing`. It runs every query of the selectors with EXPLAIN ANALYZE several times,
+with warm caches, and uses the median of planning plus execution time.
 """
 
 import argparse
