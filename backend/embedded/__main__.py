@@ -3,10 +3,10 @@
 import argparse
 import os
 import secrets
+import signal
 import sys
 
 from backend.config.environment import PROJECT_DIR, read_environment
-from backend.embedded import processes, runner
 
 
 def main() -> int:
@@ -16,6 +16,10 @@ def main() -> int:
     commands.add_parser("up", help="run the shop in this terminal")
     commands.add_parser("down", help="stop the shop, or the processes of a killed run")
     arguments = parser.parse_args()
+
+    # Nothing has been started yet: Ctrl-C ends the process without a stack trace, until runner.up handles it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from backend.embedded import processes, runner
 
     _write_env_file()
     # Without the addresses of a running shop: a killed one may have left them behind.

@@ -114,9 +114,10 @@ def _find_leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.P
         if process.pid in own:
             continue
         try:
-            # PostgreSQL overwrites its environment with its title, but works inside its data directory.
+            # PostgreSQL overwrites its environment with its title, but works inside its data directory, or in
+            # postgres.new when initdb runs it.
             if process.name() == "postgres":
-                if process.cwd() == str(data_dir / "postgres"):
+                if Path(process.cwd()).parent == data_dir:
                     servers.append(process)
             elif process.environ().get(MARKER) == str(data_dir):
                 others.append(process)

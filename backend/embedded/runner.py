@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from backend.config.environment import Environment
 from backend.embedded import addresses, console, first_run, processes, services
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_stop_requested = threading.Event()
 
 
 def up(env: Environment) -> int:
@@ -51,6 +53,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # Further signals must not interrupt the clean-up.
     for stop_signal in _STOP_SIGNALS:
         signal.signal(stop_signal, signal.SIG_IGN)
+    _stop_requested.set()
     raise KeyboardInterrupt
 
 
@@ -130,6 +133,9 @@ def _watch(running: dict[str, subprocess.Popen[bytes]]) -> None:
     last_report = time.monotonic()
     ready = False
     while True:
+        if _stop_requested.is_set():
+            # The code that ran when the signal arrived has discarded the exception.
+            raise KeyboardInterrupt
         for name, process in running.items():
             if process.poll() is not None:
                 console.log(

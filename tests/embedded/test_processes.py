@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,3 +38,16 @@ def test_leftover_that_cannot_be_stopped_is_reported(
 
     with pytest.raises(processes.EmbeddedError, match=rf"cannot be stopped: {leftover.pid}\."):
         processes.stop_leftovers(tmp_path, timeout=0.1)
+
+
+@pytest.mark.parametrize(("directory", "count"), [("postgres", 1), ("postgres.new", 1), ("postgres/base", 0)])
+def test_postgres_is_found_by_its_directory(tmp_path: Path, directory: str, count: int) -> None:
+    sleep = shutil.which("sleep")
+    assert sleep
+    program = tmp_path / "bin" / "postgres"
+    program.parent.mkdir()
+    shutil.copy(sleep, program)
+    (tmp_path / directory).mkdir(parents=True)
+    with subprocess.Popen([program, "60"], cwd=tmp_path / directory) as process:
+        assert processes.stop_leftovers(tmp_path) == count
+        process.kill()

@@ -186,6 +186,29 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
 
+    def test_ctrl_c_that_other_code_discards_stops_the_shop(self, stopped: Shop) -> None:
+        code = """
+import sys, time
+from contextlib import suppress
+from backend.embedded import __main__, first_run
+
+def prepare(data_dir):
+    with suppress(KeyboardInterrupt):
+        print("Waiting for a signal", flush=True)
+        time.sleep(100)
+
+first_run.prepare = prepare
+sys.exit(__main__.main())
+"""
+        stopped.start(sys.executable, "-c", code, "up")
+        stopped.wait_for("Waiting for a signal")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGINT)
+
+        assert stopped.wait_for_end() == 0
+        assert not stopped.processes()
+
     def test_closed_terminal_stops_the_shop(self, stopped: Shop) -> None:
         stopped.start()
         stopped.wait_for("Starting PostgreSQL")
