@@ -24,4 +24,4 @@ def test_missing_chromium_is_reported_with_the_package_to_install(tmp_path: Path
     )
 
     assert done.returncode
-    assert "install the package chromium" in done.stdout
+    assert "Install the package chromium." in done.stdout
