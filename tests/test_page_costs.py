@@ -9,8 +9,8 @@ from backend.catalog.models import Category
 from backend.orders.models import Order, OrderLine
 from backend.recommendations.models import Recommendation
 from tests.catalog.factories import make_category, make_product
-from tests.clients import GraphQLClient
-from tests.people import access_token_of, make_user
+from tests.support.clients import GraphQLClient
+from tests.support.people import access_token_of, make_user
 
 IMAGE = "image { url alt width height thumbnail(size: 400) srcset }"
 PRODUCT = f"""id sku slug name description price currency category {{ id name slug }} {IMAGE}

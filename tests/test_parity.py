@@ -9,7 +9,7 @@ from django.test import TestCase
 
 from backend.catalog.models import Product, ProductImage
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import GraphQLClient, RestClient
+from tests.support.clients import GraphQLClient, RestClient
 
 PRODUCT = """
     id sku slug name description price currency inStock availableQuantity

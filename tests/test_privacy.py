@@ -18,9 +18,9 @@ from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products
-from tests.operations import graphql_operations, rest_operations
-from tests.people import access_token_of, make_user
-from tests.shopping import RestShopper
+from tests.support.operations import graphql_operations, rest_operations
+from tests.support.people import access_token_of, make_user
+from tests.support.shopping import RestShopper
 
 SECRET = "Turgenev"
 

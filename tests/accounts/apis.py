@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import Client
 from strawberry.utils.str_converters import to_camel_case
 
-from tests.clients import GraphQLClient, RestClient
+from tests.support.clients import GraphQLClient, RestClient
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from backend.accounts.services import TokenPair
 from backend.core.redis import PREFIX, redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import GraphQL, Rest
-from tests.worker import PATIENCE, MailServer, Worker, wait_until
+from tests.support.worker import PATIENCE, MailServer, Worker, wait_until
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ from tests.accounts.cases import (
     new_code,
     run_in_parallel,
 )
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 EMAIL = "vera@example.com"
 HASH = "the hash of a password"

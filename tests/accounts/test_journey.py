@@ -16,7 +16,7 @@ from tests.accounts.cases import (
     skip_email_interval,
 )
 from tests.accounts.test_mail_faults import publish_emails_now
-from tests.worker import code_in, html_of, text_of, wait_until
+from tests.support.worker import code_in, html_of, text_of, wait_until
 
 
 class JourneyTest(WorkerCase):

@@ -18,7 +18,7 @@ from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import PASSWORD, WorkerCase, clear_redis
 from tests.faults.test_services_down import dead_address
-from tests.worker import Worker, code_in, wait_until
+from tests.support.worker import Worker, code_in, wait_until
 
 EMAIL = "vera@example.com"
 Status = OutgoingEmail.Status

@@ -15,7 +15,7 @@ from tests.accounts.cases import (
     make_user,
     new_code,
 )
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 EMAIL = "vera@example.com"
 # An address of the maximum length of 254 characters.

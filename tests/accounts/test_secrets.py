@@ -14,7 +14,7 @@ from redis import Redis
 from backend.core.redis import redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, ThreadCase, WorkerCase, make_user
-from tests.worker import code_in
+from tests.support.worker import code_in
 
 EMAIL = "vera@example.com"
 

@@ -33,7 +33,7 @@ from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import PASSWORD, AccountCase, make_unconfirmed_user, make_user, new_code
 from tests.faults.test_services_down import PATIENCE, dead_address, shop
-from tests.worker import MailServer, Worker, wait_until
+from tests.support.worker import MailServer, Worker, wait_until
 
 EMAIL = "vera@example.com"
 REGISTER = (

@@ -16,7 +16,7 @@ from backend.accounts.tokens import read_refresh_token
 from backend.core.digests import digest_secret
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 
 class SessionCase(AccountCase):

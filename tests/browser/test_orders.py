@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
 from tests.catalog.factories import make_product
 from tests.orders.factories import FULL_DELIVERY, make_order
-from tests.people import make_user
+from tests.support.people import make_user
 
 
 @pytest.fixture

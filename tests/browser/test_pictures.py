@@ -23,8 +23,8 @@ from tests.browser.test_admin import PASSWORD, log_in
 from tests.catalog.factories import make_product
 from tests.catalog.pictures.image_files import SECRET, photo
 from tests.catalog.trees import make_tree
-from tests.object_storage import Moto
-from tests.worker import MailServer, Worker, wait_until
+from tests.support.object_storage import Moto
+from tests.support.worker import MailServer, Worker, wait_until
 
 FOR_EVER = "public, max-age=31536000, immutable"
 GRAPHQL = """{ product(sku: "CUP") {

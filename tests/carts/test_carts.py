@@ -9,8 +9,8 @@ from backend.carts.models import Cart, CartLine
 from backend.catalog.models import Product
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_product
-from tests.people import make_user
-from tests.shopping import GraphQLShopper, RestShopper, Shopper
+from tests.support.people import make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
 
 class CartCase:

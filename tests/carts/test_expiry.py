@@ -10,8 +10,8 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.tasks import delete_expired_carts
 from backend.config.celery import app
 from tests.carts.factories import fill_cart, make_products
-from tests.people import make_user
-from tests.shopping import both
+from tests.support.people import make_user
+from tests.support.shopping import both
 
 A_MINUTE = timedelta(minutes=1)
 

@@ -10,9 +10,9 @@ from backend.core.throttling import hit_rate_limit
 from tests.accounts.cases import clear_rate_limits
 from tests.accounts.test_rate_limits import end_window
 from tests.carts.factories import make_products
-from tests.clients import GraphQLClient, RestClient
-from tests.people import ADDRESS, make_user
-from tests.shopping import GraphQLShopper, RestShopper, Shopper
+from tests.support.clients import GraphQLClient, RestClient
+from tests.support.people import ADDRESS, make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
 PER_MINUTE, PER_DAY = GUEST_CARTS_PER_ADDRESS
 OTHER_ADDRESS = "192.0.2.2"

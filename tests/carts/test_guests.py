@@ -9,8 +9,8 @@ from django.test import TestCase
 from backend.carts.models import Cart, CartLine
 from backend.orders.models import Order
 from tests.carts.factories import fill_cart, make_products
-from tests.people import make_user
-from tests.shopping import GraphQLShopper, RestShopper, Shopper, both
+from tests.support.people import make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper, both
 
 
 class TokenTest(TestCase):

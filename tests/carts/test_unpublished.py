@@ -14,10 +14,10 @@ from backend.catalog.models import CharacteristicValue, Product, ProductImage
 from backend.orders.models import Order
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import GraphQLClient
-from tests.people import make_user
 from tests.recommendations.factories import Kind, add_recommendations
-from tests.shopping import GraphQLShopper, RestShopper, Shopper
+from tests.support.clients import GraphQLClient
+from tests.support.people import make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
 # Part of every value that staff set after they unpublished the product.
 SECRET = "secret"

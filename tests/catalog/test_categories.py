@@ -5,7 +5,7 @@ from django.test import TestCase
 from backend.catalog.models import Category
 from backend.catalog.selectors import category_path, read_category_tree, read_counted_category_tree
 from tests.catalog.factories import make_category, make_product
-from tests.clients import GraphQLClient, RestClient
+from tests.support.clients import GraphQLClient, RestClient
 
 
 class Tree(TestCase):

@@ -3,7 +3,7 @@
 from django.test import TestCase
 
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 LIST = """{ products(first: 100) { nodes {
     id name price image { url } images { alt } characteristics { name value unit }

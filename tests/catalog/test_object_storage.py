@@ -20,9 +20,9 @@ from backend.catalog.models import Category, Product, ProductImage
 from backend.core.media.storage import StorageUnavailable
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import GraphQLClient
 from tests.faults.test_services_down import PATIENCE
-from tests.object_storage import BUCKET, Moto, Rclone, Server
+from tests.support.clients import GraphQLClient
+from tests.support.object_storage import BUCKET, Moto, Rclone, Server
 
 LIST = "{ products(first: 50) { nodes { id image { url alt width height } } } }"
 

@@ -5,8 +5,8 @@ from django.test import TestCase
 from backend.catalog.models import Category, ProductImage
 from backend.catalog.renditions import Picture, parse_rendition_name, rendition_names
 from tests.catalog.factories import make_category, make_product
-from tests.clients import GraphQLClient, RestClient
-from tests.object_storage import Moto
+from tests.support.clients import GraphQLClient, RestClient
+from tests.support.object_storage import Moto
 
 MEDIA = "http://localhost:8000/media"
 NAME = "products/cup-0123456789ab.png"

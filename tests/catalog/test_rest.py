@@ -4,7 +4,7 @@ from django.contrib.auth import get_user_model
 from django.test import TestCase, override_settings
 
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import RestClient
+from tests.support.clients import RestClient
 
 
 class Products(TestCase):

@@ -10,7 +10,7 @@ from backend.catalog.models import Product
 from backend.orders.models import Order, OrderLine
 from backend.orders.services import create_order
 from tests.catalog.factories import make_product
-from tests.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, viewer_of
 
 
 class ShopCase(TransactionTestCase):

@@ -35,7 +35,7 @@ from tests.accounts.cases import clear_rate_limits
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart
-from tests.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, viewer_of
 
 
 def run_blocked(first_step: Callable[[], Any], second_step: Callable[[], Any]) -> tuple[Any, Any]:

@@ -20,9 +20,9 @@ from tests.concurrency.actors import Actor
 from tests.concurrency.crowds import PATIENCE
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
 from tests.concurrency.test_deletion_races import delete_products
-from tests.people import access_token_of, make_user
-from tests.web import Web
-from tests.worker import wait_until
+from tests.support.people import access_token_of, make_user
+from tests.support.web import Web
+from tests.support.worker import wait_until
 
 ADD_LINES = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) { errors { code } } }"
 

@@ -21,7 +21,7 @@ from backend.orders.services import CartEmpty, cancel_order
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, ordered_quantities
-from tests.people import make_user, viewer_of
+from tests.support.people import make_user, viewer_of
 
 
 def delete_products(*products: Product) -> None:

@@ -27,7 +27,7 @@ from backend.orders.services import (
 from tests.concurrency.actors import PATIENCE, Actor
 from tests.concurrency.locks import without_constraints, without_index, without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart, sold
-from tests.people import make_user, viewer_of
+from tests.support.people import make_user, viewer_of
 
 
 class LastUnitTest(ShopCase):

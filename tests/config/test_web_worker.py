@@ -12,8 +12,8 @@ from django.conf import settings
 from django.test import Client, LiveServerTestCase
 
 from backend.config.web_worker import MAX_THREADS, SLOW_SECONDS, Threads
-from tests.people import make_user
-from tests.web import Web
+from tests.support.people import make_user
+from tests.support.web import Web
 
 GRAPHQL = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LOGIN_FORM = (

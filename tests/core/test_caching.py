@@ -16,9 +16,9 @@ from backend.catalog import selectors
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import forged_token, make_products
 from tests.catalog.factories import make_image
-from tests.operations import graphql_operations, rest_operations
-from tests.people import access_token_of, make_user
-from tests.shopping import RestShopper
+from tests.support.operations import graphql_operations, rest_operations
+from tests.support.people import access_token_of, make_user
+from tests.support.shopping import RestShopper
 
 CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/categories")}
 CACHEABLE_FIELDS = {"products", "product", "categories", "category"}

@@ -16,7 +16,7 @@ from backend.carts.models import Cart
 from backend.core.graphql import documents
 from backend.core.graphql.documents import DocumentCache, IndexedSource
 from tests.catalog.factories import make_category, make_product
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 # Every list of the schema with its facets and recommendations, as one page would ask for them.
 LARGE_PAGE = """

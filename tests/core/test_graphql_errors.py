@@ -12,7 +12,7 @@ from backend.core.errors import ShopError
 from backend.core.graphql import errors as errors_module
 from backend.core.graphql import make_schema
 from backend.core.graphql.errors import render_errors
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 LIST_QUERY = "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }"
 

@@ -20,7 +20,7 @@ from backend.api.graphql import schema
 from backend.core.graphql import Constraint, GraphQLView, make_schema
 from backend.core.graphql.limits import MAX_ALIAS_LENGTH, Budget
 from tests.catalog.factories import make_category, make_product
-from tests.clients import GraphQLClient
+from tests.support.clients import GraphQLClient
 
 
 class Limits(TestCase):

@@ -2,8 +2,8 @@
 
 from django.test import TestCase
 
-from tests.clients import GraphQLClient
-from tests.people import make_user
+from tests.support.clients import GraphQLClient
+from tests.support.people import make_user
 
 REQUEST = """
 mutation {

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from tests.faults.test_services_down import dead_address
-from tests.object_storage import BUCKET, SECRET_KEY, Moto, Rclone, Server
+from tests.support.object_storage import BUCKET, SECRET_KEY, Moto, Rclone, Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 STEPS = ("reach", "write", "read", "list", "public", "delete")

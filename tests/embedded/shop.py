@@ -15,7 +15,7 @@ import redis
 
 from backend.config.environment import Environment
 from backend.embedded import addresses, processes
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 # Seconds; enough while other tests use all cores.
 PATIENCE = 120

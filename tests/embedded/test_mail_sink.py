@@ -3,7 +3,7 @@ from email import message_from_bytes, policy
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
-from tests.services import DATA_DIR
+from tests.support.services import DATA_DIR
 
 
 def test_mail_over_smtp_is_saved_as_a_file() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from backend.embedded import services
-from tests.web import Web
-from tests.worker import wait_until
+from tests.support.web import Web
+from tests.support.worker import wait_until
 
 # DB_STATEMENT_TIMEOUT of the web processes is 4 seconds, and connections are shut down a second later.
 LIMIT = 5.0

@@ -10,7 +10,7 @@ from backend.embedded import valkey
 from tests.accounts.test_services_down import own_environment, own_valkey
 from tests.carts.factories import make_products
 from tests.faults.test_services_down import ask, shop
-from tests.worker import wait_until
+from tests.support.worker import wait_until
 
 
 class RedisDownTest(LiveServerTestCase):

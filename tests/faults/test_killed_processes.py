@@ -26,9 +26,9 @@ from tests.catalog.factories import make_product
 from tests.concurrency.crowds import run_together
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
-from tests.people import ADDRESS, access_token_of, make_user, viewer_of
-from tests.web import Web
-from tests.worker import PATIENCE, MailServer, Worker, wait_until
+from tests.support.people import ADDRESS, access_token_of, make_user, viewer_of
+from tests.support.web import Web
+from tests.support.worker import PATIENCE, MailServer, Worker, wait_until
 
 SHOPPERS = 8
 ORDERS_OF_EACH = 25

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import LiveServerTestCase
 
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 # Seconds: two for the response, and the rest for a busy machine.
 PATIENCE = 2.8

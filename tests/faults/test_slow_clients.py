@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from django.conf import settings
 from django.test import LiveServerTestCase
 
-from tests.web import Web
+from tests.support.web import Web
 
 PROBES = 3
 # Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import connection
 from django.test import LiveServerTestCase
 
-from tests.web import Web
-from tests.worker import wait_until
+from tests.support.web import Web
+from tests.support.worker import wait_until
 
 CLIENTS = 8
 PATH = "/products?limit=1"

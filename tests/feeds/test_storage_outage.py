@@ -13,7 +13,7 @@ from django.test import TransactionTestCase
 from backend.catalog.models import Product, ProductImage
 from backend.feeds.importer import import_feed
 from tests.feeds.helpers import counts, picture, product_row, table
-from tests.object_storage import Rclone
+from tests.support.object_storage import Rclone
 
 ROWS = 300
 PROJECT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ from backend.config.beat import Scheduler
 from backend.embedded import processes
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase
-from tests.deployed import deployed_command
-from tests.worker import PATIENCE, wait_until
+from tests.support.deployed import deployed_command
+from tests.support.worker import PATIENCE, wait_until
 
 EMAIL = "vera@example.com"
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE

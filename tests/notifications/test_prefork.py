@@ -11,8 +11,8 @@ from django.db import transaction
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase, make_unconfirmed_user
-from tests.deployed import deployed_command
-from tests.worker import MailServer, Worker, code_in, wait_until
+from tests.support.deployed import deployed_command
+from tests.support.worker import MailServer, Worker, code_in, wait_until
 
 MAILS = 20
 LINE = re.compile(r"(parent|child) (\d+) has database (\d+), redis (\d+)")

@@ -13,7 +13,7 @@ from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase
 from tests.accounts.test_mail_faults import publish_emails_now
-from tests.worker import MailServer, Worker, wait_until
+from tests.support.worker import MailServer, Worker, wait_until
 
 EMAIL = "vera@example.com"
 SENDER = "shop@example.com"

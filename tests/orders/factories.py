@@ -7,7 +7,7 @@ from backend.orders.delivery import Address, Contact, Delivery
 from backend.orders.models import Order
 from backend.orders.services import create_order
 from tests.catalog.factories import make_product
-from tests.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, viewer_of
 
 FULL_DELIVERY = Delivery(
     contact=Contact(name="Vera Inber", phone="+7 921 555-01-02"),

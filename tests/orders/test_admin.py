@@ -20,7 +20,7 @@ from backend.orders.services import change_order_status
 from tests.catalog.admin.pages import AdminCase
 from tests.catalog.factories import make_product
 from tests.orders.factories import FULL_DELIVERY, make_order
-from tests.people import make_user
+from tests.support.people import make_user
 
 LIST = "/admin/orders/order/"
 

@@ -12,8 +12,8 @@ from backend.orders.services import change_order_status
 from tests.accounts.cases import WorkerCase
 from tests.catalog.factories import make_product
 from tests.orders.factories import make_order
-from tests.people import make_user
-from tests.worker import html_of, text_of, wait_until
+from tests.support.people import make_user
+from tests.support.worker import html_of, text_of, wait_until
 
 # The subjects by language and status.
 SUBJECTS = {

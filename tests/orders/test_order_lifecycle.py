@@ -12,8 +12,8 @@ from backend.orders import services
 from backend.orders.models import Order, OrderContact
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_product
-from tests.people import make_user
-from tests.shopping import GraphQLShopper, RestShopper, Shopper
+from tests.support.people import make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
 DETAILS = {"contact": {"name": "Vera", "phone": "1234567"}, "comment": "Ring twice"}
 

@@ -12,8 +12,8 @@ from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from tests.carts.factories import fill_cart, forged_token, make_products
 from tests.catalog.factories import make_product
-from tests.people import make_user
-from tests.shopping import GraphQLShopper, RestShopper, both
+from tests.support.people import make_user
+from tests.support.shopping import GraphQLShopper, RestShopper, both
 
 CONTACT = {"name": "Вера Павлова", "phone": "+7 (900) 123-45-67"}
 ADDRESS = {

@@ -17,8 +17,8 @@ from backend.orders.models import Order
 from backend.orders.services import POPULARITY_PERIOD, change_order_status, count_popularity
 from tests.catalog.factories import make_product
 from tests.orders.factories import make_order
-from tests.people import make_user
-from tests.worker import wait_until
+from tests.support.people import make_user
+from tests.support.worker import wait_until
 
 
 def backdate(order: Order, ago: timedelta) -> None:

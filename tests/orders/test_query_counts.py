@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image
-from tests.clients import GraphQLClient
-from tests.people import access_token_of, make_user
-from tests.shopping import both
+from tests.support.clients import GraphQLClient
+from tests.support.people import access_token_of, make_user
+from tests.support.shopping import both
 
 
 def count_queries(action: Callable[[], Any]) -> int:

@@ -17,9 +17,9 @@ from backend.orders.models import Order
 from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import Lists, read_related, recommend, suggest_for_cart
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.clients import GraphQLClient, RestClient
-from tests.people import ADDRESS, make_user, viewer_of
 from tests.recommendations.factories import Kind, add_recommendations, make_order, replace_recommendations
+from tests.support.clients import GraphQLClient, RestClient
+from tests.support.people import ADDRESS, make_user, viewer_of
 
 
 class ListsCase(TestCase):

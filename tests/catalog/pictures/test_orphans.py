@@ -23,7 +23,7 @@ from tests.catalog.factories import make_category
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.feeds.helpers import picture
-from tests.object_storage import Moto
+from tests.support.object_storage import Moto
 
 
 class OrphansCase(StorageCase, TestCase):

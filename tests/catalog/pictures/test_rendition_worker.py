@@ -21,7 +21,7 @@ from tests.catalog.factories import make_product
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.faults.test_services_down import PATIENCE, dead_address
-from tests.worker import MailServer, Worker, wait_until
+from tests.support.worker import MailServer, Worker, wait_until
 
 
 class QueueTest(TransactionTestCase):

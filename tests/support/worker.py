@@ -20,7 +20,7 @@ from aiosmtpd.controller import Controller
 from django.conf import settings
 
 from backend.embedded import processes
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 # Seconds that a worker may take on a busy machine before the test fails.
 PATIENCE = 30

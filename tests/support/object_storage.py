@@ -21,8 +21,8 @@ from django.conf import settings
 from django.test import override_settings
 
 from backend.embedded import processes
-from tests.ports import free_port
-from tests.worker import wait_until
+from tests.support.ports import free_port
+from tests.support.worker import wait_until
 
 KEY_ID = "the-key-id"
 SECRET_KEY = "the-secret-key"

@@ -13,8 +13,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from backend.accounts.models import User
 from backend.core.errors import ErrorCode
-from tests.clients import GraphQLClient
-from tests.people import access_token_of
+from tests.support.clients import GraphQLClient
+from tests.support.people import access_token_of
 
 _numbers = count(1)
 

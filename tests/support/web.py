@@ -15,8 +15,8 @@ import psutil
 from django.conf import settings
 
 from backend.embedded import processes
-from tests.ports import free_port
-from tests.worker import PATIENCE, wait_until
+from tests.support.ports import free_port
+from tests.support.worker import PATIENCE, wait_until
 
 
 class Web:

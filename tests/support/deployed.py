@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
 def deployed_command(service: str, *, data_dir: str | Path = "/data") -> list[str]:
