@@ -1,5 +1,7 @@
 """REST endpoints of the catalogue: values, caching and documentation."""
 
+from unittest import mock
+
 from django.contrib.auth import get_user_model
 from django.test import TestCase, override_settings
 
@@ -154,6 +156,12 @@ class Documentation(TestCase):
         self.assertEqual(self.statuses("AUTHENTICATED"), [401, 200, 200])
         self.assertEqual(self.statuses("STAFF"), [401, 403, 200])
         self.assertEqual(self.statuses("NONE"), [404, 404, 404])
+
+    def test_document_is_generated_once(self) -> None:
+        self.client.get("/openapi.json")
+        with mock.patch("ninja.main.get_schema") as generate:
+            self.assertEqual(self.client.get("/openapi.json").status_code, 200)
+        generate.assert_not_called()
 
     def test_document_lists_every_route_with_its_problems(self) -> None:
         document = self.client.get("/openapi.json").json()

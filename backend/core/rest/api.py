@@ -99,7 +99,15 @@ class _Renderer(BaseRenderer):
 
 
 class _Api(NinjaAPI):
+    # Generating the document takes more CPU than any other response, and the result never changes.
+    _document: OpenAPISchema | None = None
+
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
+        """Return the OpenAPI document."""
+        self._document = self._document or self._generate_document(**arguments)
+        return self._document
+
+    def _generate_document(self, **arguments: Any) -> OpenAPISchema:
         """Return the document with what Ninja cannot express.
 
         Problems have their own media type. Guests need no token unless a route is `LOGIN_REQUIRED`, and an
