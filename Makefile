@@ -45,7 +45,7 @@ migrations: .venv/dev
 generated: .venv/dev
 	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cp -R requirements "$$copy" && \
 	$(CHECK_ENV) scripts/generate.sh "$$copy" && \
-	for file in schema.graphql openapi.json requirements; do \
+	for file in schema.graphql openapi.json docs/architecture.md requirements; do \
 		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not up to date. Run \`make generate\`."; exit 1; }; \
 	done
 
