@@ -13,7 +13,7 @@ from django.utils import timezone
 from backend.accounts.models import Session, User
 from backend.accounts.services import cleanup
 from backend.accounts.tokens import read_refresh_token
-from backend.core import batches
+from backend.core import db
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
@@ -116,7 +116,7 @@ class CleanupTest(AccountCase):
         for count, deletions in ((0, 0), (2, 1), (3, 1), (4, 2), (7, 3)):
             fill(count)
             with (
-                mock.patch.object(batches.delete_in_batches, "__defaults__", (3,)),
+                mock.patch.object(db.delete_in_batches, "__defaults__", (3,)),
                 CaptureQueriesContext(connection) as queries,
             ):
                 self.assertEqual(outbox.delete_finished_emails(), count)

@@ -18,7 +18,7 @@ BLOCKS = 128
 READ = """
 import sys
 from pathlib import Path
-from backend.core.memory import peak_memory
+from backend.core.commands import peak_memory
 from backend.feeds import delimited_rows
 from backend.feeds.reader import open_feed
 from backend.feeds.raw_rows import FeedUnreadable
