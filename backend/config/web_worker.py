@@ -8,6 +8,7 @@ native threads, as under a sync worker.
 
 import io
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,9 +17,8 @@ from typing import Any
 
 import gevent
 from gevent import socket
-from gevent.lock import Semaphore
+from gevent.event import Event
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gevent.threadpool import ThreadPool
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.base_async import AsyncWorker
@@ -35,6 +35,10 @@ SILENCE_SECONDS = 30
 IDLE_GRACE_SECONDS = 0.5
 # Closing a connection with unread bytes resets it, and the client may lose the response.
 DISCARD_SECONDS = 2
+# A busy worker waits this long for each waiting request before it accepts a connection.
+ACCEPT_DELAY_SECONDS = 0.002
+# A client then connects again, to the worker that has the least work by then.
+REQUESTS_PER_CONNECTION = 100
 BLOCK_BYTES = 64 * 1024
 # Larger bodies are read only up to the limit of the client, which the shop looks up.
 SMALL_BODY_BYTES = 1024 * 1024
@@ -50,18 +54,19 @@ class Threads:
 
     def __init__(self) -> None:
         self._pool = ThreadPool(MAX_THREADS)
-        self._turn = Semaphore(1)
+        self._is_turn_free = True
+        self._waiting: deque[Event] = deque()
         self._running: dict[object, float] = {}
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Run `work` in a thread and return its result or raise its exception."""
-        self._turn.acquire()
+        self._take_turn()
         has_turn = True
 
         def release_turn() -> None:
             nonlocal has_turn
             has_turn = False
-            self._turn.release()
+            self._release_turn()
 
         timer = gevent.get_hub().loop.timer(SLOW_SECONDS)
         job = object()
@@ -76,10 +81,30 @@ class Threads:
             timer.close()
             self._running.pop(job, None)
             if has_turn:
-                self._turn.release()
+                self._release_turn()
         if error is not None:
             raise error
         return value
+
+    @property
+    def queue_length(self) -> int:
+        """Number of jobs that wait for their turn."""
+        return len(self._waiting)
+
+    def _take_turn(self) -> None:
+        # gevent's semaphore lets latecomers overtake, and some requests then wait for seconds.
+        if self._is_turn_free:
+            self._is_turn_free = False
+        else:
+            turn = Event()
+            self._waiting.append(turn)
+            turn.wait()
+
+    def _release_turn(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set()
+        else:
+            self._is_turn_free = True
 
     def longest_run(self) -> float:
         """Return the age of the oldest running job in seconds."""
@@ -217,31 +242,46 @@ class WebWorker(GeventWorker):
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish the received requests and close every connection."""
-        servers = []
+        connections = Pool(self.worker_connections)
+        listening = []
         for listener in self.sockets:
-            listener.setblocking(True)
-            connections = Pool(self.worker_connections)
-            server = StreamServer(
-                listener, handle=partial(self.handle, _Address(listener)), spawn=connections
-            )
-            # Workers share the queue of new connections, so each accepts one at a time.
-            server.max_accept = 1
-            server.start()
-            servers.append(server)
+            listener.setblocking(False)
+            listening.append(gevent.spawn(self._accept_connections, listener, connections))
         while self.alive:
             self.notify()
             gevent.sleep(0.2)
-        for server in servers:
-            # Accept the queued connections, which the kernel would reset when the socket is closed.
-            server.stop_accepting()
-            while (accepted := server.do_read()) is not None:
-                server.do_handle(*accepted)
-            server.close()
-        self._finish([server.pool for server in servers])
+        gevent.killall(listening)
+        for listener in self.sockets:
+            # The kernel would reset queued connections when the socket is closed.
+            while self._accept_connection(listener, connections):
+                pass
+            listener.close()
+        self._finish(connections)
 
-    def _finish(self, connections: list[Pool]) -> None:
+    def _accept_connections(self, listener: Any, connections: Pool) -> None:
+        while True:
+            socket.wait_read(listener.fileno())
+            # Workers share the queue of new connections. The one with the least work accepts first.
+            gevent.sleep(ACCEPT_DELAY_SECONDS * self._threads.queue_length)
+            self._accept_connection(listener, connections)
+
+    def _accept_connection(self, listener: Any, connections: Pool) -> bool:
+        try:
+            client, address = listener.accept()
+        except BlockingIOError:
+            # Another worker was faster.
+            return False
+        except OSError as error:
+            self.log.warning("A connection was not accepted: %s", error)
+            # Out of file descriptors; clients disconnect meanwhile.
+            gevent.sleep(0.1)
+            return False
+        connections.spawn(self.handle, _Address(listener), client, address)
+        return True
+
+    def _finish(self, connections: Pool) -> None:
         stopped = time.monotonic()
-        while any(connections):
+        while connections:
             self.notify()
             gevent.sleep(0.05)
             now = time.monotonic()
@@ -275,6 +315,8 @@ class WebWorker(GeventWorker):
         gevent.kill(connection, timeout)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        if req.req_number % REQUESTS_PER_CONNECTION == 0:
+            req.force_close()
         try:
             super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
