@@ -38,7 +38,7 @@ def shop(live_server: LiveServer) -> str:
 @rest.parametrize()
 @made_up
 def test_rest(case: schemathesis.Case, shop: str) -> None:
-    # Not every rule can be told by a schema: a price range may be crossed, a category unknown.
+    # A schema cannot express every rule, such as an inverted price range or an unknown category.
     case.call_and_validate(base_url=shop, excluded_checks=[positive_data_acceptance])
 
 

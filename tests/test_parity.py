@@ -200,7 +200,7 @@ class EqualProducts(ParityCase):
 
 
 class EqualRefusals(ParityCase):
-    """What is wrong is said with the same code, and both name the field in their own spelling."""
+    """Both APIs report the same code, and name the field in their own spelling."""
 
     @classmethod
     def setUpTestData(cls) -> None:

@@ -80,8 +80,8 @@ class OthersThings(TestCase):
         return [list(found.order_by("pk").values()) for found in rows]
 
     def assert_harmless(self, answer: str, before: list[Any]) -> None:
-        for told in (SECRET, self.number, self.victim.email):
-            self.assertNotIn(told, answer)
+        for secret in (SECRET, self.number, self.victim.email):
+            self.assertNotIn(secret, answer)
         self.assertNotIn('"quantity":7', answer.replace(" ", ""))
         self.assertEqual(self.of_the_victim(), before)
 
@@ -105,7 +105,7 @@ class OthersThings(TestCase):
                     self.assert_harmless(response.content.decode(), before)
 
     def test_every_argument_of_a_query(self) -> None:
-        """What could name something of somebody's is among what the walk gives."""
+        """The walk covers every argument that can identify an object of another viewer."""
         operations = self.graphql_operations()
         for kind in (schema._schema.query_type, schema._schema.mutation_type):
             for name, field in kind.fields.items():

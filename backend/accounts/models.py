@@ -84,13 +84,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the owner has confirmed the e-mail address."""
+        """True if the owner has confirmed the e-mail address."""
         status = getattr(self, "status", None)
         return status is not None and status.verified
 
     @property
     def is_archived(self) -> bool:
-        """Whether the account is archived: it is kept, but nobody can log in."""
+        """True if the account is archived: it is kept, but nobody can log in."""
         status = getattr(self, "status", None)
         return status is not None and status.archived
 

@@ -85,5 +85,5 @@ class CartLine(models.Model):
 
     @property
     def is_available(self) -> bool:
-        """Whether the product is published and its stock covers the quantity."""
+        """True if the product is published and its stock covers the quantity."""
         return self.product.is_published and self.product.stock >= self.quantity

@@ -211,7 +211,7 @@ class Product(models.Model):
 
     @property
     def in_stock(self) -> bool:
-        """Whether the stock is above 0."""
+        """True if the stock is above 0."""
         return self.stock > 0
 
     @property

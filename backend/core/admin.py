@@ -29,7 +29,7 @@ class BoundedPaginator(Paginator):
 
     @property
     def is_truncated(self) -> bool:
-        """Whether there are more rows than the pages show."""
+        """True if there are more rows than the pages show."""
         return self._bounded_count > self.max_count
 
     @cached_property

@@ -40,7 +40,7 @@ def hit_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
 
     Call it before the attempt is made, so that parallel attempts all count. Counting stops at the first
     limit that rejects the attempt. Rejected attempts do not consume the longer windows, so a client that
-    waits for `retry_after` seconds is let through.
+    waits for `retry_after` seconds is accepted.
 
     Raises:
         RateLimited: a limit is exhausted; `retry_after` is the longest wait of all exhausted limits.

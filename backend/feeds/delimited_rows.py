@@ -45,7 +45,7 @@ class _Lines(BoundedLines):
         """Put back the lines of the row after the first one, which is returned.
 
         Raises:
-            FeedUnreadable: so many lines were put back before that the quoting of the feed must be broken.
+            FeedUnreadable: too many lines were read again; the quoting of the feed is broken.
         """
         first, *others = self.row
         self._waiting.extendleft(reversed(others))

@@ -19,7 +19,7 @@ _ATTRIBUTE_NAMES = set(ATTRIBUTES.values())
 
 @dataclass(slots=True)
 class BatchState:
-    """What the shop has of the products in a batch of rows.
+    """Existing objects for the products in a batch of rows.
 
     Attributes:
         products: existing products by SKU.

@@ -111,7 +111,7 @@ def fetch(url: str) -> tuple[Image.Image, HTTPResponse, bytes]:
 
 
 def assert_both_apis_show(server: str, base: str) -> None:
-    """Look at what is told and served: `base` stands before relative addresses."""
+    """Check the URLs and the files behind them. `base` is the prefix of relative URLs."""
 
     def get(path: str, body: bytes | None = None) -> dict:
         request = urllib.request.Request(f"{server}{path}", body, {"Content-Type": "application/json"})

@@ -37,7 +37,7 @@ class TokenTest(TestCase):
 
     @staticmethod
     def is_stored(text: str) -> bool:
-        """Whether any row of any table contains a text."""
+        """True if any row of any table contains a text."""
         with connection.cursor() as cursor:
             for table in connection.introspection.table_names(cursor):
                 name = connection.ops.quote_name(table)

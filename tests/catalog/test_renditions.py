@@ -109,7 +109,7 @@ class PictureTest(TestCase):
         query = """{ products { nodes {
             image { url alt width height srcset thumbnail(size: 300) } images { srcset(format: JPEG) }
         } } }"""
-        # Nothing listens there: whoever asks the storage fails.
+        # No server listens there, so any call to the storage fails.
         nowhere = Moto()
         self.addCleanup(nowhere.remove)
         with nowhere.as_media():

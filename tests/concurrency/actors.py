@@ -53,7 +53,7 @@ class Actor:
         return future
 
     def waits(self) -> bool:
-        """Whether the connection waits for a lock that another one holds."""
+        """True if the connection waits for a lock that another one holds."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [self._process])
             waiting: bool = cursor.fetchone()[0]

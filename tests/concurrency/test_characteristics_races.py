@@ -187,7 +187,7 @@ class SaveTest(RaceCase):
 
 
 class ValueWritersTest(RaceCase):
-    """Who writes values locks their products first, or waits for the product with the value in hand."""
+    """Writers of values lock the products first. Otherwise they would hold a value while they wait."""
 
     def setUp(self) -> None:
         super().setUp()

@@ -43,7 +43,7 @@ def together(steps: list[Callable[[], Any]]) -> list[Any]:
 
 
 def somebody_waits() -> bool:
-    """Whether a connection to the test database waits for a lock of another one."""
+    """True if a connection to the test database waits for a lock of another one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_stat_activity"

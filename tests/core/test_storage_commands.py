@@ -82,16 +82,20 @@ class CheckAgainstRclone(ServerTestCase):
             assert reason in step, output
 
     def test_what_is_wrong_is_named(self) -> None:
-        self.fails("does not know the key (OBJECT_STORAGE_KEY_ID)", OBJECT_STORAGE_KEY_ID="nobody")
-        self.fails("the secret is not the key's (OBJECT_STORAGE_SECRET_KEY)", OBJECT_STORAGE_SECRET_KEY="x")
-        self.fails("no bucket “elsewhere” (OBJECT_STORAGE_BUCKET)", OBJECT_STORAGE_BUCKET="elsewhere")
-        self.fails("nothing answers at http://127.0.0.1:1", OBJECT_STORAGE_URL="http://127.0.0.1:1")
+        self.fails("the key is unknown (OBJECT_STORAGE_KEY_ID)", OBJECT_STORAGE_KEY_ID="nobody")
+        self.fails(
+            "the secret does not match the key (OBJECT_STORAGE_SECRET_KEY)", OBJECT_STORAGE_SECRET_KEY="x"
+        )
+        self.fails(
+            "the bucket “elsewhere” does not exist (OBJECT_STORAGE_BUCKET)", OBJECT_STORAGE_BUCKET="elsewhere"
+        )
+        self.fails("no server responds at http://127.0.0.1:1", OBJECT_STORAGE_URL="http://127.0.0.1:1")
         self.fails("TLS", OBJECT_STORAGE_URL=self.server.url.replace("http:", "https:"))
         with dead_address() as address:
             for _ in address.ways():
                 pass
             url = f"http://{address.host}:{address.port}"
-            self.fails(f"{url} does not answer in time", OBJECT_STORAGE_URL=url)
+            self.fails(f"{url} does not respond in time", OBJECT_STORAGE_URL=url)
 
     def test_all_is_well_in_a_private_bucket(self) -> None:
         # In development pictures come through the shop.

@@ -81,7 +81,7 @@ class StorageScan:
 
     @property
     def has_suspicious_orphans(self) -> bool:
-        """Whether the number of orphans suggests that another shop uses the same storage."""
+        """True if the number of orphans suggests that another shop uses the same storage."""
         return len(self.orphans) > max(self.used, MAX_ORPHANS)
 
 

@@ -46,7 +46,7 @@ class Context(Budget):
 
     @property
     def has_read_viewer(self) -> bool:
-        """Whether the response may depend on the viewer."""
+        """True if the response may depend on the viewer."""
         return "viewer" in self.__dict__
 
     @property

@@ -172,12 +172,12 @@ class Budget:
 
     @property
     def is_over_budget(self) -> bool:
-        """Whether the request costs more than `GRAPHQL_MAX_COST`, or its answer is too large."""
+        """True if the request costs more than `GRAPHQL_MAX_COST`, or its answer is too large."""
         return self.spent > settings.GRAPHQL_MAX_COST or self.is_too_large
 
     @property
     def is_too_large(self) -> bool:
-        """Whether the strings in the answer to a query alone exceed `GRAPHQL_MAX_ANSWER_BYTES`."""
+        """True if the strings in the answer to a query alone exceed `GRAPHQL_MAX_ANSWER_BYTES`."""
         return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_ANSWER_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Media in S3 object storage: the same for every provider, and quick to say that it is down."""
+"""Media in S3 object storage of any provider, with short timeouts and clear errors."""
 
 import mimetypes
 import time
@@ -33,30 +33,30 @@ from storages.utils import clean_name, to_bytes
 
 from backend.core.media.storage import StorageUnavailable, media_cache_control
 
-# One try of at most a second each to connect and to be answered, for the questions that web requests ask.
-# Every file is saved after such a question, so that no request waits for a storage that is down.
+# For small calls of web requests: one attempt. Every upload begins with such a call, so that no request
+# waits for a storage that is down.
 _QUICK = {"connect_timeout": 1, "read_timeout": 1, "retries": {"total_max_attempts": 1}}
-# For what moves bytes.
+# For calls that transfer files.
 _PATIENT = {
     "connect_timeout": 1,
     "read_timeout": 5,
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
-# How long the answer of `last_error` is good for, in seconds.
+# Seconds for which `last_error` returns the same result.
 _CHECK_SECONDS = 5.0
 
 
 class ObjectStorage(S3Storage):
-    """A bucket, or a folder of it, whose addresses are made without asking it.
+    """A bucket, or a folder of one. URLs of files are computed without a call to the storage.
 
-    Every method raises `StorageUnavailable` for what is the storage's fault.
+    All methods raise `StorageUnavailable` if the storage fails.
 
     Args:
-        url: the provider's endpoint.
-        region, key_id, secret_key, bucket: as the provider gives them.
-        public_url: what the addresses of files begin with.
-        addressing: whether the bucket stands in the "path" or, "virtual", in the host's name.
-        location: the folder.
+        url: endpoint of the provider.
+        region, key_id, secret_key, bucket: the values that the provider assigned.
+        public_url: prefix of the URLs of files.
+        addressing: "path" if the bucket is part of the path, "virtual" if it is part of the host name.
+        location: the folder; empty for the whole bucket.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ObjectStorage(S3Storage):
             bucket_name=bucket,
             location=location,
             file_overwrite=False,
-            # Neither is ours to take from the machine's environment.
+            # Do not read credentials from the environment of the machine.
             security_token=None,
             session_profile=None,
             client_config=self._config(_PATIENT),
@@ -92,7 +92,7 @@ class ObjectStorage(S3Storage):
         return Config(
             signature_version="s3v4",
             s3={"addressing_style": self.addressing},
-            # boto's own checksums are in headers and trailers that many providers refuse.
+            # Many providers reject the headers and trailers of boto's own checksums.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=16,
@@ -105,7 +105,7 @@ class ObjectStorage(S3Storage):
 
     @cached_property
     def client(self) -> Any:
-        """Return boto's client for what moves bytes; it may be shared by threads."""
+        """The client for calls that transfer files. It is thread-safe."""
         return self._make_client(self.client_config)
 
     @cached_property
@@ -126,42 +126,42 @@ class ObjectStorage(S3Storage):
         try:
             yield
         except ParamValidationError as error:
-            raise SuspiciousOperation("No object can have this name.") from error
+            raise SuspiciousOperation("The file name is invalid.") from error
         except (BotoCoreError, ClientError, ValueError) as error:
             if name and _status(error) == HTTPStatus.NOT_FOUND and _code(error) != "NoSuchBucket":
-                raise FileNotFoundError(f"There is no {name} in the object storage.") from error
+                raise FileNotFoundError(f"{name} does not exist in the object storage.") from error
             raise StorageUnavailable(f"The object storage fails: {self.explain(error)}.") from error
 
     def explain(self, error: Exception) -> str:
-        """Return what is wrong in words that name the variable or the service to look at, and no secret."""
+        """Describe an error by the setting or service to check, without secrets."""
         code = _code(error)
         match error:
             case ConnectTimeoutError() | ReadTimeoutError():
-                return f"{self.endpoint_url} does not answer in time"
+                return f"{self.endpoint_url} does not respond in time"
             case SSLError():
                 return f"the TLS certificate of {self.endpoint_url} is not accepted"
             case EndpointConnectionError():
-                return f"nothing answers at {self.endpoint_url} (OBJECT_STORAGE_URL)"
+                return f"no server responds at {self.endpoint_url} (OBJECT_STORAGE_URL)"
             case ConnectionError() | HTTPClientError():
-                return f"the connection to {self.endpoint_url} broke"
+                return f"the connection to {self.endpoint_url} was interrupted"
         if code in ("InvalidAccessKeyId", "InvalidClientTokenId"):
-            return "it does not know the key (OBJECT_STORAGE_KEY_ID)"
+            return "the key is unknown (OBJECT_STORAGE_KEY_ID)"
         if code == "SignatureDoesNotMatch":
-            return "the secret is not the key's (OBJECT_STORAGE_SECRET_KEY)"
+            return "the secret does not match the key (OBJECT_STORAGE_SECRET_KEY)"
         if code == "NoSuchBucket":
-            return f"it has no bucket “{self.bucket_name}” (OBJECT_STORAGE_BUCKET)"
+            return f"the bucket “{self.bucket_name}” does not exist (OBJECT_STORAGE_BUCKET)"
         if code in ("AuthorizationHeaderMalformed", "PermanentRedirect", "301", "IllegalLocationConstraint"):
             return f"the bucket is in a region other than {self.region_name} (OBJECT_STORAGE_REGION)"
         if code in ("AccessDenied", "403"):
-            return f"the key may not do this in the bucket “{self.bucket_name}”"
+            return f"the key has no permission for this in the bucket “{self.bucket_name}”"
         if code == "RequestTimeTooSkewed":
-            return "its clock and this machine's differ"
+            return "the clocks of the storage and of this machine differ"
         if code:
-            return f"it answers {_status(error)}" + (f" {code}" if not code.isdigit() else "")
+            return f"it responds with {_status(error)}" + (f" {code}" if not code.isdigit() else "")
         return f"{type(error).__name__}: {error}"
 
     def ping(self) -> None:
-        """Find out within two seconds whether the storage lets us in.
+        """Check within two seconds that the storage responds and accepts the credentials.
 
         Raises:
             StorageUnavailable: it does not.
@@ -170,7 +170,7 @@ class ObjectStorage(S3Storage):
             self._quick_client.list_objects_v2(Bucket=self.bucket_name, Prefix=self.location, MaxKeys=1)
 
     def last_error(self) -> str | None:
-        """Return what `ping` has found wrong, or None; asked anew when that is some seconds old."""
+        """Return the error of `ping`, or None. The result is cached for some seconds."""
         until, fault = self._last_check
         if time.monotonic() >= until:
             fault = None
@@ -182,7 +182,7 @@ class ObjectStorage(S3Storage):
         return fault
 
     def exists(self, name: str) -> bool:
-        """Say whether there is such a file."""
+        """Return whether the file exists."""
         try:
             self._head(name)
         except FileNotFoundError:
@@ -190,7 +190,7 @@ class ObjectStorage(S3Storage):
         return True
 
     def delete(self, name: str) -> None:
-        """Delete a file; one that is not there is none too many."""
+        """Delete a file if it exists."""
         with self._faults():
             self._quick_client.delete_object(Bucket=self.bucket_name, Key=self._key(name))
 
@@ -201,10 +201,10 @@ class ObjectStorage(S3Storage):
         return str(clean_name(name))
 
     def put(self, name: str, data: bytes) -> tuple[int, str]:
-        """Write a file of exactly this name, over one that is there; bytes damaged on the way are refused.
+        """Write a file under exactly this name, replacing an existing one. The storage checks its MD5 digest.
 
         Returns:
-            Its size and its ETag, as `entries` gives them.
+            Its size in bytes and its ETag, as in `entries`.
         """
         with self._faults():
             answer = self.client.put_object(
@@ -217,7 +217,7 @@ class ObjectStorage(S3Storage):
         return len(data), answer.get("ETag", "").strip('"')
 
     def entries(self) -> Iterator[tuple[str, int, str]]:
-        """Yield the name, size and ETag of every file; an ETag is the content's MD5 with most providers."""
+        """Yield name, size in bytes and ETag of all files. For most providers the ETag is the MD5 digest."""
         folder = f"{self.location}/" if self.location else ""
         with self._faults():
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -233,7 +233,7 @@ class ObjectStorage(S3Storage):
             return ContentFile(answer["Body"].read(), name)
 
     def fetch(self, name: str) -> tuple[bytes, dict[str, str]]:
-        """Return a file and the headers to show it with, for a web request."""
+        """Return a file with its response headers, for a web request."""
         with self._faults(name):
             answer = self._quick_client.get_object(Bucket=self.bucket_name, Key=self._key(name))
             headers = {
@@ -243,17 +243,17 @@ class ObjectStorage(S3Storage):
             return answer["Body"].read(), headers
 
     def listdir(self, name: str) -> tuple[list[str], list[str]]:
-        """Return the folders and the files in a folder."""
+        """Return the names of the folders and files in a folder."""
         with self._faults():
             listed: tuple[list[str], list[str]] = super().listdir(name)
             return listed
 
     def size(self, name: str) -> int:
-        """Return how many bytes a file has."""
+        """Return the size of a file in bytes."""
         return int(self._head(name)["ContentLength"])
 
     def get_modified_time(self, name: str) -> datetime:
-        """Return when a file was written."""
+        """Return the time of the last change of a file."""
         written: datetime = self._head(name)["LastModified"]
         return written
 
@@ -265,14 +265,14 @@ class ObjectStorage(S3Storage):
             return head
 
     def get_object_parameters(self, name: str) -> dict[str, str]:
-        """Return the headers of a file, told by its name: what an upload says of itself is not trusted."""
+        """Return the headers of a file by its name, because the headers of an upload are not trusted."""
         return {
             "ContentType": mimetypes.guess_type(name)[0] or "application/octet-stream",
             "CacheControl": media_cache_control(name),
         }
 
     def url(self, name: str, parameters: Any = None, expire: Any = None, http_method: Any = None) -> str:
-        """Return the public address of a file, which does not expire."""
+        """Return the public URL of a file. It does not expire."""
         folder = f"{self.location}/" if self.location else ""
         return f"{self.public_url}/{folder}{filepath_to_uri(name)}"
 
