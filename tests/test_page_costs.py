@@ -1,4 +1,4 @@
-"""The queries of a storefront's pages stay far below the cost limit, and worse ones are refused."""
+"""Queries of storefront pages cost less than half of the limit, and excessive queries are refused."""
 
 from django.conf import settings
 from django.test import TestCase, override_settings
@@ -29,7 +29,7 @@ CART = f"""{{ cart {{ lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTo
 ORDERS = """{ me { orders(first: 50) { nodes { number status total currency placedAt isCancellable comment
     contact { name phone } deliveryAddress { line1 line2 city postalCode country }
     lines { sku name unitPrice quantity lineTotal } history { status changedAt } } } } }"""
-# What each page may cost at most, of the limit.
+# Maximum cost of a page as a share of the limit.
 SHARE = 0.5
 
 
@@ -42,13 +42,13 @@ class PageCostsTest(TestCase):
         self.assertNotIn("errors", body)
         self.assertLess(body["extensions"]["cost"]["requested"], SHARE * settings.GRAPHQL_MAX_COST)
 
-    def test_a_list_with_facets(self) -> None:
+    def test_list_with_facets_is_affordable(self) -> None:
         category = make_category("Clothes")
         for number in range(50):
             make_product(category=category, characteristics={f"Property {n}": str(number) for n in range(10)})
         self.assert_affordable(LIST)
 
-    def test_a_card_with_both_recommendation_lists(self) -> None:
+    def test_card_with_both_recommendation_lists_is_affordable(self) -> None:
         category = make_category("Clothes")
         products = [make_product(category=category) for _ in range(21)]
         Recommendation.objects.bulk_create(
@@ -58,7 +58,7 @@ class PageCostsTest(TestCase):
         )
         self.assert_affordable(CARD, {"id": str(products[0].pk)})
 
-    def test_a_tree_of_a_thousand_categories(self) -> None:
+    def test_tree_of_a_thousand_categories_is_affordable(self) -> None:
         with Category.objects.disable_mptt_updates():
             Category.objects.bulk_create(
                 Category(name=f"Category {n}", slug=f"category-{n}", lft=0, rght=0, tree_id=0, level=0)
@@ -67,7 +67,7 @@ class PageCostsTest(TestCase):
         Category.objects.rebuild()
         self.assert_affordable(TREE)
 
-    def test_a_cart_of_two_hundred_lines(self) -> None:
+    def test_cart_of_two_hundred_lines_is_affordable(self) -> None:
         user = make_user()
         cart = Cart.objects.create(user=user)
         category = make_category("Clothes")
@@ -77,7 +77,7 @@ class PageCostsTest(TestCase):
         )
         self.assert_affordable(CART, user=user)
 
-    def test_a_page_of_orders(self) -> None:
+    def test_page_of_orders_is_affordable(self) -> None:
         user = make_user()
         for number in range(50):
             order = Order.objects.create(number=str(number), user=user, total=10, currency="RUB")
@@ -89,7 +89,7 @@ class PageCostsTest(TestCase):
 
 
 class FilterCostsTest(TestCase):
-    """Filters and facets take more of PostgreSQL than the fields that they select."""
+    """Filters and facets are charged for the time that PostgreSQL needs for them."""
 
     def cost(self, products: str) -> int:
         body = GraphQLClient().post(f"{{ {products} }}").json()
@@ -126,10 +126,10 @@ class FilterCostsTest(TestCase):
         self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
 
 
-class WorstQueriesTest(TestCase):
-    """The most expensive shapes of a query, just within the limit and beyond it."""
+class ExpensiveQueriesTest(TestCase):
+    """Expensive queries are accepted up to the cost limit and refused beyond it."""
 
-    def assert_bounded(self, accepted: str, refused: str, *, user: User | None = None) -> None:
+    def assert_limited(self, accepted: str, refused: str, *, user: User | None = None) -> None:
         headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
         body = GraphQLClient().post(accepted, **headers).json()
         self.assertNotIn("errors", body)
@@ -138,14 +138,14 @@ class WorstQueriesTest(TestCase):
         (error,) = GraphQLClient().post(refused, **headers).json()["errors"]
         self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
 
-    def test_recommendations_of_recommendations(self) -> None:
+    def test_nested_recommendations_are_limited(self) -> None:
         def nested(count: int) -> str:
             lists = f"similar(first: {count}) {{ boughtTogether(first: 20) {{ {PRODUCT} }} }}"
             return f"{{ products(first: 1) {{ nodes {{ {lists} }} }} }}"
 
-        self.assert_bounded(nested(35), nested(50))
+        self.assert_limited(nested(35), nested(50))
 
-    def test_recommendations_of_recommendations_of_a_cart(self) -> None:
+    def test_nested_recommendations_of_a_cart_are_limited(self) -> None:
         user = make_user()
         cart = Cart.objects.create(user=user)
         product = make_product(category=make_category("Clothes"))
@@ -155,38 +155,38 @@ class WorstQueriesTest(TestCase):
             lists = f"similar(first: 50) {{ similar(first: {count}) {{ {PRODUCT} }} }}"
             return f"{{ cart {{ lines {{ product {{ {lists} }} }} }} }}"
 
-        self.assert_bounded(nested(14), nested(50), user=user)
+        self.assert_limited(nested(14), nested(50), user=user)
 
-    def test_aliases_of_a_large_page(self) -> None:
+    def test_aliases_of_a_large_page_are_limited(self) -> None:
         def aliased(count: int) -> str:
             page = f"products(first: 100) {{ nodes {{ {PRODUCT} }} }}"
             return "{" + " ".join(f"p{n}: {page}" for n in range(count)) + "}"
 
-        self.assert_bounded(aliased(7), aliased(15))
+        self.assert_limited(aliased(7), aliased(15))
 
-    def test_aliases_at_every_level(self) -> None:
+    def test_aliases_at_every_level_are_limited(self) -> None:
         def aliased(count: int) -> str:
             nodes = " ".join(f"n{n}: nodes {{ {PRODUCT} }}" for n in range(5))
             return "{" + " ".join(f"p{n}: products(first: 50) {{ {nodes} }}" for n in range(count)) + "}"
 
-        self.assert_bounded(aliased(4), aliased(7))
+        self.assert_limited(aliased(4), aliased(7))
 
-    def test_renditions_under_many_names(self) -> None:
+    def test_aliases_of_renditions_are_limited(self) -> None:
         def aliased(count: int) -> str:
             names = " ".join(f"a{n}: srcset" for n in range(count))
             lists = f"similar(first: 6) {{ image {{ {names} }} }}"
             return f"{{ products(first: 100) {{ nodes {{ {lists} }} }} }}"
 
-        self.assert_bounded(aliased(8), aliased(15))
+        self.assert_limited(aliased(8), aliased(15))
 
-    def test_lists_with_search_and_facets(self) -> None:
+    def test_lists_with_search_and_facets_are_limited(self) -> None:
         def aliased(count: int) -> str:
             page = 'products(filter: {search: "dress"}) { totalCount facets { priceMin } }'
             return "{" + " ".join(f"p{n}: {page}" for n in range(count)) + "}"
 
-        self.assert_bounded(aliased(2), aliased(3))
+        self.assert_limited(aliased(2), aliased(3))
 
-    def test_a_walk_up_and_down_the_tree(self) -> None:
+    def test_alternating_parents_and_children_are_limited(self) -> None:
         root = make_category("Root")
         for number in range(40):
             make_category(f"Child {number}", parent=root)
@@ -194,9 +194,9 @@ class WorstQueriesTest(TestCase):
         def walk(selected: str) -> str:
             return "{ categories { " + "children { parent { " * 2 + selected + " } }" * 2 + " } }"
 
-        self.assert_bounded(walk(_aliased_names(22)), walk("children { id name }"))
+        self.assert_limited(walk(_aliased_names(22)), walk("children { id name }"))
 
-    def test_long_descriptions(self) -> None:
+    def test_long_descriptions_are_limited(self) -> None:
         category = make_category("Clothes")
         for _ in range(30):
             make_product(category=category, description="ы" * 20_000)

@@ -1,4 +1,4 @@
-"""The same cases through GraphQL and REST: equal products, equal refusals."""
+"""GraphQL and REST return the same products and the same error codes."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ SORTS = {
 
 
 def as_rest(product: dict[str, Any]) -> dict[str, Any]:
-    """Write a GraphQL product with REST's names."""
+    """Convert a GraphQL product to the names and types of REST."""
     renamed = {"inStock": "in_stock", "availableQuantity": "available_quantity"}
     product = {renamed.get(key, key): value for key, value in product.items()}
     category = product["category"]
@@ -46,13 +46,13 @@ def as_rest(product: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def forge(order: str, key: str) -> str:
-    """Make up a cursor of an order."""
+def make_cursor(order: str, key: str) -> str:
+    """Return a cursor with any key, valid or not."""
     return base64.urlsafe_b64encode(json.dumps([order, key, 1]).encode()).decode().rstrip("=")
 
 
 def without_renditions(products: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what only REST has, for GraphQL's thumbnails: see tests/catalog/test_renditions.py."""
+    """Remove `renditions`, which only REST has. See tests/catalog/test_renditions.py for thumbnails."""
     for product in products:
         if product["image"]:
             del product["image"]["renditions"]
@@ -64,8 +64,8 @@ class ParityCase(TestCase):
         self.graphql = GraphQLClient()
         self.rest = RestClient()
 
-    def both(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Ask both APIs for the same list, given as REST names it; return both bodies."""
+    def request_both(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Request the list of a REST body from both APIs and return both responses."""
         price = {"min": body.get("price_min"), "max": body.get("price_max")}
         variables = {
             "category": body["category"] if isinstance(body.get("category"), int) else None,
@@ -86,7 +86,7 @@ class ParityCase(TestCase):
         return self.graphql.post(PRODUCTS, variables).json(), self.rest.post("/products", body).json()
 
 
-class EqualProducts(ParityCase):
+class ProductsTest(ParityCase):
     @classmethod
     def setUpTestData(cls) -> None:
         clothes = make_category("Clothes", slug="clothes")
@@ -125,7 +125,7 @@ class EqualProducts(ParityCase):
         ]
         for body in cases:
             with self.subTest(body):
-                graphql, rest = self.both(body)
+                graphql, rest = self.request_both(body)
                 connection = graphql["data"]["products"]
                 self.assertEqual(
                     [as_rest(node) for node in connection["nodes"]], without_renditions(rest["items"])
@@ -134,13 +134,13 @@ class EqualProducts(ParityCase):
                 page = connection["pageInfo"]
                 self.assertEqual(page["endCursor"] if page["hasNextPage"] else None, rest["next_cursor"])
 
-    def test_walks_by_cursor_are_equal_and_complete(self) -> None:
+    def test_cursors_lead_through_the_same_complete_list(self) -> None:
         for sort in SORTS:
             with self.subTest(sort):
                 walked: list[int] = []
                 cursor = None
                 while True:
-                    graphql, rest = self.both({"sort": sort, "limit": 3, "cursor": cursor})
+                    graphql, rest = self.request_both({"sort": sort, "limit": 3, "cursor": cursor})
                     items = [as_rest(node) for node in graphql["data"]["products"]["nodes"]]
                     self.assertEqual(items, without_renditions(rest["items"]))
                     walked += [item["id"] for item in items]
@@ -151,7 +151,7 @@ class EqualProducts(ParityCase):
                     walked, Product.objects.filter(is_published=True).values_list("pk", flat=True)
                 )
 
-    def test_get_is_the_same_as_post(self) -> None:
+    def test_get_returns_the_same_as_post(self) -> None:
         body = {
             "category": "clothes",
             "price_min": "9.99",
@@ -178,7 +178,7 @@ class EqualProducts(ParityCase):
                 (rest,) = without_renditions([rest])
                 self.assertEqual(graphql, {name: rest[name] for name in graphql})
 
-    def test_an_unknown_product_is_null_and_404(self) -> None:
+    def test_unknown_product_is_null_or_404(self) -> None:
         hidden = Product.objects.get(is_published=False)
         cases = [
             ("id", "0"),
@@ -199,7 +199,7 @@ class EqualProducts(ParityCase):
                 self.assertEqual(response.json()["code"], "NOT_FOUND")
 
 
-class EqualRefusals(ParityCase):
+class ErrorsTest(ParityCase):
     """Both APIs report the same code, and name the field in their own spelling."""
 
     @classmethod
@@ -210,7 +210,7 @@ class EqualRefusals(ParityCase):
     def assert_refused(
         self, body: dict[str, Any], code: str, graphql_field: list[str], rest_field: str, status: int = 422
     ) -> None:
-        graphql, rest = self.both(body)
+        graphql, rest = self.request_both(body)
         (error,) = graphql["errors"]
         self.assertIsNone(graphql.get("data"))
         self.assertEqual((error["extensions"]["code"], error["extensions"]["field"]), (code, graphql_field))
@@ -218,8 +218,8 @@ class EqualRefusals(ParityCase):
         self.assertTrue(error["message"])
         self.assertTrue(rest["detail"])
 
-    def test_refusals(self) -> None:
-        cursor_by_price = self.both({"sort": "price", "limit": 1})[0]["data"]["products"]["pageInfo"][
+    def test_errors_have_the_same_code_and_field(self) -> None:
+        cursor_by_price = self.request_both({"sort": "price", "limit": 1})[0]["data"]["products"]["pageInfo"][
             "endCursor"
         ]
         cases: list[tuple[Any, ...]] = [
@@ -230,7 +230,7 @@ class EqualRefusals(ParityCase):
             ({"cursor": "not a cursor"}, "INVALID_CURSOR", ["after"], "cursor"),
             ({"cursor": ""}, "INVALID_CURSOR", ["after"], "cursor"),
             *(
-                ({"sort": sort, "cursor": forge(order, key)}, "INVALID_CURSOR", ["after"], "cursor")
+                ({"sort": sort, "cursor": make_cursor(order, key)}, "INVALID_CURSOR", ["after"], "cursor")
                 for sort, order, key in [
                     ("price", "PRICE_ASC", "1e-20000"),
                     ("price", "PRICE_ASC", "NaN"),
@@ -299,7 +299,7 @@ class EqualRefusals(ParityCase):
             with self.subTest(body):
                 self.assert_refused(body, *expected)
 
-    def test_the_other_side_of_each_limit(self) -> None:
+    def test_values_at_the_limits_are_accepted(self) -> None:
         for body in (
             {"limit": 1},
             {"limit": 100},
@@ -309,11 +309,11 @@ class EqualRefusals(ParityCase):
             {"search": "x" * 200},
             {"search": "a " * 12},
             {"characteristics": {"Color": ["red"] * 50}},
-            {"sort": "newest", "cursor": forge("NEWEST", "2026-01-01T00:00:00+23:59")},
-            {"sort": "newest", "cursor": forge("NEWEST", "2026-01-01T00:00:00+00:00:30.5")},
+            {"sort": "newest", "cursor": make_cursor("NEWEST", "2026-01-01T00:00:00+23:59")},
+            {"sort": "newest", "cursor": make_cursor("NEWEST", "2026-01-01T00:00:00+00:00:30.5")},
         ):
             with self.subTest(body):
-                graphql, rest = self.both(body)
+                graphql, rest = self.request_both(body)
                 self.assertNotIn("errors", graphql)
                 self.assertIn("items", rest)
 
@@ -328,13 +328,13 @@ class EqualRefusals(ParityCase):
         problem = self.rest.post("/products", {"characteristics": {"Color": [{"not": "read"}] * 50}}).json()
         self.assertEqual(problem["code"], "INVALID")
 
-    def test_relevance_needs_a_search(self) -> None:
+    def test_sorting_by_relevance_requires_a_search(self) -> None:
         error = self.graphql.error("{ products(sortBy: RELEVANCE) { totalCount } }")
         self.assertEqual(error["extensions"], {"code": "INVALID", "field": ["sortBy"]})
         problem = self.rest.post("/products", {"sort": "relevance"}).json()
         self.assertEqual((problem["code"], problem["field"]), ("INVALID", "sort"))
 
-    def test_a_literal_is_named_like_a_variable(self) -> None:
+    def test_error_in_a_literal_names_the_field(self) -> None:
         cases = {
             'filter: { price: { min: "cheap" } }': ["filter", "price", "min"],
             "filter: { price: { lowest: 1 } }": ["filter", "price", "lowest"],
@@ -347,13 +347,13 @@ class EqualRefusals(ParityCase):
                 error = self.graphql.error(f"{{ products({arguments}) {{ totalCount }} }}")
                 self.assertEqual(error["extensions"], {"code": "INVALID", "field": field})
 
-    def test_what_neither_api_has(self) -> None:
+    def test_unknown_fields_are_refused(self) -> None:
         error = self.graphql.error("{ produtcs { totalCount } }")
         self.assertEqual(error["extensions"], {"code": "INVALID", "field": ["produtcs"]})
         problem = self.rest.post("/products", {"prize_min": "1"}).json()
         self.assertEqual((problem["code"], problem["field"]), ("INVALID", "prize_min"))
 
-    def test_unreadable_requests(self) -> None:
+    def test_unparsable_request_is_malformed(self) -> None:
         bodies = ["{", "nonsense", "\ud800".encode("utf-8", "surrogatepass"), b"\xff\xfe", "[" * 100_000]
         for body in bodies:
             for path in ("/graphql", "/products"):
@@ -362,7 +362,7 @@ class EqualRefusals(ParityCase):
                     self.assertEqual(response.status_code, 400)
                     self.assertEqual(self.code_of(response.json()), "MALFORMED")
 
-    def test_wrong_content_type(self) -> None:
+    def test_other_content_types_are_refused(self) -> None:
         for path in ("/graphql", "/products"):
             for content_type in (
                 "text/plain",
@@ -376,7 +376,7 @@ class EqualRefusals(ParityCase):
                     self.assertEqual(response.status_code, 415)
                     self.assertEqual(self.code_of(response.json()), "UNSUPPORTED_MEDIA_TYPE")
 
-    def test_a_body_beyond_a_mebibyte(self) -> None:
+    def test_body_beyond_a_mebibyte_is_refused(self) -> None:
         body = json.dumps({"query": "{ categories { id } }", "search": "x" * 2**20})
         for path in ("/graphql", "/products"):
             with self.subTest(path):
@@ -384,7 +384,7 @@ class EqualRefusals(ParityCase):
                 self.assertEqual(response.status_code, 413)
                 self.assertEqual(self.code_of(response.json()), "TOO_LARGE")
 
-    def test_a_method_that_an_address_does_not_have(self) -> None:
+    def test_unsupported_method_is_refused(self) -> None:
         for path in ("/graphql", "/products", "/categories"):
             with self.subTest(path):
                 response = self.client.delete(path)

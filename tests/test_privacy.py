@@ -1,7 +1,7 @@
-"""Nobody sees or changes what is another's: every operation of both APIs, asked with the other's identifiers.
+"""Operations with the identifiers of another account neither disclose nor change its data.
 
-The operations are read from the schema and from the OpenAPI document: a new one fails here until it is
-said what it could be given.
+The lists of operations are compared with the schema and the OpenAPI document, so a new operation fails the
+tests until it has an example in tests/support/operations.py.
 """
 
 import json
@@ -26,7 +26,7 @@ SECRET = "Turgenev"
 
 
 @FAST_HASHER
-class OthersThings(TestCase):
+class PrivacyTest(TestCase):
     def setUp(self) -> None:
         clear_redis()
         (self.product,) = make_products(1)
@@ -56,40 +56,40 @@ class OthersThings(TestCase):
         return rest_operations(self.victim.email, self.product.pk, self.number)
 
     def attackers(self) -> list[dict[str, str]]:
-        """Return the headers of a guest and of somebody else, each with a cart token that is nobody's."""
+        """Return the headers of a guest and of another account, each with an unknown cart token."""
         attacker = make_user(password="correct horse")
         return [
             {"X-Cart-Token": "x" * 43},
             {"X-Cart-Token": "y" * 43, "Authorization": f"Bearer {access_token_of(attacker)}"},
         ]
 
-    def of_the_victim(self) -> list[Any]:
-        """Return every row that is theirs."""
-        mine = {"order__user": self.victim}
+    def victim_rows(self) -> list[Any]:
+        """Return all rows that belong to the victim."""
+        of_victim = {"order__user": self.victim}
         rows = [
             User.objects.filter(pk=self.victim.pk),
             Session.objects.filter(user=self.victim),
             Cart.objects.filter(user=self.victim),
             CartLine.objects.filter(cart__user=self.victim),
             Order.objects.filter(user=self.victim),
-            OrderLine.objects.filter(**mine),
-            OrderContact.objects.filter(**mine),
-            OrderStatusChange.objects.filter(**mine),
+            OrderLine.objects.filter(**of_victim),
+            OrderContact.objects.filter(**of_victim),
+            OrderStatusChange.objects.filter(**of_victim),
             OutgoingEmail.objects.filter(recipient=self.victim.email, task__startswith="orders."),
         ]
         return [list(found.order_by("pk").values()) for found in rows]
 
-    def assert_harmless(self, answer: str, before: list[Any]) -> None:
+    def assert_nothing_disclosed_or_changed(self, response: str, before: list[Any]) -> None:
         for secret in (SECRET, self.number, self.victim.email):
-            self.assertNotIn(secret, answer)
-        self.assertNotIn('"quantity":7', answer.replace(" ", ""))
-        self.assertEqual(self.of_the_victim(), before)
+            self.assertNotIn(secret, response)
+        self.assertNotIn('"quantity":7', response.replace(" ", ""))
+        self.assertEqual(self.victim_rows(), before)
 
-    def test_every_query_and_mutation(self) -> None:
+    def test_graphql_operations_do_not_disclose_or_change_data_of_others(self) -> None:
         operations = self.graphql_operations()
         types = (schema._schema.query_type, schema._schema.mutation_type)
         self.assertEqual({name for kind in types for name in kind.fields}, set(operations))
-        before = self.of_the_victim()
+        before = self.victim_rows()
         for attacker in range(2):
             for name, query in operations.items():
                 with self.subTest(name, guest=not attacker):
@@ -99,13 +99,13 @@ class OthersThings(TestCase):
                         content_type="application/json",
                         headers=self.attackers()[attacker],
                     )
-                    # A query that is not even valid would prove nothing.
+                    # An invalid query would not test anything.
                     for error in response.json().get("errors", ()):
                         self.assertIn(error["extensions"]["code"], ("UNAUTHENTICATED", "RATE_LIMITED"))
-                    self.assert_harmless(response.content.decode(), before)
+                    self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
 
-    def test_every_argument_of_a_query(self) -> None:
-        """The walk covers every argument that can identify an object of another viewer."""
+    def test_operations_pass_every_required_argument(self) -> None:
+        """Otherwise a new argument with the identifier of an object would not be tested."""
         operations = self.graphql_operations()
         for kind in (schema._schema.query_type, schema._schema.mutation_type):
             for name, field in kind.fields.items():
@@ -113,11 +113,11 @@ class OthersThings(TestCase):
                     if is_required_argument(definition) or is_non_null_type(definition.type):
                         self.assertIn(f"{argument}:", operations[name])
 
-    def test_every_route(self) -> None:
+    def test_rest_routes_do_not_disclose_or_change_data_of_others(self) -> None:
         operations = self.rest_operations()
         paths = api.get_openapi_schema()["paths"]
         self.assertEqual({(method, path) for path in paths for method in paths[path]}, set(operations))
-        before = self.of_the_victim()
+        before = self.victim_rows()
         for attacker in range(2):
             for (method, path), given in operations.items():
                 with self.subTest(f"{method} {path}", guest=not attacker):
@@ -131,13 +131,13 @@ class OthersThings(TestCase):
                     )
                     self.assertLess(response.status_code, 500)
                     self.assertNotIn(response.status_code, (400, 405, 415))
-                    self.assert_harmless(response.content.decode(), before)
+                    self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
 
-    def test_the_walk_would_notice(self) -> None:
-        """The same requests by the victim themselves tell and change what the attackers must not."""
+    def test_requests_by_the_owner_fail_the_assertion(self) -> None:
+        """The same requests with the credentials of the victim disclose or change data."""
         headers = self.shopper.headers
         for name in ("me", "cart", "orderCancel", "cartClear"):
-            before = self.of_the_victim()
+            before = self.victim_rows()
             response = Client().post(
                 "/graphql",
                 json.dumps({"query": self.graphql_operations()[name]}),
@@ -145,4 +145,4 @@ class OthersThings(TestCase):
                 headers=headers,
             )
             with self.subTest(name), self.assertRaises(AssertionError):
-                self.assert_harmless(response.content.decode(), before)
+                self.assert_nothing_disclosed_or_changed(response.content.decode(), before)

@@ -275,7 +275,7 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
 
 
 def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Let clients and proxies cache the answer, but revalidate it by its ETag each time."""
+    """Let clients and proxies cache the response, but revalidate it by its ETag each time."""
     return cache_control(public=True, max_age=0, must_revalidate=True)(conditional_page(view))
 
 
@@ -291,7 +291,7 @@ def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PR
 @router.get("/products", response={200: ProductPage, **_PROBLEMS}, summary="List products, cacheable")
 @decorate_view(_revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
-    """Same as `POST /products`, with query parameters. The answer has an `ETag` for revalidation."""
+    """Same as `POST /products`, with query parameters. The response has an `ETag` for revalidation."""
     for name in request.GET:
         if name not in ProductsQuery.model_fields:
             # Ignoring a misspelt filter would list everything.

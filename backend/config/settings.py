@@ -56,7 +56,7 @@ MIDDLEWARE = [
     "backend.core.middleware.forbid_caching",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "backend.core.middleware.answer_head",
+    "backend.core.middleware.support_head",
     "backend.core.middleware.refuse_methods",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -278,7 +278,7 @@ GRAPHQL_MAX_TOKENS = 2000
 # See core/graphql/limits.py. The tree of 5,000 categories and a cart of 200 lines cost less.
 GRAPHQL_MAX_COST = 50_000
 # The size of a response. Long descriptions reach it sooner than the number of fields.
-GRAPHQL_MAX_ANSWER_BYTES = 2_000_000
+GRAPHQL_MAX_RESPONSE_BYTES = 2_000_000
 GRAPHQL_MAX_MUTATIONS = 5
 # The maximum number of lines in a cart, which is the longest list that an argument accepts.
 GRAPHQL_MAX_LIST_ITEMS = 200

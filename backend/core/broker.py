@@ -36,4 +36,4 @@ def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH
         except BrokerError:
             pass
     if waiting:
-        logger.warning("The broker does not answer; beat will enqueue %s tasks", len(waiting))
+        logger.warning("The broker does not respond; beat will enqueue %s tasks", len(waiting))

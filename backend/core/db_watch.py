@@ -33,7 +33,7 @@ _watched_process = 0
 
 
 def refuse_connection(dsn: str, async_: int = 0) -> NoReturn:
-    """Replace the connection factory where the shop has no database.
+    """Refuse to connect: the connection factory of a shop without a configured database.
 
     Raises:
         psycopg2.OperationalError: always.
@@ -118,10 +118,10 @@ def _start_watching() -> None:
     global _watched_process
     if _watched_process != os.getpid():
         _watched_process = os.getpid()
-        threading.Thread(target=_cut_silent_connections, name="database-watch", daemon=True).start()
+        threading.Thread(target=_cut_unresponsive_connections, name="database-watch", daemon=True).start()
 
 
-def _cut_silent_connections() -> None:
+def _cut_unresponsive_connections() -> None:
     while True:
         time.sleep(_CHECK_SECONDS)
         now = time.monotonic()

@@ -14,22 +14,22 @@ from backend.core.media.storage import check_media_storage
 
 @dataclass
 class Storage(HealthCheck):
-    """Checks that the object storage responds, at most every few seconds."""
+    """Check that the object storage responds, at most every few seconds."""
 
     def run(self) -> None:
-        fault = check_media_storage()
-        if fault:
-            raise ServiceUnavailable(fault)
+        error = check_media_storage()
+        if error:
+            raise ServiceUnavailable(error)
 
 
-# The shop stays in service without these.
+# Failures of these checks do not make the shop unavailable.
 _OPTIONAL = {"storage"}
 
 
 class Health(HealthCheckView):
     """A JSON report of all checks, with status 503 if a required one fails and 200 otherwise.
 
-    It does not contain the reasons of failures, which are logged.
+    The reasons of failures are logged and not part of the report.
     """
 
     async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:

@@ -63,8 +63,8 @@ def _is_without_viewer(request: HttpRequest) -> bool:
     return request.resolver_match is not None and request.resolver_match.url_name in ROUTES_WITHOUT_VIEWER
 
 
-def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Answer HEAD like GET, without the body."""
+def support_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Handle HEAD like GET, without the body of the response."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.method != "HEAD":
@@ -83,9 +83,9 @@ def answer_head(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Call
 
 
 def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Refuse a form with files that is larger than its sender may upload, before it is read.
+    """Refuse a form with files that exceeds the size limit of its sender, before it is read.
 
-    Django itself bounds every other body by `DATA_UPLOAD_MAX_MEMORY_SIZE`; files it writes to disk.
+    Django limits every other body to `DATA_UPLOAD_MAX_MEMORY_SIZE`, but writes files of any size to disk.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -113,19 +113,19 @@ def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 def _body_limit(request: HttpRequest) -> int:
-    """Return how many bytes a request body may have: more for staff in the admin, who send pictures."""
+    """Return the maximum size of a request body in bytes. It is larger for staff, who upload pictures."""
     if request.path.startswith(reverse("admin:index")) and getattr(request.user, "is_staff", False):
         return settings.STAFF_UPLOAD_MAX_BYTES
     return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def read_body_limit(environ: dict[str, Any]) -> int:
-    """Return how many bytes the body of a request may have, from its headers alone.
+    """Return the maximum size of a request body in bytes, based on the headers only.
 
     Args:
         environ: the WSGI environment of a request whose body has not been read.
     """
-    # As Django does at the start of a request.
+    # Django does this at the start of a request, which is later.
     close_old_connections()
     request = WSGIRequest(environ)
     SessionMiddleware(_no_response).process_request(request)

@@ -1,4 +1,4 @@
-"""Keyset pages: the rows after (or before) the one a cursor names, however deep."""
+"""Keyset pagination. The cost of a page does not depend on its position in the list."""
 
 import base64
 import binascii
@@ -22,26 +22,26 @@ ModelRow = TypeVar("ModelRow", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class SortOrder:
-    """An order of rows that a cursor can continue: one key, ties broken by an identifier.
+    """A sort order for keyset pagination: one key, with ties broken by an id.
 
     Attributes:
-        name: what cursors of this order are marked with.
-        key: the column or annotation sorted by.
-        tie: the unique column that breaks ties, in the same direction.
-        descending: the direction of both.
-        parse: turns a cursor's text back into a key; raises ValueError for what cannot be one.
+        name: name of the order, which its cursors contain.
+        key: column or annotation to sort by.
+        tie_break: unique column that breaks ties, in the same direction.
+        descending: direction of both columns.
+        parse: converts the text of a key in a cursor to its value; raises ValueError if it is invalid.
     """
 
     name: str
     key: str
-    tie: str
+    tie_break: str
     descending: bool
     parse: Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which part of a list is asked for: the first rows after a cursor, or the last before one."""
+    """The requested part of a list: the first rows after a cursor, or the last rows before it."""
 
     size: int
     cursor: str | None = None
@@ -49,7 +49,7 @@ class Window:
 
     @property
     def cursor_field(self) -> str:
-        """The name of the parameter that gave the cursor."""
+        """The name of the argument that holds the cursor."""
         return "before" if self.backward else "after"
 
     @classmethod
@@ -62,29 +62,28 @@ class Window:
         before: str | None = None,
         default: int = 20,
     ) -> "Window":
-        """Read Relay's four arguments.
+        """Create a window from Relay's four arguments.
 
         Raises:
-            Invalid: both directions are asked for, or `before` without `last`.
-            OutOfRange: a size outside 1 to `MAX_PAGE_SIZE`.
+            Invalid: the arguments are for both directions, or `before` is passed without `last`.
+            OutOfRange: the size is not between 1 and `MAX_PAGE_SIZE`.
         """
         backward = last is not None
         if backward and (first is not None or after is not None):
-            raise Invalid("Page with first and after, or with last and before, not with both.", field="last")
+            raise Invalid("Use either first and after, or last and before.", field="last")
         if before is not None and not backward:
-            raise Invalid("A page before a cursor needs its size as last.", field="before")
+            raise Invalid("before requires last, the size of the page.", field="before")
         size = last if backward else first
         size = default if size is None else size
         if not 1 <= size <= MAX_PAGE_SIZE:
-            raise OutOfRange(
-                f"A page has 1 to {MAX_PAGE_SIZE} items, not {size}.", field="last" if backward else "first"
-            )
+            name = "last" if backward else "first"
+            raise OutOfRange(f"The page size must be between 1 and {MAX_PAGE_SIZE}, not {size}.", field=name)
         return cls(size, before if backward else after, backward)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some consecutive rows of a list, in the list's order, each with its cursor."""
+    """Consecutive rows of a list, in its order, with their cursors."""
 
     items: Sequence[Row]
     cursors: Sequence[str]
@@ -92,66 +91,73 @@ class Page(Generic[Row]):
     has_previous: bool
 
 
-def parse_moment(text: str) -> datetime:
-    """Read a time as a cursor has it.
+def parse_timestamp(text: str) -> datetime:
+    """Parse the timestamp of a cursor.
 
     Raises:
-        ValueError: it is none, or has no offset.
+        ValueError: the text is not an ISO 8601 timestamp with an offset.
     """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None:
         raise ValueError(text)
-    # PostgreSQL knows fewer offsets than Python does.
-    return moment.astimezone(UTC)
+    # PostgreSQL accepts fewer offsets than Python.
+    return timestamp.astimezone(UTC)
 
 
-def encode_cursor(order: SortOrder, key: Any, identifier: int) -> str:
-    """Return the opaque text that names the row with this key and identifier in this order."""
-    packed = json.dumps([order.name, str(key), identifier], ensure_ascii=False, separators=(",", ":"))
+def encode_cursor(order: SortOrder, key: Any, row_id: int) -> str:
+    """Return the cursor of the row with this key and id."""
+    packed = json.dumps([order.name, str(key), row_id], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
 def decode_cursor(order: SortOrder, cursor: str, *, field: str) -> tuple[Any, int]:
-    """Return the key and identifier of the row that a cursor names.
+    """Return the key and id of the row at a cursor.
 
     Raises:
-        InvalidCursor: it is not a cursor, or one of another order.
+        InvalidCursor: the text is not a cursor, or belongs to another sort order.
     """
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        name, key, identifier = json.loads(packed)
-        if not (isinstance(key, str) and type(identifier) is int and 0 <= identifier <= MAX_ID):
+        name, key, row_id = json.loads(packed)
+        if not (isinstance(key, str) and type(row_id) is int and 0 <= row_id <= MAX_ID):
             raise ValueError
         if name == order.name:
-            return order.parse(key), identifier
+            return order.parse(key), row_id
     except (ValueError, TypeError, ArithmeticError, binascii.Error, RecursionError):
-        raise InvalidCursor("This is not a cursor of a list of this shop.", field=field) from None
-    raise InvalidCursor(f"This cursor is of the order {name!r}, the list is in {order.name!r}.", field=field)
+        raise InvalidCursor(
+            "The cursor is invalid. Use a cursor from an earlier response.", field=field
+        ) from None
+    raise InvalidCursor(
+        f"The cursor belongs to the sort order {name!r}, but the list is sorted by {order.name!r}.",
+        field=field,
+    )
 
 
 def read_page(rows: "QuerySet[ModelRow]", order: SortOrder, window: Window) -> Page[ModelRow]:
-    """Read one page of rows in one query.
+    """Read a page in one query.
 
     Args:
-        rows: unordered, carrying `order.key` and `order.tie`.
+        rows: an unordered queryset with the columns `order.key` and `order.tie_break`.
 
     Raises:
-        InvalidCursor: the window's cursor does not fit the order.
+        InvalidCursor: the cursor of the window is invalid or belongs to another sort order.
     """
     descending = order.descending != window.backward
     if window.cursor is not None:
         position = decode_cursor(order, window.cursor, field=window.cursor_field)
         comparison = TupleLessThan if descending else TupleGreaterThan
-        rows = rows.filter(comparison(Tuple(F(order.key), F(order.tie)), position))
+        rows = rows.filter(comparison(Tuple(F(order.key), F(order.tie_break)), position))
     sign = "-" if descending else ""
-    found = list(rows.order_by(sign + order.key, sign + order.tie)[: window.size + 1])
-    more = len(found) > window.size
+    found = list(rows.order_by(sign + order.key, sign + order.tie_break)[: window.size + 1])
+    has_more = len(found) > window.size
     items = found[: window.size]
     if window.backward:
         items.reverse()
     return Page(
         items=items,
-        cursors=[encode_cursor(order, getattr(row, order.key), getattr(row, order.tie)) for row in items],
-        has_next=window.cursor is not None if window.backward else more,
-        has_previous=more if window.backward else window.cursor is not None,
+        cursors=[
+            encode_cursor(order, getattr(row, order.key), getattr(row, order.tie_break)) for row in items
+        ],
+        has_next=window.cursor is not None if window.backward else has_more,
+        has_previous=has_more if window.backward else window.cursor is not None,
     )

@@ -59,13 +59,13 @@ def refuse_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
 
 
 def refuse_large_body(request: HttpRequest, error: Exception | None = None) -> HttpResponse:
-    """Return the response to a body that Django does not read."""
+    """Return the response to a request body that exceeds the size limit."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
 
 
 def refuse_without_database(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Return the response to a request that PostgreSQL did not answer."""
+    """Return the response to a request that failed because PostgreSQL is unavailable."""
     logger.warning("The database does not respond: %s", error)
     return refuse(ErrorCode.UNAVAILABLE, "The service is temporarily unavailable. Try again in a moment.")
 
@@ -78,11 +78,11 @@ def report_bug(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return the response for a URL that does not exist."""
-    return refuse(ErrorCode.NOT_FOUND, "There is nothing at this address.")
+    return refuse(ErrorCode.NOT_FOUND, "This URL does not exist.")
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Return the response to a request that Django refuses, such as one with an unknown Host header."""
+    """Return the response to a request that Django refuses, for example for an unknown Host header."""
     return refuse(ErrorCode.MALFORMED, "The request is malformed.")
 
 

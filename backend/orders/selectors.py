@@ -7,11 +7,11 @@ from django.db.models import Prefetch, QuerySet
 from backend.catalog.selectors import load_pictures
 from backend.core.compiled_query import set_prefetched
 from backend.core.errors import Unauthenticated
-from backend.core.pagination import Page, SortOrder, Window, parse_moment, read_page
+from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
 from backend.core.viewer import Viewer
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 
-_NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_moment)
+_NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)
 
 
 def list_orders(viewer: Viewer, window: Window) -> Page[Order]:

@@ -1,4 +1,4 @@
-"""Chromium against the running shop, with the rest of the network cut off."""
+"""Fixtures that open the running shop in Chromium, without access to other hosts."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from slugify import slugify
 from backend.catalog.models import Characteristic, CharacteristicValue, Product
 from backend.catalog.services import create_category
 
-# Not localhost: browsers grant it features that a shop on a plain http:// address does without.
+# Not localhost, for which browsers enable features that other http:// URLs do not get.
 HOST = "shop.test"
 ARGUMENTS = [
     "--no-sandbox",
@@ -28,60 +28,60 @@ ARGUMENTS = [
     "--disable-sync",
     f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
 ]
-# Chromium says this of every page of a plain http:// address that sends the header; it is Django's default.
-ABOUT_PLAIN_HTTP = "The Cross-Origin-Opener-Policy header has been ignored"
+# Chromium logs this for every http:// page with this header, which Django sends by default.
+PLAIN_HTTP_WARNING = "The Cross-Origin-Opener-Policy header has been ignored"
 
 OpenPage = Callable[[str], AbstractContextManager[Page]]
 
 
 @pytest.fixture
 def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
-    """Open a path of the shop in a browser of its own.
+    """Open a path of the shop in a new browser.
 
-    The block fails at its end if the page asked another server for anything, or if the browser's
-    console had an error or a warning. Inside it the database is out of bounds: Playwright runs an
-    event loop in this thread, where Django refuses to block. Prepare the data before.
+    At its end, the block fails if the page sent requests to other hosts, or if the console has errors or
+    warnings. The database cannot be used inside the block, because Playwright runs an event loop in this
+    thread, where Django refuses blocking calls. Prepare the data before.
     """
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.fail("there is no Chromium here: install the package chromium")
+        pytest.fail("Chromium is not installed. Install the package chromium.")
     settings.ALLOWED_HOSTS = [HOST]
     origin = f"http://{HOST}:{urlsplit(live_server.url).port}"
 
     @contextmanager
     def visit(path: str) -> Iterator[Page]:
-        outside: list[str] = []
-        complaints: list[str] = []
+        other_hosts: list[str] = []
+        problems: list[str] = []
 
-        def note_request(request: Request) -> None:
+        def record_request(request: Request) -> None:
             if not request.url.startswith((origin, "data:", "blob:")):
-                outside.append(request.url)
+                other_hosts.append(request.url)
 
-        def note_message(message: ConsoleMessage) -> None:
-            if message.type in {"error", "warning"} and not message.text.startswith(ABOUT_PLAIN_HTTP):
-                complaints.append(message.text)
+        def record_message(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"} and not message.text.startswith(PLAIN_HTTP_WARNING):
+                problems.append(message.text)
 
-        def note_exception(error: Error) -> None:
-            complaints.append(str(error))
+        def record_exception(error: Error) -> None:
+            problems.append(str(error))
 
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=origin)
-            page.on("request", note_request)
-            page.on("console", note_message)
-            page.on("pageerror", note_exception)
+            page.on("request", record_request)
+            page.on("console", record_message)
+            page.on("pageerror", record_exception)
             page.goto(path)
             yield page
             browser.close()
-        assert not outside
-        assert not complaints
+        assert not other_hosts
+        assert not problems
 
     return visit
 
 
 @pytest.fixture
 def screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
-    """Keep what the browser shows, in the folder that SCREENSHOTS names or beside pytest's other files."""
+    """Save a screenshot in the folder of the variable SCREENSHOTS, or in the temporary folder of the test."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
 
     def take(page: Page, name: str) -> None:
@@ -93,7 +93,7 @@ def screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
 
 @pytest.fixture
 def sample_shop(transactional_db: None) -> None:
-    """The part of the sample catalogue that GraphiQL's examples ask about."""
+    """Create the part of the sample catalogue that the examples of GraphiQL query."""
     electronics = create_category(name="Electronics")
     audio = create_category(name="Audio", parent_id=electronics.pk)
     headphones = create_category(name="Headphones", parent_id=audio.pk)

@@ -1,4 +1,4 @@
-"""The admin in a browser: the tree is rearranged by dragging, prices are edited in the list."""
+"""The catalogue admin in a browser: dragging categories, editing products and choosing filters."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -20,7 +20,7 @@ PASSWORD = "of-the-browser-test"
 
 @pytest.fixture(autouse=True)
 def shop(transactional_db: None, settings: Settings) -> Iterator[None]:
-    # Pictures by the browser's own host, not by that of PUBLIC_URL.
+    # URLs of pictures are relative, because the browser does not resolve the host of PUBLIC_URL.
     settings.MEDIA_URL = "/media/"
     User.objects.create_superuser(email="boss@shop.example", password=PASSWORD)
     tree = make_tree({"Чай": {"Зелёный": {"Сенча": {}}, "Чёрный": {}}, "Кофе": {}})
@@ -42,7 +42,7 @@ def log_in(page: Page) -> None:
     expect(page).to_have_title("Shop administration | Lavka")
 
 
-def test_drag_a_category_into_another(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+def test_category_is_moved_by_dragging(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/category/")
@@ -51,7 +51,7 @@ def test_drag_a_category_into_another(open_page: OpenPage, screenshot: Callable[
         screenshot(page, "admin-tree")
         rows.filter(has_text="Зелёный").locator(".drag-handle").hover()
         page.mouse.down()
-        # The middle of a row means: into it.
+        # Dropping on the middle of a row moves into that category.
         rows.filter(has_text="Кофе").hover()
         expect(page.locator("#drag-line")).to_be_visible()
         page.mouse.up()
@@ -65,7 +65,7 @@ def test_drag_a_category_into_another(open_page: OpenPage, screenshot: Callable[
     assert_listing_is_right()
 
 
-def test_edit_a_price_in_the_list(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+def test_price_is_edited_in_the_list(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/product/")
@@ -83,7 +83,7 @@ def test_edit_a_price_in_the_list(open_page: OpenPage, screenshot: Callable[[Pag
     assert_listing_is_right()
 
 
-def test_add_a_product_with_a_suggested_category(open_page: OpenPage) -> None:
+def test_product_is_added_with_a_suggested_category(open_page: OpenPage) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/product/add/")
@@ -101,7 +101,7 @@ def test_add_a_product_with_a_suggested_category(open_page: OpenPage) -> None:
     assert (product.slug, str(product.category)) == ("kruzhka", "Зелёный")
 
 
-def test_choose_a_category_of_the_filter(open_page: OpenPage) -> None:
+def test_category_filter_limits_the_list(open_page: OpenPage) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/product/")

@@ -1,4 +1,4 @@
-"""GraphiQL at /graphql: it works without any other server, and its examples are true."""
+"""GraphiQL at /graphql works without other hosts, and its examples return data."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,33 +17,33 @@ pytestmark = pytest.mark.usefixtures("sample_shop")
 
 @contextmanager
 def open_graphiql(open_page: OpenPage) -> Iterator[Page]:
-    """Open GraphiQL and wait until its editors are there."""
+    """Open GraphiQL and wait for its editors."""
     with open_page("/graphql") as page:
         wait_for_editors(page)
         yield page
 
 
 def wait_for_editors(page: Page) -> None:
-    """The query, its variables, the headers and the answer have an editor each."""
+    """Wait for the editors of the query, the variables, the headers and the response."""
     expect(page.locator(".monaco-editor[role=code]")).to_have_count(4)
 
 
 def choose_tab(page: Page, name: str) -> None:
-    """GraphiQL takes a moment to see which operation the tab has, and shows no sign of it."""
+    """Select a tab and wait: GraphiQL does not show when it has parsed the operation of the tab."""
     page.get_by_role("tab").nth(EXAMPLES.index(name)).click()
     page.wait_for_timeout(500)
 
 
 def run(page: Page) -> dict[str, Any]:
-    """Press the button and return the server's answer."""
+    """Execute the query and return the response."""
 
-    def is_answer(response: Response) -> bool:
+    def is_result(response: Response) -> bool:
         sent = response.request.post_data
         return sent is not None and "IntrospectionQuery" not in sent
 
-    with page.expect_response(is_answer) as answer:
+    with page.expect_response(is_result) as received:
         page.get_by_role("button", name="Execute query").click()
-    body: dict[str, Any] = answer.value.json()
+    body: dict[str, Any] = received.value.json()
     return body
 
 
@@ -58,15 +58,15 @@ def test_first_example_shows_its_data(open_page: OpenPage, screenshot: Callable[
         screenshot(page, "graphiql")
 
 
-def test_every_example_answers(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+def test_every_example_returns_data(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
     with open_graphiql(open_page) as page:
         tabs = page.get_by_role("tab")
         expect(tabs).to_have_text(EXAMPLES, use_inner_text=True)
         for name in EXAMPLES:
             choose_tab(page, name)
-            answer = run(page)
-            assert "errors" not in answer, name
-            assert all(answer["data"].values()), name
+            result = run(page)
+            assert "errors" not in result, name
+            assert all(result["data"].values()), name
             screenshot(page, f"graphiql-{name}")
 
 

@@ -1,4 +1,4 @@
-"""A picture's whole way: uploaded in the admin by a browser, resized by a worker, shown by both APIs."""
+"""Pictures are uploaded in the admin, resized by a worker and returned by both APIs."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from tests.catalog.trees import make_tree
 from tests.support.object_storage import Moto
 from tests.support.worker import MailServer, Worker, wait_until
 
-FOR_EVER = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 GRAPHQL = """{ product(sku: "CUP") {
     image { url alt width height srcset thumbnail(size: 300) jpeg: thumbnail(size: 300, format: JPEG) }
     category { image { thumbnail(size: 100) } }
@@ -62,7 +62,7 @@ def start_worker() -> Iterator[Callable[..., None]]:
 
 
 def upload(open_page: OpenPage, folder: Path) -> None:
-    """Give the product and its category a picture each, the latter of a phone held upright."""
+    """Upload a picture for the product and a rotated one for its category."""
     (folder / "чашка.png").write_bytes(photo("JPEG", size=(500, 250)))
     (folder / "посуда.jpg").write_bytes(photo("JPEG", orientation=6, size=(200, 100)))
     with open_page("/admin/") as page:
@@ -81,13 +81,13 @@ def upload(open_page: OpenPage, folder: Path) -> None:
         expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
 
 
-def take_the_category_its_picture(open_page: OpenPage) -> None:
+def remove_category_picture(open_page: OpenPage) -> None:
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/category/")
         page.get_by_role("link", name="Посуда", exact=True).click()
         page.get_by_label("Clear").check()
-        # Its picture, too: it is gone with the next click.
+        # The page must have loaded its picture, which the next click deletes.
         page.wait_for_load_state()
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
@@ -99,24 +99,24 @@ def wait_for_renditions() -> None:
             not ProductImage.objects.filter(renditions_due_at__isnull=False).exists()
             and not Category.objects.filter(renditions_due_at__isnull=False).exists()
         ),
-        "The making of the renditions",
+        "The renditions",
     )
     connections.close_all()
 
 
 def fetch(url: str) -> tuple[Image.Image, HTTPResponse, bytes]:
-    with urllib.request.urlopen(url) as answer:
-        data = answer.read()
-    return Image.open(io.BytesIO(data)), answer, data
+    with urllib.request.urlopen(url) as response:
+        data = response.read()
+    return Image.open(io.BytesIO(data)), response, data
 
 
-def assert_both_apis_show(server: str, base: str) -> None:
+def assert_both_apis_return_pictures(server: str, base: str) -> None:
     """Check the URLs and the files behind them. `base` is the prefix of relative URLs."""
 
     def get(path: str, body: bytes | None = None) -> dict:
         request = urllib.request.Request(f"{server}{path}", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
 
     product = get("/graphql", json.dumps({"query": GRAPHQL}).encode())["data"]["product"]
     shown = product["image"]
@@ -134,15 +134,15 @@ def assert_both_apis_show(server: str, base: str) -> None:
         *((r["jpeg"], "image/jpeg", (r["width"], r["height"])) for r in card["renditions"]),
         (product["category"]["image"]["thumbnail"], "image/webp", (100, 200)),
     ]:
-        image, answer, data = fetch(f"{base}{url}")
-        assert (answer.headers["Content-Type"], image.size) == (kind, size), url
+        image, response, data = fetch(f"{base}{url}")
+        assert (response.headers["Content-Type"], image.size) == (kind, size), url
         assert image.format == kind.removeprefix("image/").upper()
-        assert answer.headers["Cache-Control"] == FOR_EVER
+        assert response.headers["Cache-Control"] == IMMUTABLE
         assert SECRET not in data
     assert "chashka-" in shown["url"]
 
 
-def test_upload_to_rendition(
+def test_uploaded_pictures_are_resized_and_returned(
     open_page: OpenPage,
     live_server: LiveServer,
     settings: Settings,
@@ -155,8 +155,8 @@ def test_upload_to_rendition(
     start_worker()
     upload(open_page, tmp_path)
     wait_for_renditions()
-    assert_both_apis_show(live_server.url, live_server.url)
-    # The admin shows what the worker has made.
+    assert_both_apis_return_pictures(live_server.url, live_server.url)
+    # The admin shows the renditions.
     with open_page("/admin/") as page:
         log_in(page)
         page.goto("/admin/catalog/product/")
@@ -175,7 +175,7 @@ def test_upload_to_rendition(
         screenshot(page, "picture-category")
 
 
-def test_upload_to_rendition_in_object_storage(
+def test_pictures_in_object_storage_are_resized_and_returned(
     open_page: OpenPage,
     live_server: LiveServer,
     settings: Settings,
@@ -187,17 +187,17 @@ def test_upload_to_rendition_in_object_storage(
     try:
         server.start()
         start_worker(**server.environment)
-        # The browser sees no host but the shop's, so it gets the pictures through that, as in development.
+        # The browser resolves only the host of the shop, so the shop serves the pictures, as in development.
         settings.MEDIA_THROUGH_SHOP = True
         with server.as_media(public_url="/media/"):
             upload(open_page, tmp_path)
             wait_for_renditions()
-            assert_both_apis_show(live_server.url, live_server.url)
+            assert_both_apis_return_pictures(live_server.url, live_server.url)
         with server.as_media():
-            assert_both_apis_show(live_server.url, "")
+            assert_both_apis_return_pictures(live_server.url, "")
             assert len(server.objects()) == 1 + 6 + 1 + 2
         with server.as_media(public_url="/media/"):
-            take_the_category_its_picture(open_page)
+            remove_category_picture(open_page)
             assert len(server.objects()) == 1 + 6
             names = list(ProductImage.objects.values_list("file", flat=True))
             ProductImage.objects.all().delete()

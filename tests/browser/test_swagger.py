@@ -1,4 +1,4 @@
-"""Swagger UI at /docs: it works without any other server, and only those who may see it do."""
+"""Swagger UI at /docs works without other hosts and respects SWAGGER_PERMISSION."""
 
 from collections.abc import Callable
 
@@ -34,10 +34,10 @@ def test_route_can_be_tried(
         route = find_route(page, method, "/products")
         route.locator(".opblock-summary-control").click()
         route.get_by_role("button", name="Execute").click()
-        answer = route.locator(".live-responses-table")
-        expect(answer).to_contain_text("Oakroom Studio One")
-        expect(answer.locator(".response-col_status").last).to_contain_text("200")
-        answer.scroll_into_view_if_needed()
+        response = route.locator(".live-responses-table")
+        expect(response).to_contain_text("Oakroom Studio One")
+        expect(response.locator(".response-col_status").last).to_contain_text("200")
+        response.scroll_into_view_if_needed()
         screenshot(page, f"swagger-{method}")
 
 
@@ -52,7 +52,7 @@ def test_route_can_be_tried(
         ("NONE", 404, 404, 404),
     ],
 )
-def test_permission(
+def test_documentation_respects_the_permission(
     path: str, permission: str, guest: int, customer: int, staff: int, client: Client, settings: Settings
 ) -> None:
     settings.SWAGGER_PERMISSION = permission

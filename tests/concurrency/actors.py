@@ -1,4 +1,4 @@
-"""Two or more connections whose steps a test puts in an order of its own."""
+"""Database connections whose steps a test interleaves in a fixed order."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from django.db import connection, transaction
 
-# What a step may take before the test fails instead of hanging.
+# Seconds that a step may take before the test fails.
 PATIENCE = 15
 
 
 class Actor:
-    """A database connection in a thread of its own, in one transaction from start to end."""
+    """A database connection in a separate thread, with one transaction for all steps."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -40,11 +40,11 @@ class Actor:
             self._thread.shutdown()
 
     def do(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Take a step that nothing may hold up, and return its result."""
+        """Run a step that must not wait for a lock, and return its result."""
         return self._thread.submit(step, *arguments, **options).result(PATIENCE)
 
     def start(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> "Future[Any]":
-        """Begin a step and return once it is over or waits for a lock of another connection."""
+        """Start a step and return when it has ended or waits for a lock."""
         future = self._thread.submit(step, *arguments, **options)
         deadline = time.monotonic() + PATIENCE
         while not future.done() and not self.waits():
@@ -60,11 +60,11 @@ class Actor:
             return waiting
 
     def commit(self) -> None:
-        """End the transaction."""
+        """Commit the transaction."""
         self.start_commit().result(PATIENCE)
 
     def start_commit(self) -> "Future[Any]":
-        """Begin to end the transaction, which may wait for others in its deferred checks."""
+        """Start the commit, which may wait for other transactions in its deferred constraints."""
         self._finished = True
         return self.start(self._finish, None)
 
@@ -91,12 +91,12 @@ def execute(sql: str, *arguments: object) -> None:
 
 @contextmanager
 def function_without(name: str, guard: str, instead: str = "") -> Iterator[None]:
-    """Take a guard out of a function of the test database, to see that it is the guard that helps.
+    """Remove a guard from a function in the database, to show the race that it prevents.
 
     Args:
-        name: the function.
-        guard: the text to take out, which must be in it.
-        instead: what to put there.
+        name: name of the function.
+        guard: text to remove, which must occur in the definition.
+        instead: replacement.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [name])
@@ -111,7 +111,7 @@ def function_without(name: str, guard: str, instead: str = "") -> Iterator[None]
 
 @contextmanager
 def without_triggers(**tables: str) -> Iterator[None]:
-    """Switch triggers off: their names by the names of their tables."""
+    """Disable triggers, given as `table=trigger`."""
     for table, trigger in tables.items():
         execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
     try:

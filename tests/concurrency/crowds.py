@@ -1,4 +1,4 @@
-"""Many threads that write at once, each as its own random numbers tell it."""
+"""Concurrent threads with reproducible random numbers."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,15 +11,15 @@ PATIENCE = 60
 
 
 def run_together(steps: Sequence[Callable[[random.Random], None]], *, times: int, seed: int) -> None:
-    """Repeat every step in a thread of its own, all of them starting together.
+    """Run every step repeatedly in a separate thread. All threads start at the same time.
 
     Args:
-        steps: one thread for each.
-        times: how often each is repeated.
-        seed: of the random numbers the steps are given.
+        steps: functions to run, each with a random number generator.
+        times: number of repetitions of each step.
+        seed: seed of the random number generators.
 
     Raises:
-        Exception: what a step raised, such as a deadlock.
+        Exception: an exception of a step, such as a deadlock.
     """
     start = Barrier(len(steps))
 

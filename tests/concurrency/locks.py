@@ -1,4 +1,4 @@
-"""Taking guards away, to see that it is them who help."""
+"""Context managers that remove locks and constraints, to show the races that they prevent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tests.concurrency.actors import execute
 
 @contextmanager
 def without_row_locks(*unlocked: type[Model]) -> Iterator[None]:
-    """Let `select_for_update` lock nothing where rows of these models are read."""
+    """Make `select_for_update` lock no rows of these models."""
     original = QuerySet.select_for_update
 
     def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
@@ -25,7 +25,7 @@ def without_row_locks(*unlocked: type[Model]) -> Iterator[None]:
 
 @contextmanager
 def without_joined_locks() -> Iterator[None]:
-    """Let `select_for_update` lock the rows that are read, and nothing that is joined to them."""
+    """Make `select_for_update` lock the selected rows, but not the joined ones."""
     original = QuerySet.select_for_update
 
     def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
@@ -39,7 +39,7 @@ def without_joined_locks() -> Iterator[None]:
 
 @contextmanager
 def without_index(name: str) -> Iterator[None]:
-    """Drop a unique index; its table is emptied before it comes back."""
+    """Drop a unique index. Its table is truncated before the index is restored."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT indexdef, tablename FROM pg_indexes WHERE indexname = %s", [name])
         definition, table = cursor.fetchone()
@@ -53,7 +53,7 @@ def without_index(name: str) -> Iterator[None]:
 
 @contextmanager
 def without_constraints(table: str, *, about: str) -> Iterator[None]:
-    """Drop the constraints whose definition holds a text; the table is emptied before they come back."""
+    """Drop the constraints whose definition contains a text. The table is truncated before the restoration."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
@@ -74,7 +74,7 @@ def without_constraints(table: str, *, about: str) -> Iterator[None]:
 
 @contextmanager
 def without_cascade(table: str) -> Iterator[None]:
-    """Let a table's foreign keys refuse the deletion of what they refer to."""
+    """Make the foreign keys of a table refuse deletions instead of cascading."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"

@@ -1,4 +1,4 @@
-"""Values and names of characteristics are written at once, and every product shows them all."""
+"""Concurrent writes of characteristics: every product shows its current values and names."""
 
 import random
 from collections.abc import Callable
@@ -44,11 +44,11 @@ class TwoValuesTest(RaceCase):
             added.result(PATIENCE)
             second.commit()
 
-    def test_both_are_shown(self) -> None:
+    def test_concurrent_values_are_both_shown(self) -> None:
         self.two_values()
         assert self.shown() == ["Origin", "Grade"]
 
-    def test_without_the_row_lock_the_first_is_lost(self) -> None:
+    def test_without_the_row_lock_the_first_value_is_lost(self) -> None:
         guard = "PERFORM 1 FROM catalog_product WHERE id = ANY(products) ORDER BY id FOR NO KEY UPDATE;"
         with function_without("catalog_show_characteristics", guard):
             self.two_values()
@@ -59,7 +59,7 @@ class RenameTest(RaceCase):
     def rename(self) -> None:
         Characteristic.objects.filter(pk=self.origin.pk).update(name="Country")
 
-    def test_waits_for_a_value_that_is_being_written(self) -> None:
+    def test_rename_waits_for_a_value_that_is_being_written(self) -> None:
         with Actor() as seller, Actor() as staff:
             seller.do(self.add, self.origin)
             rename = staff.start(self.rename)
@@ -85,7 +85,7 @@ class RenameTest(RaceCase):
         assert self.shown() == ["Origin"]
 
     def save_product_and_value_during_a_rename(self) -> None:
-        """The seller holds the product, which the rename wants; then wants the characteristic."""
+        """Rename while a sale holds the product and then needs the characteristic."""
         self.add(self.origin)
         self.product.slug = "new-slug"
         with Actor() as seller, Actor() as staff:
@@ -100,7 +100,7 @@ class RenameTest(RaceCase):
             rename.result(PATIENCE)
             staff.commit()
 
-    def test_does_not_deadlock_with_a_product_that_is_being_saved(self) -> None:
+    def test_rename_does_not_deadlock_with_a_product_that_is_being_saved(self) -> None:
         self.save_product_and_value_during_a_rename()
         assert_characteristics_are_right()
         assert self.shown() == ["Country"]
@@ -129,18 +129,18 @@ class SellDuringEditTest(RaceCase):
         assert_characteristics_are_right()
         return waited
 
-    def test_selling_does_not_wait_where_nothing_else_is_shown(self) -> None:
+    def test_sale_does_not_wait_if_the_shown_values_are_unchanged(self) -> None:
         Characteristic.objects.filter(pk=self.grade.pk).update(position=9)
         assert not self.selling_waits_for(position=5)
         assert not self.selling_waits_for(is_facet=False)
 
-    def test_without_the_choice_of_products_it_waits(self) -> None:
+    def test_without_the_choice_of_products_the_sale_waits(self) -> None:
         Characteristic.objects.filter(pk=self.grade.pk).update(position=9)
         guard = "WHERE p.characteristics IS DISTINCT FROM shown.pairs"
         with function_without("catalog_characteristics_renamed", guard):
             assert self.selling_waits_for(position=5)
 
-    def test_selling_waits_where_something_else_is_shown(self) -> None:
+    def test_sale_waits_if_the_shown_values_change(self) -> None:
         assert self.selling_waits_for(name="Country")
         assert self.selling_waits_for(position=5)
 
@@ -158,7 +158,7 @@ class SellDuringEditTest(RaceCase):
             edit.result(PATIENCE)
             staff.commit()
 
-    def test_products_are_locked_in_the_order_in_which_they_are_sold(self) -> None:
+    def test_products_are_locked_in_the_order_of_sales(self) -> None:
         self.sell_two_products_while_two_characteristics_change()
         assert_characteristics_are_right()
 
@@ -176,11 +176,11 @@ class SaveTest(RaceCase):
             first.do(product.save)
             first.commit()
 
-    def test_saving_a_product_keeps_a_value_written_meanwhile(self) -> None:
+    def test_saving_a_product_keeps_a_concurrent_value(self) -> None:
         self.save_during_a_value()
         assert self.shown() == ["Origin"]
 
-    def test_without_the_trigger_the_value_is_shown_no_more(self) -> None:
+    def test_without_the_trigger_the_new_value_is_not_shown(self) -> None:
         with without_triggers(catalog_product="characteristics_kept"):
             self.save_during_a_value()
         assert self.shown() == []
@@ -218,14 +218,14 @@ class ValueWritersTest(RaceCase):
         assert_characteristics_are_right()
         assert CharacteristicValue.objects.get(pk=self.values[1]).value == "second"
 
-    def test_product_and_value_against_the_value(self) -> None:
+    def test_product_and_value_do_not_deadlock_with_the_value(self) -> None:
         self.race(self.rename)
 
     def test_product_and_value_deadlock_with_the_value_without_the_lock(self) -> None:
         with mock.patch.object(self, "lock"), deadlock:
             self.race(self.rename)
 
-    def test_two_values_against_the_second(self) -> None:
+    def test_two_values_do_not_deadlock_with_the_second(self) -> None:
         self.race(lambda: self.write(self.values[0], "first"))
 
     def test_two_values_deadlock_with_the_second_without_the_lock(self) -> None:
@@ -247,7 +247,7 @@ class ValueWritersTest(RaceCase):
             second.commit()
         assert not Product.objects.exists()
 
-    def test_deleting_the_product(self) -> None:
+    def test_deleting_the_product_does_not_deadlock(self) -> None:
         self.delete_the_product_during_a_value()
 
     def test_deleting_the_product_deadlocks_without_the_lock(self) -> None:
@@ -256,7 +256,7 @@ class ValueWritersTest(RaceCase):
 
 
 class CrowdTest(TransactionTestCase):
-    def test_everything_is_shown_in_the_end(self) -> None:
+    def test_products_show_all_values_after_random_concurrent_writes(self) -> None:
         products = [make_product().pk for _ in range(6)]
         names = [Characteristic.objects.create(name=f"C{i}", position=i).pk for i in range(4)]
 

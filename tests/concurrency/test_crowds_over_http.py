@@ -1,4 +1,4 @@
-"""Many clients at once on two web processes of 25 threads each: the shop stays right, and none gets a 5xx."""
+"""Many concurrent clients of two web processes: data stays consistent, and no response is a 5xx."""
 
 import random
 from collections import Counter
@@ -28,7 +28,7 @@ ADD_LINES = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) {
 
 
 def together(steps: list[Callable[[], Any]]) -> list[Any]:
-    """Take steps in a thread each, all starting together, and return their results."""
+    """Run each step in a separate thread, all starting together, and return their results."""
     start = Barrier(len(steps))
 
     def take(step: Callable[[], Any]) -> Any:
@@ -42,7 +42,7 @@ def together(steps: list[Callable[[], Any]]) -> list[Any]:
         return [step.result(PATIENCE) for step in [threads.submit(take, step) for step in steps]]
 
 
-def somebody_waits() -> bool:
+def is_any_connection_blocked() -> bool:
     """True if a connection to the test database waits for a lock of another one."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -72,7 +72,7 @@ class CrowdTest(ShopCase):
         return [make_user() for _ in range(size)]
 
     def ask_together(self, *requests: tuple[Any, ...], **headers: str) -> "Counter[tuple[int, str | None]]":
-        """Send requests at the same moment; return how often which status and code came back."""
+        """Send requests at the same time and count the statuses and error codes."""
         self.answers = together(
             [lambda request=request: self.ask(*request, **headers) for request in requests]
         )
@@ -81,7 +81,7 @@ class CrowdTest(ShopCase):
     def ask(self, method: str, path: str, body: Any = None, login: Any = None, **headers: str) -> Any:
         return self.web.ask(method, path, body, **headers, **(login or {}))
 
-    def test_fifty_clients_and_ten_pieces(self) -> None:
+    def test_fifty_clients_buy_exactly_ten_units(self) -> None:
         shoppers = self.crowd(50)
         for shopper in shoppers:
             self.add(self.a, user=shopper)
@@ -92,7 +92,7 @@ class CrowdTest(ShopCase):
         assert sum(float(answer["total"]) for status, answer in self.answers if status == 201) == 100
         assert_orders_are_whole()
 
-    def test_the_same_products_in_every_order(self) -> None:
+    def test_carts_with_products_in_any_order_do_not_deadlock(self) -> None:
         shoppers = self.crowd(18)
         chosen = [[self.a, self.b, self.c][:size] for size in (2, 3)]
         orders = [list(way) for products in chosen for way in permutations(products)]
@@ -112,16 +112,16 @@ class CrowdTest(ShopCase):
         status, cart = self.web.ask("GET", "/cart", **headers)
         assert (status, [line["quantity"] for line in cart["lines"]]) == (200, [20])
 
-    def test_twenty_adds_the_first_of_which_makes_the_cart(self) -> None:
+    def test_twenty_first_adds_share_one_cart(self) -> None:
         self.add_twenty(**self.login)
         assert Cart.objects.count() == 1
 
-    def test_twenty_adds_of_a_guest(self) -> None:
+    def test_twenty_adds_of_a_guest_all_count(self) -> None:
         _, cart = self.web.ask("POST", "/cart", {"product_id": self.b.pk})
         self.web.ask("PUT", "/cart", {"product_id": self.b.pk, "quantity": 0}, X_Cart_Token=cart["token"])
         self.add_twenty(X_Cart_Token=cart["token"])
 
-    def test_what_is_added_is_ordered_or_in_the_cart(self) -> None:
+    def test_added_units_are_ordered_or_in_the_cart(self) -> None:
         Product.objects.update(stock=1000)
 
         def add() -> Counter[int]:
@@ -146,37 +146,37 @@ class CrowdTest(ShopCase):
         assert Order.objects.count() > 1
         assert_orders_are_whole()
 
-    def test_twenty_requests_make_one_order(self) -> None:
+    def test_twenty_requests_with_one_key_create_one_order(self) -> None:
         self.add(self.a, self.b)
         answers = self.ask_together(*[("POST", "/order", {}, self.login)] * 20, Idempotency_Key="once")
         assert answers == {(201, None): 20}
         assert {answer["number"] for _, answer in self.answers} == {Order.objects.get().number}
         assert self.stock() == {"A": 9, "B": 9, "C": 10}
 
-    def test_a_client_that_was_cut_off_gets_its_order(self) -> None:
+    def test_disconnected_client_gets_its_order_on_retry(self) -> None:
         self.add(self.a)
         with Actor() as staff:
-            # The order waits for the product, so that it is not answered before the client is gone.
+            # The order waits for the product, so that the client disconnects before the response.
             staff.do(Product.objects.filter(pk=self.a.pk).update, price=7)
             client = HTTPConnection("127.0.0.1", self.web.port)
             headers = {"Content-Type": "application/json", "Idempotency-Key": "cut off"} | self.login
             client.request("POST", "/order", b"{}", headers)
-            wait_until(somebody_waits, "The order's waiting")
+            wait_until(is_any_connection_blocked, "The order's waiting")
             client.close()
             staff.commit()
         status, order = self.web.ask("POST", "/order", {}, Idempotency_Key="cut off", **self.login)
         assert (status, order["number"]) == (201, Order.objects.get().number)
         assert self.stock()["A"] == 9
 
-    def test_ten_cancellations_give_the_stock_back_once(self) -> None:
+    def test_ten_cancellations_return_the_stock_once(self) -> None:
         self.add(self.a, self.b, quantity=3)
         path = f"/order/cancel?number={self.order().number}"
         answers = self.ask_together(*[("POST", path, None, self.login)] * 10)
         assert answers == {(200, None): 1, (409, "ORDER_STATUS"): 9}
         assert self.stock() == {"A": 10, "B": 10, "C": 10}
 
-    def test_products_are_deleted_and_hidden_while_they_are_bought(self) -> None:
-        """Shoppers are served or refused clearly: nobody sees a deadlock or a fault."""
+    def test_deleting_and_hiding_products_causes_no_server_error(self) -> None:
+        """Each request succeeds or is refused with an error code."""
         products = [make_product(stock=1000) for _ in range(12)]
         answers: list[tuple[int, list[str]]] = []
 

@@ -1,4 +1,4 @@
-"""A product or an account is deleted while it is bought with: refused clearly, half-written never."""
+"""Deletion of products and accounts during adds and orders."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,13 +25,13 @@ from tests.support.people import make_user, viewer_of
 
 
 def delete_products(*products: Product) -> None:
-    """Delete products as staff do from the admin's list."""
+    """Delete products as the action of the admin list does."""
     chosen = Product.objects.filter(pk__in=[product.pk for product in products])
     admin.site._registry[Product].delete_queryset(None, chosen)
 
 
 def delete_users(*users: User) -> None:
-    """Delete accounts as staff do from the admin's list."""
+    """Delete accounts as the action of the admin list does."""
     chosen = User.objects.filter(pk__in=[user.pk for user in users])
     admin.site._registry[User].delete_queryset(None, chosen)
 
@@ -51,7 +51,7 @@ class ProductDuringOrderTest(ShopCase):
         assert self.stock() == {"C": 10}
 
     def order_during_deletion(self) -> Any:
-        """Staff have locked the products and wait before they delete the lines of the carts."""
+        """Order during a deletion that has locked the products but not yet deleted the cart lines."""
         with Actor() as other, Actor() as staff, Actor() as shopper:
             other.do(self.add, self.a, user=self.other)
             deletion = staff.start(delete_products, self.a, self.b)
@@ -79,7 +79,7 @@ class ProductDuringOrderTest(ShopCase):
         assert isinstance(refusal, CartEmpty)
         assert not Order.objects.exists()
 
-    def test_what_is_left_can_be_ordered(self) -> None:
+    def test_remaining_lines_can_be_ordered(self) -> None:
         self.add(self.a, self.c)
         order = self.order_during_deletion()
         assert ordered_quantities(order) == {"C": 1}
@@ -100,19 +100,19 @@ class ProductDuringOrderTest(ShopCase):
 
 
 class ProductDuringAddTest(ShopCase):
-    def test_added_while_it_is_being_deleted(self) -> None:
+    def test_add_during_the_deletion(self) -> None:
         with Actor() as staff, Actor() as shopper:
             staff.do(delete_products, self.a)
             shopper.do(self.add, self.a, self.b)
             commit = shopper.start_commit()
             assert not commit.done()
             staff.commit()
-            # The service itself says `Conflict`: see `CrowdTest`.
+            # The service raises `Conflict`: see `CrowdTest`.
             with pytest.raises(IntegrityError):
                 commit.result(PATIENCE)
         assert self.in_cart() == {}
 
-    def test_deleted_while_it_is_being_added(self) -> None:
+    def test_deletion_during_the_add(self) -> None:
         self.add(self.a)
         with Actor() as staff, Actor() as shopper:
             shopper.do(self.add, self.a, self.b)
@@ -124,7 +124,7 @@ class ProductDuringAddTest(ShopCase):
         assert self.in_cart() == {"B": 1}
 
     def delete_both_while_one_is_added(self) -> None:
-        """Staff delete the lines of both products, wait for A's, and cannot see B's, which is new."""
+        """Delete both products. The deletion waits for the line of A and does not see the new line of B."""
         self.add(self.a)
         with Actor() as staff, Actor() as shopper:
             shopper.do(self.add, self.a, self.b)
@@ -134,11 +134,11 @@ class ProductDuringAddTest(ShopCase):
             deletion.result(PATIENCE)
             staff.commit()
 
-    def test_line_that_came_late_is_deleted_with_the_product(self) -> None:
+    def test_late_line_is_deleted_with_the_product(self) -> None:
         self.delete_both_while_one_is_added()
         assert self.in_cart() == {}
 
-    def test_without_the_cascade_staff_are_refused(self) -> None:
+    def test_without_the_cascade_the_deletion_fails(self) -> None:
         with without_cascade("carts_cartline"), pytest.raises(IntegrityError):
             self.delete_both_while_one_is_added()
         assert self.in_cart() == {"A": 2, "B": 1}
@@ -150,7 +150,7 @@ class AccountTest(ShopCase):
         self.user = make_user(password="correct horse")
 
     def delete(self) -> None:
-        """Leave the shop oneself."""
+        """Delete the account as its owner does."""
         viewer = Viewer(user_id=self.user.pk, session_id=uuid4())
         delete_account(viewer=viewer, password="correct horse")
 
@@ -173,26 +173,26 @@ class AccountTest(ShopCase):
         number = self.order().number
         self.act_then_delete(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
 
-    def test_deleted_while_it_orders(self) -> None:
+    def test_deletion_during_an_order(self) -> None:
         self.order_then_delete()
         assert ordered_quantities(Order.objects.get(user=None)) == {"A": 1}
         assert self.stock()["A"] == 9
 
-    def test_with_the_cart_alone_locked_they_deadlock(self) -> None:
-        """The order's foreign key wants the account's row when the order is committed."""
+    def test_with_only_the_cart_locked_they_deadlock(self) -> None:
+        """The foreign key of the order locks the account when the order is committed."""
         with without_joined_locks(), pytest.raises(OperationalError, match="deadlock detected"):
             self.order_then_delete()
 
-    def test_deleted_while_it_cancels(self) -> None:
+    def test_deletion_during_a_cancellation(self) -> None:
         self.cancel_then_delete()
         assert Order.objects.get(user=None).status == Order.Status.CANCELLED
         assert self.stock()["A"] == 10
 
-    def test_with_the_order_alone_locked_they_deadlock(self) -> None:
+    def test_with_only_the_order_locked_they_deadlock(self) -> None:
         with without_joined_locks(), pytest.raises(OperationalError, match="deadlock detected"):
             self.cancel_then_delete()
 
-    def test_deleted_while_it_adds(self) -> None:
+    def test_deletion_during_an_add(self) -> None:
         self.add(self.a)
         self.act_then_delete(lambda: self.add(self.a, self.b))
         assert not CartLine.objects.exists()
@@ -211,28 +211,28 @@ class AccountTest(ShopCase):
             leaver.commit()
             acting.result(PATIENCE)
 
-    def test_ordered_while_it_is_deleted(self) -> None:
+    def test_order_during_the_deletion(self) -> None:
         self.add(self.a)
         with pytest.raises(CartEmpty):
             self.delete_then_act(self.order)
         assert not Order.objects.exists()
         assert self.stock()["A"] == 10
 
-    def test_cancelled_while_it_is_deleted(self) -> None:
+    def test_cancellation_during_the_deletion(self) -> None:
         self.add(self.a)
         number = self.order().number
         with pytest.raises(NotFound):
             self.delete_then_act(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
         assert self.stock()["A"] == 9
 
-    def test_first_add_while_it_is_deleted(self) -> None:
+    def test_first_add_during_the_deletion(self) -> None:
         with Actor() as leaver, Actor() as shopper:
             leaver.do(self.delete)
             shopper.do(self.add, self.a)
             commit = shopper.start_commit()
             assert not commit.done()
             leaver.commit()
-            # The service itself says `Conflict`: see `CrowdTest`.
+            # The service raises `Conflict`: see `CrowdTest`.
             with pytest.raises(IntegrityError):
                 commit.result(PATIENCE)
         assert not Cart.objects.exists()
@@ -240,7 +240,7 @@ class AccountTest(ShopCase):
 
 class AccountDeletedByStaffTest(ShopCase):
     def order_during_deletion(self) -> None:
-        """Staff wait in the middle: somebody holds the order that is to lose its owner."""
+        """Delete the account while another transaction holds one of its orders."""
         self.add(self.a)
         placed = self.order()
         self.add(self.b)

@@ -1,4 +1,4 @@
-"""Products are written while categories move: the index misses nothing, and nobody deadlocks."""
+"""Concurrent writes of products and categories keep the listing index complete and do not deadlock."""
 
 import random
 from unittest import mock
@@ -41,7 +41,7 @@ class RaceCase(TransactionTestCase):
 
 class ProductBeforeMoveTest(RaceCase):
     def add_then_move(self) -> bool:
-        """Move the category while a product is being added to it; tell whether the move waited."""
+        """Move the category while a product is being added to it. Return whether the move waited."""
         with Actor() as seller, Actor() as mover:
             seller.do(make_product, category=self.tree["C"])
             move = mover.start(self.move_to, "B")
@@ -64,7 +64,7 @@ class ProductBeforeMoveTest(RaceCase):
 
 class MoveBeforeProductTest(RaceCase):
     def move_then_add(self) -> bool:
-        """Add a product to the category while it is being moved; tell whether the product waited."""
+        """Add a product to the category while it is being moved. Return whether the product waited."""
         with Actor() as seller, Actor() as mover:
             mover.do(self.move_to, "B")
             added = seller.start(make_product, category=self.tree["C"])
@@ -86,7 +86,7 @@ class MoveBeforeProductTest(RaceCase):
 
 class PriceDuringMoveTest(RaceCase):
     def change_the_price_during_a_move(self) -> None:
-        """The mover reads the price that is committed; the writer, who waits for it, writes the new one."""
+        """Move a category while a price changes: the move reads the old price, and the writer waits."""
         with Actor() as seller, Actor() as mover:
             mover.do(self.move_to, "B")
             change = seller.start(Product.objects.update, price=7, stock=0)
@@ -100,7 +100,7 @@ class PriceDuringMoveTest(RaceCase):
         assert_listing_is_right()
 
     def test_without_the_lock_they_keep_the_old_price(self) -> None:
-        """The writer waits for an entry that the mover deletes, too late to see the new ones."""
+        """The writer waits for an entry that the move deletes, and does not see the new entries."""
         with function_without("catalog_list_product", SHARED_LOCK):
             self.change_the_price_during_a_move()
         assert actual_listing() != expected_listing()
@@ -108,7 +108,7 @@ class PriceDuringMoveTest(RaceCase):
 
 class DeadlockTest(RaceCase):
     def move_in_sql_while_a_product_is_added(self) -> None:
-        """The product's foreign key check wants the category's row, which the mover has locked."""
+        """Insert a product whose foreign key check waits for the row that the move has locked."""
         with Actor() as seller, Actor() as mover:
             seller.do(make_product, category=self.tree["C"])
             move = mover.start(
@@ -123,7 +123,7 @@ class DeadlockTest(RaceCase):
             mover.commit()
             commit.result(PATIENCE)
 
-    def test_the_lock_comes_before_the_row(self) -> None:
+    def test_lock_before_the_row_prevents_the_deadlock(self) -> None:
         self.move_in_sql_while_a_product_is_added()
         assert_listing_is_right()
 
@@ -147,7 +147,7 @@ class DeadlockTest(RaceCase):
             sold_out.result(PATIENCE)
             seller.commit()
 
-    def test_the_move_locks_no_product(self) -> None:
+    def test_move_locks_no_product(self) -> None:
         self.sell_out_while_a_category_moves()
         assert_listing_is_right()
 
@@ -159,7 +159,7 @@ class DeadlockTest(RaceCase):
         ):
             self.sell_out_while_a_category_moves()
 
-    def test_adding_a_category_holds_up_no_product(self) -> None:
+    def test_adding_a_category_does_not_block_products(self) -> None:
         with Actor() as staff, Actor() as seller:
             staff.do(create_category, name="New", parent_id=self.tree["C"].pk)
             seller.do(make_product, category=self.tree["C"])
@@ -170,7 +170,7 @@ class DeadlockTest(RaceCase):
 
 
 class DeleteCategoryTest(RaceCase):
-    def test_waits_for_a_product_that_is_being_put_in(self) -> None:
+    def test_deletion_waits_for_a_product_that_is_being_added(self) -> None:
         with Actor() as seller, Actor() as staff:
             seller.do(make_product, category=self.tree["B"], is_published=False)
             delete = staff.start(delete_category, category_id=self.tree["B"].pk)
@@ -179,7 +179,7 @@ class DeleteCategoryTest(RaceCase):
             with pytest.raises(CategoryNotEmpty):
                 delete.result(PATIENCE)
 
-    def test_waits_for_a_hidden_product_that_is_being_moved_in(self) -> None:
+    def test_deletion_waits_for_a_hidden_product_that_is_being_moved_in(self) -> None:
         hidden = make_product(is_published=False)
         with Actor() as seller, Actor() as staff:
             seller.do(Product.objects.filter(pk=hidden.pk).update, category=self.tree["B"])
@@ -212,7 +212,7 @@ class DeleteCategoryTest(RaceCase):
 
 
 class CrowdTest(TransactionTestCase):
-    def test_index_is_right_after_everybody_has_written_everything(self) -> None:
+    def test_random_concurrent_writes_keep_the_index_complete(self) -> None:
         make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABC"})
         for category in Category.objects.all():
             make_product(category=category)

@@ -1,4 +1,4 @@
-"""Two workers at one picture, and staff who delete or replace it under their hands."""
+"""Concurrent workers for one picture, and edits by staff during the work."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.concurrency.actors import PATIENCE
 
 
-class RenditionRaces(StorageCase, TransactionTestCase):
+class RenditionRacesTest(StorageCase, TransactionTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.image = make_picture((100, 50))
@@ -32,56 +32,56 @@ class RenditionRaces(StorageCase, TransactionTestCase):
         finally:
             connection.close()
 
-    def make_twice_at_once(self, meanwhile: Callable[[], None]) -> list[str]:
-        """Have a second worker begin while the first is at it; return the names that were stored."""
+    def make_concurrently(self, meanwhile: Callable[[], None]) -> list[str]:
+        """Run a second worker while the first one stores a file. Return the names that were stored."""
         stored: list[str] = []
-        at_it, second_is_over = threading.Event(), threading.Event()
+        first_stores, second_is_done = threading.Event(), threading.Event()
         real = rendition_queue._store
 
         def store(name: str, data: bytes) -> None:
             stored.append(name)
-            if not at_it.is_set():
-                at_it.set()
-                assert second_is_over.wait(PATIENCE)
+            if not first_stores.is_set():
+                first_stores.set()
+                assert second_is_done.wait(PATIENCE)
             real(name, data)
 
         with mock.patch.object(rendition_queue, "_store", store), ThreadPoolExecutor(2) as pool:
             first = pool.submit(self.make)
-            assert at_it.wait(PATIENCE)
+            assert first_stores.wait(PATIENCE)
             meanwhile()
             pool.submit(self.make).result(PATIENCE)
-            second_is_over.set()
+            second_is_done.set()
             first.result(PATIENCE)
         return stored
 
-    def test_the_second_worker_leaves_it_to_the_first(self) -> None:
-        stored = self.make_twice_at_once(lambda: None)
+    def test_second_worker_skips_a_locked_picture(self) -> None:
+        stored = self.make_concurrently(lambda: None)
         assert len(stored) == len(set(stored)) == 2
         self.image.refresh_from_db()
         assert (self.image.renditions, self.image.renditions_attempts) == ([160], 0)
         assert self.files() == self.made | {self.image.file.name}
 
-    def test_twin_without_the_lock_both_make_them(self) -> None:
-        with mock.patch.object(rendition_queue, "try_rendition_lock", everybody_is_alone):
-            stored = self.make_twice_at_once(lambda: None)
+    def test_without_the_lock_both_workers_make_renditions(self) -> None:
+        with mock.patch.object(rendition_queue, "try_rendition_lock", grant_every_lock):
+            stored = self.make_concurrently(lambda: None)
         assert len(stored) == 4
 
-    def test_a_picture_deleted_meanwhile_leaves_nothing(self) -> None:
+    def test_picture_deleted_during_the_work_leaves_no_files(self) -> None:
         def delete() -> None:
             Product.objects.all().delete()
             discard_files([str(self.image.file.name)])
 
-        self.make_twice_at_once(delete)
+        self.make_concurrently(delete)
         assert not ProductImage.objects.exists()
         assert self.files() == set()
 
-    def test_twin_a_worker_that_does_not_look_again_leaves_files(self) -> None:
+    def test_without_the_final_check_a_deleted_picture_leaves_files(self) -> None:
         def delete() -> None:
             Product.objects.all().delete()
             discard_files([str(self.image.file.name)])
 
         with mock.patch.object(rendition_queue, "discard_renditions"):
-            self.make_twice_at_once(delete)
+            self.make_concurrently(delete)
         assert self.files() == self.made
 
     def test_staff_do_not_wait_for_the_worker(self) -> None:
@@ -92,11 +92,11 @@ class RenditionRaces(StorageCase, TransactionTestCase):
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = 0")
 
-        self.make_twice_at_once(edit)
+        self.make_concurrently(edit)
         self.image.refresh_from_db()
         assert (self.image.alt, self.image.renditions) == ("A cup", [160])
 
 
 @contextmanager
-def everybody_is_alone(*arguments: Any) -> Iterator[bool]:
+def grant_every_lock(*arguments: Any) -> Iterator[bool]:
     yield True

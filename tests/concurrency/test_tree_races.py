@@ -1,4 +1,4 @@
-"""Categories are written by several at once, and the tree stays a tree."""
+"""Concurrent writes of categories keep the tree valid."""
 
 import random
 from unittest import mock
@@ -41,12 +41,12 @@ class TwoWritersTest(TransactionTestCase):
             move.result(PATIENCE)
             second.commit()
 
-    def test_second_move_computes_from_what_the_first_has_left(self) -> None:
+    def test_second_move_uses_the_result_of_the_first(self) -> None:
         self.two_moves()
         assert_tree_is_valid()
         assert outline() == {"A": {}, "B": {"B1": {"A2": {}}, "B2": {}, "A1": {}}}
 
-    def test_without_the_lock_the_numbers_go_wrong(self) -> None:
+    def test_without_the_lock_the_tree_becomes_invalid(self) -> None:
         with no_lock:
             self.two_moves()
         with pytest.raises(AssertionError):
@@ -66,18 +66,18 @@ class TwoWritersTest(TransactionTestCase):
             self.two_moves_into_each_other()
         assert_tree_is_valid()
 
-    def test_without_the_lock_only_the_database_refuses_it(self) -> None:
+    def test_without_the_lock_only_the_trigger_refuses_the_cycle(self) -> None:
         with no_lock, pytest.raises(IntegrityError, match="below itself"):
             self.two_moves_into_each_other()
 
-    def test_without_the_lock_and_the_trigger_there_is_a_cycle(self) -> None:
+    def test_without_lock_and_trigger_a_cycle_is_created(self) -> None:
         with no_lock, without_triggers(catalog_category="category_below_itself"):
             self.two_moves_into_each_other()
         assert Category.objects.get(name="A").parent == self.tree["B"]
         assert Category.objects.get(name="B").parent == self.tree["A"]
 
     def create_two_at_once(self, parent: str) -> Category:
-        """Create "New" in A, and another one, which is returned, before the first is committed."""
+        """Create "New" in A, and a second category before the first is committed. Return the second."""
         with Actor() as first, Actor() as second:
             first.do(create_category, name="New", parent_id=self.tree["A"].pk)
             creation = second.start(create_category, name="New", parent_id=self.tree[parent].pk)
@@ -87,16 +87,16 @@ class TwoWritersTest(TransactionTestCase):
             second.commit()
         return created
 
-    def test_same_name_at_once(self) -> None:
+    def test_concurrent_category_with_the_same_name_is_refused(self) -> None:
         with pytest.raises(CategoryNameTaken):
             self.create_two_at_once("A")
 
-    def test_same_slug_at_once(self) -> None:
+    def test_concurrent_category_with_the_same_slug_gets_another(self) -> None:
         assert self.create_two_at_once("B").slug == "new-2"
         assert_tree_is_valid()
 
     def test_without_the_lock_name_and_slug_are_refused_by_the_database(self) -> None:
-        """It tells one of them only, without saying what is wrong to who has done nothing wrong."""
+        """The error of the database names only one of them and has no message for staff."""
         for parent in "AB":
             with self.subTest(parent), no_lock, pytest.raises(IntegrityError, match="unique"):
                 self.create_two_at_once(parent)
@@ -104,7 +104,7 @@ class TwoWritersTest(TransactionTestCase):
 
 
 class CrowdTest(TransactionTestCase):
-    def test_tree_stays_a_tree(self) -> None:
+    def test_random_concurrent_writes_keep_the_tree_valid(self) -> None:
         tree = make_tree({name: {f"{name}{i}": {} for i in range(3)} for name in "ABCD"})
         for category in tree.values():
             make_product(category=category)

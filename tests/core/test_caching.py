@@ -89,7 +89,7 @@ class RestTest(CachingTest):
         self.assert_cacheable(self.client.head("/categories"))
         self.assert_not_cacheable(self.client.head("/cart"))
 
-    def test_revalidated_answer_is_cacheable(self) -> None:
+    def test_revalidated_response_is_cacheable(self) -> None:
         etag = self.client.get("/categories")["ETag"]
         response = self.client.get("/categories", headers={"If-None-Match": etag})
         self.assertEqual(response.status_code, 304)
@@ -172,7 +172,7 @@ class GraphQLTest(CachingTest):
                 self.assertTrue(response.json()["errors"])
                 self.assert_not_cacheable(response)
 
-    def test_cacheable_answer_can_be_revalidated(self) -> None:
+    def test_cacheable_response_can_be_revalidated(self) -> None:
         first = self.get(self.client, "{ categories { id } }")
         second = self.get(self.client, "{ categories { id } }", **{"If-None-Match": first["ETag"]})
         self.assertEqual(second.status_code, 304)

@@ -98,7 +98,7 @@ class VariablesSize(SimpleTestCase):
         self.assertEqual(self.code(inputs), (200, "INVALID"))
         self.assertEqual(self.code(inputs | {"101": {}}), (413, "TOO_LARGE"))
 
-    def test_a_long_list_counts_as_far_as_lists_are_accepted(self) -> None:
+    def test_long_list_counts_up_to_the_list_limit(self) -> None:
         self.assertEqual(self.code(["x"] * 10_000), (200, "TOO_LONG"))
 
     def test_refused_variables_are_not_coerced(self) -> None:

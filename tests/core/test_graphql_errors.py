@@ -1,4 +1,4 @@
-"""Number, length, codes and paths of the errors in an answer."""
+"""Number, length, codes and paths of the errors in a response."""
 
 from typing import Any
 from unittest import mock
@@ -51,12 +51,12 @@ class ErrorCount(TestCase):
                 ],
             )
 
-    def test_validation(self) -> None:
+    def test_validation_errors_are_limited(self) -> None:
         for count in (10, 11, 100):
             query = "{" + " ".join(f"unknown{number}" for number in range(count)) + "}"
             self.assert_listed(GraphQLClient().post(query).json()["errors"], count)
 
-    def test_variables(self) -> None:
+    def test_variable_errors_are_limited(self) -> None:
         for count in (10, 11, 100):
             body = (
                 GraphQLClient()
@@ -65,7 +65,7 @@ class ErrorCount(TestCase):
             )
             self.assert_listed(body["errors"], count)
 
-    def test_execution(self) -> None:
+    def test_execution_errors_are_limited(self) -> None:
         schema = make_schema(Query)
         for count in (10, 11, 100):
             result = schema.execute_sync(f"{{ items(count: {count}) {{ name }} }}")
@@ -117,7 +117,7 @@ class ErrorLength(TestCase):
             error = GraphQLClient().error(LIST_QUERY, {"filter": {name: 1}})
             self.assertEqual(error["extensions"]["field"], ["filter", shown])
 
-    def test_answer_does_not_repeat_a_long_variable(self) -> None:
+    def test_response_does_not_repeat_a_long_variable(self) -> None:
         for value in ("x" * 900_000, {"x" * 900_000: 1}, {"price": {"min": "x" * 900_000}}):
             response = GraphQLClient().post(LIST_QUERY, {"filter": value})
             self.assertEqual(response.json()["errors"][0]["extensions"]["code"], "INVALID")
@@ -128,10 +128,10 @@ class ErrorField(TestCase):
     def field(self, query: str, variables: dict[str, Any] | None = None) -> list[str] | None:
         return GraphQLClient().error(query, variables)["extensions"]["field"]
 
-    def test_argument(self) -> None:
+    def test_error_names_the_argument(self) -> None:
         self.assertEqual(self.field("{ products(first: true) { totalCount } }"), ["first"])
 
-    def test_input_field_in_a_list(self) -> None:
+    def test_error_names_the_input_field_in_a_list(self) -> None:
         query = """{
             products(filter: {characteristics: [{name: "a", values: ["b"]}, {name: 1, values: []}]}) {
                 totalCount
@@ -139,21 +139,21 @@ class ErrorField(TestCase):
         }"""
         self.assertEqual(self.field(query), ["filter", "characteristics", "name"])
 
-    def test_decimal_literal(self) -> None:
+    def test_error_names_the_argument_of_a_decimal_literal(self) -> None:
         query = '{ products(filter: {price: {min: "ten"}}) { totalCount } }'
         self.assertEqual(self.field(query), ["filter", "price", "min"])
 
-    def test_variable(self) -> None:
+    def test_error_names_the_variable(self) -> None:
         characteristics = [{"name": "a", "values": ["b", 1]}]
         self.assertEqual(
             self.field(LIST_QUERY, {"filter": {"characteristics": characteristics}}),
             ["filter", "characteristics", "0", "values", "1"],
         )
 
-    def test_selected_field(self) -> None:
+    def test_error_names_the_selected_field(self) -> None:
         self.assertEqual(self.field("{ categories { unknown } }"), ["unknown"])
 
-    def test_most_deeply_nested_argument(self) -> None:
+    def test_error_names_the_most_deeply_nested_argument(self) -> None:
         # graphql-core parses 200 levels; a recursive search would exceed Python's limit in a deep stack.
         query = "{ products(unknown: " + "{a: " * 190 + "$b" + "}" * 190 + ") { totalCount } }"
         errors = GraphQLClient().post(query).json()["errors"]

@@ -1,4 +1,4 @@
-"""The shortcuts of the executor give the same answers and errors as graphql-core."""
+"""The fast path of the executor gives the same data and errors as graphql-core."""
 
 from enum import Enum
 from unittest import TestCase, mock

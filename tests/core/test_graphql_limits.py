@@ -101,7 +101,7 @@ class Limits(TestCase):
         with override_settings(GRAPHQL_MAX_COST=1770):
             self.assert_too_complex(query)
 
-    def test_what_costs_once_is_not_multiplied_by_the_page(self) -> None:
+    def test_field_cost_is_not_multiplied_by_the_page_size(self) -> None:
         one = self.cost("{ products(first: 1) { totalCount facets { priceMin } } }")
         hundred = self.cost("{ products(first: 100) { totalCount facets { priceMin } } }")
         self.assertEqual(one, hundred)
@@ -200,7 +200,7 @@ class Limits(TestCase):
 
 
 class Lists(TestCase):
-    """Lists that no argument accepts are refused before anything is built of their items."""
+    """Lists beyond the maximum length are refused before their items are converted."""
 
     LINES = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) { errors { code field } } }"
     IDS = "mutation($ids: [ID!]!) { cartLinesRemove(productIds: $ids) { errors { code field } } }"
@@ -215,18 +215,18 @@ class Lists(TestCase):
         coerce.assert_not_called()
         self.assertEqual(error["extensions"], {"code": "TOO_LONG", "field": field})
 
-    def test_lines(self) -> None:
+    def test_cart_lines_are_limited(self) -> None:
         line = {"productId": "0", "quantity": 1}
         body = self.graphql.post(self.LINES, {"lines": [line] * 200}).json()
         self.assertEqual(body["data"]["cartLinesAdd"]["errors"][0]["code"], "NOT_FOUND")
         self.assert_too_long(self.LINES, {"lines": [line] * 201}, ["lines"])
 
-    def test_ids(self) -> None:
+    def test_ids_are_limited(self) -> None:
         body = self.graphql.post(self.IDS, {"ids": ["1"] * 200}).json()
         self.assertEqual(body["data"]["cartLinesRemove"]["errors"], [])
         self.assert_too_long(self.IDS, {"ids": ["1"] * 201}, ["productIds"])
 
-    def test_lists_within_inputs(self) -> None:
+    def test_lists_within_inputs_are_limited(self) -> None:
         def wanted(characteristics: int, values: int = 1) -> dict[str, Any]:
             return {
                 "filter": {
@@ -242,7 +242,7 @@ class Lists(TestCase):
             self.assertEqual(error["extensions"]["code"], "NOT_FOUND")
             self.assert_too_long(self.FILTER, wanted(*refused), ["filter", "characteristics"])
 
-    def test_variables_in_any_position(self) -> None:
+    def test_variables_are_limited_in_any_position(self) -> None:
         ids, lines = ["1"] * 201, [{"productId": "0"}] * 201
         values = ["red"] * 51
         characteristics = [{"name": "Color", "values": values}]
@@ -272,7 +272,7 @@ class Lists(TestCase):
             with self.subTest(query):
                 self.assert_too_long(query, variables, field)
 
-    def test_literals(self) -> None:
+    def test_literals_are_limited(self) -> None:
         def remove(count: int) -> str:
             ids = ", ".join(['"1"'] * count)
             return f"mutation {{ cartLinesRemove(productIds: [{ids}]) {{ errors {{ code }} }} }}"
@@ -309,20 +309,20 @@ class Lists(TestCase):
                 self.assertTrue(any(isinstance(directive, Constraint) for directive in directives))
 
 
-class Answers(TestCase):
+class ResponseSize(TestCase):
     QUERY = "{ products { nodes { description } } }"
 
-    def test_the_answer_to_a_query_is_bounded_in_bytes(self) -> None:
+    def test_response_to_a_query_is_limited_in_bytes(self) -> None:
         make_product(category=make_category("Clothes"), description="Long. " * 100)
         client = GraphQLClient()
         size = len(client.post(self.QUERY).content)
-        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=size):
+        with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=size):
             client.data(self.QUERY)
-        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=size - 1):
+        with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=size - 1):
             error = client.error(self.QUERY)
         self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
 
-    def test_strings_are_counted_before_the_answer_is_encoded(self) -> None:
+    def test_strings_are_counted_before_the_response_is_encoded(self) -> None:
         make_product(category=make_category("Clothes"), description="x" * 600)
         length = 600
         query = "{ products { nodes { a: description b: description } } }"
@@ -330,19 +330,19 @@ class Answers(TestCase):
         encode = mock.patch.object(
             GraphQLView, "encode_json", autospec=True, side_effect=GraphQLView.encode_json
         )
-        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=2 * length), encode as encoded:
-            # The strings alone fit, but not the answer with its keys.
+        with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=2 * length), encode as encoded:
+            # The strings alone fit, but not the response with its keys.
             self.assertEqual(client.error(query)["extensions"]["code"], "TOO_COMPLEX")
         self.assertIsNotNone(encoded.call_args.args[1]["data"])
-        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=2 * length - 1), encode as encoded:
+        with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=2 * length - 1), encode as encoded:
             self.assertEqual(client.error(query)["extensions"]["code"], "TOO_COMPLEX")
         self.assertIsNone(encoded.call_args.args[1]["data"])
 
-    def test_the_answer_to_a_mutation_is_sent_whatever_its_size(self) -> None:
+    def test_response_to_a_mutation_is_not_limited(self) -> None:
         product = make_product(category=make_category("Clothes"))
         query = f"""mutation {{ cartLinesAdd(lines: [{{productId: {product.pk}}}]) {{
             cart {{ lines {{ quantity product {{ name }} }} }} }} }}"""
-        with override_settings(GRAPHQL_MAX_ANSWER_BYTES=1):
+        with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=1):
             self.assertEqual(len(GraphQLClient().data(query)["cartLinesAdd"]["cart"]["lines"]), 1)
 
 
@@ -356,7 +356,7 @@ class Introspection(TestCase):
     def run_query(self, query: str) -> Any:
         return make_schema(self.Query).execute_sync(query, context_value=Budget())
 
-    def test_the_whole_schema_may_be_read_once(self) -> None:
+    def test_whole_schema_can_be_read_once(self) -> None:
         whole = get_introspection_query(
             descriptions=True,
             specified_by_url=True,
@@ -396,14 +396,14 @@ class Introspection(TestCase):
         GraphQLClient().data(aliased(1))
         self.assertEqual(GraphQLClient().error(aliased(30))["extensions"]["code"], "TOO_COMPLEX")
 
-    def test_types_may_be_read_by_name_up_to_the_limit(self) -> None:
+    def test_types_can_be_read_by_name_up_to_the_limit(self) -> None:
         def types(count: int) -> str:
             return "{" + " ".join(f'a{n}: __type(name: "Query") {{ name }}' for n in range(count)) + "}"
 
         self.assertIsNone(self.run_query(types(24)).errors)
         self.assertEqual(self.run_query(types(25)).errors[0].extensions["code"], "TOO_COMPLEX")
 
-    def test_the_name_of_a_type_costs_no_more_than_a_field(self) -> None:
+    def test_typename_costs_as_much_as_a_field(self) -> None:
         self.assertEqual(self.run_query("{ __typename here }").extensions["cost"]["requested"], 2)
 
     def test_introspection_can_be_disabled(self) -> None:

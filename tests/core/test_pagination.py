@@ -16,22 +16,22 @@ def pack(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-class Cursors(unittest.TestCase):
-    def test_a_cursor_names_its_row(self) -> None:
+class CursorTest(unittest.TestCase):
+    def test_cursor_contains_key_and_id(self) -> None:
         for order, key in [(BY_PRICE, Decimal("28.99")), (BY_NAME, 'Ёлка "зелёная"\n')]:
             cursor = encode_cursor(order, key, 2**63 - 1)
             self.assertEqual(decode_cursor(order, cursor, field="after"), (key, 2**63 - 1))
 
-    def test_a_cursor_survives_a_url(self) -> None:
+    def test_cursor_is_url_safe(self) -> None:
         self.assertRegex(encode_cursor(BY_NAME, "ÿÿÿ???>>>", 1), r"^[\w-]+$")
 
-    def test_another_order_is_named(self) -> None:
+    def test_cursor_of_another_order_is_refused(self) -> None:
         with self.assertRaises(InvalidCursor) as raised:
             decode_cursor(BY_NAME, encode_cursor(BY_PRICE, Decimal(1), 1), field="after")
         self.assertIn("'PRICE'", raised.exception.message)
         self.assertEqual(raised.exception.field, "after")
 
-    def test_what_is_no_cursor(self) -> None:
+    def test_malformed_cursor_is_refused(self) -> None:
         broken = [
             "",
             "?",
@@ -55,16 +55,16 @@ class Cursors(unittest.TestCase):
                 decode_cursor(BY_PRICE, cursor, field="after")
 
 
-class Windows(unittest.TestCase):
+class WindowTest(unittest.TestCase):
     def test_forward_is_the_default(self) -> None:
         self.assertEqual(Window.of(), Window(20))
         self.assertEqual(Window.of(first=3, after="x"), Window(3, "x"))
 
-    def test_backward(self) -> None:
+    def test_last_and_before_page_backward(self) -> None:
         self.assertEqual(Window.of(last=3, before="x"), Window(3, "x", backward=True))
         self.assertEqual(Window.of(last=3), Window(3, None, backward=True))
 
-    def test_sizes(self) -> None:
+    def test_page_size_is_limited(self) -> None:
         for size in (1, MAX_PAGE_SIZE):
             self.assertEqual(Window.of(first=size).size, size)
             self.assertEqual(Window.of(last=size).size, size)

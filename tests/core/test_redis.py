@@ -51,7 +51,7 @@ class CircuitBreakerTest(SimpleTestCase):
             assert time.monotonic() - started < TIMEOUT_SECONDS / 2
         assert redis_client().llen("celery") == 0
 
-    def test_redis_is_skipped_until_the_time_is_over(self) -> None:
+    def test_redis_is_skipped_for_a_fixed_time_after_a_timeout(self) -> None:
         write_cached({"name": 1}, seconds=60)
         opened = time.monotonic()
         with mock.patch("backend.core.redis.time.monotonic", return_value=opened):
@@ -62,7 +62,7 @@ class CircuitBreakerTest(SimpleTestCase):
         with mock.patch("backend.core.redis.time.monotonic", return_value=opened + SKIP_SECONDS):
             assert read_cached(["name"]) == {"name": 1}
 
-    def test_a_refused_connection_skips_nothing(self) -> None:
+    def test_refused_connection_does_not_skip_redis(self) -> None:
         write_cached({"name": 1}, seconds=60)
         assert try_redis(mock.Mock(side_effect=RedisConnectionError)) is None
         assert read_cached(["name"]) == {"name": 1}

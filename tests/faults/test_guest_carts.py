@@ -22,32 +22,32 @@ class RedisDownTest(LiveServerTestCase):
             "{ cart { token } errors { code } } }"
         }
 
-    def assert_guests_can_add(self, address: str) -> None:
-        status, cart = ask(f"{address}/cart", self.rest_body)
+    def assert_guests_can_add(self, url: str) -> None:
+        status, cart = ask(f"{url}/cart", self.rest_body)
         self.assertEqual(status, 200)
         self.assertTrue(cart["token"])
-        status, answer = ask(f"{address}/graphql", self.graphql_body)
+        status, answer = ask(f"{url}/graphql", self.graphql_body)
         self.assertEqual(status, 200)
         self.assertTrue(answer["data"]["cartLinesAdd"]["cart"]["token"])
 
-    def count_created(self, address: str, attempts: int) -> int:
-        return [ask(f"{address}/cart", self.rest_body)[0] for _ in range(attempts)].count(200)
+    def count_created(self, url: str, attempts: int) -> int:
+        return [ask(f"{url}/cart", self.rest_body)[0] for _ in range(attempts)].count(200)
 
     def test_guests_are_not_limited_without_redis_and_limited_again_with_it(self) -> None:
         beyond_limit = GUEST_CARTS_PER_ADDRESS[0].amount + 5
         with ExitStack() as running:
             directory, server = running.enter_context(own_valkey())
-            address = running.enter_context(shop(**own_environment(directory)))
-            self.assert_guests_can_add(address)
+            url = running.enter_context(shop(**own_environment(directory)))
+            self.assert_guests_can_add(url)
 
             server.send_signal(signal.SIGSTOP)
-            self.assert_guests_can_add(address)
+            self.assert_guests_can_add(url)
             server.send_signal(signal.SIGCONT)
 
             valkey.stop(server)
-            self.assert_guests_can_add(address)
-            self.assertEqual(self.count_created(address, beyond_limit), beyond_limit)
+            self.assert_guests_can_add(url)
+            self.assertEqual(self.count_created(url, beyond_limit), beyond_limit)
 
             server = valkey.start(directory)
             self.addCleanup(valkey.stop, server)
-            wait_until(lambda: ask(f"{address}/cart", self.rest_body)[0] == 429, "The limit")
+            wait_until(lambda: ask(f"{url}/cart", self.rest_body)[0] == 429, "The limit")

@@ -57,14 +57,14 @@ def shop(**environment: str) -> Iterator[str]:
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        address = f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
         for _ in range(200):
             try:
-                urlopen(f"{address}/health/live", timeout=5)
+                urlopen(f"{url}/health/live", timeout=5)
                 break
             except OSError:
                 time.sleep(0.1)
-        yield address
+        yield url
     finally:
         process.terminate()
         process.wait(10)
@@ -85,24 +85,24 @@ class DatabaseDownTest(unittest.TestCase):
     def test_reads_return_503_without_internal_details(self) -> None:
         with (
             dead_address() as database,
-            shop(DB_HOST=database.host, DB_PORT=str(database.port)) as address,
+            shop(DB_HOST=database.host, DB_PORT=str(database.port)) as url,
         ):
             for way in database.ways():
                 for path in ("/products", "/product?id=1", "/categories"):
                     with self.subTest(path=path, database=way):
-                        status, problem = ask(address + path)
+                        status, problem = ask(url + path)
                         self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
                         self.assertNotIn("127.0.0.1", problem["detail"])
                 with self.subTest("/graphql", database=way):
-                    status, answer = ask(address + "/graphql", {"query": "{ categories { id } }"})
+                    status, answer = ask(url + "/graphql", {"query": "{ categories { id } }"})
                     (error,) = answer["errors"]
                     self.assertEqual((status, error["extensions"]["code"]), (503, "UNAVAILABLE"))
                     self.assertNotIn("127.0.0.1", error["message"])
                 with self.subTest("/health", database=way):
                     for form in ("", "?format=text", "?format=rss"):
-                        answer = ask(address + "/health/ready" + form)
+                        answer = ask(url + "/health/ready" + form)
                         self.assertEqual(answer, (503, {"database": "unavailable", "cache": "ok"}))
-                    self.assertEqual(ask(address + "/health/live")[0], 200)
+                    self.assertEqual(ask(url + "/health/live")[0], 200)
 
 
 class RedisDownTest(LiveServerTestCase):
@@ -110,14 +110,14 @@ class RedisDownTest(LiveServerTestCase):
         database = settings.DATABASES["default"]
         with (
             dead_address() as redis,
-            shop(REDIS_URL=f"redis://{redis.host}:{redis.port}/0", DB_NAME=database["NAME"]) as address,
+            shop(REDIS_URL=f"redis://{redis.host}:{redis.port}/0", DB_NAME=database["NAME"]) as url,
         ):
             for way in redis.ways():
                 for path in ("/products", "/categories"):
                     with self.subTest(path=path, redis=way):
-                        self.assertEqual(ask(address + path)[0], 200)
+                        self.assertEqual(ask(url + path)[0], 200)
                 with self.subTest("/health", redis=way):
-                    status, answer = ask(address + "/health/ready")
+                    status, answer = ask(url + "/health/ready")
                     self.assertEqual(status, 503)
                     self.assertEqual(answer, {"database": "ok", "cache": "unavailable"})
 
@@ -133,17 +133,17 @@ class ObjectStorageDownTest(LiveServerTestCase):
                 OBJECT_STORAGE_SECRET_KEY="secret",
                 OBJECT_STORAGE_BUCKET="pictures",
                 DB_NAME=settings.DATABASES["default"]["NAME"],
-            ) as address,
+            ) as url,
         ):
             for way in storage.ways():
                 for path in ("/products", "/categories"):
                     with self.subTest(path=path, storage=way):
-                        self.assertEqual(ask(address + path)[0], 200)
+                        self.assertEqual(ask(url + path)[0], 200)
                 with self.subTest("/health", storage=way):
                     report = {"database": "ok", "cache": "ok", "storage": "unavailable"}
-                    self.assertEqual(ask(address + "/health/ready"), (200, report))
+                    self.assertEqual(ask(url + "/health/ready"), (200, report))
                 with self.subTest("/media", storage=way):
-                    status, problem = ask(address + "/media/products/a.jpg")
+                    status, problem = ask(url + "/media/products/a.jpg")
                     self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
                     self.assertNotIn("127.0.0.1", problem["detail"])
 
@@ -152,12 +152,12 @@ class SlowQueryTest(LiveServerTestCase):
     def test_query_timeout_returns_503(self) -> None:
         with (
             connection.cursor() as cursor,
-            shop(DB_STATEMENT_TIMEOUT="1", DB_NAME=settings.DATABASES["default"]["NAME"]) as address,
+            shop(DB_STATEMENT_TIMEOUT="1", DB_NAME=settings.DATABASES["default"]["NAME"]) as url,
         ):
             cursor.execute("BEGIN; LOCK TABLE catalog_category")
             try:
-                status, problem = ask(address + "/categories")
+                status, problem = ask(url + "/categories")
             finally:
                 cursor.execute("ROLLBACK")
             self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
-            self.assertEqual(ask(address + "/categories")[0], 200)
+            self.assertEqual(ask(url + "/categories")[0], 200)

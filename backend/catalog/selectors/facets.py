@@ -11,7 +11,7 @@ from backend.catalog.models import Category, CharacteristicValue, ListingEntry
 from backend.catalog.selectors.listing import ProductList
 
 MAX_FACET_VALUES = 50
-# Over all characteristics. Bounds the answer in a shop where most values occur once.
+# Over all characteristics. Bounds the response in a shop where most values occur once.
 MAX_FACET_ROWS = 2000
 
 

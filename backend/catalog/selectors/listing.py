@@ -21,7 +21,7 @@ from backend.catalog.models import (
 from backend.catalog.selectors.search import Search, read_search
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
 from backend.core.identifiers import parse_id
-from backend.core.pagination import Page, SortOrder, Window, parse_moment, read_page
+from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
 
 MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
@@ -64,7 +64,7 @@ _ORDERS = {
         (ProductSort.PRICE_ASC, "price", False, _parse_number),
         (ProductSort.PRICE_DESC, "price", True, _parse_number),
         (ProductSort.NAME, "name_key", False, _parse_name),
-        (ProductSort.NEWEST, "created_at", True, parse_moment),
+        (ProductSort.NEWEST, "created_at", True, parse_timestamp),
         (ProductSort.POPULAR, "popularity", True, _parse_count),
         (ProductSort.RELEVANCE, "relevance", True, _parse_number),
     ]

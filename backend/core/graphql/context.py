@@ -1,4 +1,4 @@
-"""The context of a request, which every resolver receives."""
+"""The context that every resolver receives."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Batch:
 
 @dataclass(eq=False)
 class Context(Budget):
-    """One GraphQL request: its viewer, its budget, and what has been read once for all of its fields."""
+    """The state of one GraphQL request: its viewer, its budget and a cache for its resolvers."""
 
     request: HttpRequest
     authenticate: Authenticate

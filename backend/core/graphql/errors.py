@@ -100,7 +100,7 @@ def _user_error(error: ShopError, within: Sequence[str]) -> UserError:
 
 
 def render_errors(errors: Sequence[GraphQLError]) -> list[object]:
-    """Render the top-level errors of an answer, at most `GRAPHQL_MAX_ERRORS` and a notice of the others."""
+    """Render the top-level errors of a response, at most `GRAPHQL_MAX_ERRORS` and a notice of the others."""
     maximum = settings.GRAPHQL_MAX_ERRORS
     listed = [_render_error(error) for error in errors[:maximum]]
     if len(errors) == len(listed):
@@ -148,7 +148,7 @@ def log_error(error: GraphQLError) -> None:
     if original is None or isinstance(original, ShopError | GraphQLError):
         return
     if isinstance(original, OperationalError | InterfaceError):
-        logger.warning("The database does not answer: %s", original)
+        logger.warning("The database does not respond: %s", original)
     else:
         logger.error("A resolver failed at %s", error.path, exc_info=original)
 

@@ -1,4 +1,4 @@
-"""A shorter way through graphql-core for the fields that most of an answer consists of."""
+"""An executor with a fast path for fields that need no resolver."""
 
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
@@ -19,16 +19,17 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from backend.core.graphql.limits import Budget
 
+# Keys of `GraphQLField.extensions`.
 _READ = "lavka-read"
 _OBJECT = "lavka-object"
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Reads plain values and plain objects off what holds them; for the rest it is Strawberry's own executor.
+    """Read plain fields directly from the attributes of their objects.
 
-    Plain is what takes neither arguments nor the context: no argument, context or path is worked out for
-    it, which takes most of the time otherwise. A value that fails or is null where it must not be is
-    read once more in the long way, which knows how to say it. Resolvers are synchronous, all of them.
+    A field is plain if it has neither arguments nor a resolver. Preparing the arguments, context and path
+    of such fields took most of the time of a request. If a plain field fails or is null although it must not
+    be, it is read again by the standard executor, which reports the error. All resolvers are synchronous.
     """
 
     def execute_fields(
@@ -48,10 +49,10 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                     continue
                 except Exception:  # noqa: S110  Fall back to the standard path, which reports the error.
                     pass
-            here = Path(path, name, parent_type.name)
-            given = (parent_type, source_value, details, here, position_context)
+            field_path = Path(path, name, parent_type.name)
+            arguments = (parent_type, source_value, details, field_path, position_context)
             plain = extensions.get(_OBJECT)
-            result = self._execute_object(*given, plain) if plain else self.execute_field(*given)
+            result = self._execute_object(*arguments, plain) if plain else self.execute_field(*arguments)
             if result is not Undefined:
                 results[name] = result
                 if type(result) is str:
@@ -66,7 +67,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         inner = return_type.of_type if is_non_null_type(return_type) else return_type
         if result is None or isinstance(result, Exception) or not is_object_type(inner):
             return super().complete_value(return_type, details, info, path, result, position_context)
-        # Without asking the type whether this is one of its objects: no resolver returns any others.
+        # The type check of the standard executor is skipped: resolvers return objects of the declared type.
         return self.collect_and_execute_subfields(inner, details, path, result, position_context)
 
     def complete_list_value(
@@ -79,8 +80,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         budget = info.context
-        # A short query can walk up and down a tree and multiply its answer with every step. Beyond the budget
-        # lists are empty, which ends it soon, and `GraphQLView` refuses the request.
+        # A short query can go up and down a tree and multiply its response at every step. Lists beyond the
+        # budget are empty, so that execution ends soon, and `GraphQLView` refuses the request.
         if isinstance(budget, Budget):
             nodes = [details.node for details in field_details_list]
             if not budget.charge_items(nodes, len(result) if isinstance(result, Sized) else 0):
@@ -117,29 +118,31 @@ class _Object:
     nullable: bool
 
 
-def shorten_plain_fields(schema: GraphQLSchema) -> None:
-    """Find the fields of a schema that `Executor` may read at once."""
+def mark_plain_fields(schema: GraphQLSchema) -> None:
+    """Mark the fields of a schema that `Executor` can read directly."""
     for graphql_type in schema.type_map.values():
         if is_object_type(graphql_type):
             for field in graphql_type.fields.values():
                 inner = field.type.of_type if is_non_null_type(field.type) else field.type
-                # Strawberry marks what takes neither arguments nor the context.
+                # Strawberry marks resolvers that only read an attribute.
                 if not getattr(field.resolve, "_is_default", False):
                     continue
                 if is_leaf_type(inner):
-                    field.extensions[_READ] = _reader(field, inner)
+                    field.extensions[_READ] = _value_reader(field, inner)
                 elif is_object_type(inner):
-                    field.extensions[_OBJECT] = _Object(field, inner, _attribute(field), inner is field.type)
+                    field.extensions[_OBJECT] = _Object(
+                        field, inner, _attribute_reader(field), inner is field.type
+                    )
 
 
-def _attribute(field: GraphQLField) -> Callable[[Any], Any]:
-    """Return what reads the attribute that Strawberry would read for a field, through fewer calls."""
+def _attribute_reader(field: GraphQLField) -> Callable[[Any], Any]:
+    """Return a function that reads the attribute of a field."""
     definition = field.extensions["strawberry-definition"]
     return attrgetter(getattr(definition, "django_name", None) or definition.python_name)
 
 
-def _reader(field: GraphQLField, leaf: Any) -> Callable[[Any], Any]:
-    read_attribute = _attribute(field)
+def _value_reader(field: GraphQLField, leaf: Any) -> Callable[[Any], Any]:
+    read_attribute = _attribute_reader(field)
     serialize = leaf.coerce_output_value
     required = is_non_null_type(field.type)
 
@@ -149,7 +152,7 @@ def _reader(field: GraphQLField, leaf: Any) -> Callable[[Any], Any]:
             return None
         serialized = serialize(value)
         if serialized is None:
-            raise TypeError("null where a value must be")
+            raise TypeError("a required field is null")
         return serialized
 
     return read

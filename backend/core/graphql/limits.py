@@ -132,8 +132,8 @@ class Budget:
 
     Attributes:
         spent: cost so far: of the operation's text, and of what was charged while it was executed.
-        text_length: number of characters in the strings of the answer so far.
-        is_mutation: whether the operation is a mutation.
+        text_length: number of characters in the strings of the response so far.
+        is_mutation: true if the operation is a mutation.
         selected_fields: names of the fields that the operation selects, at any depth.
     """
 
@@ -167,18 +167,18 @@ class Budget:
         return self.charge(count * sum(self._item_costs.get(id(node), 0) for node in nodes))
 
     def charge_text(self, length: int) -> None:
-        """Count the characters of strings in the answer."""
+        """Add the characters of strings in the response."""
         self.text_length += length
 
     @property
     def is_over_budget(self) -> bool:
-        """True if the request costs more than `GRAPHQL_MAX_COST`, or its answer is too large."""
+        """True if the request costs more than `GRAPHQL_MAX_COST`, or its response is too large."""
         return self.spent > settings.GRAPHQL_MAX_COST or self.is_too_large
 
     @property
     def is_too_large(self) -> bool:
-        """True if the strings in the answer to a query alone exceed `GRAPHQL_MAX_ANSWER_BYTES`."""
-        return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_ANSWER_BYTES
+        """True if the strings alone exceed `GRAPHQL_MAX_RESPONSE_BYTES`."""
+        return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_RESPONSE_BYTES
 
 
 @dataclass
@@ -405,9 +405,9 @@ def over_budget_message() -> str:
 
 
 def too_large_message() -> str:
-    """Return the message for a request whose answer is too large."""
-    maximum = settings.GRAPHQL_MAX_ANSWER_BYTES
-    return f"The answer has more than {maximum} bytes. Request fewer items or fields."
+    """Return the message for a request whose response is too large."""
+    maximum = settings.GRAPHQL_MAX_RESPONSE_BYTES
+    return f"The response has more than {maximum} bytes. Request fewer items or fields."
 
 
 def too_complex(message: str) -> GraphQLError:

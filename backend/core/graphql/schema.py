@@ -13,7 +13,7 @@ from strawberry.types import ExecutionContext
 
 from backend.core.graphql.documents import DocumentCache, DocumentLoader
 from backend.core.graphql.errors import locate_errors, log_error
-from backend.core.graphql.execution import Executor, shorten_plain_fields
+from backend.core.graphql.execution import Executor, mark_plain_fields
 from backend.core.graphql.limits import QueryLimits
 from backend.core.graphql.scalars import DECIMAL
 
@@ -49,12 +49,12 @@ def make_schema(
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
     )
     _describe_by_docstrings(schema)
-    shorten_plain_fields(schema._schema)
+    mark_plain_fields(schema._schema)
     return schema
 
 
 def _describe_by_docstrings(schema: strawberry.Schema) -> None:
-    """Use the docstring of a class as the description of its type, unless it has one."""
+    """Set the docstrings of classes as descriptions of types that have none."""
     for graphql_type in schema._schema.type_map.values():
         definition = graphql_type.extensions.get("strawberry-definition")
         origin = getattr(definition, "origin", None)

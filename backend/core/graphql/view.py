@@ -42,17 +42,17 @@ class GraphQLView(StrawberryGraphQLView):
                 raise UnsupportedMediaType("Content-Type must be application/json.")
             return self.run(request=request)
         except ShopError as error:
-            return _refusal(error.code, error.message, error.code.http_status)
+            return _error_response(error.code, error.message, error.code.http_status)
         except UnicodeDecodeError:
-            return _refusal(
+            return _error_response(
                 ErrorCode.MALFORMED, "The request must be encoded in UTF-8.", ErrorCode.MALFORMED.http_status
             )
         except RequestDataTooBig:
             maximum = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
             message = f"The request body must have at most {maximum} bytes."
-            return _refusal(ErrorCode.TOO_LARGE, message, ErrorCode.TOO_LARGE.http_status)
+            return _error_response(ErrorCode.TOO_LARGE, message, ErrorCode.TOO_LARGE.http_status)
         except HTTPException as error:
-            return _refusal(
+            return _error_response(
                 _CODES.get(error.status_code, ErrorCode.MALFORMED), error.reason, error.status_code
             )
 
@@ -102,9 +102,9 @@ class GraphQLView(StrawberryGraphQLView):
     def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
         response = super().create_response(response_data, sub_response)
         size = len(cast(HttpResponse, response).content)
-        # A mutation has been carried out, so its answer is sent whatever its size.
-        if size > settings.GRAPHQL_MAX_ANSWER_BYTES and not self._context.is_mutation:
-            return _refusal(ErrorCode.TOO_COMPLEX, too_large_message(), 200)
+        # A mutation has been carried out, so its response is sent whatever its size.
+        if size > settings.GRAPHQL_MAX_RESPONSE_BYTES and not self._context.is_mutation:
+            return _error_response(ErrorCode.TOO_COMPLEX, too_large_message(), 200)
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
         # Statuses that a client can act on without reading the body: retry later, or get another token.
@@ -153,6 +153,6 @@ def _check_variables_size(variables: dict[str, Any]) -> None:
             pending.extend(inner)
 
 
-def _refusal(code: ErrorCode, message: str, status: int) -> HttpResponse:
+def _error_response(code: ErrorCode, message: str, status: int) -> HttpResponse:
     body = {"data": None, "errors": [{"message": message, "extensions": {"code": code, "field": None}}]}
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")

@@ -1,4 +1,4 @@
-"""The view at /media/, for shops whose pictures are not read from the bucket or a CDN directly."""
+"""The view at /media/, for shops whose pictures are not served by the bucket or a CDN."""
 
 import logging
 
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Send a file of `MEDIA_ROOT`, or of the object storage if that is served through the shop.
+    """Return a file from `MEDIA_ROOT`, or from the object storage if `MEDIA_THROUGH_SHOP` is set.
 
-    A missing file and a path outside of the storage are 404.
+    Return 404 for a missing file and for a path outside the storage.
     """
     try:
         response = serve(request, path, document_root=str(settings.MEDIA_ROOT))

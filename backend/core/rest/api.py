@@ -108,7 +108,7 @@ class _Api(NinjaAPI):
         return self._document
 
     def _generate_document(self, **arguments: Any) -> OpenAPISchema:
-        """Return the document with what Ninja cannot express.
+        """Generate the document and add what Ninja cannot express.
 
         Problems have their own media type. Guests need no token unless a route is `LOGIN_REQUIRED`, and an
         invalid token is refused except by routes that read none (`auth=None`).

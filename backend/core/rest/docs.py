@@ -1,4 +1,4 @@
-"""Swagger UI, and who may read it."""
+"""Swagger UI and its access control."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -34,7 +34,7 @@ def require_docs_permission(
 def _check_permission(request: HttpRequest, authenticate: Authenticate) -> None:
     permission = settings.SWAGGER_PERMISSION
     if permission == "NONE":
-        raise NotFound("There is nothing at this address.")
+        raise NotFound("This URL does not exist.")
     if permission == "ALL":
         return
     # A browser sends the session of the admin, other clients an access token.
@@ -47,4 +47,4 @@ def _check_permission(request: HttpRequest, authenticate: Authenticate) -> None:
     if viewer.user_id is None:
         raise Unauthenticated("Log in to read the documentation.")
     if permission == "STAFF" and not viewer.is_staff:
-        raise Forbidden("The documentation is for staff.")
+        raise Forbidden("Only staff can read the documentation.")

@@ -1,4 +1,4 @@
-"""Try everything that the shop does where it keeps its media, and say what fails and why."""
+"""Check every operation on the media storage that the shop uses."""
 
 import secrets
 import urllib.request
@@ -19,8 +19,8 @@ _PUBLIC_TIMEOUT = 3
 
 class Command(BaseCommand):
     help = (
-        "Reach the place where media is kept, write, read, list and delete a file there, and look whether "
-        "shoppers can see it; exits with 1 when one of the first five fails."
+        "Connect to the media storage, write, read, list and delete a file in it, and fetch the file by its "
+        "public URL. Exits with status 1 if a step fails, except for the public URL, which is a warning."
     )
     _storage: Any = default_storage
 
@@ -28,34 +28,34 @@ class Command(BaseCommand):
         self._data = secrets.token_bytes(1000)
         self._name = f"{_FOLDER}/{secrets.token_hex(8)}.bin"
         self._failed: list[str] = []
-        self.stdout.write(f"Media is kept in {self._place()}.")
-        if self._try("reach", require_media_storage) and self._try("write", self._write):
-            self._try("read", self._read)
-            self._try("list", self._list)
-            self._look_as_a_shopper()
-            self._try("delete", self._delete)
+        self.stdout.write(f"Media storage: {self._describe_storage()}.")
+        if self._run_step("reach", require_media_storage) and self._run_step("write", self._write):
+            self._run_step("read", self._read)
+            self._run_step("list", self._list)
+            self._check_public_url()
+            self._run_step("delete", self._delete)
         if self._failed:
-            raise CommandError(f"Media cannot be kept there: {', '.join(self._failed)} failed.")
+            raise CommandError(f"The media storage is not usable: {', '.join(self._failed)} failed.")
 
-    def _place(self) -> str:
+    def _describe_storage(self) -> str:
         if not settings.ENV.object_storage_url:
             return str(settings.MEDIA_ROOT)
         return f"the bucket “{self._storage.bucket_name}” at {self._storage.endpoint_url}"
 
-    def _try(self, step: str, action: Callable[[], None]) -> bool:
+    def _run_step(self, step: str, action: Callable[[], None]) -> bool:
         try:
             action()
         except StorageUnavailable as error:
-            self._tell(step, f"FAILED  {error.message}")
+            self._report(step, f"FAILED  {error.message}")
         except OSError as error:
-            self._tell(step, f"FAILED  {error}")
+            self._report(step, f"FAILED  {error}")
         else:
-            self._tell(step, "ok")
+            self._report(step, "ok")
             return True
         self._failed.append(step)
         return False
 
-    def _tell(self, step: str, result: str) -> None:
+    def _report(self, step: str, result: str) -> None:
         self.stdout.write(f"{step:<7} {result}")
 
     def _write(self) -> None:
@@ -64,33 +64,33 @@ class Command(BaseCommand):
     def _read(self) -> None:
         with self._storage.open(self._name) as file:
             if file.read() != self._data:
-                raise OSError("other bytes came back than were written")
+                raise OSError("the content differs from what was written")
 
     def _list(self) -> None:
         if self._name.removeprefix(f"{_FOLDER}/") not in self._storage.listdir(_FOLDER)[1]:
-            raise OSError("the file is not in the list")
+            raise OSError("the list does not contain the file")
 
     def _delete(self) -> None:
         self._storage.delete(self._name)
         if self._storage.exists(self._name):
-            raise OSError("the file is still there")
+            raise OSError("the file still exists")
 
-    def _look_as_a_shopper(self) -> None:
-        """Warn when the file's public address does not show it; a CDN may be known to the outside alone."""
+    def _check_public_url(self) -> None:
+        """Warn if the public URL does not return the file. Some CDNs are not reachable from this host."""
         if not settings.ENV.object_storage_url or settings.MEDIA_THROUGH_SHOP:
             return
         url = self._storage.url(self._name)
         try:
-            with urllib.request.urlopen(url, timeout=_PUBLIC_TIMEOUT) as answer:  # noqa: S310 (a web address)
-                shown = answer.read() == self._data
+            with urllib.request.urlopen(url, timeout=_PUBLIC_TIMEOUT) as response:  # noqa: S310 (a web URL)
+                is_same = response.read() == self._data
         except HTTPError as error:
-            reason = f"answers {error.code}"
+            reason = f"responds with {error.code}"
         except OSError as error:
-            reason = f"cannot be reached from here ({getattr(error, 'reason', error)})"
+            reason = f"is not reachable from this host ({getattr(error, 'reason', error)})"
         else:
-            reason = "" if shown else "shows something else"
+            reason = "" if is_same else "returns other content"
         if reason:
-            look = "Let everybody read the bucket's objects, or see OBJECT_STORAGE_PUBLIC_URL."
-            self._tell("public", f"WARNING  {url} {reason}. {look}")
+            hint = "Make the objects of the bucket public, or set OBJECT_STORAGE_PUBLIC_URL."
+            self._report("public", f"WARNING  {url} {reason}. {hint}")
         else:
-            self._tell("public", "ok")
+            self._report("public", "ok")

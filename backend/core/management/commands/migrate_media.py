@@ -1,4 +1,4 @@
-"""Copy the media of this machine into the object storage."""
+"""Copy local media files to the object storage."""
 
 import os
 from collections.abc import Iterator
@@ -15,36 +15,41 @@ from tqdm import tqdm
 
 from backend.core.media.storage import StorageUnavailable
 
-# Files that wait for a thread at once, so that memory does not grow with their number.
+# Maximum number of files that wait for a thread, so that memory does not grow with the number of files.
 _WINDOW = 256
 
 
 class Command(BaseCommand):
     help = (
-        "Copy DATA_DIR/media into the object storage of OBJECT_STORAGE_*, under the same names. What is "
-        "there with the same bytes is left: run it again after an interruption. Nothing here is deleted."
+        "Copy DATA_DIR/media to the object storage of OBJECT_STORAGE_*, under the same names. Files that are "
+        "already stored with the same content are skipped, so an interrupted run can be repeated. Local "
+        "files are kept."
     )
     _storage: Any = default_storage
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--to", choices=["s3"], required=True, help="where to")
-        parser.add_argument("--dry-run", action="store_true", help="copy nothing, tell what would be copied")
-        parser.add_argument("--parallel", type=int, default=8, metavar="N", help="default: %(default)s")
+        parser.add_argument("--to", choices=["s3"], required=True, help="destination")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="count the files to copy without copying them"
+        )
+        parser.add_argument(
+            "--parallel", type=int, default=8, metavar="N", help="number of threads, default: %(default)s"
+        )
 
     def handle(self, *args: Any, dry_run: bool, parallel: int, **options: Any) -> None:
         if not settings.ENV.object_storage_url:
-            raise CommandError("There is no object storage: set OBJECT_STORAGE_URL and what goes with it.")
+            raise CommandError("No object storage is configured: set the OBJECT_STORAGE_* variables.")
         if not 1 <= parallel <= 64:
-            raise CommandError("--parallel is a number from 1 to 64")
+            raise CommandError(f"--parallel must be between 1 and 64, not {parallel}.")
         try:
             self._copy_all(settings.MEDIA_ROOT, dry_run=dry_run, parallel=parallel)
         except StorageUnavailable as error:
-            raise CommandError(f"{error.message} Run it again to go on.") from None
+            raise CommandError(f"{error.message} Run the command again to continue.") from None
 
     def _copy_all(self, root: Path, *, dry_run: bool, parallel: int) -> None:
         self._root, self._dry_run = root, dry_run
         self._stored = {name: (size, etag) for name, size, etag in self._storage.entries()}
-        names = sorted(_files_below(root))
+        names = sorted(_list_files(root))
         copied, copied_bytes, failed = 0, 0, 0
         with (
             ThreadPoolExecutor(parallel) as pool,
@@ -64,13 +69,13 @@ class Command(BaseCommand):
         done = "would be copied" if dry_run else "copied"
         self.stdout.write(
             f"{copied} {done} ({copied_bytes / 1e6:.1f} MB), "
-            f"{len(names) - copied - failed} were there already, {failed} failed"
+            f"{len(names) - copied - failed} were already stored, {failed} failed"
         )
         if failed:
-            raise CommandError("Not everything is copied.")
+            raise CommandError(f"{failed} files were not copied.")
 
     def _copy(self, name: str) -> int | OSError | None:
-        """Copy a file unless it is there; return its size if it was copied, or why it could not be read."""
+        """Copy a file unless it is stored. Return its size if it was copied, or the error."""
         try:
             data = (self._root / name).read_bytes()
         except OSError as error:
@@ -78,24 +83,24 @@ class Command(BaseCommand):
         if self._is_stored(name, data):
             return None
         if not self._dry_run:
-            # It is read back only where the provider's ETags are not the digests that they mostly are.
+            # The file is downloaded again only if the ETag is not its MD5 digest.
             self._stored[name] = self._storage.put(name, data)
             if not self._is_stored(name, data):
-                return OSError("other bytes are stored than were sent")
+                return OSError("the stored content differs from the file")
         return len(data)
 
     def _is_stored(self, name: str, data: bytes) -> bool:
         size, etag = self._stored.get(name, (-1, ""))
         if size != len(data):
             return False
-        return bool(etag == md5(data, usedforsecurity=False).hexdigest() or self._reads_back(name, data))
+        return bool(etag == md5(data, usedforsecurity=False).hexdigest() or self._has_content(name, data))
 
-    def _reads_back(self, name: str, data: bytes) -> bool:
+    def _has_content(self, name: str, data: bytes) -> bool:
         with self._storage.open(name) as file:
             return bool(file.read() == data)
 
 
-def _files_below(root: Path) -> Iterator[str]:
+def _list_files(root: Path) -> Iterator[str]:
     for folder, _, files in os.walk(root):
         for file in files:
             yield (Path(folder) / file).relative_to(root).as_posix()

@@ -140,7 +140,7 @@ async function fetcher(operation, { headers } = {}) {
     body: JSON.stringify(operation),
   });
   if (!response.headers.get("Content-Type")?.includes("json")) {
-    throw new Error(`The server answered ${response.status} ${response.statusText}, and not with JSON.`);
+    throw new Error(`The server responded with ${response.status} ${response.statusText} instead of JSON.`);
   }
   return response.json();
 }
