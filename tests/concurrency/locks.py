@@ -53,7 +53,7 @@ def without_index(name: str) -> Iterator[None]:
 
 @contextmanager
 def without_constraints(table: str, *, about: str) -> Iterator[None]:
-    """Drop the constraints whose definition contains a text. The table is truncated before the restoration."""
+    """Drop the constraints whose definition contains a text. The table is truncated before they return."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"

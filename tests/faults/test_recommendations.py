@@ -20,14 +20,14 @@ class RedisDownTest(LiveServerTestCase):
                 url = f"redis://{redis.host}:{redis.port}/0"
                 # Start a new shop for each case, because a failure pauses the use of Redis for a while.
                 running = shop(REDIS_URL=url, DB_NAME=database["NAME"])
-                with running as address, self.subTest(redis=way):
-                    status, card = ask(f"{address}/product?id={a.pk}")
+                with running as url, self.subTest(redis=way):
+                    status, card = ask(f"{url}/product?id={a.pk}")
                     assert status == 200
                     assert [item["id"] for item in card["similar"]] == [c.pk, b.pk]
                     assert [item["id"] for item in card["bought_together"]] == [b.pk, c.pk]
-                    status, answer = ask(f"{address}/graphql", {"query": query})
+                    status, answer = ask(f"{url}/graphql", {"query": query})
                     shown = answer["data"]["product"]
                     assert [p["name"] for p in shown["similar"]] == [c.name, b.name]
                     assert [p["name"] for p in shown["boughtTogether"]] == [b.name, c.name]
-                    status, listed = ask(f"{address}/recommendations?limit=2")
+                    status, listed = ask(f"{url}/recommendations?limit=2")
                     assert (status, len(listed["items"])) == (200, 2)

@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, parallel: int, **options: Any) -> None:
         if not settings.ENV.object_storage_url:
-            raise CommandError("No object storage is configured: set the OBJECT_STORAGE_* variables.")
+            raise CommandError("No object storage is configured. Set OBJECT_STORAGE_URL and its credentials.")
         if not 1 <= parallel <= 64:
             raise CommandError(f"--parallel must be between 1 and 64, not {parallel}.")
         try:
