@@ -43,7 +43,7 @@ class BeatTest(WorkerCase):
         for entry in SCHEDULE.values():
             # The log line has the task id between the name and the result.
             done = rf"Task {entry['task']}\[\S+ succeeded"
-            wait_until(lambda done=done: self.worker.said(done), f"{entry['task']}")
+            wait_until(lambda done=done: self.worker.log_matches(done), f"{entry['task']}")
 
     def start_beat(self) -> None:
         """Start beat after a long downtime, so that all tasks are due."""

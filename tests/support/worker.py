@@ -202,6 +202,6 @@ class Worker:
         """Return the log."""
         return self.log.read_text(errors="replace")
 
-    def said(self, pattern: str) -> bool:
+    def log_matches(self, pattern: str) -> bool:
         """Return whether the log contains a regular expression."""
         return re.search(pattern, self.output()) is not None
