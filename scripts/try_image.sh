@@ -51,10 +51,11 @@ if [ -z "$(buildah images --quiet $base 2>/dev/null)" ]; then
 fi
 
 step "Building the image"
-# The build uses the host's certificates and pip settings, which are not copied to the image.
+# The build uses the host's certificates and pip settings, which are not copied to the image. Constraints name a
+# file of the host, and base.txt pins every version anyway.
 {
     echo "[global]"
-    python3 -m pip config list | sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p"
+    python3 -m pip config list | grep -v constraint | sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p"
 } >"$work/pip.conf"
 buildah build --quiet --format docker --layers --build-arg PYTHON_IMAGE=$base --tag $image \
     --volume "$work/pip.conf:/etc/pip.conf:ro" --volume /etc/ssl/certs:/etc/ssl/certs:ro .
