@@ -35,8 +35,11 @@ SILENCE_SECONDS = 30
 IDLE_GRACE_SECONDS = 0.5
 # Closing a connection with unread bytes resets it, and the client may lose the response.
 DISCARD_SECONDS = 2
-# A busy worker waits this long for each waiting request before it accepts a connection.
-ACCEPT_DELAY_SECONDS = 0.002
+# Before it accepts a connection, a worker waits this long for each request in its queue, and a little for each
+# open connection, so that the worker with the least work and the fewest clients accepts first.
+QUEUE_DELAY_SECONDS = 0.002
+CONNECTION_DELAY_SECONDS = 0.0002
+MAX_CONNECTION_DELAY_SECONDS = 0.01
 # A client then connects again, to the worker that has the least work by then.
 REQUESTS_PER_CONNECTION = 100
 BLOCK_BYTES = 64 * 1024
@@ -261,8 +264,11 @@ class WebWorker(GeventWorker):
     def _accept_connections(self, listener: Any, connections: Pool) -> None:
         while True:
             socket.wait_read(listener.fileno())
-            # Workers share the queue of new connections. The one with the least work accepts first.
-            gevent.sleep(ACCEPT_DELAY_SECONDS * self._threads.queue_length)
+            # Workers share the queue of new connections.
+            gevent.sleep(
+                QUEUE_DELAY_SECONDS * self._threads.queue_length
+                + min(CONNECTION_DELAY_SECONDS * len(connections), MAX_CONNECTION_DELAY_SECONDS)
+            )
             self._accept_connection(listener, connections)
 
     def _accept_connection(self, listener: Any, connections: Pool) -> bool:
