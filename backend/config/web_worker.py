@@ -35,8 +35,8 @@ SILENCE_SECONDS = 30
 IDLE_GRACE_SECONDS = 0.5
 # Closing a connection with unread bytes resets it, and the client may lose the response.
 DISCARD_SECONDS = 2
-# Before it accepts a connection, a worker waits this long for each request in its queue, and a little for each
-# open connection, so that the worker with the least work and the fewest clients accepts first.
+# Before it accepts a connection, a worker waits this long for each request in its queue, and a little for
+# each open connection, so that the worker with the least work and the fewest clients accepts first.
 QUEUE_DELAY_SECONDS = 0.002
 CONNECTION_DELAY_SECONDS = 0.0002
 MAX_CONNECTION_DELAY_SECONDS = 0.01
