@@ -9,6 +9,10 @@ MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 # Without gqlauth: its migrations do not match its models when captchas are off.
 APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
+# They run with the standard executor of GraphQL too.
+GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
+	test_page_costs.py test_privacy.py)
+
 .PHONY: up down tour test bench-listing bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
@@ -25,8 +29,9 @@ tour: .venv/runtime
 test: .venv/dev chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports migrations generated; checks=$$?; \
+	TEST_COMPILED_EXECUTOR=false $(BIN)/python -m pytest -q -n auto $(GRAPHQL_TESTS); standard=$$?; \
 	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
-	exit $$((checks || tests))
+	exit $$((checks || standard || tests))
 
 lint: .venv/dev
 	@$(BIN)/ruff format --check --quiet --diff

@@ -73,6 +73,7 @@ class Environment(BaseSettings):
     swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] = "ALL"
     graphiql: bool = True
     graphql_introspection: bool = True
+    graphql_compiled_executor: bool = True
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")

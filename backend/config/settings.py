@@ -264,6 +264,7 @@ CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
 GRAPHQL_INTROSPECTION = ENV.graphql_introspection
+GRAPHQL_COMPILED_EXECUTOR = ENV.graphql_compiled_executor
 # A full introspection query has 1.5 KB, a query of every field, three levels deep, 5 KB, and a query with
 # the maximum number of tokens about 12 KB.
 GRAPHQL_MAX_DOCUMENT_BYTES = 32 * 1024

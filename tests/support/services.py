@@ -29,6 +29,7 @@ def _set_environment() -> None:
         "DEBUG": "true",
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
         "DATA_DIR": str(DATA_DIR),
+        "GRAPHQL_COMPILED_EXECUTOR": os.environ.get("TEST_COMPILED_EXECUTOR", "true"),
     }
 
 
@@ -56,3 +57,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
         database = int(WORKER.removeprefix("gw")) + 1
         os.environ.update(addresses.valkey_variables(DATA_DIR, database=database))
     return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile every operation, although most tests execute it only once."""
+    from backend.core.graphql.compiled import CompiledExecutor
+
+    CompiledExecutor.uses_before_compilation = 0

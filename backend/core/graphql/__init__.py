@@ -1,8 +1,10 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
+from strawberry_django import field as column
+from strawberry_django.fields.field import StrawberryDjangoField as Column
+
 from backend.core.graphql.context import Batch, Context, Info
 from backend.core.graphql.errors import UserError, refusals_as_payload
-from backend.core.graphql.fields import Column, column
 from backend.core.graphql.limits import Constraint, Cost
 from backend.core.graphql.pages import Edge, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema

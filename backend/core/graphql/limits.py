@@ -8,6 +8,7 @@ import strawberry
 from django.conf import settings
 from graphql import (
     BooleanValueNode,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -17,6 +18,7 @@ from graphql import (
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLNamedType,
+    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
@@ -43,6 +45,10 @@ Directive = TypeVar("Directive", "Cost", "Constraint")
 
 # Response keys are repeated in every item of a list. Relay generates keys of up to about 60 characters.
 MAX_ALIAS_LENGTH = 100
+
+_MEASUREMENTS = "measurements"
+# Per operation: a measurement takes a few KB.
+_MAX_MEASUREMENTS = 16
 
 _META_FIELDS = {
     "__schema": SchemaMetaFieldDef,
@@ -95,28 +101,12 @@ class QueryLimits(SchemaExtension):
         execution = self.execution_context
         document = execution.graphql_document
         operation = get_operation_ast(document, execution.operation_name) if document else None
-        schema = execution.schema._schema
-        root = operation and schema.get_root_type(operation.operation)
-        if document and operation and root:
-            walk = _Walk(
-                types=schema.type_map,
-                fragments={
-                    node.name.value: node
-                    for node in document.definitions
-                    if isinstance(node, FragmentDefinitionNode)
-                },
-                variables=_default_values(operation) | (execution.variables or {}),
-            )
-            if operation.operation is OperationType.MUTATION:
-                walk.check_mutations(operation.selection_set, root)
-            self.cost = walk.measure_selection(operation.selection_set, root, depth=0)
+        if document and operation and execution.schema._schema.get_root_type(operation.operation):
+            variables = _default_values(operation) | (execution.variables or {})
+            measured = _measure_once(execution.schema._schema, document, operation, variables)
+            self.cost = measured.cost
             if isinstance(execution.context, Budget):
-                execution.context.start(
-                    self.cost,
-                    walk.item_costs,
-                    walk.selected_fields,
-                    is_mutation=operation.operation is OperationType.MUTATION,
-                )
+                execution.context.start(measured)
         yield
 
     def get_results(self) -> dict[str, Any]:
@@ -125,6 +115,23 @@ class QueryLimits(SchemaExtension):
         budget = self.execution_context.context
         cost = budget.spent if isinstance(budget, Budget) else self.cost
         return {"cost": {"requested": cost, "maximum": settings.GRAPHQL_MAX_COST}}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Cost of an operation before it is executed.
+
+    Attributes:
+        cost: cost of the operation's text.
+        item_costs: cost of one item of each list without a page size, by the `id` of its field node.
+        selected_fields: names of the fields that the operation selects, at any depth.
+        is_mutation: true if the operation is a mutation.
+    """
+
+    cost: int
+    item_costs: Mapping[int, int]
+    selected_fields: Set[str]
+    is_mutation: bool
 
 
 class Budget:
@@ -143,19 +150,12 @@ class Budget:
     selected_fields: Set[str] = frozenset()
     _item_costs: Mapping[int, int] = {}
 
-    def start(
-        self, cost: int, item_costs: Mapping[int, int], selected_fields: Set[str], *, is_mutation: bool
-    ) -> None:
-        """Begin with the cost of the operation's text.
-
-        Args:
-            item_costs: cost of one item of each list without a page size, by the `id` of its field node.
-            selected_fields: names of the fields that the operation selects, at any depth.
-        """
-        self.spent = cost
-        self.selected_fields = selected_fields
-        self.is_mutation = is_mutation
-        self._item_costs = item_costs
+    def start(self, measured: Measurement) -> None:
+        """Begin with the cost of the operation's text."""
+        self.spent = measured.cost
+        self.selected_fields = measured.selected_fields
+        self.is_mutation = measured.is_mutation
+        self._item_costs = measured.item_costs
 
     def charge(self, cost: int) -> bool:
         """Charge work that the operation's text does not bound, and return whether it may be done."""
@@ -179,6 +179,60 @@ class Budget:
     def is_too_large(self) -> bool:
         """True if the strings alone exceed `GRAPHQL_MAX_RESPONSE_BYTES`."""
         return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_RESPONSE_BYTES
+
+
+def _measure_once(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+) -> Measurement:
+    """Measure an operation, or return the measurement of equal page sizes, conditions and list lengths."""
+    # Stored in the node itself, so that both are freed together.
+    measurements: dict[Any, Measurement] = vars(operation).setdefault(_MEASUREMENTS, {})
+    key = tuple((name, _shape(value)) for name, value in variables.items())
+    measured = measurements.get(key)
+    if measured is None:
+        measured = _measure(schema, document, operation, variables)
+        if len(measurements) >= _MAX_MEASUREMENTS:
+            measurements.clear()
+        measurements[key] = measured
+    return measured
+
+
+def _shape(value: Any) -> Any:
+    """Return the part of a variable that the cost and the limits depend on."""
+    if isinstance(value, int | float):
+        return type(value), value
+    if isinstance(value, list | tuple):
+        shapes = [_shape(item) for item in value]
+        # Lists of input objects are mostly alike.
+        return len(shapes), frozenset(shapes)
+    if isinstance(value, dict):
+        return tuple((name, _shape(item)) for name, item in value.items())
+    return None
+
+
+def _measure(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+) -> Measurement:
+    root = schema.get_root_type(operation.operation)
+    assert root is not None
+    walk = _Walk(
+        types=schema.type_map,
+        fragments={
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        },
+        variables=variables,
+    )
+    is_mutation = operation.operation is OperationType.MUTATION
+    if is_mutation:
+        walk.check_mutations(operation.selection_set, root)
+    cost = walk.measure_selection(operation.selection_set, root, depth=0)
+    return Measurement(cost, walk.item_costs, walk.selected_fields, is_mutation)
 
 
 @dataclass

@@ -1,21 +1,52 @@
 """Assembly of the executable schema from the types of the apps."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import strawberry
 from django.conf import settings
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from strawberry.extensions import DisableIntrospection, MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from backend.core.graphql.compiled import CompiledExecutor
 from backend.core.graphql.documents import DocumentCache, DocumentLoader
 from backend.core.graphql.errors import locate_errors, log_error
-from backend.core.graphql.execution import Executor, mark_plain_fields
-from backend.core.graphql.limits import QueryLimits
+from backend.core.graphql.limits import Budget, QueryLimits
 from backend.core.graphql.scalars import DECIMAL
+
+
+class Executor(CompiledExecutor):
+    """Charge lists and strings to the budget of the request."""
+
+    def complete_list(self, nodes: Sequence[FieldNode], items: Sequence[Any]) -> Sequence[Any]:
+        budget = self.context_value
+        # A short query can go up and down a tree and multiply its response at every step. Lists beyond the
+        # budget are empty, so that execution ends soon, and `GraphQLView` refuses the request.
+        if isinstance(budget, Budget) and not budget.charge_items(nodes, len(items)):
+            return ()
+        return items
+
+    def count_text(self, length: int) -> None:
+        if isinstance(self.context_value, Budget):
+            self.context_value.charge_text(length)
+
+    def save_state(self) -> Any:
+        budget = self.context_value
+        return (budget.spent, budget.text_length) if isinstance(budget, Budget) else None
+
+    def restore_state(self, state: Any) -> None:
+        if state is not None:
+            self.context_value.spent, self.context_value.text_length = state
+
+
+class StandardExecutor(Executor):
+    """Leave every operation to graphql-core."""
+
+    is_enabled = False
 
 
 class _Schema(strawberry.Schema):
@@ -45,11 +76,10 @@ def make_schema(
         mutation,
         types=types,
         extensions=extensions,
-        execution_context_class=Executor,
+        execution_context_class=Executor if settings.GRAPHQL_COMPILED_EXECUTOR else StandardExecutor,
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
     )
     _describe_by_docstrings(schema)
-    mark_plain_fields(schema._schema)
     return schema
 
 
