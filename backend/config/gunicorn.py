@@ -3,8 +3,22 @@
 import resource
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
+from gunicorn.glogging import Logger
+
+from backend.config import web_worker
 from backend.config.environment import read_environment
+
+
+class AccessLogger(Logger):
+    """gunicorn's logger with the path as the client sent it, so that a path cannot forge a line."""
+
+    def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
+        """Return the values of `access_log_format`."""
+        path = quote(environ["RAW_URI"].partition("?")[0], safe="/%")
+        return super().atoms(resp, req, environ, request_time) | {"path": path}
+
 
 _env = read_environment()
 
@@ -17,7 +31,8 @@ worker_connections = 2000
 # Seconds. Load balancers must close idle connections first, and most do so after 60 seconds.
 keepalive = 75
 accesslog = "-"
-access_log_format = "%(m)s %(U)s %(s)s %(M)sms"
+access_log_format = "%(m)s %(path)s %(s)s %(M)sms"
+logger_class = AccessLogger
 control_socket_disable = True
 # The default timeout of a query for web processes only; commands and tasks may take longer.
 raw_env = [f"DB_STATEMENT_TIMEOUT={_env.db_statement_timeout or 4}"]
@@ -27,6 +42,11 @@ def on_starting(server: Any) -> None:
     """Raise the limit of open files, which the workers inherit, to the system's maximum."""
     _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+
+
+def on_reload(server: Any) -> None:
+    """Let the running workers serve until the new ones are ready."""
+    web_worker.reloads.start()
 
 
 def post_worker_init(worker: Any) -> None:

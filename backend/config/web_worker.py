@@ -7,11 +7,13 @@ native threads, as under a sync worker.
 """
 
 import io
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from mmap import mmap
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -33,8 +35,10 @@ MAX_THREADS = 4
 SILENCE_SECONDS = 30
 # After SIGTERM, idle connections stay open for this long, for requests that are already in transit.
 IDLE_GRACE_SECONDS = 0.5
-# Closing a connection with unread bytes resets it, and the client may lose the response.
+# Closing a connection with unread bytes resets it, and the client may lose the response. The rest of a
+# refused body is therefore read for this long and up to this size.
 DISCARD_SECONDS = 2
+DISCARD_BYTES = 16 * 1024 * 1024
 # Before it accepts a connection, a worker waits this long for each request in its queue, and a little for
 # each open connection, so that the worker with the least work and the fewest clients accepts first.
 QUEUE_DELAY_SECONDS = 0.002
@@ -43,8 +47,13 @@ MAX_CONNECTION_DELAY_SECONDS = 0.01
 # A client then connects again, to the worker that has the least work by then.
 REQUESTS_PER_CONNECTION = 100
 BLOCK_BYTES = 64 * 1024
+# A chunk can be one byte, and gunicorn takes several microseconds for each.
+CHUNKED_BLOCK_BYTES = 1024
 # Larger bodies are read only up to the limit of the client, which the shop looks up.
 SMALL_BODY_BYTES = 1024 * 1024
+
+# Replaced workers serve until a new worker is ready, but no longer than this.
+SUCCESSOR_SECONDS = 20
 
 # Handled on the event loop, so that it responds while all threads are busy. It must not use any service.
 LIVENESS_PATH = "/health/live"
@@ -141,6 +150,8 @@ class BufferedApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"] == LIVENESS_PATH:
+            if environ.keys() & {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}:
+                _refuse_rest(environ["wsgi.input"])
             return self._application(environ, start_response)
         self._read_body(environ)
         return self._threads.run(partial(self._respond, environ, start_response))
@@ -148,7 +159,8 @@ class BufferedApplication:
     def _read_body(self, environ: dict[str, Any]) -> None:
         """Replace ``wsgi.input`` by the buffered body, or by an empty one if the body is too large.
 
-        Django refuses a body by its Content-Length, which is set here for chunked bodies.
+        Django refuses a body by its Content-Length, which is set here for chunked bodies. The connection is
+        closed after the response.
 
         Raises:
             StopIteration: the client has disconnected or timed out; gunicorn closes the connection.
@@ -156,17 +168,21 @@ class BufferedApplication:
         declared = int(environ.get("CONTENT_LENGTH") or 0)
         source = environ["wsgi.input"]
         environ["wsgi.input"] = io.BytesIO()
-        if not declared and not environ.pop("HTTP_TRANSFER_ENCODING", ""):
+        is_chunked = bool(environ.pop("HTTP_TRANSFER_ENCODING", ""))
+        if not declared and not is_chunked:
             return
         limit = SMALL_BODY_BYTES
         if declared > limit:
             limit = self._threads.run(partial(self._read_body_limit, environ))
             if declared > limit:
+                _refuse_rest(source)
                 return
         body = SpooledTemporaryFile(max_size=BLOCK_BYTES)  # noqa: SIM115  read by the shop
         size = 0
         try:
-            while block := source.read(BLOCK_BYTES):
+            while block := source.read(CHUNKED_BLOCK_BYTES if is_chunked else BLOCK_BYTES):
+                # Other connections get their turn, although a fast client always has data ready.
+                gevent.sleep(0)
                 size += len(block)
                 if size > SMALL_BODY_BYTES >= limit:
                     limit = self._threads.run(partial(self._read_body_limit, environ))
@@ -181,6 +197,8 @@ class BufferedApplication:
         if size <= limit:
             body.seek(0)
             environ["wsgi.input"] = body
+        else:
+            _refuse_rest(source)
 
     def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         response = self._application(environ, start_response)
@@ -200,11 +218,46 @@ class BufferedApplication:
             response.close()
 
 
+def _refuse_rest(body: Any) -> None:
+    """Close the connection of a body after the response, since what follows in it is not a request."""
+    body.failed = True
+    body.request.force_close()
+
+
 def _blocks(body: bytes) -> Any:
     """Split a body into blocks, since `SILENCE_SECONDS` applies to each block that is sent."""
     if len(body) <= BLOCK_BYTES:
         return [body]
     return (body[start : start + BLOCK_BYTES] for start in range(0, len(body), BLOCK_BYTES))
+
+
+class Reloads:
+    """The number of reloads, in memory that the master and all workers share."""
+
+    def __init__(self) -> None:
+        # The newest reload and the newest one with a ready worker, modulo 256.
+        self._memory = mmap(-1, 2)
+
+    @property
+    def current(self) -> int:
+        """Number of the newest reload."""
+        return self._memory[0]
+
+    @property
+    def has_ready_worker(self) -> bool:
+        """True if a worker of the newest reload has loaded the shop."""
+        return self._memory[0] == self._memory[1]
+
+    def start(self) -> None:
+        """Count a reload."""
+        self._memory[0] = (self._memory[0] + 1) % 256
+
+    def report_ready(self, reload: int) -> None:
+        """Report that a worker of this reload has loaded the shop."""
+        self._memory[1] = reload
+
+
+reloads = Reloads()
 
 
 class _Address:
@@ -228,6 +281,7 @@ class WebWorker(GeventWorker):
         ]
 
     def load_wsgi(self) -> None:
+        self._reload = reloads.current
         super().load_wsgi()
         # Django must be set up first.
         from backend.core.middleware import read_body_limit
@@ -237,6 +291,7 @@ class WebWorker(GeventWorker):
         self._idle: dict[gevent.Greenlet, tuple[gevent.Timeout, float]] = {}
         application: Application = self.wsgi
         self.wsgi: Application = BufferedApplication(application, self._threads, read_body_limit)
+        reloads.report_ready(self._reload)
 
     def notify(self) -> None:
         """Send a heartbeat to the master unless a request runs longer than `timeout`."""
@@ -253,6 +308,7 @@ class WebWorker(GeventWorker):
         while self.alive:
             self.notify()
             gevent.sleep(0.2)
+        self._await_successor()
         gevent.killall(listening)
         for listener in self.sockets:
             # The kernel would reset queued connections when the socket is closed.
@@ -260,6 +316,18 @@ class WebWorker(GeventWorker):
                 pass
             listener.close()
         self._finish(connections)
+
+    def _await_successor(self) -> None:
+        """Serve until a worker of a newer reload is ready: gunicorn stops old workers before that."""
+        stopped = time.monotonic()
+        while (
+            reloads.current != self._reload
+            and not reloads.has_ready_worker
+            and time.monotonic() < stopped + SUCCESSOR_SECONDS
+            and os.getppid() == self.ppid
+        ):
+            self.notify()
+            gevent.sleep(0.05)
 
     def _accept_connections(self, listener: Any, connections: Pool) -> None:
         while True:
@@ -321,6 +389,7 @@ class WebWorker(GeventWorker):
         gevent.kill(connection, timeout)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        req.body.request = req
         if req.req_number % REQUESTS_PER_CONNECTION == 0:
             req.force_close()
         try:
@@ -328,7 +397,15 @@ class WebWorker(GeventWorker):
         except TimeoutError:
             raise StopIteration from None
         except StopIteration:
-            with gevent.Timeout(DISCARD_SECONDS, False):
-                while req.body.read(BLOCK_BYTES):
-                    pass
+            if req.body.failed:
+                _discard(sock)
             raise
+
+
+def _discard(client: Any) -> None:
+    size = 0
+    with gevent.Timeout(DISCARD_SECONDS, False):
+        while size < DISCARD_BYTES and (block := client.recv(BLOCK_BYTES)):
+            size += len(block)
+            # The timeout needs a turn too.
+            gevent.sleep(0)

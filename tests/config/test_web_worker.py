@@ -14,6 +14,7 @@ from django.test import Client, LiveServerTestCase
 from backend.config.web_worker import MAX_THREADS, SLOW_SECONDS, Threads
 from tests.support.people import make_user
 from tests.support.web import Web
+from tests.support.worker import wait_until
 
 GRAPHQL = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LOGIN_FORM = (
@@ -123,7 +124,16 @@ class RequestBodiesTest(LiveServerTestCase):
             client.shutdown(socket.SHUT_WR)
             self.assertEqual(client.recv(1000), b"")
 
-    def test_connection_stays_open_after_a_refused_body(self) -> None:
+    def test_path_cannot_forge_a_line_of_the_access_log(self) -> None:
+        self.send(b"GET /a\x1b\xff HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.send(b"GET /a%0aPOST%20/order%20200%1b%5b31m%00/%D1%8F HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(
+            lambda: "GET /a%0aPOST%20/order%20200%1b%5b31m%00/%D1%8F 404" in self.web.output(), "The log"
+        )
+
+        self.assertNotIn("\x1b", self.web.output())
+
+    def test_refused_body_is_answered_before_the_connection_closes(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=20)
         self.addCleanup(connection.close)
         for body, expected in ((b" " * 3_000_000, 413), (QUERY, 200)):
@@ -131,3 +141,4 @@ class RequestBodiesTest(LiveServerTestCase):
             with connection.getresponse() as response:
                 response.read()
                 self.assertEqual(response.status, expected)
+                self.assertEqual(response.will_close, expected == 413)

@@ -1,6 +1,7 @@
 """Clients that send nothing, send slowly or do not read do not block other clients."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +15,7 @@ PROBES = 3
 # Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.
 PATIENCE = 2.0
 HALF_HEADER = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\n"
+POST = HALF_HEADER + b"Content-Type: application/json\r\n"
 HALF_BODY = HALF_HEADER + b"Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
 LARGE_FILE_BYTES = 20_000_000
 
@@ -73,6 +75,19 @@ class SlowClientsTest(LiveServerTestCase):
         with large_file() as path, connections(self.web, 12, request_for(path)):
             self.assertLess(longest_response(self.web), PATIENCE)
 
+    def test_bodies_that_go_on_after_the_refusal_do_not_block_others(self) -> None:
+        for head in (b"Content-Length: 100000000000", b"Transfer-Encoding: chunked"):
+            part = b"x" * 262_144
+            if b"chunked" in head:
+                part = b"40000\r\n" + part + b"\r\n"
+            with self.subTest(head), flood(self.web, POST + head + b"\r\n\r\n", part):
+                self.assertLess(longest_response(self.web), PATIENCE)
+
+    def test_bodies_of_one_byte_chunks_do_not_block_others(self) -> None:
+        head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+        with flood(self.web, head, b"1\r\n \r\n" * 40_000):
+            self.assertLess(longest_response(self.web), PATIENCE)
+
 
 class ConnectionLimitTest(LiveServerTestCase):
     def test_oldest_idle_connections_are_closed_for_new_ones(self) -> None:
@@ -102,6 +117,30 @@ class SyncWorkersTest(LiveServerTestCase):
     def test_unread_files_block_the_shop(self) -> None:
         with large_file() as path, connections(self.web, 2, request_for(path)):
             self.assertGreater(longest_response(self.web), PATIENCE)
+
+
+@contextmanager
+def flood(web: Web, head: bytes, part: bytes) -> Iterator[None]:
+    """Let four clients send a request and parts of its body as fast as they are read, again and again."""
+    ended = threading.Event()
+
+    def send() -> None:
+        while not ended.is_set():
+            with suppress(OSError), socket.create_connection(("127.0.0.1", web.port), timeout=5) as client:
+                client.sendall(head)
+                while not ended.is_set():
+                    client.sendall(part)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 @contextmanager

@@ -23,7 +23,10 @@ class Load:
 
     Attributes:
         results: the number of requests that were answered, refused or lost.
+        longest: the longest response time in seconds.
     """
+
+    longest = 0.0
 
     def __init__(self, web: Web) -> None:
         self.results: Counter[str] = Counter()
@@ -52,12 +55,14 @@ class Load:
                 self.results["refused"] += 1
                 time.sleep(0.01)
                 continue
+            started = time.monotonic()
             try:
                 connection.request("GET", PATH)
                 with connection.getresponse() as response:
                     response.read()
                     self.results["answered" if response.status == 200 else str(response.status)] += 1
                     closed = response.will_close
+                self.longest = max(self.longest, time.monotonic() - started)
             except (OSError, HTTPException) as error:
                 self.results[f"lost: {type(error).__name__}"] += 1
                 closed = True
@@ -97,6 +102,8 @@ class RestartsTest(LiveServerTestCase):
                 self.web.signal(signal.SIGHUP)
                 wait_until(partial(self.have_ended, before), "The end of the old workers")
         self.assertEqual(set(load.results), {"answered"}, load.results)
+        # New workers need about two seconds to load the shop, and the old ones serve meanwhile.
+        self.assertLess(load.longest, 2.0)
 
     def have_ended(self, workers: set[int]) -> bool:
         return not workers & set(self.web.workers())

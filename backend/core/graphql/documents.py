@@ -32,9 +32,9 @@ from backend.core.errors import ErrorCode, TooLarge
 # and one that merges twenty copies of a page less than 3,000.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
 
-# Upper bound of the memory of a token. Its nodes and locations take 240 to 700 bytes with graphql-core 3.3, and
-# its part of a compiled function about 400, in up to four functions per document. The values of the tokens can
-# repeat the whole text beside the text itself.
+# Upper bound of the memory of a token. Its nodes and locations take 240 to 700 bytes with graphql-core 3.3,
+# and its part of a compiled function about 400, in up to four functions per document. The values of the
+# tokens can repeat the whole text beside the text itself.
 _BYTES_PER_TOKEN = 2_300
 _COPIES_OF_TEXT = 2
 
