@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from copy import copy
 from decimal import Decimal
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 import strawberry_django
@@ -114,6 +114,10 @@ class Category:
     name: auto = column(description="Name, unique among the children of its parent.")
     slug: auto = column(description="Unique name for URLs.")
 
+    @classmethod
+    def is_type_of(cls, value: Any, info: Any) -> bool:
+        return isinstance(value, cls | models.Category | selectors.CategoryRow)
+
     @strawberry_django.field(description="Picture of the category; null if it has none.")
     def image(self: models.Category) -> Image | None:
         return self.picture
@@ -183,6 +187,10 @@ class Product:
     )
     created_at: auto = column(description="Creation time of the product.")
     updated_at: auto = column(description="Time of the last change.")
+
+    @classmethod
+    def is_type_of(cls, value: Any, info: Any) -> bool:
+        return isinstance(value, cls | models.Product | selectors.ProductRow)
 
     @strawberry_django.field(
         description="All pictures in order; `image` is the first.", directives=[Cost(field=20)]
@@ -341,7 +349,7 @@ def _values_by_label(filters: list[CharacteristicFilter]) -> dict[str, list[str]
 class ProductConnection:
     """A page of products. `totalCount` and `facets` are computed only if selected."""
 
-    page: strawberry.Private[Page[models.Product]]
+    page: strawberry.Private[Page[selectors.ProductRow]]
     products: strawberry.Private[selectors.ProductList]
 
     @strawberry.field(description="Products of the page with their cursors.", directives=[Cost(item=5)])

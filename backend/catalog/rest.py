@@ -1,6 +1,7 @@
 """REST endpoints of the catalogue, on the same selectors as GraphQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +15,7 @@ from ninja.decorators import decorate_view
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.catalog import models, selectors
-from backend.catalog.renditions import WIDTHS, Picture
+from backend.catalog.renditions import WIDTHS
 from backend.core.errors import Invalid, NotFound, TooLong, fields_named
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
@@ -121,15 +122,11 @@ class Product(ResponseModel):
     )
 
 
-def _pictures(images: Any) -> list[Picture]:
-    return [image.picture for image in images.all()]
-
-
 class ProductCard(Product):
     """A product with all its details."""
 
-    images: Annotated[list[Image], BeforeValidator(_pictures)] = Field(
-        description="All pictures in order; `image` is the first."
+    images: list[Image] = Field(
+        validation_alias="pictures", description="All pictures in order; `image` is the first."
     )
     similar: list[Product] = Field(description="Products with similar content, most similar first.")
     bought_together: list[Product] = Field(
@@ -140,6 +137,19 @@ class ProductCard(Product):
     )
     created_at: datetime = Field(description="Creation time of the product.")
     updated_at: datetime = Field(description="Time of the last change.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A product with the lists of its card, whose other attributes are those of the product."""
+
+    product: selectors.ProductRow
+    category_path: Sequence[selectors.CategoryRow]
+    similar: Sequence[selectors.ProductRow]
+    bought_together: Sequence[selectors.ProductRow]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.product, name)
 
 
 class ProductPage(ResponseModel):
@@ -270,7 +280,7 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
     return {
         "items": page.items,
         "total": products.total(),
-        "next_cursor": page.cursors[-1] if page.has_next else None,
+        "next_cursor": page.end_cursor if page.has_next else None,
     }
 
 
@@ -318,10 +328,12 @@ def show_product(
             field=next(name for name in ("id", "slug", "sku") if name in request.GET),
         )
     lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDATIONS)
-    product.category_path = selectors.category_path(product.category)  # type: ignore[attr-defined]
-    product.similar = lists[Kind.SIMILAR, product.pk]  # type: ignore[attr-defined]
-    product.bought_together = lists[Kind.BOUGHT_TOGETHER, product.pk]  # type: ignore[attr-defined]
-    return product
+    return _Card(
+        product=product,
+        category_path=selectors.category_path(product.category),
+        similar=lists[Kind.SIMILAR, product.pk],
+        bought_together=lists[Kind.BOUGHT_TOGETHER, product.pk],
+    )
 
 
 @router.get("/categories", response={200: list[CategoryNode], **_PROBLEMS}, summary="Get the category tree")

@@ -17,7 +17,7 @@ class AccessLogger(Logger):
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         """Return the values of `access_log_format`."""
         path = quote(environ["RAW_URI"].partition("?")[0], safe="/%")
-        return super().atoms(resp, req, environ, request_time) | {"path": path}
+        return {**super().atoms(resp, req, environ, request_time), "path": path}
 
 
 _env = read_environment()

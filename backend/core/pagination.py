@@ -83,12 +83,33 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Consecutive rows of a list, in its order, with their cursors."""
+    """Consecutive rows of a list, in its order.
+
+    Attributes:
+        order: sort order of the list.
+        positions: sort key and id of each row.
+    """
 
     items: Sequence[Row]
-    cursors: Sequence[str]
+    order: SortOrder
+    positions: Sequence[tuple[Any, int]]
     has_next: bool
     has_previous: bool
+
+    @property
+    def cursors(self) -> list[str]:
+        """The cursors of all rows."""
+        return [encode_cursor(self.order, key, row_id) for key, row_id in self.positions]
+
+    @property
+    def start_cursor(self) -> str | None:
+        """The cursor of the first row; None if the page is empty."""
+        return encode_cursor(self.order, *self.positions[0]) if self.positions else None
+
+    @property
+    def end_cursor(self) -> str | None:
+        """The cursor of the last row; None if the page is empty."""
+        return encode_cursor(self.order, *self.positions[-1]) if self.positions else None
 
 
 def parse_timestamp(text: str) -> datetime:
@@ -142,22 +163,46 @@ def read_page(rows: "QuerySet[ModelRow]", order: SortOrder, window: Window) -> P
     Raises:
         InvalidCursor: the cursor of the window is invalid or belongs to another sort order.
     """
+    found = list(select_page(rows, order, window, read_position(order, window)))
+    positions = [(getattr(row, order.key), getattr(row, order.tie_break)) for row in found]
+    return make_page(found, positions, order, window)
+
+
+def read_position(order: SortOrder, window: Window) -> tuple[Any, int] | None:
+    """Return the key and id at the cursor of a window, or None without a cursor.
+
+    Raises:
+        InvalidCursor: the cursor is invalid or belongs to another sort order.
+    """
+    return None if window.cursor is None else decode_cursor(order, window.cursor, field=window.cursor_field)
+
+
+def select_page(
+    rows: "QuerySet[Any, Any]", order: SortOrder, window: Window, position: tuple[Any, Any] | None
+) -> "QuerySet[Any, Any]":
+    """Select the rows of a page and one more, which shows that there is another page.
+
+    Args:
+        position: key and id at the cursor, or placeholders for them.
+    """
     descending = order.descending != window.backward
-    if window.cursor is not None:
-        position = decode_cursor(order, window.cursor, field=window.cursor_field)
+    if position is not None:
         comparison = TupleLessThan if descending else TupleGreaterThan
         rows = rows.filter(comparison(Tuple(F(order.key), F(order.tie_break)), position))
     sign = "-" if descending else ""
-    found = list(rows.order_by(sign + order.key, sign + order.tie_break)[: window.size + 1])
+    return rows.order_by(sign + order.key, sign + order.tie_break)[: window.size + 1]
+
+
+def make_page(
+    found: Sequence[Row], positions: Sequence[tuple[Any, int]], order: SortOrder, window: Window
+) -> Page[Row]:
+    """Return the page of the rows that `select_page` has selected."""
     has_more = len(found) > window.size
-    items = found[: window.size]
-    if window.backward:
-        items.reverse()
+    step = -1 if window.backward else 1
     return Page(
-        items=items,
-        cursors=[
-            encode_cursor(order, getattr(row, order.key), getattr(row, order.tie_break)) for row in items
-        ],
+        items=found[: window.size][::step],
+        order=order,
+        positions=positions[: window.size][::step],
         has_next=window.cursor is not None if window.backward else has_more,
         has_previous=has_more if window.backward else window.cursor is not None,
     )

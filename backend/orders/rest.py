@@ -125,7 +125,7 @@ def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None)
     """The orders of the viewer, newest first."""
     with fields_named(_ARGUMENTS):
         page = selectors.list_orders(request.auth, Window.of(first=limit, after=cursor))
-    return {"items": page.items, "next_cursor": page.cursors[-1] if page.has_next else None}
+    return {"items": page.items, "next_cursor": page.end_cursor if page.has_next else None}
 
 
 @router.get(

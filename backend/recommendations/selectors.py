@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Subquery, Sum, Window, prefetch_related_objects
+from django.db.models import F, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import RowNumber
 
 from backend.carts.models import CartLine
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
+from backend.catalog.selectors import ProductRow, read_available_products, read_products
 from backend.core.cache import cache_maximum, read_cached, write_cached
 from backend.core.errors import OutOfRange
 from backend.core.viewer import Viewer
@@ -40,13 +41,14 @@ _VERSION = Subquery(ModelVersion.objects.values("version")[:1])
 _SOURCES = {Kind.SIMILAR: (Kind.SIMILAR,), Kind.BOUGHT_TOGETHER: (Kind.BOUGHT_TOGETHER, Kind.SIMILAR)}
 
 # Lists of recommended products by kind and product id.
-Lists = dict[tuple[Kind, int], list[Product]]
+Lists = dict[tuple[Kind, int], list[ProductRow]]
 
 
-def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int) -> Lists:
+def read_related(kinds: Sequence[Kind], products: Sequence[Product | ProductRow], first: int) -> Lists:
     """Return the recommendations for some products.
 
-    Takes one query for all lists, one more if some lists are short, and one for the pictures.
+    Takes one query for all lists, unless they are cached, one for their products, and one more if some lists
+    are short.
 
     Args:
         kinds: SIMILAR, BOUGHT_TOGETHER or both.
@@ -58,12 +60,13 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
     """
     _check_first(first)
     sources = sorted({source for kind in kinds for source in _SOURCES[kind]})
-    recommended = _read_lists(
-        sources, [product.pk for product in products], first + min(first, SPARE_PRODUCTS)
-    )
+    ids = _read_ids(sources, [product.pk for product in products], first + min(first, SPARE_PRODUCTS))
+    available = {
+        product.pk: product for product in read_available_products(chain.from_iterable(ids.values()))
+    }
     lists = {
         (kind, product.pk): _take_distinct(
-            (other for source in _SOURCES[kind] for other in recommended[source, product.pk]),
+            (available[pk] for source in _SOURCES[kind] for pk in ids[source, product.pk] if pk in available),
             {product.pk},
             first,
         )
@@ -77,11 +80,10 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product], first: int)
         for (kind, pk), others in lists.items():
             same_category = (other for other in popular if other.category_id == categories[pk])
             lists[kind, pk] = _take_distinct(chain(others, same_category, popular), {pk}, first)
-    _load_pictures(chain.from_iterable(lists.values()))
     return lists
 
 
-def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
+def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[ProductRow]:
     """Return products that complement the published products in a cart, without those that are in it.
 
     Raises:
@@ -97,16 +99,17 @@ def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[Product]:
     key = f"{version}:cart:{digest}:{first}"
     cached = _read_cached_ids([key]) if version is not None else {}
     if key in cached:
-        suggested = _load_products(cached[key])
+        ids = cached[key]
     else:
-        suggested = list(_query_complements(present).annotate(version=_VERSION)[:first])
-        if suggested:
-            version = suggested[0].version  # type: ignore[attr-defined]
-        _write_cached_ids({f"cart:{digest}:{first}": suggested}, version)
-    return _fill_with_popular(suggested, first, exclude=Product.objects.filter(pk__in=present))
+        found = list(
+            _query_complements(present).annotate(version=_VERSION).values_list("pk", "version")[:first]
+        )
+        ids = [pk for pk, _ in found]
+        _write_cached_ids({f"cart:{digest}:{first}": ids}, found[0][1] if found else version)
+    return _fill_with_popular(ids, first, exclude=Product.objects.filter(pk__in=present))
 
 
-def recommend(viewer: Viewer, first: int) -> list[Product]:
+def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
     """Return products that complement the viewer's latest orders, or best sellers, or the newest products.
 
     Raises:
@@ -121,17 +124,22 @@ def recommend(viewer: Viewer, first: int) -> list[Product]:
     # A subquery of the two queries below instead of a query of its own. Its LIMIT makes PostgreSQL evaluate
     # it only once in each of them.
     bought = lines.order_by("-id").values("product_id")[:MAX_HISTORY_LINES]
-    return _fill_with_popular(list(_query_complements(bought)[:first]), first, exclude=bought)
+    ids = list(_query_complements(bought).values_list("pk", flat=True)[:first])
+    return _fill_with_popular(ids, first, exclude=bought)
 
 
 def _query_available() -> "QuerySet[Product]":
     """Return the products that are published and in stock."""
-    products = Product.objects.filter(is_published=True, stock__gt=0)
-    return products.select_related("category").defer("search_vector")
+    return Product.objects.filter(is_published=True, stock__gt=0)
 
 
-def _read_lists(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> Lists:
-    """Return the first `count` recommendations of every list, from the cache or in one query."""
+def _read_ids(
+    kinds: Sequence[Kind], subjects: Sequence[int], count: int
+) -> dict[tuple[Kind, int], Sequence[int]]:
+    """Return the first `count` recommendations of every list, from the cache or in one query.
+
+    Cached lists may contain products that have been sold out or unpublished since.
+    """
     version = _read_cached_version()
     names = {
         (kind, subject): f"{kind}:{subject}:{count}" for kind in kinds for subject in dict.fromkeys(subjects)
@@ -140,13 +148,8 @@ def _read_lists(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> L
         keys = {place: f"{version}:{name}" for place, name in names.items()}
         cached = _read_cached_ids(keys.values())
         if len(cached) == len(keys):
-            products = {
-                product.pk: product for product in _load_products(chain.from_iterable(cached.values()))
-            }
-            return {
-                place: [products[pk] for pk in cached[key] if pk in products] for place, key in keys.items()
-            }
-    lists: Lists = {place: [] for place in names}
+            return {place: cached[key] for place, key in keys.items()}
+    lists: dict[tuple[Kind, int], list[int]] = {place: [] for place in names}
     rank = Window(
         RowNumber(), partition_by=[F("kind"), F("subject_id")], order_by=[F("score").desc(), F("other_id")]
     )
@@ -157,15 +160,13 @@ def _read_lists(kinds: Sequence[Kind], subjects: Sequence[int], count: int) -> L
         .annotate(rank=rank, version=_VERSION)
         .filter(rank__lte=count)
         .order_by("rank")
-        .select_related("other__category")
-        .defer("other__search_vector")
+        .values_list("kind", "subject_id", "other_id", "version")
     )
-    for row in rows:
-        # Read in the same statement as the row, unlike the version from the cache.
-        version = row.version
-        lists[Kind(row.kind), row.subject_id].append(row.other)
+    # The version is read in the same statement as the rows, unlike the version from the cache.
+    for kind, subject_id, other_id, version in rows:  # noqa: B007  The last version is stored.
+        lists[Kind(kind), subject_id].append(other_id)
     _write_cached_ids({name: lists[place] for place, name in names.items()}, version)
-    return lists
+    return dict(lists)
 
 
 def _query_complements(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
@@ -193,21 +194,19 @@ def _read_cached_ids(keys: Iterable[str]) -> dict[str, list[int]]:
     return {names[name]: ids for name, ids in read_cached(names).items()}
 
 
-def _write_cached_ids(lists: Mapping[str, Sequence[Product]], version: int | None) -> None:
-    """Cache the product ids of some lists under the version that they were read from."""
+def _write_cached_ids(lists: Mapping[str, Sequence[int]], version: int | None) -> None:
+    """Cache some lists of product ids under the version that they were read from."""
     if version is None:
         return
     cache_maximum(VERSION_KEY, version, seconds=CACHE_SECONDS)
-    ids = {
-        f"{_LIST_KEY_PREFIX}{version}:{name}": [product.pk for product in products]
-        for name, products in lists.items()
-    }
-    write_cached(ids, seconds=CACHE_SECONDS)
+    write_cached(
+        {f"{_LIST_KEY_PREFIX}{version}:{name}": ids for name, ids in lists.items()}, seconds=CACHE_SECONDS
+    )
 
 
 def _read_popular(
     category_ids: Iterable[int | None], count: int, exclude: "QuerySet[Any, Any] | None" = None
-) -> list[Product]:
+) -> list[ProductRow]:
     """Return the `count` best-selling or newest products of each category and of the whole shop."""
     entries = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
     if exclude is not None:
@@ -215,37 +214,25 @@ def _read_popular(
     ancestors = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
     first, *others = [entries.filter(ancestor_id=pk).values("product_id")[:count] for pk in ancestors]
     product_ids = first.union(*others, all=True) if others else first
-    return list(_query_available().filter(pk__in=product_ids).order_by("-popularity", "-pk"))
+    return read_products(_query_available().filter(pk__in=product_ids).order_by("-popularity", "-pk"))
 
 
 def _fill_with_popular(
-    products: Sequence[Product], first: int, exclude: "QuerySet[Any, Any] | None" = None
-) -> list[Product]:
-    """Return the products with pictures, filled up with best sellers that are not in `exclude`."""
-    filled = list(products)
+    ids: Sequence[int], first: int, exclude: "QuerySet[Any, Any] | None" = None
+) -> list[ProductRow]:
+    """Return the available products among `ids`, filled up with best sellers that are not in `exclude`."""
+    filled = read_available_products(ids)
     if len(filled) < first:
         filled = _take_distinct(chain(filled, _read_popular([], first + len(filled), exclude)), set(), first)
-    _load_pictures(filled)
     return filled
 
 
-def _load_products(ids: Iterable[int]) -> list[Product]:
-    """Return the available products among `ids`, in the same order."""
-    wanted = list(dict.fromkeys(ids))
-    products = {product.pk: product for product in _query_available().filter(pk__in=wanted)}
-    return [products[pk] for pk in wanted if pk in products]
-
-
-def _take_distinct(products: Iterable[Product], exclude_ids: set[int], first: int) -> list[Product]:
-    distinct: dict[int, Product] = {}
+def _take_distinct(products: Iterable[ProductRow], exclude_ids: set[int], first: int) -> list[ProductRow]:
+    distinct: dict[int, ProductRow] = {}
     for product in products:
         if product.pk not in exclude_ids:
             distinct.setdefault(product.pk, product)
     return list(distinct.values())[:first]
-
-
-def _load_pictures(products: Iterable[Product]) -> None:
-    prefetch_related_objects(list(products), "images")
 
 
 def _check_first(first: int) -> None:

@@ -118,10 +118,10 @@ class PictureTest(TestCase):
                     ProductImage.objects.create(
                         product=make_product(), file=NAME, width=500, height=250, renditions=[160, 400, 800]
                     )
-                with self.assertNumQueries(2):
+                with self.assertNumQueries(1):
                     nodes = self.graphql.data(query)["products"]["nodes"]
                 assert all(node["image"]["srcset"] for node in nodes)
-                with self.assertNumQueries(3):
+                with self.assertNumQueries(2):
                     assert self.rest.get("/products").json()["items"][0]["image"]["renditions"]
 
 

@@ -19,20 +19,30 @@ from backend.catalog.selectors.listing import (
     list_products,
 )
 from backend.catalog.selectors.products import get_product, load_pictures
+from backend.catalog.selectors.rows import (
+    CategoryRow,
+    ProductRow,
+    read_available_products,
+    read_products,
+)
 
 __all__ = [
     "MAX_CHARACTERISTICS",
     "MAX_CHARACTERISTIC_VALUES",
+    "CategoryRow",
     "CategoryTree",
     "Facets",
     "ProductList",
+    "ProductRow",
     "ProductSort",
     "category_path",
     "get_product",
     "is_category_slug",
     "list_products",
     "load_pictures",
+    "read_available_products",
     "read_category_tree",
     "read_counted_category_tree",
     "read_facets",
+    "read_products",
 ]

@@ -8,6 +8,7 @@ from django.db.models import Count, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from backend.catalog.models import Category, ListingEntry
+from backend.catalog.selectors.rows import CategoryRow
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,12 @@ def read_counted_category_tree() -> CategoryTree:
     return CategoryTree(categories, {category.pk: category.product_count for category in categories})
 
 
-def category_path(category: Category | None) -> list[Category]:
+def category_path(category: CategoryRow | None) -> list[Category]:
     """Return the path from the root to a category in one query; an empty list for None."""
-    return list(category.get_ancestors(include_self=True)) if category else []
+    if category is None:
+        return []
+    above = Category.objects.filter(tree_id=category.tree_id, lft__lte=category.lft, rght__gte=category.rght)
+    return list(above.order_by("lft"))
 
 
 def is_category_slug(text: str) -> bool:

@@ -1,12 +1,14 @@
 """List products: filter, sort and page through the listing index."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Expression, F, OuterRef, QuerySet, Value
 from django.db.models.expressions import Combinable
 
 from backend.catalog.models import (
@@ -16,15 +18,28 @@ from backend.catalog.models import (
     Characteristic,
     CharacteristicValue,
     ListingEntry,
-    Product,
 )
+from backend.catalog.selectors.rows import ProductRow, make_product, select_products
 from backend.catalog.selectors.search import Search, read_search
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
 from backend.core.identifiers import parse_id
-from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
+from backend.core.pagination import (
+    Page,
+    SortOrder,
+    Window,
+    make_page,
+    parse_timestamp,
+    read_position,
+    select_page,
+)
 
 MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
+
+
+_CATEGORY_BY_ID = CompiledQuery(lambda: Category.objects.filter(pk=Param("id")).order_by())
+_CATEGORY_BY_SLUG = CompiledQuery(lambda: Category.objects.filter(slug=Param("slug")).order_by())
 
 
 class ProductSort(StrEnum):
@@ -109,8 +124,8 @@ class ProductList:
         """Return the matching listing entries, unordered."""
         return self._matching()[0]
 
-    def page(self, sort: ProductSort | None, window: Window) -> Page[Product]:
-        """Read a page in two queries.
+    def page(self, sort: ProductSort | None, window: Window) -> Page[ProductRow]:
+        """Read a page in one query.
 
         Args:
             sort: None sorts by relevance if there is a search, else newest first.
@@ -120,23 +135,20 @@ class ProductList:
             InvalidCursor: the cursor of the window belongs to another sort order.
         """
         sort = sort or (ProductSort.RELEVANCE if self.search else ProductSort.NEWEST)
-        entries, relevance = self._matching()
-        if sort is ProductSort.RELEVANCE:
-            if relevance is None:
-                raise Invalid("Sorting by relevance requires a search.", field="sort")
-            entries = entries.annotate(relevance=relevance)
-        page = read_page(
-            entries.select_related("product__category")
-            .defer("product__search_vector")
-            .prefetch_related("product__images"),
-            _ORDERS[sort],
-            window,
-        )
-        return Page(
-            items=[entry.product for entry in page.items],
-            cursors=page.cursors,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
+        if sort is ProductSort.RELEVANCE and not self.search:
+            raise Invalid("Sorting by relevance requires a search.", field="sort")
+        order = _ORDERS[sort]
+        position = read_position(order, window)
+        if self.search:
+            # Its conditions depend on its words.
+            entries, relevance = self._matching()
+            if sort is ProductSort.RELEVANCE:
+                entries = entries.annotate(relevance=relevance)
+            rows = list(_select_page(entries, order, window, position))
+        else:
+            rows = self._run_compiled(order, window, position)
+        return make_page(
+            [make_product(row[2:]) for row in rows], [(row[0], row[1]) for row in rows], order, window
         )
 
     def total(self) -> int:
@@ -144,26 +156,127 @@ class ProductList:
         return self.entries().count()
 
     def _matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
-        entries = ListingEntry.objects.filter(ancestor_id=self.category.pk if self.category else WHOLE_SHOP)
-        if self.category and not self.include_subcategories:
-            entries = entries.filter(product__category_id=self.category.pk)
-        if self.price_min is not None:
-            entries = entries.filter(price__gte=self.price_min)
-        if self.price_max is not None:
-            entries = entries.filter(price__lte=self.price_max)
-        if self.in_stock is not None:
-            entries = entries.filter(in_stock=self.in_stock)
-        for wanted in self.characteristics:
-            entries = entries.filter(
-                Exists(
-                    CharacteristicValue.objects.filter(
-                        product_id=OuterRef("product_id"),
-                        characteristic_id__in=wanted.characteristic_ids,
-                        value__in=wanted.values,
-                    )
+        """Return the matching entries, and their relevance if there is a search."""
+        entries = _filter_entries(
+            ancestor=self.category.pk if self.category else WHOLE_SHOP,
+            own_category=None if self.include_subcategories or not self.category else self.category.pk,
+            price_min=self.price_min,
+            price_max=self.price_max,
+            in_stock=self.in_stock,
+            characteristics=[
+                (_array(wanted.characteristic_ids), _array(wanted.values)) for wanted in self.characteristics
+            ],
+        )
+        return self.search.filter_entries(entries) if self.search else (entries, None)
+
+    def _run_compiled(
+        self, order: SortOrder, window: Window, position: tuple[Any, int] | None
+    ) -> list[tuple[Any, ...]]:
+        shape = _Shape(
+            is_own_category=self.category is not None and not self.include_subcategories,
+            has_price_min=self.price_min is not None,
+            has_price_max=self.price_max is not None,
+            has_stock=self.in_stock is not None,
+            characteristics=len(self.characteristics),
+            sort=order.name,
+            size=window.size,
+            is_backward=window.backward,
+            has_cursor=position is not None,
+        )
+        key, row_id = position or (None, None)
+        params: dict[str, Any] = {
+            "category": self.category.pk if self.category else WHOLE_SHOP,
+            "price_min": self.price_min,
+            "price_max": self.price_max,
+            "in_stock": self.in_stock,
+            "key": key,
+            "row_id": row_id,
+        }
+        for number, wanted in enumerate(self.characteristics):
+            params[f"ids{number}"] = list(wanted.characteristic_ids)
+            params[f"values{number}"] = list(wanted.values)
+        return _compile_page(shape).run(**params)
+
+
+class _Shape(NamedTuple):
+    """All that the SQL of a page depends on, except for its parameters."""
+
+    is_own_category: bool
+    has_price_min: bool
+    has_price_max: bool
+    has_stock: bool
+    characteristics: int
+    sort: str
+    size: int
+    is_backward: bool
+    has_cursor: bool
+
+
+@lru_cache(maxsize=256)
+def _compile_page(shape: _Shape) -> CompiledQuery[tuple[Any, ...]]:
+    category = Param("category")
+    return CompiledQuery(
+        lambda: _select_page(
+            _filter_entries(
+                ancestor=category,
+                own_category=category if shape.is_own_category else None,
+                price_min=Param("price_min") if shape.has_price_min else None,
+                price_max=Param("price_max") if shape.has_price_max else None,
+                in_stock=Param("in_stock") if shape.has_stock else None,
+                characteristics=[
+                    (Param(f"ids{number}"), Param(f"values{number}"))
+                    for number in range(shape.characteristics)
+                ],
+            ),
+            _ORDERS[ProductSort(shape.sort)],
+            Window(shape.size, backward=shape.is_backward),
+            (Param("key"), Param("row_id")) if shape.has_cursor else None,
+        )
+    )
+
+
+def _select_page(
+    entries: "QuerySet[ListingEntry]", order: SortOrder, window: Window, position: tuple[Any, Any] | None
+) -> "QuerySet[Any, Any]":
+    return select_products(
+        select_page(entries, order, window, position), order.key, "product_id", path="product__"
+    )
+
+
+def _filter_entries(
+    *,
+    ancestor: Any,
+    own_category: Any,
+    price_min: Any,
+    price_max: Any,
+    in_stock: Any,
+    characteristics: Iterable[tuple[Expression, Expression]],
+) -> "QuerySet[ListingEntry]":
+    """Filter the listing index by values or placeholders. None skips a filter."""
+    entries = ListingEntry.objects.filter(ancestor_id=ancestor)
+    if own_category is not None:
+        entries = entries.filter(product__category_id=own_category)
+    if price_min is not None:
+        entries = entries.filter(price__gte=price_min)
+    if price_max is not None:
+        entries = entries.filter(price__lte=price_max)
+    if in_stock is not None:
+        entries = entries.filter(in_stock=in_stock)
+    for ids, values in characteristics:
+        entries = entries.filter(
+            Exists(
+                CharacteristicValue.objects.filter(
+                    EqualsAny(F("characteristic_id"), ids),
+                    EqualsAny(F("value"), values),
+                    product_id=OuterRef("product_id"),
                 )
             )
-        return self.search.filter_entries(entries) if self.search else (entries, None)
+        )
+    return entries
+
+
+def _array(items: Sequence[Any]) -> Value:
+    return Value(list(items))
 
 
 def list_products(
@@ -210,8 +323,11 @@ def list_products(
 
 
 def _find_category(key: int | str) -> Category:
-    matches = Q(pk=parse_id(key)) if isinstance(key, int) else Q(slug=key.replace("\0", ""))
-    category: Category | None = Category.objects.filter(matches).first()
+    category: Category | None
+    if isinstance(key, int):
+        category = _CATEGORY_BY_ID.first(id=parse_id(key))
+    else:
+        category = _CATEGORY_BY_SLUG.first(slug=key.replace("\0", ""))
     if category is None:
         raise NotFound(f"Category {str(key)[:100]!r} does not exist.", field="category")
     return category

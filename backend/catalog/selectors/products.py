@@ -1,17 +1,30 @@
 """Read single products and the pictures of loaded products."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import F
 
 from backend.catalog.models import Product, ProductImage
+from backend.catalog.selectors.rows import ProductRow, make_product, select_products
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
 from backend.core.errors import Invalid
 
 _IMAGES = CompiledQuery(lambda: ProductImage.objects.filter(EqualsAny(F("product_id"), Param("product_ids"))))
 
 
-def get_product(*, id: int | None = None, slug: str | None = None, sku: str | None = None) -> Product | None:
+def _compile_by(key: str) -> CompiledQuery[tuple[Any, ...]]:
+    return CompiledQuery(
+        lambda: select_products(Product.objects.filter(is_published=True, **{key: Param(key)}).order_by())
+    )
+
+
+_BY_KEY = {key: _compile_by(key) for key in ("id", "slug", "sku")}
+
+
+def get_product(
+    *, id: int | None = None, slug: str | None = None, sku: str | None = None
+) -> ProductRow | None:
     """Return the published product with this id, slug or SKU, or None.
 
     Raises:
@@ -22,8 +35,9 @@ def get_product(*, id: int | None = None, slug: str | None = None, sku: str | No
         raise Invalid("Pass exactly one of id, slug and sku.", field="id")
     if "\0" in (slug or sku or ""):
         return None
-    published = Product.objects.filter(is_published=True, **keys)
-    return published.select_related("category").prefetch_related("images").defer("search_vector").first()
+    (name,) = keys
+    row = _BY_KEY[name].first(**keys)
+    return make_product(row) if row else None
 
 
 def load_pictures(products: Iterable[Product]) -> None:

@@ -111,18 +111,11 @@ class Generator:
 
     def add_subfields(self, type_: GraphQLObjectType, details: Any) -> str:
         """Add the function for the selection sets of a field, and return its name."""
-        executor = self._executor
-        return self.add_object(
-            type_,
-            collect_subfields(
-                executor.schema,
-                executor.fragments,
-                executor.variable_values,
-                executor.operation,
-                type_,
-                details,
-            ),
+        run = self._executor
+        collected = collect_subfields(
+            run.schema, run.fragments, run.variable_values, run.operation, type_, details
         )
+        return self.add_object(type_, collected)
 
     def add_object(self, type_: GraphQLObjectType, collected: CollectedFields) -> str:
         """Add the function for collected fields of an object, and return its name."""
@@ -131,11 +124,6 @@ class Generator:
         code = _Code(f"f{len(self._functions)}")
         self._functions.append(code)
         code.add(0, f"def {code.name}(x, r, p):")
-        if type_.is_type_of is not None:
-            if not type_.is_type_of.__module__.startswith("strawberry"):
-                # A predicate of the schema's author may read the info of the field.
-                raise Unsupported
-            code.add(1, f"{self._constant(type_checker(type_.is_type_of))}(x)")
         start = len(code.lines)
         entries = []
         for key, details in collected.grouped_field_set.items():
@@ -143,8 +131,7 @@ class Generator:
             if self._fields > MAX_FIELDS:
                 raise Unsupported
             definition = self._executor.schema.get_field(type_, details[0].node.name.value)
-            if definition is not None:
-                entries.append(f"{key!r}: {self._add_field(code, type_, definition, key, details)}")
+            entries.append(f"{key!r}: {self._add_field(code, type_, definition, key, details)}")
         if code.counts_text:
             code.lines.insert(start, "    n = 0")
             code.add(1, "r.count_text(n)")
@@ -216,27 +203,27 @@ class Generator:
         if isinstance(field, StrawberryDjangoField):
             code.add(1, f"{self._constant(check_object)}({value})")
 
+    def _is_plain(self, field: Any) -> bool:
+        """Return whether a field has no extension, permission or exception handler around it."""
+        return (
+            type(field) in (StrawberryField, StrawberryDjangoField)
+            and not field.extensions
+            and not self._converter.exception_handlers
+        )
+
     def _is_direct(self, field: Any) -> bool:
         """Return whether the resolver can be called without the wrappers of Strawberry."""
         return (
-            isinstance(field, StrawberryField)
-            and type(field) in (StrawberryField, StrawberryDjangoField)
+            self._is_plain(field)
             and field.base_resolver is not None
             and callable(field.base_resolver.wrapped_func)
-            and not field.extensions
             and not field.is_async
-            and not self._converter.exception_handlers
             and not getattr(field, "is_paginated", False)
         )
 
     def _attribute(self, field: Any) -> str | None:
         """Return the name of the attribute that a field without a resolver reads."""
-        if (
-            type(field) not in (StrawberryField, StrawberryDjangoField)
-            or field.base_resolver is not None
-            or field.extensions
-            or self._converter.exception_handlers
-        ):
+        if not self._is_plain(field) or field.base_resolver is not None:
             return None
         name = str(field.python_name)
         if isinstance(field, StrawberryDjangoField):
@@ -264,7 +251,7 @@ class Generator:
         if is_list_type(inner):
             self._complete_list(code, level + 1, inner, value, path, info, details)
         elif is_object_type(inner):
-            self._call(code, level + 1, self.add_subfields(inner, details), value, path)
+            self._complete_object(code, level + 1, inner, value, path, info, details)
         elif is_abstract_type(inner):
             self._complete_abstract(code, level + 1, inner, value, path, info, details)
         else:
@@ -301,25 +288,37 @@ class Generator:
         code.add(level + 1, f"{items}.append({item})")
         code.add(level, f"{value} = {items}")
 
+    def _complete_object(
+        self, code: _Code, level: int, type_: Any, value: str, path: str, info: str, details: Any
+    ) -> None:
+        function = self.add_subfields(type_, details)
+        needs_path = self._functions[int(function[1:])].needs_path
+        code.needs_path |= needs_path
+        if type_.is_type_of is None:
+            code.add(level, f"if isinstance({value}, Exception):")
+            code.add(level + 1, f"raise {value}")
+        else:
+            accepted, check = type_checker(type_.is_type_of)
+            code.add(level, f"if type({value}) not in {self._constant(accepted)}:")
+            # Only predicates of the schema's author can read the info of the field.
+            is_own = not type_.is_type_of.__module__.startswith("strawberry")
+            code.needs_path |= is_own
+            code.add(level + 1, f"{self._constant(check)}({value}, {info if is_own else None})")
+        code.add(level, f"{value} = {function}({value}, r, {path if needs_path else None})")
+
     def _complete_abstract(
         self, code: _Code, level: int, type_: Any, value: str, path: str, info: str, details: Any
     ) -> None:
-        functions = {
-            possible.name: self.add_subfields(possible, details)
-            for possible in self._executor.schema.get_possible_types(type_)
-        }
-        choices = ", ".join(f"{name!r}: {function}" for name, function in functions.items())
-        resolve = "r.type_resolver" if type_.resolve_type is None else self._constant(type_.resolve_type)
         code.needs_path = True
         code.add(level, f"if isinstance({value}, Exception):")
         code.add(level + 1, f"raise {value}")
+        resolve = "r.type_resolver" if type_.resolve_type is None else self._constant(type_.resolve_type)
         name = code.variable()
         code.add(level, f"{name} = {resolve}({value}, {info}, {self._constant(type_)})")
-        code.add(level, f"{value} = {{{choices}}}[{name}]({value}, r, {path})")
-
-    def _call(self, code: _Code, level: int, function: str, value: str, path: str) -> None:
-        needs_path = self._functions[int(function[1:])].needs_path
-        code.needs_path |= needs_path
-        code.add(level, f"if isinstance({value}, Exception):")
-        code.add(level + 1, f"raise {value}")
-        code.add(level, f"{value} = {function}({value}, r, {path if needs_path else None})")
+        condition = "if"
+        for possible in self._executor.schema.get_possible_types(type_):
+            code.add(level, f"{condition} {name} == {possible.name!r}:")
+            self._complete_object(code, level + 1, possible, value, path, info, details)
+            condition = "elif"
+        code.add(level, "else:")
+        code.add(level + 1, "raise ValueError")

@@ -13,7 +13,7 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     VariableNode,
-    is_non_null_type,
+    get_nullable_type,
     is_object_type,
 )
 from graphql.execution.collect_fields import collect_fields
@@ -88,10 +88,7 @@ def _compile(executor: Any) -> Plan:
         return Plan(query=generator.build()[name])
     names = {}
     for key, details in collected.grouped_field_set.items():
-        definition = executor.schema.get_field(root_type, details[0].node.name.value)
-        if definition is None:
-            continue
-        payload = definition.type.of_type if is_non_null_type(definition.type) else definition.type
+        payload = get_nullable_type(executor.schema.get_field(root_type, details[0].node.name.value).type)
         if is_object_type(payload):
             names[key] = generator.add_subfields(payload, details)
     functions = generator.build()

@@ -1,5 +1,6 @@
 """Completion of values, and arguments of resolvers, for generated functions."""
 
+import inspect
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -60,23 +61,24 @@ def check_object(value: Any) -> None:
         raise Unsupported
 
 
-def type_checker(is_type_of: Callable[[Any, Any], Any]) -> Callable[[Any], None]:
-    """Return a function that raises an exception if an object is not of a GraphQL type."""
-    # Classes whose instances are all of the type: Strawberry stores the type of a cast object in it.
+def type_checker(is_type_of: Callable[[Any, Any], Any]) -> tuple[set[type], Callable[[Any, Any], None]]:
+    """Return a function that raises an exception if an object is not of a GraphQL type.
+
+    Also return a set of classes whose instances need no check, which the function fills.
+    """
     accepted: set[type] = set()
 
-    def check(value: Any) -> None:
-        if type(value) in accepted:
-            return
+    def check(value: Any, info: Any) -> None:
         if isinstance(value, Exception):
             raise value
-        verdict = is_type_of(value, None)
+        verdict = is_type_of(value, info)
         if verdict is not True:
-            raise Unsupported if verdict not in (True, False) else TypeError("an object of another type")
+            raise Unsupported if inspect.isawaitable(verdict) else TypeError("an object of another type")
+        # Strawberry stores the type of a cast object in its dictionary.
         if not hasattr(value, "__dict__"):
             accepted.add(type(value))
 
-    return check
+    return accepted, check
 
 
 class Arguments:
