@@ -38,8 +38,12 @@ MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
 
 
-_CATEGORY_BY_ID = CompiledQuery(lambda: Category.objects.filter(pk=Param("id")).order_by())
-_CATEGORY_BY_SLUG = CompiledQuery(lambda: Category.objects.filter(slug=Param("slug")).order_by())
+_CATEGORY_BY_ID: CompiledQuery[Category] = CompiledQuery(
+    lambda: Category.objects.filter(pk=Param("id")).order_by()
+)
+_CATEGORY_BY_SLUG: CompiledQuery[Category] = CompiledQuery(
+    lambda: Category.objects.filter(slug=Param("slug")).order_by()
+)
 
 
 class ProductSort(StrEnum):
@@ -323,7 +327,6 @@ def list_products(
 
 
 def _find_category(key: int | str) -> Category:
-    category: Category | None
     if isinstance(key, int):
         category = _CATEGORY_BY_ID.first(id=parse_id(key))
     else:
