@@ -21,6 +21,9 @@ def _split_commas(value: object) -> object:
 
 
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
+# Names of HTTP headers. The pattern is `token` of RFC 9110.
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+CommaSeparatedNames = Annotated[list[HeaderName], NoDecode, BeforeValidator(_split_commas)]
 
 
 class Environment(BaseSettings):
@@ -36,6 +39,7 @@ class Environment(BaseSettings):
     allowed_hosts: CommaSeparated = []
     csrf_trusted_origins: CommaSeparated = []
     cors_allowed_origins: CommaSeparated = []
+    cors_allowed_headers: CommaSeparatedNames = []
     behind_tls_proxy: bool = False
     # Defaults to 1 behind a TLS proxy, else to 0.
     trusted_proxies: int | None = Field(default=None, ge=0, le=10)

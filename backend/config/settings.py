@@ -258,8 +258,37 @@ ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
 
 # The two APIs
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-cart-token"]
-CORS_EXPOSE_HEADERS = ["Retry-After"]
+# In development, a React application may run on any port of this machine.
+CORS_ALLOWED_ORIGIN_REGEXES = [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"] if DEVELOPMENT else []
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "x-cart-token",
+    "x-requested-with",
+    # GraphQL clients: Apollo, and GraphQL Hive's plugins for Relay and urql.
+    "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "graphql-client-name",
+    "graphql-client-version",
+    "graphql-preflight",
+    "x-apollo-operation-id",
+    "x-apollo-operation-name",
+    "x-apollo-operation-type",
+    "x-graphql-client-name",
+    "x-graphql-client-version",
+    # Tracing: W3C Trace Context and Baggage (OpenTelemetry), and Sentry.
+    "baggage",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    *ENV.cors_allowed_headers,
+]
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
 CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
