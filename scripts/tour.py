@@ -242,6 +242,13 @@ def main() -> None:
     say("Read a product")
     ask("GET", f"/product?id={rest['items'][0]['id']}")
 
+    say("Refetch it over GraphQL by its global id")
+    product_id = rest["items"][0]["id"]
+    found = query("query Find($id: ID!) { product(id: $id) { id } }", id=str(product_id))["product"]
+    node = query("query Refetch($id: ID!) { node(id: $id) { id ... on Product { databaseId name } } }",
+                 id=found["id"])["node"]  # fmt: skip
+    expect(node["databaseId"] == product_id, "the global id belongs to another product")
+
     say("Read similar products, products bought together, and recommendations")
     offered = query("query Offer($id: ID!) { product(id: $id) { name similar(first: 3) { name } "
                     "boughtTogether(first: 3) { name } } recommendations(first: 3) { name } }",

@@ -1,59 +1,87 @@
 """GraphQL types, queries and mutations of accounts."""
 
+from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeVar
+
 import strawberry
 import strawberry_django
 from strawberry import auto
 
 from backend.accounts import models, selectors, services
 from backend.accounts.services import TokenPair
-from backend.core.graphql import Column, Info, UserError, refusals_as_payload
+from backend.core.graphql import (
+    After,
+    Before,
+    Column,
+    First,
+    Info,
+    Last,
+    Node,
+    UserError,
+    column,
+    refusals_as_payload,
+)
 from backend.core.pagination import Window
 from backend.orders.graphql import Order, OrderConnection
 from backend.orders.selectors import get_order, list_orders
 
+T = TypeVar("T")
+
+_Input = Annotated[T, strawberry.argument(description="Input of the mutation.")]
+
+_ERRORS = "Reasons why the request was refused; empty on success."
+_EMAIL = "E-mail address of the account."
+_NEW_CREDENTIAL = "New password, at least 8 characters; easily guessed passwords are refused."
+_LANGUAGE = 'Language of the mails to this account: "ru" or "en".'
+
 
 @strawberry_django.type(models.User, field_cls=Column)
-class User:
+class User(Node):
     """The viewer's own account."""
 
-    id: strawberry.ID
-    email: str = strawberry_django.field(description="The login. It is always in lower case.")
-    name: auto = strawberry_django.field(description="The name of the owner; empty if not set.")
-    language: str = strawberry_django.field(
-        description='Language of the mails to this account: "ru" or "en".'
-    )
-    date_joined: auto = strawberry_django.field(description="Date and time of the last registration.")
+    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
+    email: str = column(description="E-mail address, which is also the login; always in lower case.")
+    name: auto = column(description="Name of the owner; empty if not set.")
+    language: str = column(description=_LANGUAGE)
+    date_joined: auto = column(description="Time of the last registration.")
 
     @strawberry_django.field(description="The viewer's own orders, newest first.")
     def orders(
         self,
         info: Info,
-        first: int | None = 20,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
+        first: First = 20,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> OrderConnection:
         window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
         return OrderConnection(page=list_orders(info.context.viewer, window))
 
     @strawberry_django.field(description="The viewer's own order with this number; null if there is none.")
-    def order(self, info: Info, number: str) -> Order | None:
+    def order(
+        self, info: Info, number: Annotated[str, strawberry.argument(description="Number of the order.")]
+    ) -> Order | None:
         return get_order(info.context.viewer, number)
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.User]:
+        account = selectors.get_account(info.context.viewer)
+        return {str(account.pk): account} if account else {}
 
 
 @strawberry.type
 class AccountPayload:
     """The result of a mutation. If `errors` is not empty, nothing has changed."""
 
-    errors: list[UserError] = strawberry.field(default_factory=list)
+    errors: list[UserError] = strawberry.field(default_factory=list, description=_ERRORS)
 
 
 @strawberry.type
 class UserPayload:
     """The updated account. If `errors` is not empty, `user` is null and nothing has changed."""
 
-    user: User | None = None
-    errors: list[UserError] = strawberry.field(default_factory=list)
+    user: User | None = strawberry.field(default=None, description="The account; null if there are errors.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description=_ERRORS)
 
 
 @strawberry.type
@@ -61,14 +89,16 @@ class TokenPayload:
     """The tokens of a session. If `errors` is not empty, all other fields are null."""
 
     access_token: str | None = strawberry.field(
-        default=None, description="Send it as `Authorization: Bearer <accessToken>`."
+        default=None, description="Access token; send it as `Authorization: Bearer <accessToken>`."
     )
-    refresh_token: str | None = strawberry.field(default=None, description="Valid for one `tokenRefresh`.")
+    refresh_token: str | None = strawberry.field(
+        default=None, description="Refresh token, valid for one `tokenRefresh`."
+    )
     expires_in: int | None = strawberry.field(
         default=None, description="Lifetime of the access token in seconds."
     )
     user: User | None = strawberry.field(default=None, description="The account of the session.")
-    errors: list[UserError] = strawberry.field(default_factory=list)
+    errors: list[UserError] = strawberry.field(default_factory=list, description=_ERRORS)
 
     @classmethod
     def of(cls, pair: TokenPair) -> "TokenPayload":
@@ -83,61 +113,73 @@ class TokenPayload:
 
 @strawberry.input
 class RegisterInput:
-    email: str
-    password: str
-    language: str = strawberry.field(
-        default="en", description='Language of the mails to this account: "ru" or "en".'
-    )
+    """A new account."""
+
+    email: str = strawberry.field(description="E-mail address, to which a confirmation code is sent.")
+    password: str = strawberry.field(description=_NEW_CREDENTIAL)
+    language: str = strawberry.field(default="en", description=_LANGUAGE)
 
 
 @strawberry.input
 class ConfirmInput:
-    email: str
+    """A code from a confirmation mail."""
+
+    email: str = strawberry.field(description=_EMAIL)
     code: str = strawberry.field(description="The six digits from the confirmation mail.")
 
 
 @strawberry.input
 class EmailInput:
-    email: str
+    """The e-mail address of an account."""
+
+    email: str = strawberry.field(description=_EMAIL)
 
 
 @strawberry.input
 class LoginInput:
-    email: str
-    password: str
+    """The credentials of an account."""
+
+    email: str = strawberry.field(description=_EMAIL)
+    password: str = strawberry.field(description="Password of the account.")
 
 
 @strawberry.input
 class RefreshInput:
-    refresh_token: str
+    """A refresh token."""
+
+    refresh_token: str = strawberry.field(description="The newest refresh token of the session.")
 
 
 @strawberry.input
 class PasswordChangeInput:
-    old_password: str
-    new_password: str
+    """The current and the new password."""
+
+    old_password: str = strawberry.field(description="Current password.")
+    new_password: str = strawberry.field(description=_NEW_CREDENTIAL)
 
 
 @strawberry.input
 class PasswordResetInput:
-    email: str
+    """A code from a password reset mail, and a new password."""
+
+    email: str = strawberry.field(description=_EMAIL)
     code: str = strawberry.field(description="The six digits from the password reset mail.")
-    new_password: str
+    new_password: str = strawberry.field(description=_NEW_CREDENTIAL)
 
 
 @strawberry.input
 class AccountInput:
     """New values of the account. Fields that are null or left out stay unchanged."""
 
-    name: str | None = None
-    language: str | None = strawberry.field(
-        default=None, description='Language of the mails to this account: "ru" or "en".'
-    )
+    name: str | None = strawberry.field(default=None, description="Name of the owner, up to 150 characters.")
+    language: str | None = strawberry.field(default=None, description=_LANGUAGE)
 
 
 @strawberry.input
 class AccountDeleteInput:
-    password: str
+    """The confirmation that an account is to be deleted."""
+
+    password: str = strawberry.field(description="Current password.")
 
 
 @strawberry.type
@@ -154,7 +196,7 @@ class AccountsMutation:
         "The response does not reveal whether the address already has an account."
     )
     @refusals_as_payload("input")
-    def account_register(self, info: Info, input: RegisterInput) -> AccountPayload | None:
+    def account_register(self, info: Info, input: _Input[RegisterInput]) -> AccountPayload | None:
         services.register_account(
             email=input.email,
             password=input.password,
@@ -167,7 +209,7 @@ class AccountsMutation:
         description="Confirm the e-mail address with the code sent to it. Log in afterwards."
     )
     @refusals_as_payload("input")
-    def account_confirm(self, info: Info, input: ConfirmInput) -> AccountPayload | None:
+    def account_confirm(self, info: Info, input: _Input[ConfirmInput]) -> AccountPayload | None:
         services.confirm_registration(email=input.email, code=input.code, address=info.context.address)
         return AccountPayload()
 
@@ -175,13 +217,13 @@ class AccountsMutation:
         description="Send a new confirmation code. Mails to one address are sent at most once a minute."
     )
     @refusals_as_payload("input")
-    def account_confirmation_resend(self, info: Info, input: EmailInput) -> AccountPayload | None:
+    def account_confirmation_resend(self, info: Info, input: _Input[EmailInput]) -> AccountPayload | None:
         services.resend_confirmation_code(email=input.email, address=info.context.address)
         return AccountPayload()
 
     @strawberry.mutation(description="Log in: open a session and return its tokens.")
     @refusals_as_payload("input")
-    def token_create(self, info: Info, input: LoginInput) -> TokenPayload | None:
+    def token_create(self, info: Info, input: _Input[LoginInput]) -> TokenPayload | None:
         pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
         return TokenPayload.of(pair)
 
@@ -189,7 +231,7 @@ class AccountsMutation:
         description="Exchange a refresh token for new tokens. Reusing a refresh token ends its session."
     )
     @refusals_as_payload("input")
-    def token_refresh(self, info: Info, input: RefreshInput) -> TokenPayload | None:
+    def token_refresh(self, info: Info, input: _Input[RefreshInput]) -> TokenPayload | None:
         pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
         return TokenPayload.of(pair)
 
@@ -205,7 +247,7 @@ class AccountsMutation:
 
     @strawberry.mutation(description="Set a new password and end all other sessions.")
     @refusals_as_payload("input")
-    def password_change(self, info: Info, input: PasswordChangeInput) -> AccountPayload | None:
+    def password_change(self, info: Info, input: _Input[PasswordChangeInput]) -> AccountPayload | None:
         viewer = info.context.viewer
         services.change_password(
             viewer=viewer, old_password=input.old_password, new_password=input.new_password
@@ -217,13 +259,13 @@ class AccountsMutation:
         "The response does not reveal whether the address has an account."
     )
     @refusals_as_payload("input")
-    def password_reset_request(self, info: Info, input: EmailInput) -> AccountPayload | None:
+    def password_reset_request(self, info: Info, input: _Input[EmailInput]) -> AccountPayload | None:
         services.request_password_reset(email=input.email, address=info.context.address)
         return AccountPayload()
 
     @strawberry.mutation(description="Set a new password with the code sent by e-mail, and end all sessions.")
     @refusals_as_payload("input")
-    def password_reset(self, info: Info, input: PasswordResetInput) -> AccountPayload | None:
+    def password_reset(self, info: Info, input: _Input[PasswordResetInput]) -> AccountPayload | None:
         services.reset_password(
             email=input.email,
             code=input.code,
@@ -234,14 +276,14 @@ class AccountsMutation:
 
     @strawberry.mutation(description="Update the account.")
     @refusals_as_payload("input")
-    def account_update(self, info: Info, input: AccountInput) -> UserPayload | None:
+    def account_update(self, info: Info, input: _Input[AccountInput]) -> UserPayload | None:
         viewer = info.context.viewer
         user = services.update_account(viewer=viewer, name=input.name, language=input.language)
         return UserPayload(user=user)
 
     @strawberry.mutation(description="Delete the account and all personal data.")
     @refusals_as_payload("input")
-    def account_delete(self, info: Info, input: AccountDeleteInput) -> AccountPayload | None:
+    def account_delete(self, info: Info, input: _Input[AccountDeleteInput]) -> AccountPayload | None:
         viewer = info.context.viewer
         services.delete_account(viewer=viewer, password=input.password)
         return AccountPayload()

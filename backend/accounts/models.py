@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backend.accounts.email_addresses import normalize_email
 from backend.core.errors import ShopError
+from backend.core.identifiers import encode_global_id
 
 # The condition for accounts; `SessionQuerySet.open` has the same condition for sessions.
 MAY_LOG_IN = models.Q(is_active=True, status__verified=True, status__archived=False)
@@ -81,6 +82,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("User", self.pk)
 
     @property
     def is_confirmed(self) -> bool:

@@ -5,13 +5,13 @@ import strawberry
 from backend.accounts.graphql import AccountsMutation, AccountsQuery
 from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
-from backend.core.graphql import make_schema
+from backend.core.graphql import NodeQuery, make_schema
 from backend.orders.graphql import OrdersMutation
 from backend.recommendations.graphql import RecommendationsQuery
 
 
 @strawberry.type
-class Query(CatalogQuery, AccountsQuery, CartsQuery, RecommendationsQuery):
+class Query(NodeQuery, CatalogQuery, AccountsQuery, CartsQuery, RecommendationsQuery):
     """All queries."""
 
 

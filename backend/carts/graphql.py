@@ -1,5 +1,6 @@
 """The viewer's cart in GraphQL. Operations take no cart id: each viewer has one cart."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, TypeVar
 
@@ -10,77 +11,121 @@ from backend.carts import models, selectors, services
 from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product
-from backend.core.graphql import Column, Constraint, Cost, Info, UserError, refusals_as_payload
-from backend.core.identifiers import parse_id
+from backend.core.graphql import (
+    Column,
+    Constraint,
+    Cost,
+    Info,
+    Node,
+    UserError,
+    column,
+    describe_enum,
+    parse_object_id,
+    refusals_as_payload,
+)
+from backend.core.identifiers import encode_global_id
 from backend.core.viewer import Viewer
-from backend.recommendations.selectors import suggest_for_cart
+from backend.recommendations.selectors import MAX_FIRST, suggest_for_cart
 
 T = TypeVar("T")
 
 # A list argument for the lines of a cart.
 _Lines = Annotated[
     list[T],
-    strawberry.argument(description=f"At most {MAX_LINES}.", directives=[Constraint(max_items=MAX_LINES)]),
+    strawberry.argument(
+        description=f"Products and quantities, at most {MAX_LINES}.",
+        directives=[Constraint(max_items=MAX_LINES)],
+    ),
+]
+_ProductIds = Annotated[
+    list[strawberry.ID],
+    strawberry.argument(
+        description=f"`id` or `databaseId` of each product, at most {MAX_LINES}.",
+        directives=[Constraint(max_items=MAX_LINES)],
+    ),
 ]
 
-strawberry.enum(selectors.CartWarningCode, description="The reason for a warning about a cart line.")
+describe_enum(
+    selectors.CartWarningCode,
+    "Reason for a warning about a cart line.",
+    {
+        "NO_LONGER_SOLD": "The product is no longer sold. Remove it to order the rest.",
+        "NOT_ENOUGH_STOCK": "The stock does not cover the quantity.",
+        "PRICE_CHANGED": "The price has changed since the line was last added or changed.",
+    },
+)
 
 
 @strawberry_django.type(models.CartLine, field_cls=Column)
-class CartLine:
+class CartLine(Node):
     """A product and its quantity, at the current price."""
 
-    product: Product = strawberry_django.field(
-        description="If the product is no longer sold, only its `id` and the `name` and `price` that the "
-        "shopper last saw; the other fields are empty.",
-        field_cls=Column,
+    id: strawberry.ID = column(
+        field_name="global_id",
+        description="Opaque id, unique among all types. A product that is removed and added again has the "
+        "same line id.",
     )
-    quantity: int
-    unit_price: Decimal = strawberry_django.field(
-        description="The current price of one unit, or the price last seen if the product is no longer sold.",
-        field_cls=Column,
+    product: Product = column(
+        description="If the product is no longer sold, only its ids and the `name` and `price` that the "
+        "shopper last saw; the other fields are empty."
     )
-    line_total: Decimal = strawberry_django.field(
-        description="`unitPrice` multiplied by `quantity`.", field_cls=Column
+    quantity: int = column(description=f"Quantity, 1 to {MAX_QUANTITY}.")
+    unit_price: Decimal = column(
+        description="Current price of one unit, or the price last seen if the product is no longer sold."
     )
-    is_available: bool = strawberry_django.field(
-        description="Whether the product is still sold and its stock covers the quantity.", field_cls=Column
+    line_total: Decimal = column(description="`unitPrice` multiplied by `quantity`.")
+    is_available: bool = column(
+        description="True if the product is still sold and its stock covers the quantity."
     )
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.CartLine]:
+        contents = info.context.once(_read_cart, info.context.viewer)
+        info.context.register_batch([line.product for line in contents.lines])
+        return {f"{contents.key}:{line.product_id}": line for line in contents.lines}
 
 
 @strawberry.type
 class CartWarning:
     """A change to a product since it was added to the cart. It may prevent the order."""
 
-    code: selectors.CartWarningCode
-    message: str
-    product_id: strawberry.ID
+    code: selectors.CartWarningCode = strawberry.field(description="Kind of the change.")
+    message: str = strawberry.field(description="Message for the shopper.")
+
+    @strawberry.field(description="Id of the product.")
+    def product_id(self: selectors.CartWarning) -> strawberry.ID:
+        return strawberry.ID(encode_global_id("Product", self.product_id))
 
 
 @strawberry.type
-class Cart:
+class Cart(Node):
     """The products that the viewer intends to order."""
 
     contents: strawberry.Private[CartContents]
+    id: strawberry.ID = strawberry.field(
+        description="Opaque id, unique among all types. The same before the first line is added and after "
+        "the cart is emptied or ordered. All guests' carts have the same id, because a guest has no token "
+        "before the first line. Changes when the viewer logs in or out."
+    )
 
-    @strawberry.field(description="Oldest first.", directives=[Cost(item=5)])
+    @strawberry.field(description="Lines, oldest first.", directives=[Cost(item=5)])
     def lines(self, info: Info) -> list[CartLine]:
         info.context.register_batch([line.product for line in self.contents.lines])
         return self.contents.lines
 
-    @strawberry.field(description="The sum of the quantities of all lines.")
+    @strawberry.field(description="Sum of the quantities of all lines.")
     def total_quantity(self) -> int:
         return self.contents.total_quantity
 
-    @strawberry.field(description="The sum of all line totals, without products that are no longer sold.")
+    @strawberry.field(description="Sum of all line totals, without products that are no longer sold.")
     def total(self) -> Decimal:
         return self.contents.total
 
-    @strawberry.field(description="The currency of all prices, an ISO 4217 code.")
+    @strawberry.field(description="ISO 4217 code of the currency of all prices.")
     def currency(self) -> str:
         return self.contents.currency
 
-    @strawberry.field(description="In the order of the lines.")
+    @strawberry.field(description="Warnings, in the order of the lines.")
     def warnings(self) -> list[CartWarning]:
         return self.contents.warnings
 
@@ -88,45 +133,64 @@ class Cart:
         description="Products that complement the cart, without those that are in it.",
         directives=[Cost(field=500, item=5)],
     )
-    def suggestions(self, first: int = 10) -> list[Product]:
+    def suggestions(
+        self,
+        first: Annotated[int, strawberry.argument(description=f"Number of products, 1 to {MAX_FIRST}.")] = 10,
+    ) -> list[Product]:
         return suggest_for_cart(self.contents.lines, first)
 
     @strawberry.field(
-        description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
-        "once, when the cart is created."
+        description="Token of a guest's cart; send it as `X-Cart-Token` with every later request. Returned "
+        "only once, when the cart is created; null otherwise."
     )
     def token(self) -> str | None:
         return self.contents.token
+
+    @classmethod
+    def of(cls, contents: CartContents) -> "Cart":
+        """Return the cart with these contents."""
+        return cls(id=strawberry.ID(contents.global_id), contents=contents)
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> "Mapping[str, Cart]":
+        contents = info.context.once(_read_cart, info.context.viewer)
+        return {contents.key: Cart.of(contents)}
 
 
 @strawberry.type
 class CartPayload:
     """The cart after the change. If there are errors, `cart` is null and nothing has changed."""
 
-    cart: Cart | None = None
-    errors: list[UserError] = strawberry.field(default_factory=list)
-    warnings: list[CartWarning] = strawberry.field(default_factory=list)
+    cart: Cart | None = strawberry.field(default=None, description="The cart; null if there are errors.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Reasons why the change was refused; empty on success."
+    )
+    warnings: list[CartWarning] = strawberry.field(
+        default_factory=list, description="Warnings of the cart, in the order of its lines."
+    )
 
 
 @strawberry.input
 class CartLineInput:
-    product_id: strawberry.ID
-    quantity: int = strawberry.field(default=1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
+    """A product and a quantity to add to the cart."""
+
+    product_id: strawberry.ID = strawberry.field(description="`id` or `databaseId` of the product.")
+    quantity: int = strawberry.field(default=1, description=f"Quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 @strawberry.input
 class CartLineUpdateInput:
-    product_id: strawberry.ID
-    quantity: int = strawberry.field(
-        description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product."
-    )
+    """A product in the cart and its new quantity."""
+
+    product_id: strawberry.ID = strawberry.field(description="`id` or `databaseId` of the product.")
+    quantity: int = strawberry.field(description=f"New quantity, 0 to {MAX_QUANTITY}; 0 removes the product.")
 
 
 @strawberry.type
 class CartsQuery:
     @strawberry.field(description="The viewer's own cart. It is empty until a product is added.")
     def cart(self, info: Info) -> Cart:
-        return Cart(contents=info.context.once(_read_cart, info.context.viewer))
+        return Cart.of(info.context.once(_read_cart, info.context.viewer))
 
 
 @strawberry.type
@@ -147,9 +211,12 @@ class CartsMutation:
         description="Remove products from the cart. Products that are not in it are ignored."
     )
     @refusals_as_payload()
-    def cart_lines_remove(self, info: Info, product_ids: _Lines[strawberry.ID]) -> CartPayload | None:
+    def cart_lines_remove(self, info: Info, product_ids: _ProductIds) -> CartPayload | None:
         viewer = info.context.viewer
-        ids = [parse_id(product_id) for product_id in product_ids]
+        ids = [
+            parse_object_id(product_id, "Product", field=f"product_ids.{index}")
+            for index, product_id in enumerate(product_ids)
+        ]
         return _payload(services.remove_lines(viewer=viewer, product_ids=ids))
 
     @strawberry.mutation(description="Remove all products from the cart.")
@@ -164,8 +231,13 @@ def _read_cart(viewer: Viewer) -> CartContents:
 
 
 def _payload(contents: CartContents) -> CartPayload:
-    return CartPayload(cart=Cart(contents=contents), warnings=contents.warnings)
+    return CartPayload(cart=Cart.of(contents), warnings=contents.warnings)
 
 
-def _quantities(lines: list[CartLineInput] | list[CartLineUpdateInput]) -> list[services.LineQuantity]:
-    return [services.LineQuantity(parse_id(line.product_id), line.quantity) for line in lines]
+def _quantities(lines: Sequence[CartLineInput | CartLineUpdateInput]) -> list[services.LineQuantity]:
+    return [
+        services.LineQuantity(
+            parse_object_id(line.product_id, "Product", field=f"lines.{index}.product_id"), line.quantity
+        )
+        for index, line in enumerate(lines)
+    ]

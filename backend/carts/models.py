@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from backend.catalog.models import Product
+from backend.core.identifiers import encode_global_id
 
 MAX_QUANTITY = 999
 MAX_LINES = 200
@@ -45,7 +46,12 @@ class CartLine(models.Model):
 
     `name_seen` and `price_seen` are what the shopper saw. They detect price changes, and are all that is
     shown of a product after staff have unpublished it.
+
+    Attributes:
+        cart_key: the key of the cart, which the reader of the line sets.
     """
+
+    cart_key: str
 
     cart = models.ForeignKey(Cart, models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
@@ -72,6 +78,11 @@ class CartLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.product_id}"
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL. It is the same if the product is removed and added again."""
+        return encode_global_id("CartLine", f"{self.cart_key}:{self.product_id}")
 
     @property
     def unit_price(self) -> Decimal:

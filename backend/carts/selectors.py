@@ -13,6 +13,7 @@ from backend.carts.tokens import digest_token
 from backend.catalog.models import MAX_SHOWN_STOCK, Product
 from backend.catalog.selectors import load_pictures
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
+from backend.core.identifiers import encode_global_id
 from backend.core.viewer import Viewer
 
 
@@ -40,11 +41,18 @@ class CartContents:
     Attributes:
         lines: oldest first. The product of a line that is no longer sold is the one that `_redact_product`
             returns.
+        key: identifies the viewer's cart, whether or not it has a row; see `cart_key`.
         token: the guest's token if the cart was just created, else None; only its digest is stored.
     """
 
     lines: Sequence[CartLine]
+    key: str
     token: str | None = None
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id of the cart in GraphQL."""
+        return encode_global_id("Cart", self.key)
 
     @property
     def total_quantity(self) -> int:
@@ -87,6 +95,16 @@ _PUBLISHED_PRODUCTS = CompiledQuery(
 )
 
 
+def cart_key(viewer: Viewer) -> str:
+    """Return the key of the viewer's cart among the carts of all accounts.
+
+    It is the same before the first line creates a row and after the row is deleted. All guests have the same
+    key: a guest has no token before the first line, and the cart in a client's cache must not change its id
+    when that line is added. The key grants no access, because a viewer can read only their own cart.
+    """
+    return "guest" if viewer.user_id is None else str(viewer.user_id)
+
+
 def read_cart(viewer: Viewer) -> CartContents:
     """Return the viewer's own cart, which is empty if they have none.
 
@@ -94,11 +112,12 @@ def read_cart(viewer: Viewer) -> CartContents:
         CartTokenInvalid: the guest's token is malformed.
     """
     if viewer.user_id is not None:
-        return build_contents(_redact_unpublished(_ACCOUNT_LINES.run(user_id=viewer.user_id)))
+        lines = _ACCOUNT_LINES.run(user_id=viewer.user_id)
+        return build_contents(viewer, _redact_unpublished(lines))
     if viewer.cart_token is not None:
         lines = _GUEST_LINES.run(token_digest=digest_token(viewer.cart_token))
-        return build_contents(_redact_unpublished(lines))
-    return build_contents([])
+        return build_contents(viewer, _redact_unpublished(lines))
+    return build_contents(viewer, [])
 
 
 def read_lines(cart: Cart) -> list[CartLine]:
@@ -112,15 +131,18 @@ def read_published_products(product_ids: Iterable[int]) -> list[Product]:
     return _PUBLISHED_PRODUCTS.run(product_ids=ids) if ids else []
 
 
-def build_contents(lines: Iterable[CartLine], token: str | None = None) -> CartContents:
-    """Return the contents of a cart with these lines; load all pictures in one query.
+def build_contents(viewer: Viewer, lines: Iterable[CartLine], token: str | None = None) -> CartContents:
+    """Return the contents of the viewer's cart with these lines; load all pictures in one query.
 
     Args:
         token: the guest's token if the cart was just created.
     """
     loaded = list(lines)
+    key = cart_key(viewer)
+    for line in loaded:
+        line.cart_key = key
     load_pictures(line.product for line in loaded if line.product.is_published)
-    return CartContents(loaded, token)
+    return CartContents(loaded, key, token)
 
 
 def insufficient_stock_message(product: Product, quantity: int) -> str:

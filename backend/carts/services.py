@@ -124,7 +124,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
         if cart is None:
             cart, token = _create_guest_cart(address)
         _save(cart, changed.values())
-    return build_contents(contents.values(), token)
+    return build_contents(viewer, contents.values(), token)
 
 
 def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartContents:
@@ -156,7 +156,7 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
         _save(cart, [present[updated.product_id] for updated in lines if updated.quantity])
         if removed:
             CartLine.objects.filter(cart=cart, product__in=removed).delete()
-    return build_contents(line for line in present.values() if line.quantity)
+    return build_contents(viewer, (line for line in present.values() if line.quantity))
 
 
 def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
@@ -174,7 +174,7 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
-        return build_contents(_read_lines(cart).values())
+        return build_contents(viewer, _read_lines(cart).values())
 
 
 def clear_cart(*, viewer: Viewer) -> CartContents:
@@ -185,7 +185,7 @@ def clear_cart(*, viewer: Viewer) -> CartContents:
     """
     with atomic_or_conflict():
         CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
-    return build_contents([])
+    return build_contents(viewer, [])
 
 
 def delete_expired_carts() -> int:

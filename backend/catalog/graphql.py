@@ -1,6 +1,6 @@
 """GraphQL types and queries of the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 from itertools import chain
@@ -14,16 +14,23 @@ from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooComplex, fields_named
 from backend.core.graphql import (
+    After,
     Batch,
+    Before,
     Column,
     Constraint,
     Context,
     Cost,
     Edge,
+    First,
     Info,
+    Last,
+    Node,
     PageInfo,
     column,
+    describe_enum,
     edges_of,
+    parse_object_id,
 )
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, Window
@@ -51,15 +58,26 @@ _PRODUCTS_ARGUMENTS = {
     "sort": ["sortBy"],
 }
 
-strawberry.enum(
+describe_enum(
     selectors.ProductSort,
-    description="Sort orders of a product list. NEWEST sorts by creation date, POPULAR by units sold in the "
-    "last 30 days, both in descending order. RELEVANCE requires a search.",
+    "Sort orders of a product list.",
+    {
+        "PRICE_ASC": "By price, lowest first.",
+        "PRICE_DESC": "By price, highest first.",
+        "NAME": "By name.",
+        "NEWEST": "By creation date, newest first.",
+        "POPULAR": "By units sold in the last 30 days, most first.",
+        "RELEVANCE": "By relevance to the search, best match first. Requires a search.",
+    },
 )
-strawberry.enum(ImageFormat, description="File formats of resized pictures.")
+describe_enum(
+    ImageFormat,
+    "File formats of resized pictures.",
+    {"WEBP": "WebP, for browsers.", "JPEG": "JPEG, for mail clients and browsers before 2020."},
+)
 
-_First = Annotated[int, strawberry.argument(description=f"Number of products, 1 to {MAX_FIRST}.")]
-_Format = Annotated[ImageFormat, strawberry.argument(description="All browsers since 2020 support WEBP.")]
+_Count = Annotated[int, strawberry.argument(description=f"Number of products, 1 to {MAX_FIRST}.")]
+_Format = Annotated[ImageFormat, strawberry.argument(description="File format of the copies.")]
 
 
 @strawberry.type
@@ -107,10 +125,11 @@ class Characteristic:
 
 
 @strawberry_django.type(models.Category, field_cls=Column)
-class Category:
+class Category(Node):
     """A node of the category tree."""
 
-    id: strawberry.ID = column(description="Id of the category.")
+    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
+    database_id: int = column(field_name="id", description="Id of the category in the REST API.")
     name: auto = column(description="Name, unique among the children of its parent.")
     slug: auto = column(description="Unique name for URLs.")
 
@@ -143,6 +162,11 @@ class Category:
     def product_count(self: models.Category, info: Info) -> int:
         return info.context.once(selectors.read_counted_category_tree).product_counts[self.pk]
 
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Category]:
+        categories = _tree_as_selected(info).by_id
+        return {key: categories[parse_id(key)] for key in keys if parse_id(key) in categories}
+
 
 def _tree(info: Info) -> selectors.CategoryTree:
     """Return the tree that this request has already read, or read it without counts."""
@@ -169,10 +193,11 @@ def _limit_depth(categories: Sequence[models.Category], levels: int | None) -> l
 
 
 @strawberry_django.type(models.Product, field_cls=Column)
-class Product:
+class Product(Node):
     """A product of the shop."""
 
-    id: strawberry.ID = column(description="Id of the product.")
+    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
+    database_id: int = column(field_name="id", description="Id of the product in the REST API.")
     sku: auto = column(description="Unique stock keeping unit.")
     slug: auto = column(description="Unique name for URLs.")
     name: auto = column(description="Name of the product.")
@@ -181,7 +206,7 @@ class Product:
     currency: str = column(description="ISO 4217 code of the currency of the shop.")
     category: Category | None = column(description="Category of the product; null if it has none.")
     image: Image | None = column(description="Main picture, the first of `images`; null if there is none.")
-    in_stock: bool = column(description="Whether at least one unit is in stock.")
+    in_stock: bool = column(description="True if at least one unit is in stock.")
     available_quantity: int = column(
         description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
     )
@@ -201,19 +226,25 @@ class Product:
     @strawberry_django.field(
         description="Products with similar content, most similar first.", directives=[Cost(item=25)]
     )
-    def similar(self: models.Product, info: Info, first: _First = 10) -> "list[Product]":
+    def similar(self: models.Product, info: Info, first: _Count = 10) -> "list[Product]":
         return _related(info, Kind.SIMILAR, self, first)
 
     @strawberry_django.field(
         description="Products that customers often buy together with this one.", directives=[Cost(item=25)]
     )
-    def bought_together(self: models.Product, info: Info, first: _First = 10) -> "list[Product]":
+    def bought_together(self: models.Product, info: Info, first: _Count = 10) -> "list[Product]":
         return _related(info, Kind.BOUGHT_TOGETHER, self, first)
 
     @strawberry_django.field(description="Characteristics in display order.")
     def characteristics(self: models.Product) -> list[Characteristic]:
         pairs = self.characteristics
         return [Characteristic(name=name, value=value, unit=unit) for name, value, unit in pairs]
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, selectors.ProductRow]:
+        products = selectors.get_products([parse_id(key) for key in keys])
+        info.context.register_batch(products)
+        return {str(product.pk): product for product in products}
 
 
 def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
@@ -328,7 +359,7 @@ class ProductFilter:
 
 
 def _category_id(text: str) -> int:
-    number = parse_id(text)
+    number = parse_object_id(text, "Category", field="category")
     if not number:
         raise NotFound(f"Category {text[:100]!r} does not exist.", field="category")
     return number
@@ -361,7 +392,7 @@ class ProductConnection:
     def nodes(self, info: Info) -> list[Product]:
         return info.context.register_batch(self.page.items)
 
-    @strawberry.field(description="Cursors of the page, and whether there are more pages.")
+    @strawberry.field(description="Position of the page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
@@ -389,7 +420,8 @@ class CatalogQuery:
         self,
         info: Info,
         category: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Id of the category to list.")
+            strawberry.ID | None,
+            strawberry.argument(description="`id` or `databaseId` of the category to list."),
         ] = None,
         category_slug: Annotated[
             str | None, strawberry.argument(description="Slug of the category to list, instead of its id.")
@@ -401,19 +433,10 @@ class CatalogQuery:
             selectors.ProductSort | None,
             strawberry.argument(description="Defaults to RELEVANCE with a search, else to NEWEST."),
         ] = None,
-        first: Annotated[
-            int | None, strawberry.argument(description="Page size of a forward page, 1 to 100.")
-        ] = 20,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor after which a forward page starts.")
-        ] = None,
-        last: Annotated[
-            int | None,
-            strawberry.argument(description="Page size of a backward page, 1 to 100; replaces `first`."),
-        ] = None,
-        before: Annotated[
-            str | None, strawberry.argument(description="Cursor before which a backward page ends.")
-        ] = None,
+        first: First = 20,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> ProductConnection:
         if category is not None and category_slug is not None:
             raise Invalid("Pass at most one of category and categorySlug.", field="category")
@@ -441,9 +464,15 @@ class CatalogQuery:
         directives=[Cost(field=200)],
     )
     def product(
-        self, id: strawberry.ID | None = None, slug: str | None = None, sku: str | None = None
+        self,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="`id` or `databaseId` of the product.")
+        ] = None,
+        slug: Annotated[str | None, strawberry.argument(description="Slug of the product.")] = None,
+        sku: Annotated[str | None, strawberry.argument(description="SKU of the product.")] = None,
     ) -> Product | None:
-        return selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
+        product_id = None if id is None else parse_object_id(id, "Product", field="id")
+        return selectors.get_product(id=product_id, slug=slug, sku=sku)
 
     @strawberry.field(description="Root categories, in the order chosen by staff.")
     def categories(
@@ -463,9 +492,15 @@ class CatalogQuery:
         directives=[Cost(field=200)],
     )
     def category(
-        self, info: Info, id: strawberry.ID | None = None, slug: str | None = None
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="`id` or `databaseId` of the category.")
+        ] = None,
+        slug: Annotated[str | None, strawberry.argument(description="Slug of the category.")] = None,
     ) -> Category | None:
         if (id is None) == (slug is None):
             raise Invalid("Pass exactly one of id and slug.", field="id")
+        category_id = None if id is None else parse_object_id(id, "Category", field="id")
         tree = _tree_as_selected(info)
-        return tree.by_slug.get(slug or "") if id is None else tree.by_id.get(parse_id(id))
+        return tree.by_slug.get(slug or "") if category_id is None else tree.by_id.get(category_id)

@@ -22,6 +22,7 @@ from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 
 from backend.catalog.renditions import Picture
+from backend.core.identifiers import encode_global_id
 
 MAX_PRICE = Decimal("9999999999.99")
 
@@ -128,6 +129,11 @@ class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missin
             self.renditions_due_at = None
 
     @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Category", self.pk)
+
+    @property
     def picture(self) -> Picture | None:
         """The image as both APIs return it; None without an image or if its size is unknown."""
         if not (self.image and self.image_width):
@@ -208,6 +214,11 @@ class Product(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Product", self.pk)
 
     @property
     def in_stock(self) -> bool:

@@ -41,6 +41,11 @@ class ErrorCode(StrEnum):
         """The HTTP status code of REST responses with this error."""
         return _HTTP_STATUS.get(self, 422)
 
+    @property
+    def description(self) -> str:
+        """The meaning, for the documentation of both APIs."""
+        return _DESCRIPTIONS[self]
+
 
 # Codes that are not listed have status 422: the request is well-formed but its content is refused.
 _HTTP_STATUS = {
@@ -65,6 +70,36 @@ _HTTP_STATUS = {
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.INTERNAL: 500,
+}
+
+_DESCRIPTIONS = {
+    ErrorCode.MALFORMED: "The request cannot be parsed.",
+    ErrorCode.INVALID: "A value has the wrong type or format.",
+    ErrorCode.OUT_OF_RANGE: "A number is outside the accepted range.",
+    ErrorCode.TOO_LONG: "A text or a list is too long.",
+    ErrorCode.INVALID_CURSOR: "A cursor is malformed or belongs to another sort order.",
+    ErrorCode.NOT_FOUND: "The object does not exist or is not visible to the viewer.",
+    ErrorCode.UNAUTHENTICATED: "The request requires a login.",
+    ErrorCode.FORBIDDEN: "The viewer is not allowed to do this.",
+    ErrorCode.METHOD_NOT_ALLOWED: "The URL does not accept the HTTP method.",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The content type of the body is not supported.",
+    ErrorCode.TOO_LARGE: "The request or a part of it has more bytes than are accepted.",
+    ErrorCode.TOO_COMPLEX: "The request takes more work than is accepted.",
+    ErrorCode.RATE_LIMITED: "There were too many attempts. Retry after the reported number of seconds.",
+    ErrorCode.TOKEN_INVALID: "A token is invalid or its session has ended. Log in again.",
+    ErrorCode.TOKEN_EXPIRED: "The access token has expired. Refresh it.",
+    ErrorCode.WRONG_CREDENTIALS: "The e-mail address or the password is wrong.",
+    ErrorCode.WRONG_CODE: "The code from the mail is wrong or has expired.",
+    ErrorCode.WEAK_PASSWORD: "The new password is too easy to guess.",
+    ErrorCode.CONFLICT: "A concurrent change conflicts with this request. Retry it.",
+    ErrorCode.OUT_OF_STOCK: "The stock is insufficient.",
+    ErrorCode.NO_LONGER_SOLD: "A product in the cart is no longer sold.",
+    ErrorCode.CART_EMPTY: "The cart is empty.",
+    ErrorCode.TOTAL_CHANGED: "The total of the cart differs from the expected total.",
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key belongs to a different request.",
+    ErrorCode.ORDER_STATUS: "The current status of the order does not allow this.",
+    ErrorCode.UNAVAILABLE: "A required service does not respond. The same request may succeed later.",
+    ErrorCode.INTERNAL: "An internal error occurred. It has been logged.",
 }
 
 

@@ -1,8 +1,9 @@
 """Order types and mutations. The orders of a user are fields of `User`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 import strawberry_django
@@ -10,11 +11,35 @@ from strawberry import auto
 from strawberry.types import get_object_definition
 
 from backend.catalog.graphql import Product
-from backend.core.graphql import Column, Cost, Edge, Info, PageInfo, UserError, edges_of, refusals_as_payload
+from backend.core.graphql import (
+    Column,
+    Cost,
+    Edge,
+    Info,
+    Node,
+    PageInfo,
+    UserError,
+    column,
+    describe_enum,
+    edges_of,
+    refusals_as_payload,
+)
+from backend.core.identifiers import parse_id
 from backend.core.pagination import Page
-from backend.orders import delivery, models, services
+from backend.orders import delivery, models, selectors, services
 
-strawberry.enum(models.Order.Status, name="OrderStatus", description="Status of an order.")
+describe_enum(
+    models.Order.Status,
+    "Status of an order.",
+    {
+        "PLACED": "The order has been placed and awaits payment.",
+        "PAID": "The order has been paid.",
+        "SHIPPED": "The order has been shipped. It can no longer be cancelled.",
+        "DELIVERED": "The order has been delivered.",
+        "CANCELLED": "The order has been cancelled, and its products have returned to stock.",
+    },
+    name="OrderStatus",
+)
 
 PartType = TypeVar("PartType", bound=type[delivery.Contact] | type[delivery.Address])
 
@@ -40,49 +65,63 @@ class Address(delivery.Address):
 
 
 @strawberry_django.type(models.OrderLine, field_cls=Column)
-class OrderLine:
+class OrderLine(Node):
     """A product of an order, with the properties that it had when it was ordered."""
 
-    sku: auto
-    name: auto
-    unit_price: auto
-    quantity: int
-    line_total: auto
+    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
+    sku: auto = column(description="SKU of the product.")
+    name: auto = column(description="Name of the product.")
+    unit_price: auto = column(description="Price of one unit, in the currency of the order.")
+    quantity: int = column(description="Ordered quantity.")
+    line_total: auto = column(description="`unitPrice` multiplied by `quantity`.")
 
-    @strawberry_django.field(description="The current product. Null if it is no longer sold.")
+    @strawberry_django.field(description="The current product; null if it is no longer sold.")
     def product(self: models.OrderLine) -> Product | None:
         return self.sold_product
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.OrderLine]:
+        lines = selectors.get_order_lines(info.context.viewer, [parse_id(key) for key in keys])
+        return {str(line.pk): line for line in lines}
 
 
 @strawberry_django.type(models.OrderStatusChange, field_cls=Column)
 class OrderStatusChange:
     """An entry of the status history of an order."""
 
-    status: models.Order.Status
-    changed_at: auto
+    status: models.Order.Status = column(description="Status since this change.")
+    changed_at: auto = column(description="Time of the change.")
 
 
 @strawberry_django.type(models.Order, field_cls=Column)
-class Order:
+class Order(Node):
     """An order of the viewer. Names and prices are those of the time of the order."""
 
-    number: auto
-    status: models.Order.Status
-    total: auto
-    currency: auto
-    placed_at: auto
-    contact: Contact | None
-    delivery_address: Address | None
-    comment: str
-    is_cancellable: bool
+    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
+    number: auto = column(description="Order number, as in mails and in the REST API.")
+    status: models.Order.Status = column(description="Current status.")
+    total: auto = column(description="Sum of the line totals, in `currency`.")
+    currency: auto = column(description="ISO 4217 code of the currency of all prices.")
+    placed_at: auto = column(description="Time of the order.")
+    contact: Contact | None = column(description="Person to contact; null if the customer gave no contact.")
+    delivery_address: Address | None = column(
+        description="Delivery address; null if the customer gave no address."
+    )
+    comment: str = column(description="Comment of the customer; empty if there is none.")
+    is_cancellable: bool = column(description="True while `orderCancel` can cancel the order.")
 
-    @strawberry_django.field(description="In the order of the cart lines.", directives=[Cost(item=5)])
+    @strawberry_django.field(description="Lines, in the order of the cart lines.", directives=[Cost(item=5)])
     def lines(self: models.Order) -> list[OrderLine]:
         return list(self.lines.all())
 
     @strawberry_django.field(description="Status history, oldest first.")
     def history(self: models.Order) -> list[OrderStatusChange]:
         return self.history.all()
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Order]:
+        orders = selectors.get_orders(info.context.viewer, [parse_id(key) for key in keys])
+        return {str(order.pk): order for order in orders}
 
 
 @strawberry.type
@@ -91,15 +130,15 @@ class OrderConnection:
 
     page: strawberry.Private[Page[models.Order]]
 
-    @strawberry.field(directives=[Cost(item=20)])
+    @strawberry.field(description="Orders of the page with their cursors.", directives=[Cost(item=20)])
     def edges(self) -> list[Edge[Order]]:
         return edges_of(self.page)
 
-    @strawberry.field(directives=[Cost(item=20)])
+    @strawberry.field(description="Orders of the page, without cursors.", directives=[Cost(item=20)])
     def nodes(self) -> list[Order]:
         return self.page.items
 
-    @strawberry.field
+    @strawberry.field(description="Position of the page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
@@ -108,8 +147,10 @@ class OrderConnection:
 class OrderPayload:
     """The order, or null and the errors if nothing was changed."""
 
-    order: Order | None = None
-    errors: list[UserError] = strawberry.field(default_factory=list)
+    order: Order | None = strawberry.field(default=None, description="The order; null if there are errors.")
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Reasons why the change was refused; empty on success."
+    )
 
 
 @_describe_fields
@@ -126,7 +167,7 @@ class AddressInput(delivery.Address):
 
 @strawberry.input
 class OrderInput:
-    """All fields are optional, but some shops require contact and deliveryAddress."""
+    """Details of a new order. All fields are optional, but some shops require contact and deliveryAddress."""
 
     idempotency_key: str | None = strawberry.field(
         default=None,
@@ -136,16 +177,23 @@ class OrderInput:
         default=None,
         description="Total shown to the shopper. The order is refused if the cart has a different total.",
     )
-    contact: ContactInput | None = None
-    delivery_address: AddressInput | None = None
-    comment: str = ""
+    contact: ContactInput | None = strawberry.field(default=None, description="Person to contact.")
+    delivery_address: AddressInput | None = strawberry.field(default=None, description="Delivery address.")
+    comment: str = strawberry.field(
+        default="",
+        description=f"Comment for the shop, up to {delivery.MAX_COMMENT_LENGTH} characters.",
+    )
 
 
 @strawberry.type
 class OrdersMutation:
     @strawberry.mutation(description="Create an order from the cart and empty the cart.")
     @refusals_as_payload("input")
-    def order_create(self, info: Info, input: OrderInput | None = None) -> OrderPayload | None:
+    def order_create(
+        self,
+        info: Info,
+        input: Annotated[OrderInput | None, strawberry.argument(description="Details of the order.")] = None,
+    ) -> OrderPayload | None:
         viewer = info.context.viewer
         input = input or OrderInput()
         order = services.create_order(
@@ -160,7 +208,11 @@ class OrdersMutation:
         description="Cancel an order that has not been shipped. Its products return to stock."
     )
     @refusals_as_payload()
-    def order_cancel(self, info: Info, number: str) -> OrderPayload | None:
+    def order_cancel(
+        self,
+        info: Info,
+        number: Annotated[str, strawberry.argument(description="Number of the viewer's order.")],
+    ) -> OrderPayload | None:
         viewer = info.context.viewer
         order = services.cancel_order(viewer=viewer, number=number)
         return OrderPayload(order=order)

@@ -8,6 +8,7 @@ from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
 from backend.catalog.models import Product
+from backend.core.identifiers import encode_global_id
 from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, max_lengths, read_part
 
 NUMBER_SEQUENCE = "orders_order_number"
@@ -70,6 +71,11 @@ class Order(models.Model):
         return self.number
 
     @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Order", self.pk)
+
+    @property
     def is_cancellable(self) -> bool:
         """True while the order is placed or paid."""
         return self.Status.CANCELLED in NEXT_STATUSES[Order.Status(self.status)]
@@ -128,6 +134,11 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.sku}"
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("OrderLine", self.pk)
 
     @property
     def sold_product(self) -> Product | None:

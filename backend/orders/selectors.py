@@ -1,6 +1,6 @@
 """Read orders with everything that the APIs return of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db.models import Prefetch, QuerySet
 
@@ -11,6 +11,7 @@ from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, re
 from backend.core.viewer import Viewer
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 
+_LINES = OrderLine.objects.select_related("product__category").defer("product__search_vector")
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)
 
 
@@ -33,6 +34,20 @@ def get_order(viewer: Viewer, number: str) -> Order | None:
     if "\0" in number:
         return None
     return _with_related(_query_own(viewer).filter(number=number)).first()
+
+
+def get_orders(viewer: Viewer, ids: Collection[int]) -> list[Order]:
+    """Return the viewer's orders among these ids; none for a guest."""
+    if viewer.user_id is None:
+        return []
+    return list(_with_related(_query_own(viewer).filter(pk__in=ids)))
+
+
+def get_order_lines(viewer: Viewer, ids: Collection[int]) -> list[OrderLine]:
+    """Return the lines of the viewer's orders among these ids; none for a guest."""
+    if viewer.user_id is None:
+        return []
+    return list(_LINES.filter(order__user_id=viewer.user_id, pk__in=ids).prefetch_related("product__images"))
 
 
 def read_order(order_id: int) -> Order:
@@ -67,7 +82,6 @@ def _query_own(viewer: Viewer) -> "QuerySet[Order]":
 
 def _with_related(orders: "QuerySet[Order]") -> "QuerySet[Order]":
     """Prefetch lines with products, pictures and history, in one query each."""
-    lines = OrderLine.objects.select_related("product__category").defer("product__search_vector")
     return orders.select_related("person").prefetch_related(
-        Prefetch("lines", lines), "lines__product__images", "history"
+        Prefetch("lines", _LINES.all()), "lines__product__images", "history"
     )

@@ -1,5 +1,7 @@
 """The `recommendations` query. Recommendations for a product or a cart are fields of these types."""
 
+from typing import Annotated
+
 import strawberry
 
 from backend.catalog.graphql import Product
@@ -14,5 +16,11 @@ class RecommendationsQuery:
         "products if there are too few.",
         directives=[Cost(field=500, item=5)],
     )
-    def recommendations(self, info: Info, first: int = 10) -> list[Product]:
+    def recommendations(
+        self,
+        info: Info,
+        first: Annotated[
+            int, strawberry.argument(description=f"Number of products, 1 to {selectors.MAX_FIRST}.")
+        ] = 10,
+    ) -> list[Product]:
         return selectors.recommend(info.context.viewer, first)

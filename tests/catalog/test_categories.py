@@ -53,12 +53,13 @@ class Tree(TestCase):
         )
         data = GraphQLClient().data(
             "{ categories { ...node children { ...node children { ...node children { ...node } } } } }"
-            "fragment node on Category { id name slug image { url alt width height srcset } productCount }"
+            "fragment node on Category { id: databaseId name slug productCount "
+            "image { url alt width height srcset } }"
         )
 
         def as_rest(node: dict) -> dict:
             return {
-                "id": int(node["id"]),
+                "id": node["id"],
                 "name": node["name"],
                 "slug": node["slug"],
                 "image": node["image"] and node["image"] | {"renditions": []},

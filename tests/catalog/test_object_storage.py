@@ -24,7 +24,7 @@ from tests.faults.test_services_down import PATIENCE
 from tests.support.clients import GraphQLClient
 from tests.support.object_storage import BUCKET, Moto, Rclone, Server
 
-LIST = "{ products(first: 50) { nodes { id image { url alt width height } } } }"
+LIST = "{ products(first: 50) { nodes { databaseId image { url alt width height } } } }"
 
 
 class StorageCase(AdminCase):
@@ -106,7 +106,7 @@ class MediaTest(StorageCase):
             assert before, "the pictures were not stored here"
             nodes = GraphQLClient().data(LIST)["products"]["nodes"]
             assert len([node for node in nodes if node["image"]["url"]]) == count
-            for path in ("/products?limit=50", "/categories", f"/product?id={nodes[0]['id']}"):
+            for path in ("/products?limit=50", "/categories", f"/product?id={nodes[0]['databaseId']}"):
                 assert self.client.get(path).status_code == 200
             assert self.client.get("/admin/catalog/product/").status_code == 200
             assert self.server.requests() == before

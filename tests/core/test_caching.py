@@ -21,7 +21,7 @@ from tests.support.people import access_token_of, make_user
 from tests.support.shopping import RestShopper
 
 CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/categories")}
-CACHEABLE_FIELDS = {"products", "product", "categories", "category"}
+CACHEABLE_FIELDS = {"node", "nodes", "products", "product", "categories", "category"}
 
 
 @FAST_HASHER

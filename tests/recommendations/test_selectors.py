@@ -240,10 +240,13 @@ class ApisTest(ListsCase):
         self.recommend_everything()
         pk = self.products[0].pk
         card = self.rest.get("/product", {"id": pk}).json()
-        query = "query($id: ID) { product(id: $id) { similar { id } boughtTogether { id } } }"
+        query = (
+            "query($id: ID) { product(id: $id) { similar { ...id } boughtTogether { ...id } } } "
+            "fragment id on Product { id: databaseId }"
+        )
         shown = self.graphql.data(query, {"id": pk})["product"]
         for rest_name, name in (("similar", "similar"), ("bought_together", "boughtTogether")):
-            assert [str(item["id"]) for item in card[rest_name]] == [item["id"] for item in shown[name]]
+            assert [item["id"] for item in card[rest_name]] == [item["id"] for item in shown[name]]
 
     def fan_out(self, levels: int) -> str:
         """Return a query that reads lists of other lengths, and so with other queries, at every step."""

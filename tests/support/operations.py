@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from backend.core.identifiers import encode_global_id
+
 # A well-formed refresh token of no session.
 UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
 # Fields of responses, without those of the public catalogue.
@@ -23,6 +25,8 @@ def graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
     credentials = f'email: "{email}", password: "guessed it"'
     code = f'email: "{email}", code: "000000"'
     return {
+        "node": f'{{ node(id: "{encode_global_id("Product", product)}") {{ id }} }}',
+        "nodes": f'{{ nodes(ids: ["{encode_global_id("Product", product)}"]) {{ id }} }}',
         "products": "{ products { nodes { id } } }",
         "product": f'{{ product(id: "{product}") {{ id }} }}',
         "categories": "{ categories { id } }",

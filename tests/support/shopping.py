@@ -13,14 +13,16 @@ from strawberry.utils.str_converters import to_camel_case
 
 from backend.accounts.models import User
 from backend.core.errors import ErrorCode
+from backend.core.graphql import parse_object_id
 from tests.support.clients import GraphQLClient
 from tests.support.people import access_token_of
 
 _numbers = count(1)
 
 PRODUCT = """
-    id sku slug name description price currency inStock availableQuantity
-    category { id name slug } image { url alt width height srcset } characteristics { name value unit }
+    id: databaseId sku slug name description price currency inStock availableQuantity
+    category { id: databaseId name slug } image { url alt width height srcset }
+    characteristics { name value unit }
 """
 CART = f"""
     lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal isAvailable }}
@@ -28,7 +30,7 @@ CART = f"""
 """
 ORDER = """
     number status total currency placedAt comment isCancellable
-    lines { product { id } sku name unitPrice quantity lineTotal }
+    lines { product { id: databaseId } sku name unitPrice quantity lineTotal }
     contact { name phone } deliveryAddress { line1 line2 city postalCode country }
     history { status changedAt }
 """
@@ -308,8 +310,8 @@ def _to_rest(value: Any, name: str = "") -> Any:
     """Convert a GraphQL response to REST names and types."""
     if isinstance(value, list):
         return [_to_rest(item) for item in value]
-    if name in ("id", "product_id") and value is not None:
-        return int(value)
+    if name == "product_id" and isinstance(value, str):
+        return parse_object_id(value, "Product", field="product_id")
     if name == "status":
         return value.lower()
     if not isinstance(value, dict):

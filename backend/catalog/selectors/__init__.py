@@ -18,7 +18,7 @@ from backend.catalog.selectors.listing import (
     ProductSort,
     list_products,
 )
-from backend.catalog.selectors.products import get_product, load_pictures
+from backend.catalog.selectors.products import get_product, get_products, load_pictures
 from backend.catalog.selectors.rows import (
     CategoryRow,
     ProductRow,
@@ -37,6 +37,7 @@ __all__ = [
     "ProductSort",
     "category_path",
     "get_product",
+    "get_products",
     "is_category_slug",
     "list_products",
     "load_pictures",

@@ -18,6 +18,7 @@ from django.db.models.functions import JSONObject
 from backend.catalog.models import MAX_SHOWN_STOCK, Product, ProductImage
 from backend.catalog.renditions import Picture
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
+from backend.core.identifiers import encode_global_id
 
 _PRODUCT_COLUMNS = (
     "pk",
@@ -74,6 +75,11 @@ class CategoryRow:
         return self.id
 
     @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Category", self.id)
+
+    @property
     def picture(self) -> Picture | None:
         """The image; None without an image or if its size is unknown."""
         if not (self.image and self.image_width):
@@ -110,6 +116,11 @@ class ProductRow:
     def pk(self) -> int:
         """The primary key."""
         return self.id
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Product", self.id)
 
     @property
     def category_id(self) -> int | None:

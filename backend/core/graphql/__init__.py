@@ -4,25 +4,35 @@ from strawberry_django import field as column
 from strawberry_django.fields.field import StrawberryDjangoField as Column
 
 from backend.core.graphql.context import Batch, Context, Info
+from backend.core.graphql.enums import describe_enum
 from backend.core.graphql.errors import UserError, refusals_as_payload
 from backend.core.graphql.limits import Constraint, Cost
-from backend.core.graphql.pages import Edge, PageInfo, edges_of
+from backend.core.graphql.node import Node, NodeQuery, parse_object_id
+from backend.core.graphql.pages import After, Before, Edge, First, Last, PageInfo, edges_of
 from backend.core.graphql.schema import make_schema
 from backend.core.graphql.view import GraphQLView
 
 __all__ = [
+    "After",
     "Batch",
+    "Before",
     "Column",
     "Constraint",
     "Context",
     "Cost",
     "Edge",
+    "First",
     "GraphQLView",
     "Info",
+    "Last",
+    "Node",
+    "NodeQuery",
     "PageInfo",
     "UserError",
     "column",
+    "describe_enum",
     "edges_of",
     "make_schema",
+    "parse_object_id",
     "refusals_as_payload",
 ]

@@ -22,13 +22,18 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.utils.str_converters import to_camel_case
 
 from backend.core.errors import ErrorCode, RateLimited, ShopError
+from backend.core.graphql.enums import describe_enum
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-strawberry.enum(ErrorCode, description="Code of a refusal. Clients branch on codes; messages are for people.")
+describe_enum(
+    ErrorCode,
+    "Code of a refusal. Clients branch on codes; messages are for people.",
+    {code.name: code.description for code in ErrorCode},
+)
 
 # Messages of graphql-core repeat the input, which can be as long as the request.
 MAX_MESSAGE_LENGTH = 500
@@ -48,8 +53,8 @@ _INVALID_VARIABLE = re.compile(
 class UserError:
     """Reason why a mutation was refused. Nothing was written."""
 
-    code: ErrorCode
-    message: str
+    code: ErrorCode = strawberry.field(description="Code of the refusal.")
+    message: str = strawberry.field(description="Message for people: the cause and the accepted values.")
     field: list[str] | None = strawberry.field(
         description='Path of the argument in error, such as `["input", "email"]`; null if no argument is.'
     )

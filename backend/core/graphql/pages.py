@@ -1,12 +1,24 @@
 """Relay connections over `core.pagination.Page`."""
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
-from backend.core.pagination import Page, Row
+from backend.core.pagination import MAX_PAGE_SIZE, Page, Row
 
-Node = TypeVar("Node")
+# Relay calls the item of an edge its node, whether or not it is a `core.graphql.node.Node`.
+Item = TypeVar("Item")
+
+# The arguments of a connection.
+First = Annotated[
+    int | None, strawberry.argument(description=f"Page size of a forward page, 1 to {MAX_PAGE_SIZE}.")
+]
+After = Annotated[str | None, strawberry.argument(description="Cursor after which a forward page starts.")]
+Last = Annotated[
+    int | None,
+    strawberry.argument(description=f"Page size of a backward page, 1 to {MAX_PAGE_SIZE}; replaces `first`."),
+]
+Before = Annotated[str | None, strawberry.argument(description="Cursor before which a backward page ends.")]
 
 
 @strawberry.type
@@ -36,11 +48,13 @@ class PageInfo:
 
 
 @strawberry.type
-class Edge(Generic[Node]):
+class Edge(Generic[Item]):
     """Item of a list and its cursor."""
 
-    cursor: str = strawberry.field(description="Pass it as `after` or `before` to read on from this item.")
-    node: Node
+    cursor: str = strawberry.field(
+        description="Cursor of the item, for `after` or `before` of the next or previous page."
+    )
+    node: Item = strawberry.field(description="The item.")
 
 
 def edges_of(page: Page[Row]) -> list[Edge[Row]]:
