@@ -78,6 +78,7 @@ class Environment(BaseSettings):
     graphiql: bool = True
     graphql_introspection: bool = True
     graphql_compiled_executor: bool = True
+    graphql_persisted_queries: bool = True
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")

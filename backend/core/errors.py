@@ -20,6 +20,8 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     TOO_LARGE = "TOO_LARGE"
     TOO_COMPLEX = "TOO_COMPLEX"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
     RATE_LIMITED = "RATE_LIMITED"
     TOKEN_INVALID = "TOKEN_INVALID"
     TOKEN_EXPIRED = "TOKEN_EXPIRED"
@@ -51,12 +53,14 @@ class ErrorCode(StrEnum):
 _HTTP_STATUS = {
     ErrorCode.MALFORMED: 400,
     ErrorCode.TOO_COMPLEX: 400,
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: 400,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.TOKEN_INVALID: 401,
     ErrorCode.TOKEN_EXPIRED: 401,
     ErrorCode.WRONG_CREDENTIALS: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.CONFLICT: 409,
     ErrorCode.OUT_OF_STOCK: 409,
@@ -85,6 +89,8 @@ _DESCRIPTIONS = {
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The content type of the body is not supported.",
     ErrorCode.TOO_LARGE: "The request or a part of it has more bytes than are accepted.",
     ErrorCode.TOO_COMPLEX: "The request takes more work than is accepted.",
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND: "The hash is not registered. Send the query with the hash, once.",
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: "Persisted queries are off. Send queries without a hash.",
     ErrorCode.RATE_LIMITED: "There were too many attempts. Retry after the reported number of seconds.",
     ErrorCode.TOKEN_INVALID: "A token is invalid or its session has ended. Log in again.",
     ErrorCode.TOKEN_EXPIRED: "The access token has expired. Refresh it.",

@@ -24,10 +24,17 @@ class Batch:
 
 @dataclass(eq=False)
 class Context(Budget):
-    """The state of one GraphQL request: its viewer, its budget and a cache for its resolvers."""
+    """The state of one GraphQL request: its viewer, its budget and a cache for its resolvers.
+
+    Attributes:
+        query_hash: hash of the document if the client sent it; see `core.graphql.persisted_queries`.
+        registers_query: true if the client sent the document with its hash.
+    """
 
     request: HttpRequest
     authenticate: Authenticate
+    query_hash: str | None = None
+    registers_query: bool = False
     _read: dict[Hashable, Any] = field(default_factory=dict)
     _batches: dict[int, Batch] = field(default_factory=dict)
 

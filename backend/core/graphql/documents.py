@@ -5,6 +5,7 @@ import sys
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 
@@ -26,6 +27,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from backend.core.errors import ErrorCode, TooLarge
+from backend.core.graphql.persisted_queries import register_persisted_query
 
 # graphql-core compares every pair of fields with the same response name. Its own budget of 500,000 takes
 # half a second of CPU. A query with every field of the schema, three levels deep, needs less than 100,
@@ -37,6 +39,8 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
 # tokens can repeat the whole text beside the text itself.
 _BYTES_PER_TOKEN = 2_300
 _COPIES_OF_TEXT = 2
+# Upper bound of the memory of the hash of a persisted query, in two places.
+_BYTES_PER_HASH = 500
 
 _NEWLINE = re.compile(r"\r\n|[\n\r]")
 
@@ -71,31 +75,56 @@ class DocumentCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._texts: dict[str, str] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self._entries)
 
     def get(self, text: str) -> DocumentNode | None:
         """Return the document with this text, or None if it is not stored."""
         with self._lock:
-            if text not in self._documents:
+            if text not in self._entries:
                 return None
-            self._documents.move_to_end(text)
-            return self._documents[text][0]
+            self._entries.move_to_end(text)
+            return self._entries[text].document
 
-    def add(self, text: str, document: DocumentNode) -> None:
-        """Store a valid document, dropping others until all fit."""
+    def find_text(self, query_hash: str) -> str | None:
+        """Return the text of the persisted query with this hash, or None if it is not stored."""
+        with self._lock:
+            return self._texts.get(query_hash)
+
+    def add(self, text: str, document: DocumentNode, query_hash: str | None = None) -> None:
+        """Store a valid document, dropping others until all fit.
+
+        Args:
+            query_hash: the SHA-256 of the text, if the document is a persisted query.
+        """
         size = _COPIES_OF_TEXT * sys.getsizeof(text) + _BYTES_PER_TOKEN * document.token_count
         with self._lock:
-            if text in self._documents:
-                return
-            self._documents[text] = (document, size)
-            self.size += size
+            entry = self._entries.setdefault(text, _Entry(document, 0))
+            if not entry.size:
+                self._resize(entry, size)
+            if query_hash and not entry.query_hash:
+                entry.query_hash = query_hash
+                self._texts[query_hash] = text
+                self._resize(entry, entry.size + _BYTES_PER_HASH)
             while self.size > self.max_bytes:
-                _, (_, dropped) = self._documents.popitem(last=False)
-                self.size -= dropped
+                _, dropped = self._entries.popitem(last=False)
+                self._texts.pop(dropped.query_hash or "", None)
+                self.size -= dropped.size
+
+    def _resize(self, entry: "_Entry", size: int) -> None:
+        self.size += size - entry.size
+        entry.size = size
+
+
+@dataclass(slots=True)
+class _Entry:
+    document: DocumentNode
+    size: int
+    query_hash: str | None = None
 
 
 class DocumentLoader(SchemaExtension):
@@ -130,11 +159,20 @@ class DocumentLoader(SchemaExtension):
                 context.graphql_document,
                 (*context.validation_rules, MaybeNullValidationRule, OneOfInputValidationRule),
             )
-            if not errors:
-                self._cache.add(context.query or "", context.graphql_document)
+        if context.graphql_document and not errors:
+            self._store(context.query or "", context.graphql_document)
         # Strawberry validates only if this is None.
         context.pre_execution_errors = errors
         yield
+
+    def _store(self, text: str, document: DocumentNode) -> None:
+        """Cache a valid document, and register it if the client sent its hash."""
+        context = self.execution_context.context
+        query_hash: str | None = getattr(context, "query_hash", None)
+        if not self._is_cached or query_hash is not None:
+            self._cache.add(text, document, query_hash)
+        if query_hash is not None and context.registers_query:
+            register_persisted_query(query_hash, text)
 
 
 def _validate(

@@ -49,7 +49,11 @@ class StandardExecutor(Executor):
     is_enabled = False
 
 
-class _Schema(strawberry.Schema):
+class Schema(strawberry.Schema):
+    """A schema with the cache of its documents."""
+
+    documents: DocumentCache
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
@@ -59,19 +63,16 @@ class _Schema(strawberry.Schema):
             locate_errors(errors, execution_context.graphql_document)
 
 
-def make_schema(
-    query: type, mutation: type | None = None, *, types: Iterable[type] = ()
-) -> strawberry.Schema:
+def make_schema(query: type, mutation: type | None = None, *, types: Iterable[type] = ()) -> Schema:
     """Build the schema with the scalars, limits, document cache and error handling of the project."""
-    cache = DocumentCache(settings.GRAPHQL_DOCUMENT_CACHE_BYTES)
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(settings.GRAPHQL_MAX_TOKENS),
         QueryLimits,
-        lambda: DocumentLoader(cache),
+        lambda: DocumentLoader(schema.documents),
     ]
     if not settings.GRAPHQL_INTROSPECTION:
         extensions.append(DisableIntrospection)
-    schema = _Schema(
+    schema = Schema(
         query,
         mutation,
         types=types,
@@ -79,6 +80,7 @@ def make_schema(
         execution_context_class=Executor if settings.GRAPHQL_COMPILED_EXECUTOR else StandardExecutor,
         config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
     )
+    schema.documents = DocumentCache(settings.GRAPHQL_DOCUMENT_CACHE_BYTES)
     _describe_by_docstrings(schema)
     return schema
 

@@ -1,8 +1,10 @@
 """The view at /graphql."""
 
+from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from cross_web import HTTPException, SyncHTTPRequestAdapter
@@ -14,16 +16,43 @@ from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from strawberry.django.views import GraphQLView as StrawberryGraphQLView
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.types import QueryParams
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 
-from backend.core.errors import ErrorCode, Malformed, ShopError, TooLarge, UnsupportedMediaType
+from backend.core.errors import ErrorCode, Malformed, ShopError, TooComplex, TooLarge, UnsupportedMediaType
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
 from backend.core.graphql.limits import over_budget_message, too_complex, too_large_message
+from backend.core.graphql.persisted_queries import (
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+    read_persisted_query,
+    read_query_hash,
+)
+from backend.core.graphql.schema import Schema
 from backend.core.viewer import Authenticate
 
+# The media types of responses, see https://graphql.github.io/graphql-over-http/draft/.
+_JSON = "application/json"
+_RESPONSE_JSON = "application/graphql-response+json"
+
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
+# Errors with statuses that a client can act on without reading the body: retry later, or get another token.
+_ACTIONABLE = (
+    ErrorCode.UNAVAILABLE,
+    ErrorCode.TOKEN_INVALID,
+    ErrorCode.TOKEN_EXPIRED,
+    ErrorCode.RATE_LIMITED,
+)
+# Refusals of well-formed requests, which have status 200 in `application/json`.
+_WELL_FORMED = {
+    ErrorCode.TOO_COMPLEX,
+    ErrorCode.PERSISTED_QUERY_NOT_FOUND,
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
+}
 
 
 class GraphQLView(StrawberryGraphQLView):
@@ -31,6 +60,7 @@ class GraphQLView(StrawberryGraphQLView):
 
     # `as_view` accepts only arguments that are class attributes.
     authenticate: Authenticate | None = None
+    schema: Schema
 
     def __init__(self, *, authenticate: Authenticate, **options: Any) -> None:
         super().__init__(**options)
@@ -38,23 +68,27 @@ class GraphQLView(StrawberryGraphQLView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            if request.method == "POST" and request.content_type != "application/json":
+            if request.method == "POST" and request.content_type != _JSON:
                 raise UnsupportedMediaType("Content-Type must be application/json.")
-            return self.run(request=request)
+            response = self.run(request=request)
         except ShopError as error:
-            return _error_response(error.code, error.message, error.code.http_status)
+            response = self._refuse(error)
         except UnicodeDecodeError:
-            return _error_response(
-                ErrorCode.MALFORMED, "The request must be encoded in UTF-8.", ErrorCode.MALFORMED.http_status
-            )
+            response = self._refuse(Malformed("The request must be encoded in UTF-8."))
         except RequestDataTooBig:
             maximum = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            message = f"The request body must have at most {maximum} bytes."
-            return _error_response(ErrorCode.TOO_LARGE, message, ErrorCode.TOO_LARGE.http_status)
+            response = self._refuse(TooLarge(f"The request body must have at most {maximum} bytes."))
         except HTTPException as error:
-            return _error_response(
-                _CODES.get(error.status_code, ErrorCode.MALFORMED), error.reason, error.status_code
-            )
+            code = _CODES.get(error.status_code, ErrorCode.MALFORMED)
+            response = self._error_response(code, error.reason, error.status_code)
+        if response.status_code == ErrorCode.METHOD_NOT_ALLOWED.http_status:
+            response.headers["Allow"] = "POST" if request.method == "GET" else "GET, POST"
+        patch_vary_headers(response, ["Accept"])
+        return response
+
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        # A persisted query is requested by its hash alone.
+        return "extensions" not in request.query_params and super().should_render_graphql_ide(request)
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Any:
         self._context = Context(request, self._authenticate)
@@ -69,6 +103,17 @@ class GraphQLView(StrawberryGraphQLView):
             raise Malformed("A request must be one JSON object with query, variables and operationName.")
         return parsed
 
+    def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
+        # GraphQL over HTTP: an empty parameter is the same as none.
+        given = {name: value for name, value in params.items() if value}
+        for name in ("variables", "extensions"):
+            if name in given:
+                try:
+                    given[name] = orjson.loads(given[name])
+                except orjson.JSONDecodeError as error:
+                    raise Malformed(f"{name} must be valid JSON: {error}.", field=name) from None
+        return given
+
     def parse_http_body(
         self, request: SyncHTTPRequestAdapter
     ) -> GraphQLRequestData | list[GraphQLRequestData]:
@@ -81,10 +126,31 @@ class GraphQLView(StrawberryGraphQLView):
             check_document_size(data.query)
         _check_variables_size(data.variables or {})
         # GraphQL over HTTP: an empty operationName is the same as none.
-        return replace(data, operation_name=data.operation_name or None)
+        return replace(data, query=self._find_query(data), operation_name=data.operation_name or None)
+
+    def _find_query(self, data: GraphQLRequestData) -> str | None:
+        """Return the document of a request, which may name it by its hash alone."""
+        query_hash = read_query_hash(data.extensions or {}, data.query)
+        if query_hash is None or (data.query and not settings.GRAPHQL_PERSISTED_QUERIES):
+            return data.query
+        if not settings.GRAPHQL_PERSISTED_QUERIES:
+            raise PersistedQueryNotSupported
+        # `DocumentLoader` registers the document once it is valid. A client sends the text after its hash was
+        # refused, so the text is written to Redis even if this process knows it.
+        self._context.query_hash = query_hash
+        self._context.registers_query = bool(data.query)
+        query = data.query or self.schema.documents.find_text(query_hash) or read_persisted_query(query_hash)
+        if query is None:
+            raise PersistedQueryNotFound
+        return query
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
-        result = super().execute_single(*args, **kwargs)
+        try:
+            result = super().execute_single(*args, **kwargs)
+        except HTTPException as error:
+            if isinstance(error.__cause__, InvalidOperationTypeError):
+                raise HTTPException(405, "Mutations must be sent by POST.") from None
+            raise
         context = kwargs["context"]
         if context.is_over_budget:
             message = too_large_message() if context.is_too_large else over_budget_message()
@@ -92,7 +158,10 @@ class GraphQLView(StrawberryGraphQLView):
         return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
-        response: GraphQLHTTPResponse = {"data": result.data}
+        response: GraphQLHTTPResponse = {}
+        # A request that was not executed has no data. Errors of execution have a path.
+        if not result.errors or result.data is not None or any(error.path for error in result.errors):
+            response["data"] = result.data
         if result.errors:
             response["errors"] = render_errors(result.errors)
         if result.extensions:
@@ -100,30 +169,60 @@ class GraphQLView(StrawberryGraphQLView):
         return response
 
     def create_response(self, response_data: Any, sub_response: HttpResponse) -> HttpResponseBase:
-        response = super().create_response(response_data, sub_response)
-        size = len(cast(HttpResponse, response).content)
+        content = self.encode_json(response_data)
         # A mutation has been carried out, so its response is sent whatever its size.
-        if size > settings.GRAPHQL_MAX_RESPONSE_BYTES and not self._context.is_mutation:
-            return _error_response(ErrorCode.TOO_COMPLEX, too_large_message(), 200)
+        if len(content) > settings.GRAPHQL_MAX_RESPONSE_BYTES and not self._context.is_mutation:
+            return self._refuse(TooComplex(too_large_message()))
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
-        # Statuses that a client can act on without reading the body: retry later, or get another token.
-        for code in (
-            ErrorCode.UNAVAILABLE,
-            ErrorCode.TOKEN_INVALID,
-            ErrorCode.TOKEN_EXPIRED,
-            ErrorCode.RATE_LIMITED,
-        ):
-            if code in codes:
-                response.status_code = code.http_status
-                break
+        response = self._json_response(content, self._status(response_data, codes))
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
         if self.request.method == "GET" and not errors and not self._context.has_read_viewer:
-            # `forbid_caching` marks every other response `no-store`. The URL holds the whole query.
+            # `forbid_caching` marks every other response `no-store`. The URL holds the query or its hash.
             patch_cache_control(response, public=True, max_age=0, must_revalidate=True)
-            patch_vary_headers(response, ["Accept"])
         return response
+
+    @cached_property
+    def _is_strict(self) -> bool:
+        """True if the client prefers the media type whose status codes describe the response."""
+        qualities = {
+            f"{accepted.main_type}/{accepted.sub_type}".lower(): accepted.quality
+            for accepted in self.request.accepted_types
+        }
+        json_quality = next(
+            (qualities[name] for name in (_JSON, "application/*", "*/*") if name in qualities), 0
+        )
+        return 0 < qualities.get(_RESPONSE_JSON, 0) >= json_quality
+
+    def _status(self, response_data: GraphQLHTTPResponse, codes: Set[str]) -> int:
+        """Return the status of a response to a well-formed request."""
+        if self._is_strict and response_data.get("data") is not None:
+            return 200
+        for code in _ACTIONABLE:
+            if code in codes:
+                return code.http_status
+        if self._is_strict and "data" not in response_data:
+            return 500 if ErrorCode.INTERNAL in codes else 400
+        return 200
+
+    def _refuse(self, error: ShopError) -> HttpResponse:
+        """Return the response to a request that is not executed."""
+        status = error.code.http_status
+        # As far as JSON is concerned, the request was well-formed.
+        if error.code in _WELL_FORMED and not self._is_strict:
+            status = 200
+        return self._error_response(error.code, error.message, status, error.path)
+
+    def _error_response(
+        self, code: ErrorCode, message: str, status: int, path: Sequence[str] = ()
+    ) -> HttpResponse:
+        error = {"message": message, "extensions": {"code": code, "field": list(path) or None}}
+        return self._json_response(self.encode_json({"errors": [error]}), status)
+
+    def _json_response(self, content: bytes, status: int) -> HttpResponse:
+        media_type = f"{_RESPONSE_JSON}; charset=utf-8" if self._is_strict else _JSON
+        return HttpResponse(content, status=status, content_type=media_type)
 
     def encode_json(self, data: object) -> bytes:
         return orjson.dumps(data)
@@ -151,8 +250,3 @@ def _check_variables_size(variables: dict[str, Any]) -> None:
             if count > maximum:
                 raise TooLarge(f"The variables must hold at most {maximum} values in all.")
             pending.extend(inner)
-
-
-def _error_response(code: ErrorCode, message: str, status: int) -> HttpResponse:
-    body = {"data": None, "errors": [{"message": message, "extensions": {"code": code, "field": None}}]}
-    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
