@@ -47,7 +47,8 @@ class PageInfo:
         )
 
 
-@strawberry.type
+# The types of the schema are specialized from this class and do not inherit its docstring.
+@strawberry.type(description="Item of a list and its cursor.")
 class Edge(Generic[Item]):
     """Item of a list and its cursor."""
 

@@ -1,5 +1,6 @@
 """Scalars that are parsed more strictly than Strawberry's own."""
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -33,6 +34,13 @@ def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> 
         raise GraphQLError(error.message, node) from None
 
 
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description='Date and time with offset by ISO 8601, such as "2026-11-26T08:40:24.118+00:00".',
+    specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+    serialize=datetime.isoformat,
+    parse_value=datetime.fromisoformat,
+)
 DECIMAL = strawberry.scalar(
     name="Decimal",
     description='Exact decimal number, serialized as a string such as "28.99".',

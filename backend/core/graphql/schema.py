@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from backend.core.graphql.compiled import CompiledExecutor
 from backend.core.graphql.documents import DocumentCache, DocumentLoader
 from backend.core.graphql.errors import locate_errors, log_error
 from backend.core.graphql.limits import Budget, QueryLimits
-from backend.core.graphql.scalars import DECIMAL
+from backend.core.graphql.scalars import DATE_TIME, DECIMAL
 
 
 class Executor(CompiledExecutor):
@@ -78,7 +79,7 @@ def make_schema(query: type, mutation: type | None = None, *, types: Iterable[ty
         types=types,
         extensions=extensions,
         execution_context_class=Executor if settings.GRAPHQL_COMPILED_EXECUTOR else StandardExecutor,
-        config=StrawberryConfig(scalar_map={Decimal: DECIMAL}),
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME, Decimal: DECIMAL}),
     )
     schema.documents = DocumentCache(settings.GRAPHQL_DOCUMENT_CACHE_BYTES)
     _describe_by_docstrings(schema)
