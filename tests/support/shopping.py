@@ -249,7 +249,7 @@ class GraphQLShopper(Shopper):
         response = GraphQLClient(self.client).post(query, variables or {}, **self.headers)
         body = response.json()
         if errors := body.get("errors"):
-            assert not any((body["data"] or {}).values()), body
+            assert not any((body.get("data") or {}).values()), body
             extensions = errors[0]["extensions"]
             return _error(extensions["code"], extensions["field"], errors[0]["message"])
         (found,) = body["data"].values()
