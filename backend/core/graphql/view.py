@@ -184,8 +184,11 @@ class GraphQLView(StrawberryGraphQLView):
         return response
 
     @cached_property
-    def _is_strict(self) -> bool:
-        """True if the client prefers the media type whose status codes describe the response."""
+    def _prefers_response_json(self) -> bool:
+        """True if the client prefers `application/graphql-response+json` to `application/json`.
+
+        That media type has to be named: a client that accepts anything gets `application/json`.
+        """
         qualities = {
             f"{accepted.main_type}/{accepted.sub_type}".lower(): accepted.quality
             for accepted in self.request.accepted_types
@@ -196,21 +199,24 @@ class GraphQLView(StrawberryGraphQLView):
         return 0 < qualities.get(_RESPONSE_JSON, 0) >= json_quality
 
     def _status(self, response_data: GraphQLHTTPResponse, codes: Set[str]) -> int:
-        """Return the status of a response to a well-formed request."""
-        if self._is_strict and response_data.get("data") is not None:
+        """Return the status of the response to an operation.
+
+        Args:
+            codes: the codes of its errors.
+        """
+        if self._prefers_response_json and response_data.get("data") is not None:
             return 200
         for code in _ACTIONABLE:
             if code in codes:
                 return code.http_status
-        if self._is_strict and "data" not in response_data:
+        if self._prefers_response_json and "data" not in response_data:
             return 500 if ErrorCode.INTERNAL in codes else 400
         return 200
 
     def _refuse(self, error: ShopError) -> HttpResponse:
-        """Return the response to a request that is not executed."""
+        """Return the response to a request that is refused as a whole."""
         status = error.code.http_status
-        # As far as JSON is concerned, the request was well-formed.
-        if error.code in _WELL_FORMED and not self._is_strict:
+        if error.code in _WELL_FORMED and not self._prefers_response_json:
             status = 200
         return self._error_response(error.code, error.message, status, error.path)
 
@@ -221,7 +227,7 @@ class GraphQLView(StrawberryGraphQLView):
         return self._json_response(self.encode_json({"errors": [error]}), status)
 
     def _json_response(self, content: bytes, status: int) -> HttpResponse:
-        media_type = f"{_RESPONSE_JSON}; charset=utf-8" if self._is_strict else _JSON
+        media_type = f"{_RESPONSE_JSON}; charset=utf-8" if self._prefers_response_json else _JSON
         return HttpResponse(content, status=status, content_type=media_type)
 
     def encode_json(self, data: object) -> bytes:
