@@ -116,7 +116,7 @@ class Order(Node):
 
     @strawberry_django.field(description="Status history, oldest first.")
     def history(self: models.Order) -> list[OrderStatusChange]:
-        return self.history.all()
+        return list(self.history.all())
 
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Order]:
