@@ -27,7 +27,7 @@ TREE += f"fragment node on Category {{ id name slug productCount {IMAGE} }}"
 CART = f"""{{ cart {{ lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal isAvailable }}
     totalQuantity total currency warnings {{ code message productId }} suggestions {{ {PRODUCT} }} }} }}"""
 ORDERS = """{ me { orders(first: 50) { nodes { number status total currency placedAt isCancellable comment
-    contact { name phone } deliveryAddress { line1 line2 city postalCode country }
+    contact { name phone phoneAsTyped } deliveryAddress { line1 line2 city postalCode country }
     lines { sku name unitPrice quantity lineTotal } history { status changedAt } } } } }"""
 # Maximum cost of a page as a share of the limit.
 SHARE = 0.5

@@ -35,11 +35,11 @@ class PrivacyTest(TestCase):
         self.shopper.add(self.product.pk, 3)
         self.number = self.shopper.order(
             {
-                "contact": {"name": SECRET, "phone": "1234567"},
+                "contact": {"name": SECRET, "phone": "+7 900 123-45-67"},
                 "delivery_address": {
                     "line1": SECRET,
                     "city": SECRET,
-                    "postal_code": "1",
+                    "postal_code": "101000",
                     "country": "RU",
                 },
                 "comment": SECRET,

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic.functional_validators import BeforeValidator
+from iso3166 import countries_by_alpha2
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -24,6 +24,15 @@ CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
 # Names of HTTP headers. The pattern is `token` of RFC 9110.
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 CommaSeparatedNames = Annotated[list[HeaderName], NoDecode, BeforeValidator(_split_commas)]
+
+
+def _require_country_code(code: str) -> str:
+    if code not in countries_by_alpha2:
+        raise ValueError("must be an ISO 3166-1 alpha-2 code in capital letters")
+    return code
+
+
+CountryCode = Annotated[str, AfterValidator(_require_country_code)]
 
 
 class Environment(BaseSettings):
@@ -81,6 +90,7 @@ class Environment(BaseSettings):
     graphql_persisted_queries: bool = True
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
+    shop_country: CountryCode = "RU"
     shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")
     order_require_delivery: bool = False
 

@@ -253,6 +253,7 @@ WHITENOISE_USE_FINDERS = DEVELOPMENT
 
 # The shop
 SHOP_CURRENCY = ENV.shop_currency
+SHOP_COUNTRY = ENV.shop_country
 SHOP_LANGUAGE = ENV.shop_language
 ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
 

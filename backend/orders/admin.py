@@ -16,6 +16,7 @@ from backend.accounts.models import User
 from backend.core.admin import BoundedPaginator
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
+from backend.orders.delivery import country_name
 from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
 from backend.orders.services import change_order_status
 
@@ -155,15 +156,22 @@ class OrderAdmin(admin.ModelAdmin):
     @admin.display(description="Contact")
     def recipient(self, order: Order) -> SafeString | str:
         contact = order.contact
-        return _join_lines([contact.name, contact.phone]) if contact else EMPTY_VALUE
+        if contact is None:
+            return EMPTY_VALUE
+        # The customer's own notation can have an extension or a remark.
+        typed = contact.phone_as_typed if contact.phone_as_typed != contact.phone else ""
+        return _join_lines(
+            [contact.name, f"{contact.phone} (entered as {typed})" if typed else contact.phone]
+        )
 
     @admin.display(description="Address")
     def address(self, order: Order) -> SafeString | str:
         address = order.delivery_address
         if address is None:
             return EMPTY_VALUE
-        town = f"{address.postal_code} {address.city}, {address.country}"
-        return _join_lines(line for line in (address.line1, address.line2, town) if line)
+        town = f"{address.postal_code} {address.city}".strip()
+        lines = (address.line1, address.line2, town, country_name(address.country))
+        return _join_lines(line for line in lines if line)
 
     @admin.display(description="Comment")
     def comment(self, order: Order) -> SafeString | str:

@@ -9,16 +9,18 @@ import unicodedata
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+import phonenumbers
 from django.conf import settings
+from iso3166 import countries_by_alpha2
 
 from backend.core.errors import Invalid, TooLong
+from backend.orders.postal_codes import postal_rules
 
 MAX_COMMENT_LENGTH = 1000
-MIN_PHONE_DIGITS = 5
 
-_PHONE = re.compile(r"\+?[\d\s().-]{5,32}")
-_COUNTRY = re.compile(r"[A-Z]{2}")
-_LINE_BREAKS_AND_TABS = "\n\r\t"
+# Directional marks, zero-width characters and soft hyphens, which come with texts that are pasted. The
+# zero-width joiners stay: Persian, the Indic scripts and emoji need them.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def _text(limit: int, description: str, *, is_required: bool = True) -> Any:
@@ -29,11 +31,23 @@ def _text(limit: int, description: str, *, is_required: bool = True) -> Any:
 
 
 @dataclass
-class Contact:
-    """The person to contact about an order."""
+class ContactInput:
+    """The person to contact about an order, as the customer enters it."""
 
     name: str = _text(150, "Full name, up to 150 characters.")
-    phone: str = _text(32, "Phone number with at least 5 digits, up to 32 characters.")
+    phone: str = _text(
+        64,
+        "Phone number in any usual notation, also with an extension or as a tel: link, up to 64 characters. "
+        "Without a country calling code, it is a number of the country of the address, else of the shop.",
+    )
+
+
+@dataclass
+class Contact(ContactInput):
+    """The person to contact about an order."""
+
+    phone: str = _text(32, "Phone number in E.164 format, such as +78125553535.")
+    phone_as_typed: str = _text(64, "Phone number as the customer entered it, with any extension.")
 
 
 @dataclass
@@ -42,8 +56,17 @@ class Address:
 
     line1: str = _text(200, "Street and house number, up to 200 characters.")
     line2: str = _text(200, "Flat, floor or company, up to 200 characters; can be empty.", is_required=False)
-    city: str = _text(100, "City, up to 100 characters.")
-    postal_code: str = _text(20, "Postal code, up to 20 characters.")
+    city: str = _text(
+        100,
+        "City, up to 100 characters. Can be empty where addresses need none, such as in SG.",
+        is_required=False,
+    )
+    postal_code: str = _text(
+        20,
+        "Postal code in the format of the country, up to 20 characters. Required where the country requires "
+        "it, such as in RU; must be empty where the country has none, such as in AE.",
+        is_required=False,
+    )
     country: str = _text(2, "ISO 3166-1 alpha-2 code, such as RU.")
 
 
@@ -54,7 +77,7 @@ Part = TypeVar("Part", Contact, Address)
 class Delivery:
     """The delivery details that a shopper gives with an order."""
 
-    contact: Contact | None = None
+    contact: ContactInput | None = None
     address: Address | None = None
     comment: str = ""
 
@@ -70,8 +93,14 @@ def read_part(part: type[Part], row: object) -> Part | None:
     return part(**texts) if any(texts.values()) else None
 
 
+def country_name(code: str) -> str:
+    """Return the English name of a country, or the code itself if it is unknown."""
+    country = countries_by_alpha2.get(code)
+    return country.name if country else code
+
+
 def validate_delivery(delivery: Delivery) -> dict[str, str]:
-    """Return the trimmed columns of `OrderContact`, empty if no details are given.
+    """Return the normalized columns of `OrderContact`, empty if no details are given.
 
     Raises:
         Invalid: a part or a field is missing or malformed.
@@ -80,27 +109,21 @@ def validate_delivery(delivery: Delivery) -> dict[str, str]:
     columns: dict[str, str] = {}
     for path, part in (("contact", delivery.contact), ("delivery_address", delivery.address)):
         if part is not None:
-            columns |= _validate_part(path, part)
+            columns |= _validate_texts(path, part)
         elif settings.ORDER_REQUIRE_DELIVERY:
             raise Invalid("A contact and a delivery address are required.", field=path)
-    if delivery.contact is not None and not _is_phone(columns["phone"]):
-        raise Invalid(
-            f"The phone number must have at least {MIN_PHONE_DIGITS} digits. Spaces and the characters "
-            "+ ( ) . - are allowed.",
-            field="contact.phone",
-        )
-    if delivery.address is not None and not _COUNTRY.fullmatch(columns["country"]):
-        raise Invalid(
-            "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
-            field="delivery_address.country",
-        )
-    comment = _validate_text("comment", delivery.comment, MAX_COMMENT_LENGTH, allowed=_LINE_BREAKS_AND_TABS)
+    if delivery.address is not None:
+        columns["postal_code"] = _validate_place(columns)
+    if delivery.contact is not None:
+        columns["phone_as_typed"] = columns["phone"]
+        columns["phone"] = _read_phone(columns["phone"], columns.get("country", settings.SHOP_COUNTRY))
+    comment = _validate_text("comment", delivery.comment, MAX_COMMENT_LENGTH, is_multiline=True)
     if comment:
         columns["comment"] = comment
     return columns
 
 
-def _validate_part(path: str, part: Contact | Address) -> dict[str, str]:
+def _validate_texts(path: str, part: ContactInput | Address) -> dict[str, str]:
     validated = {}
     for item in fields(part):
         item_path = f"{path}.{item.name}"
@@ -110,14 +133,63 @@ def _validate_part(path: str, part: Contact | Address) -> dict[str, str]:
     return validated
 
 
-def _validate_text(path: str, text: str, limit: int, *, allowed: str = "") -> str:
-    text = text.strip()
+def _validate_text(path: str, text: str, limit: int, *, is_multiline: bool = False) -> str:
+    """Return a text in Unicode NFC, without invisible characters and repeated spaces."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    text = ("\n" if is_multiline else " ").join(lines).strip()
     if len(text) > limit:
         raise TooLong(f"The text must have at most {limit} characters, not {len(text)}.", field=path)
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") and char not in allowed for char in text):
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char != "\n" for char in text):
         raise Invalid("The text must not contain control characters.", field=path)
     return text
 
 
-def _is_phone(text: str) -> bool:
-    return bool(_PHONE.fullmatch(text)) and sum(char.isdigit() for char in text) >= MIN_PHONE_DIGITS
+def _validate_place(address: dict[str, str]) -> str:
+    """Check city, postal code and country together, and return the postal code as the country writes it."""
+    country, code = address["country"], address["postal_code"]
+    if country not in countries_by_alpha2:
+        raise Invalid(
+            "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
+            field="delivery_address.country",
+        )
+    rules = postal_rules(country)
+    if rules.requires_city and not address["city"]:
+        raise Invalid("The city is missing.", field="delivery_address.city")
+    example = f", such as {rules.examples[0]}" if rules.examples else ""
+    if not code:
+        if rules.requires_code:
+            raise Invalid(
+                f"The postal code is missing. {country} requires one{example}.",
+                field="delivery_address.postal_code",
+            )
+        return ""
+    if not rules.has_codes:
+        raise Invalid(
+            f"The postal code must be empty, because {country} has no postal codes.",
+            field="delivery_address.postal_code",
+        )
+    normalized = rules.normalize(code)
+    if normalized is None:
+        raise Invalid(
+            f"The postal code must have the format of {country}{example}.",
+            field="delivery_address.postal_code",
+        )
+    return normalized
+
+
+def _read_phone(text: str, country: str) -> str:
+    """Return a phone number in E.164 format."""
+    # Some territories have addresses but no numbers of their own.
+    region = country if country in phonenumbers.SUPPORTED_REGIONS else settings.SHOP_COUNTRY
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise Invalid(
+            f"The phone number must be a valid number of {region}, or begin with + and a country calling "
+            "code, as in +44 20 7946 0958.",
+            field="contact.phone",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -41,7 +41,7 @@ describe_enum(
     name="OrderStatus",
 )
 
-PartType = TypeVar("PartType", bound=type[delivery.Contact] | type[delivery.Address])
+PartType = TypeVar("PartType", bound=type[delivery.ContactInput] | type[delivery.Address])
 
 
 def _describe_fields(cls: PartType) -> PartType:
@@ -155,14 +155,14 @@ class OrderPayload:
 
 @_describe_fields
 @strawberry.input
-class ContactInput(delivery.Contact):
+class ContactInput(delivery.ContactInput):
     """The person to contact about an order. All fields are required."""
 
 
 @_describe_fields
 @strawberry.input
 class AddressInput(delivery.Address):
-    """A delivery address. All fields except line2 are required."""
+    """A delivery address. The country decides whether city and postalCode are required."""
 
 
 @strawberry.input

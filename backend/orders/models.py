@@ -152,7 +152,12 @@ class OrderContact(models.Model):
     order = models.OneToOneField(Order, models.CASCADE, primary_key=True, related_name="person")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     name = models.CharField(max_length=_CONTACT_LENGTHS["name"], blank=True)
-    phone = models.CharField(max_length=_CONTACT_LENGTHS["phone"], blank=True)
+    phone = models.CharField(
+        max_length=_CONTACT_LENGTHS["phone"], blank=True, help_text="In E.164 format, without extension."
+    )
+    phone_as_typed = models.CharField(
+        max_length=_CONTACT_LENGTHS["phone_as_typed"], blank=True, default="", db_default=""
+    )
     line1 = models.CharField("address", max_length=_ADDRESS_LENGTHS["line1"], blank=True)
     line2 = models.CharField("address, second line", max_length=_ADDRESS_LENGTHS["line2"], blank=True)
     city = models.CharField(max_length=_ADDRESS_LENGTHS["city"], blank=True)

@@ -23,13 +23,13 @@ _ARGUMENTS = {"idempotency_key": ["Idempotency-Key"], "first": ["limit"], "after
 # Pydantic validates dataclasses with the configuration of the model that contains them: unknown fields are
 # errors in an `OrderBody`.
 @dataclass
-class ContactBody(delivery.Contact):
+class ContactBody(delivery.ContactInput):
     """The person to contact about an order. All fields are required."""
 
 
 @dataclass
 class AddressBody(delivery.Address):
-    """A delivery address. All fields except `line2` are required."""
+    """A delivery address. The country decides whether `city` and `postal_code` are required."""
 
 
 class OrderBody(StrictBody):

@@ -87,3 +87,14 @@ def test_redis_url_with_another_scheme_or_a_relative_path_is_refused(
 
     with pytest.raises(SystemExit, match="REDIS_URL: String should match pattern"):
         read_environment()
+
+
+@pytest.mark.parametrize("country", ["XX", "ru", "RUS", "Russia"])
+def test_unknown_shop_country_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, country: str
+) -> None:
+    monkeypatch.setenv("SHOP_COUNTRY", "KZ")
+    assert read_environment().shop_country == "KZ"
+    monkeypatch.setenv("SHOP_COUNTRY", country)
+    with pytest.raises(SystemExit, match="SHOP_COUNTRY: must be an ISO 3166-1 alpha-2 code"):
+        read_environment()

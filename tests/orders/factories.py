@@ -3,14 +3,14 @@
 from backend.accounts.models import User
 from backend.carts.services import LineQuantity, add_lines
 from backend.catalog.models import Product
-from backend.orders.delivery import Address, Contact, Delivery
+from backend.orders.delivery import Address, ContactInput, Delivery
 from backend.orders.models import Order
 from backend.orders.services import create_order
 from tests.catalog.factories import make_product
 from tests.support.people import ADDRESS, make_user, viewer_of
 
 FULL_DELIVERY = Delivery(
-    contact=Contact(name="Vera Inber", phone="+7 921 555-01-02"),
+    contact=ContactInput(name="Vera Inber", phone="+7 921 555-01-02"),
     address=Address(
         line1="Nevsky 1", line2="flat <2>", city="St Petersburg", postal_code="191186", country="RU"
     ),

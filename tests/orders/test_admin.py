@@ -75,10 +75,10 @@ class OrderPageTest(OrderAdminCase):
         for text in (
             self.order.number,
             "vera@example.com",
-            "Vera Inber<br>+7 921 555-01-02",
+            "Vera Inber<br>+79215550102 (entered as +7 921 555-01-02)",
             "Nevsky 1",
             "flat &lt;2&gt;",
-            "191186 St Petersburg, RU",
+            "191186 St Petersburg<br>Russian Federation",
             "The &lt;bell&gt; is broken.",
             "Tea-1",
             "Green &lt;tea&gt;",

@@ -15,7 +15,7 @@ from tests.catalog.factories import make_product
 from tests.support.people import make_user
 from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
-DETAILS = {"contact": {"name": "Vera", "phone": "1234567"}, "comment": "Ring twice"}
+DETAILS = {"contact": {"name": "Vera", "phone": "+7 900 123-45-67"}, "comment": "Ring twice"}
 
 
 class OrderLifecycleTests:

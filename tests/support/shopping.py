@@ -31,7 +31,7 @@ CART = f"""
 ORDER = """
     number status total currency placedAt comment isCancellable
     lines { product { id: databaseId } sku name unitPrice quantity lineTotal }
-    contact { name phone } deliveryAddress { line1 line2 city postalCode country }
+    contact { name phone phoneAsTyped } deliveryAddress { line1 line2 city postalCode country }
     history { status changedAt }
 """
 _CART_PAYLOAD = f"cart {{ {CART} }} errors {{ code message field }}"
