@@ -25,6 +25,20 @@ EXPECTED_CODES = {
     "UNAUTHENTICATED",
 }
 
+# Operations with rules that a schema cannot express. A valid request to any other operation must succeed,
+# unless the object does not exist or the viewer is not logged in.
+OTHER_RULES = {
+    ("POST", "/products"): "cursors, inverted price ranges, prices of three decimals, texts without words",
+    ("GET", "/products"): "the same",
+    ("GET", "/product"): "exactly one of id, slug and sku",
+    ("GET", "/orders"): "cursors",
+    ("DELETE", "/cart"): "the same product in the query and in the body",
+    ("POST", "/cart"): "the quantity in the cart and the added one together",
+    ("POST", "/order"): "postal codes and phone numbers of each country, prices of three decimals",
+    ("POST", "/auth/register"): "weak passwords",
+    ("POST", "/auth/confirm"): "wrong codes",
+}
+
 generated = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -40,8 +54,10 @@ def shop(live_server: LiveServer) -> str:
 @rest.parametrize()
 @generated
 def test_rest_responses_match_the_openapi_document(case: schemathesis.Case, shop: str) -> None:
-    # A schema cannot express every rule, such as an inverted price range or an unknown category.
-    case.call_and_validate(base_url=shop, excluded_checks=[positive_data_acceptance])
+    has_other_rules = (case.operation.method.upper(), case.operation.path) in OTHER_RULES
+    case.call_and_validate(
+        base_url=shop, excluded_checks=[positive_data_acceptance] if has_other_rules else []
+    )
 
 
 @graphql.parametrize()

@@ -1,11 +1,16 @@
 """REST endpoints for registration and login, for clients that do not use GraphQL."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from django.conf import settings
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.http import HttpRequest
-from ninja import Field, Router, Schema, Status
+from ninja import Router, Schema, Status
+from pydantic import Field, WithJsonSchema
 
 from backend.accounts import services
+from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
+from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
 from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, problems
 from backend.core.viewer import client_address
 
@@ -15,31 +20,74 @@ router = Router(tags=["accounts"])
 _PROBLEMS = problems(400, 415, 422, 429, 503)
 
 
+EmailAddress = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH, "examples": ["anna@example.com"]}
+    ),
+]
+NewPassword = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "minLength": MinimumLengthValidator().min_length,
+            "maxLength": MAX_PASSWORD_LENGTH,
+            "examples": ["correct horse battery"],
+        }
+    ),
+]
+Password = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "format": "password", "examples": ["correct horse battery"]}),
+]
+Language = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [code for code, _ in settings.LANGUAGES]})
+]
+
+
 class Registration(StrictBody):
-    email: str
-    password: str
-    language: str = Field("en", description="Language of the mails to this account: `ru` or `en`.")
+    """A new account."""
+
+    email: EmailAddress = Field(description="E-mail address of the account.")
+    password: NewPassword = Field(
+        description="Password. Common passwords, numbers and parts of the e-mail address are refused."
+    )
+    language: Language = Field("en", description="Language of the mails to this account.")
 
 
 class Confirmation(StrictBody):
-    email: str
-    code: str = Field(description="The six digits from the confirmation mail.")
+    """The code that confirms an e-mail address."""
+
+    email: EmailAddress = Field(description="E-mail address of the account.")
+    code: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{6}$"})] = Field(
+        description="The six digits from the confirmation mail."
+    )
 
 
 class Email(StrictBody):
-    email: str
+    """The e-mail address of an account."""
+
+    email: EmailAddress = Field(description="E-mail address of the account.")
 
 
 class Login(StrictBody):
-    email: str
-    password: str
+    """The credentials of an account."""
+
+    email: EmailAddress = Field(description="E-mail address of the account.")
+    password: Password = Field(description="Password of the account.")
 
 
 class Refresh(StrictBody):
-    refresh_token: str
+    """A refresh token."""
+
+    refresh_token: str = Field(description="The `refresh_token` of the last login or refresh.")
 
 
 class Tokens(Schema):
+    """The tokens of a session."""
+
     access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
     refresh_token: str = Field(description="Valid for one `POST /auth/refresh`.")
     expires_in: int = Field(description="Lifetime of the access token in seconds.")
@@ -48,38 +96,66 @@ class Tokens(Schema):
 class Accepted(Schema):
     """The request was accepted. The response does not reveal whether the address has an account."""
 
-    status: str = "accepted"
+    status: Literal["accepted", "confirmed"] = Field(description="Result of the request.")
 
 
-@router.post("/register", auth=None, response={202: Accepted, **_PROBLEMS}, summary="Register an account")
+@router.post(
+    "/register",
+    auth=None,
+    response={202: Accepted, **_PROBLEMS},
+    operation_id="authRegister",
+    summary="Register an account",
+)
 def register(request: HttpRequest, payload: Registration) -> Any:
     """Create an unconfirmed account and send a six-digit code to its e-mail address."""
     services.register_account(**payload.dict(), address=client_address(request))
-    return Status(202, Accepted())
+    return Status(202, Accepted(status="accepted"))
 
 
-@router.post("/confirm", auth=None, response={200: Accepted, **_PROBLEMS}, summary="Confirm a registration")
+@router.post(
+    "/confirm",
+    auth=None,
+    response={200: Accepted, **_PROBLEMS},
+    operation_id="authConfirm",
+    summary="Confirm a registration",
+)
 def confirm(request: HttpRequest, payload: Confirmation) -> Any:
     """Confirm the e-mail address with the code sent to it. Log in afterwards."""
     services.confirm_registration(**payload.dict(), address=client_address(request))
     return Accepted(status="confirmed")
 
 
-@router.post("/resend", auth=None, response={202: Accepted, **_PROBLEMS}, summary="Resend the code")
+@router.post(
+    "/resend",
+    auth=None,
+    response={202: Accepted, **_PROBLEMS},
+    operation_id="authResend",
+    summary="Resend the code",
+)
 def resend(request: HttpRequest, payload: Email) -> Any:
     """Send a new confirmation code. Mails to one address are sent at most once a minute."""
     services.resend_confirmation_code(**payload.dict(), address=client_address(request))
-    return Status(202, Accepted())
+    return Status(202, Accepted(status="accepted"))
 
 
-@router.post("/login", auth=None, response={200: Tokens, **problems(401), **_PROBLEMS}, summary="Log in")
+@router.post(
+    "/login",
+    auth=None,
+    response={200: Tokens, **problems(401), **_PROBLEMS},
+    operation_id="authLogIn",
+    summary="Log in",
+)
 def log_in(request: HttpRequest, payload: Login) -> Any:
     """Open a session and return its tokens."""
     return services.log_in(**payload.dict(), address=client_address(request))
 
 
 @router.post(
-    "/refresh", auth=None, response={200: Tokens, **problems(401), **_PROBLEMS}, summary="Refresh the tokens"
+    "/refresh",
+    auth=None,
+    response={200: Tokens, **problems(401), **_PROBLEMS},
+    operation_id="authRefresh",
+    summary="Refresh the tokens",
 )
 def refresh(request: HttpRequest, payload: Refresh) -> Any:
     """Exchange a refresh token for new tokens. Reusing a refresh token ends its session."""
@@ -89,6 +165,7 @@ def refresh(request: HttpRequest, payload: Refresh) -> Any:
 @router.post(
     "/logout",
     response={204: None, **problems(401, 503)},
+    operation_id="authLogOut",
     summary="Log out",
     openapi_extra=LOGIN_REQUIRED,
 )

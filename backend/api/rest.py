@@ -8,7 +8,17 @@ from backend.core.rest import make_api
 from backend.orders.rest import router as orders
 from backend.recommendations.rest import router as recommendations
 
-api = make_api("Lavka REST", "The shop for clients that do not use GraphQL.", authenticate)
+api = make_api(
+    "Lavka REST",
+    "The shop for clients that do not use GraphQL.",
+    authenticate,
+    tags={
+        "catalogue": "Products, categories and recommendations.",
+        "cart": "The cart of a guest or an account.",
+        "orders": "The orders of an account.",
+        "accounts": "Registration, login and logout.",
+    },
+)
 api.add_router("", catalog)
 api.add_router("", carts)
 api.add_router("", orders)

@@ -4,14 +4,14 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from ninja import Body, Query, Router
-from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from backend.carts import selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.errors import Invalid, fields_named
-from backend.core.identifiers import parse_id
-from backend.core.rest import ApiRequest, ResponseModel, StrictBody, problems
+from backend.core.identifiers import MAX_ID, parse_id
+from backend.core.rest import ApiRequest, ResponseModel, StrictBody, StrictInteger, problems
 from backend.core.viewer import client_address
 
 router = Router(tags=["cart"])
@@ -41,19 +41,31 @@ CART_TOKEN = {
 
 def _parse_product_id(value: Any) -> int:
     """Parse a product id; return 0, which is never a primary key, for text that is not an id."""
-    value = _integral_float_to_int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("An id must be an integer or a string.")
     return parse_id(value)
 
 
-def _integral_float_to_int(value: Any) -> Any:
-    """Convert 2.0 to 2, because JSON does not distinguish integers from floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Quantity = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
-ProductId = Annotated[int, BeforeValidator(_parse_product_id), WithJsonSchema({"type": "integer"})]
+ProductId = Annotated[
+    int,
+    BeforeValidator(_parse_product_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+                {"type": "string", "pattern": "^[0-9]{1,19}$"},
+            ]
+        }
+    ),
+]
+AddedQuantity = Annotated[
+    StrictInteger, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY})
+]
+NewQuantity = Annotated[
+    StrictInteger, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY})
+]
 
 
 class CartLine(ResponseModel):
@@ -63,7 +75,7 @@ class CartLine(ResponseModel):
         description="If the product is no longer sold, only its `id` and the `name` and `price` that the "
         "shopper last saw; the other fields are empty."
     )
-    quantity: int
+    quantity: int = Field(description="Number of units.")
     unit_price: Decimal = Field(
         description="The current price of one unit, or the price last seen if the product is no longer sold.",
         examples=["28.99"],
@@ -77,9 +89,9 @@ class CartLine(ResponseModel):
 class CartWarning(ResponseModel):
     """A change to a product since it was added to the cart. It may prevent the order."""
 
-    code: selectors.CartWarningCode
-    message: str
-    product_id: int
+    code: selectors.CartWarningCode = Field(description="Reason for the warning.")
+    message: str = Field(description="Description of the change for the shopper.")
+    product_id: int = Field(description="Id of the product.")
 
 
 class Cart(ResponseModel):
@@ -100,18 +112,26 @@ class Cart(ResponseModel):
 
 
 class AddedLine(StrictBody):
-    product_id: ProductId
-    quantity: Quantity = Field(1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
+    """A product and the quantity to add."""
+
+    product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    quantity: AddedQuantity = Field(1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 class ChangedLine(StrictBody):
-    product_id: ProductId
-    quantity: Quantity = Field(description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product.")
+    """A product in the cart and its new quantity."""
+
+    product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    quantity: NewQuantity = Field(
+        description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product.", examples=[2]
+    )
 
 
 class RemovedLine(StrictBody):
+    """The product to remove from the cart. Without a product, everything is removed."""
+
     # May be left out but not null: a client that has lost the id does not mean to empty the cart.
-    product_id: ProductId = Field(default=None)  # type: ignore[assignment]
+    product_id: ProductId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
 
 
 _PROBLEMS = problems(400, 404, 409, 415, 422, 503)
@@ -120,6 +140,7 @@ _PROBLEMS = problems(400, 404, 409, 415, 422, 503)
 @router.get(
     "/cart",
     response={200: Cart, **problems(422, 503)},
+    operation_id="cartGet",
     summary="Show the cart",
     openapi_extra=CART_TOKEN,
 )
@@ -131,6 +152,7 @@ def show_cart(request: ApiRequest) -> Any:
 @router.post(
     "/cart",
     response={200: Cart, **problems(429), **_PROBLEMS},
+    operation_id="cartAddLine",
     summary="Add a product",
     openapi_extra=CART_TOKEN,
 )
@@ -144,7 +166,13 @@ def add_line(request: ApiRequest, payload: AddedLine) -> Any:
         )
 
 
-@router.put("/cart", response={200: Cart, **_PROBLEMS}, summary="Set a quantity", openapi_extra=CART_TOKEN)
+@router.put(
+    "/cart",
+    response={200: Cart, **_PROBLEMS},
+    operation_id="cartUpdateLine",
+    summary="Set a quantity",
+    openapi_extra=CART_TOKEN,
+)
 def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
     """Set the quantity of a product in the cart."""
     with fields_named(_FIELD_PATHS):
@@ -152,7 +180,11 @@ def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
 
 
 @router.delete(
-    "/cart", response={200: Cart, **_PROBLEMS}, summary="Remove a product, or all", openapi_extra=CART_TOKEN
+    "/cart",
+    response={200: Cart, **_PROBLEMS},
+    operation_id="cartRemoveLine",
+    summary="Remove a product, or all",
+    openapi_extra=CART_TOKEN,
 )
 def remove_line(
     request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None

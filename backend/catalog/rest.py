@@ -12,22 +12,34 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 from ninja import Body, Query, Router, Schema
 from ninja.decorators import decorate_view
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, field_validator
 
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS
 from backend.core.errors import Invalid, NotFound, TooLong, fields_named
-from backend.core.identifiers import parse_id
+from backend.core.identifiers import MAX_ID, parse_id
 from backend.core.pagination import Window
-from backend.core.rest import ResponseModel, problems
+from backend.core.rest import (
+    Cursor,
+    PageSize,
+    ResponseModel,
+    StrictDecimal,
+    money_schema,
+    parse_query_text,
+    problems,
+)
 from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import read_related
 
-router = Router(tags=["catalogue"])
+# The catalogue is public: an expired access token does not prevent its reading.
+router = Router(tags=["catalogue"], auth=None)
 
 Kind = Recommendation.Kind
 # The length of both recommendation lists of a product card.
 RECOMMENDATIONS = 10
+
+# The number of `characteristics` parameters. Request lines have a limit too.
+MAX_QUERY_PAIRS = 100
 
 # Names of the REST parameters, by parameter of `Window.of`.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
@@ -189,60 +201,109 @@ def _one_or_more(value: Any) -> Any:
     return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
 
 
-_Values = Annotated[list[str], Field(max_length=selectors.MAX_CHARACTERISTIC_VALUES)]
-
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not a boolean")
-    return value
-
-
 def _id_or_slug(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be an id or a slug")
     return str(value)
 
 
+_TEXT = {"type": "string", "pattern": r"^[^\x00]*$"}
+
 _IdOrSlug = Annotated[
     str,
     BeforeValidator(_id_or_slug),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "examples": ["electronics"]}),
+]
+_ProductId = Annotated[
+    str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]})
+]
+_Price = Annotated[StrictDecimal, money_schema(models.MAX_PRICE)]
+_SearchText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": selectors.MAX_SEARCH_LENGTH,
+            "examples": ["bluetooth headphones"],
+        }
+    ),
+]
+_Characteristics = Annotated[
+    dict[str, list[str]],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": selectors.MAX_CHARACTERISTICS,
+            "propertyNames": _TEXT,
+            "additionalProperties": {
+                "anyOf": [
+                    _TEXT,
+                    {
+                        "type": "array",
+                        "items": _TEXT,
+                        "minItems": 1,
+                        "maxItems": selectors.MAX_CHARACTERISTIC_VALUES,
+                    },
+                ]
+            },
+            "examples": [{"Color": ["black", "white"], "Connection": "Bluetooth"}],
+        }
+    ),
+]
+_Pairs = Annotated[
+    list[str],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {
+                "type": "string",
+                "pattern": r"^[^\x00:]*:[^\x00]*$",
+                "examples": ["Color:black", "Color:white"],
+            },
+            "maxItems": MAX_QUERY_PAIRS,
+        }
+    ),
 ]
 
 
 class _Filters(Schema):
-    category: _IdOrSlug | None = Field(None, description="Id or slug; null lists the whole shop.")
-    include_subcategories: bool = Field(True, description="Whether to list products of subcategories too.")
-    price_min: Decimal | None = Field(None, description="Lowest price, inclusive.")
-    price_max: Decimal | None = Field(None, description="Highest price, inclusive.")
+    category: _IdOrSlug | None = Field(
+        None, description="Id or slug of a category. Without it, the whole shop is listed."
+    )
+    include_subcategories: StrictBool = Field(
+        True, description="Whether to list products of subcategories too."
+    )
+    price_min: _Price | None = Field(None, description="Lowest price, inclusive.", examples=["1000"])
+    price_max: _Price | None = Field(None, description="Highest price, inclusive.", examples=["19999.99"])
     sort: Sort | None = Field(
         None, description="Sort order. Defaults to `relevance` with a search, else to `newest`."
     )
-    search: str | None = Field(
+    search: _SearchText | None = Field(
         None,
-        description="Words to search for; at most 200 characters and 12 words. If no product contains all "
-        "words, finds similar names.",
+        description=f"Words to search for; at most {selectors.MAX_SEARCH_LENGTH} characters and "
+        f"{selectors.MAX_SEARCH_WORDS} words. If no product contains all words, finds similar names.",
     )
-    in_stock: bool | None = Field(
-        None, description="True lists products in stock, false those out of stock, null both."
+    in_stock: StrictBool | None = Field(
+        None,
+        description="True lists products in stock, false those out of stock. Without it, both are listed.",
     )
-    limit: Annotated[int, BeforeValidator(_no_boolean)] = Field(20, description="Page size, 1 to 100.")
-    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
+    limit: PageSize = Field(20, description="Page size, 1 to 100.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the previous page.")
 
 
 class ProductsBody(_Filters):
+    """The products to list."""
+
     model_config = ConfigDict(
         extra="forbid",
         # Swagger UI prefills the example. Without it, it would prefill placeholders that are refused.
         json_schema_extra={"examples": [{"category": "electronics", "price_max": "10000", "sort": "price"}]},
     )
 
-    characteristics: Annotated[dict[str, _Values], BeforeValidator(_one_or_more)] = Field(
-        {},
-        max_length=selectors.MAX_CHARACTERISTICS,
-        description="Accepted values, by `Name` or `Name (unit)` of the characteristic.",
-        examples=[{"Color": ["red", "blue"], "Material": "wool"}],
+    characteristics: _Characteristics = Field(
+        {}, description="Accepted values, by `Name` or `Name (unit)` of the characteristic."
     )
 
 
@@ -250,11 +311,14 @@ EMPTY_PRODUCTS_BODY = ProductsBody.model_validate({})
 
 
 class ProductsQuery(_Filters):
-    characteristics: list[str] = Field(
-        [],
-        description="`Name:value` or `Name (unit):value`. Repeat the parameter for more values.",
-        examples=[["Color:red", "Color:blue"]],
+    characteristics: _Pairs = Field(
+        [], description="`Name:value` or `Name (unit):value`. Repeat the parameter for more values."
     )
+
+    @field_validator("include_subcategories", "in_stock", "limit", mode="before")
+    @classmethod
+    def _parse_text(cls, value: Any) -> Any:
+        return parse_query_text(value)
 
 
 def _parse_category(value: str | None) -> int | str | None:
@@ -292,13 +356,23 @@ def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
 _PROBLEMS = problems(400, 404, 415, 422, 503)
 
 
-@router.post("/products", response={200: ProductPage, **_PROBLEMS}, summary="List products")
+@router.post(
+    "/products",
+    response={200: ProductPage, **_PROBLEMS},
+    operation_id="productsSearch",
+    summary="List products",
+)
 def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PRODUCTS_BODY) -> Any:
     """Filter, sort and page through the published products of a category or of the whole shop."""
     return _read_products(payload, payload.characteristics)
 
 
-@router.get("/products", response={200: ProductPage, **_PROBLEMS}, summary="List products, cacheable")
+@router.get(
+    "/products",
+    response={200: ProductPage, **_PROBLEMS},
+    operation_id="productsList",
+    summary="List products, cacheable",
+)
 @decorate_view(_revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     """Same as `POST /products`, with query parameters. The response has an `ETag` for revalidation."""
@@ -306,6 +380,12 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
         if name not in ProductsQuery.model_fields:
             # Ignoring a misspelt filter would list everything.
             raise Invalid(f"Unknown parameter {name[:100]!r}.", field=name[:100])
+    if len(payload.characteristics) > MAX_QUERY_PAIRS:
+        raise TooLong(
+            f"characteristics must be repeated at most {MAX_QUERY_PAIRS} times, "
+            f"not {len(payload.characteristics)}.",
+            field="characteristics",
+        )
     characteristics: dict[str, list[str]] = {}
     for pair in payload.characteristics:
         name, colon, value = pair.partition(":")
@@ -315,10 +395,18 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     return _read_products(payload, characteristics)
 
 
-@router.get("/product", response={200: ProductCard, **_PROBLEMS}, summary="Get a product")
+@router.get(
+    "/product",
+    response={200: ProductCard, **_PROBLEMS},
+    operation_id="productGet",
+    summary="Get a product",
+)
 @decorate_view(_revalidated)
 def show_product(
-    request: HttpRequest, id: str | None = None, slug: str | None = None, sku: str | None = None
+    request: HttpRequest,
+    id: _ProductId | None = Query(None, description="Id of the product."),
+    slug: str | None = Query(None, description="Slug of the product."),
+    sku: str | None = Query(None, description="Stock keeping unit of the product."),
 ) -> Any:
     """Get the published product with this `id`, `slug` or `sku`. Pass exactly one of them."""
     product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
@@ -336,7 +424,12 @@ def show_product(
     )
 
 
-@router.get("/categories", response={200: list[CategoryNode], **_PROBLEMS}, summary="Get the category tree")
+@router.get(
+    "/categories",
+    response={200: list[CategoryNode], **_PROBLEMS},
+    operation_id="categoriesList",
+    summary="Get the category tree",
+)
 @decorate_view(_revalidated)
 def show_categories(request: HttpRequest) -> Any:
     """Get the whole category tree, nested, with product counts."""

@@ -23,10 +23,14 @@ MAX_COMMENT_LENGTH = 1000
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
-def _text(limit: int, description: str, *, is_required: bool = True) -> Any:
-    """Return a dataclass field for a text of at most `limit` characters."""
-    # Pydantic reads the key "description" as well.
-    metadata = {"limit": limit, "description": description, "is_required": is_required}
+def _text(limit: int, description: str, *, is_required: bool = True, pattern: str = r"\S") -> Any:
+    """Return a dataclass field for a text of at most `limit` characters.
+
+    Args:
+        pattern: describes the accepted texts in the OpenAPI document. White space alone is not a text.
+    """
+    # Pydantic reads "description" as well. It would enforce a "pattern", with an error code of its own.
+    metadata = {"limit": limit, "description": description, "is_required": is_required, "accepted": pattern}
     return field(default="", metadata=metadata)
 
 
@@ -67,7 +71,7 @@ class Address:
         "it, such as in RU; must be empty where the country has none, such as in AE.",
         is_required=False,
     )
-    country: str = _text(2, "ISO 3166-1 alpha-2 code, such as RU.")
+    country: str = _text(2, "ISO 3166-1 alpha-2 code, such as RU.", pattern="^[A-Z]{2}$")
 
 
 Part = TypeVar("Part", Contact, Address)

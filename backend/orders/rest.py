@@ -1,17 +1,28 @@
 """Order endpoints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from ninja import Body, Header, Router, Status
-from pydantic import ConfigDict, Field
+from ninja import Body, Header, Query, Router, Status
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from backend.carts.rest import CART_TOKEN
 from backend.core.errors import NotFound, fields_named
 from backend.core.pagination import Window
-from backend.core.rest import LOGIN_REQUIRED, ApiRequest, RelatedList, ResponseModel, StrictBody, problems
+from backend.core.rest import (
+    LOGIN_REQUIRED,
+    ApiRequest,
+    Cursor,
+    QueryPageSize,
+    RelatedList,
+    ResponseModel,
+    StrictBody,
+    StrictDecimal,
+    money_schema,
+    problems,
+)
 from backend.orders import delivery, models, selectors, services
 
 router = Router(tags=["orders"])
@@ -20,28 +31,85 @@ router = Router(tags=["orders"])
 _ARGUMENTS = {"idempotency_key": ["Idempotency-Key"], "first": ["limit"], "after": ["cursor"]}
 
 
-# Pydantic validates dataclasses with the configuration of the model that contains them: unknown fields are
-# errors in an `OrderBody`.
+IdempotencyKey = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": services.MAX_IDEMPOTENCY_KEY_LENGTH,
+            # Printable ASCII characters, without spaces at the ends.
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        }
+    ),
+]
+Comment = Annotated[str, WithJsonSchema({"type": "string", "maxLength": delivery.MAX_COMMENT_LENGTH})]
+Total = Annotated[StrictDecimal, money_schema(services.MAX_TOTAL)]
+OrderNumber = Annotated[str, WithJsonSchema({"type": "string", "maxLength": 32})]
+
+
+def _document_bounds(
+    schema: dict[str, Any], part: type[delivery.ContactInput] | type[delivery.Address]
+) -> None:
+    """Add to the JSON schema which fields are required, and their lengths."""
+    schema["required"] = []
+    for item in fields(part):
+        field_schema = schema["properties"][item.name]
+        field_schema["maxLength"] = item.metadata["limit"]
+        if item.metadata["is_required"]:
+            field_schema |= {"minLength": 1, "pattern": item.metadata["accepted"]}
+            del field_schema["default"]
+            schema["required"].append(item.name)
+
+
 @dataclass
 class ContactBody(delivery.ContactInput):
     """The person to contact about an order. All fields are required."""
+
+    __pydantic_config__ = ConfigDict(
+        extra="forbid",
+        json_schema_extra=lambda schema: _document_bounds(schema, delivery.ContactInput),
+    )
 
 
 @dataclass
 class AddressBody(delivery.Address):
     """A delivery address. The country decides whether `city` and `postal_code` are required."""
 
+    __pydantic_config__ = ConfigDict(
+        extra="forbid",
+        json_schema_extra=lambda schema: _document_bounds(schema, delivery.Address),
+    )
+
 
 class OrderBody(StrictBody):
     """All fields are optional, but some shops require `contact` and `delivery_address`."""
 
-    contact: ContactBody | None = None
-    delivery_address: AddressBody | None = None
-    comment: str = ""
-    expected_total: Decimal | None = Field(
+    model_config = ConfigDict(
+        # Swagger UI prefills the example. Without it, it would prefill placeholders that are refused.
+        json_schema_extra={
+            "examples": [
+                {
+                    "contact": {"name": "Anna Petrova", "phone": "+7 812 555-35-35"},
+                    "delivery_address": {
+                        "line1": "Nevsky prospekt 28",
+                        "line2": "office 12",
+                        "city": "Saint Petersburg",
+                        "postal_code": "191186",
+                        "country": "RU",
+                    },
+                    "comment": "Call an hour before.",
+                }
+            ]
+        }
+    )
+
+    contact: ContactBody | None = Field(None, description="The person to contact about the order.")
+    delivery_address: AddressBody | None = Field(None, description="The delivery address.")
+    comment: Comment = Field("", description="Comment of the customer.")
+    expected_total: Total | None = Field(
         None,
         description="Total shown to the shopper. The order is refused if the cart has a different total.",
-        examples=["28.99"],
     )
 
 
@@ -49,16 +117,18 @@ class OrderLine(ResponseModel):
     """A product of an order, with the properties that it had when it was ordered."""
 
     product_id: int | None = Field(description="Null if the product has been deleted.")
-    sku: str
-    name: str
-    unit_price: Decimal = Field(examples=["28.99"])
-    quantity: int
-    line_total: Decimal = Field(examples=["57.98"])
+    sku: str = Field(description="Stock keeping unit.")
+    name: str = Field(description="Name of the product.")
+    unit_price: Decimal = Field(description="Price of one unit.", examples=["28.99"])
+    quantity: int = Field(description="Number of units.")
+    line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
 
 
 class OrderStatusChange(ResponseModel):
-    status: models.Order.Status
-    changed_at: datetime
+    """An entry of the status history of an order."""
+
+    status: models.Order.Status = Field(description="The new status.")
+    changed_at: datetime = Field(description="Time of the change.")
 
 
 class Order(ResponseModel):
@@ -67,21 +137,25 @@ class Order(ResponseModel):
     # The fields of `Contact` and `Address` have defaults, but are always present in responses.
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
-    number: str
-    status: models.Order.Status
-    lines: Annotated[list[OrderLine], RelatedList]
-    total: Decimal = Field(examples=["57.98"])
-    currency: str = Field(examples=["RUB"])
-    placed_at: datetime
-    contact: delivery.Contact | None
-    delivery_address: delivery.Address | None
-    comment: str
-    is_cancellable: bool
-    history: Annotated[list[OrderStatusChange], RelatedList]
+    number: str = Field(description="Unique number of the order.")
+    status: models.Order.Status = Field(description="Status of the order.")
+    lines: Annotated[list[OrderLine], RelatedList] = Field(description="In the order of the cart lines.")
+    total: Decimal = Field(description="The sum of all line totals.", examples=["57.98"])
+    currency: str = Field(description="The currency of all prices, an ISO 4217 code.", examples=["RUB"])
+    placed_at: datetime = Field(description="Time of the order.")
+    contact: delivery.Contact | None = Field(description="Null if the customer gave no contact.")
+    delivery_address: delivery.Address | None = Field(description="Null if the customer gave no address.")
+    comment: str = Field(description="Comment of the customer; empty if there is none.")
+    is_cancellable: bool = Field(description="Whether the customer can still cancel the order.")
+    history: Annotated[list[OrderStatusChange], RelatedList] = Field(
+        description="Status history, oldest first."
+    )
 
 
 class OrderPage(ResponseModel):
-    items: list[Order]
+    """A page of orders."""
+
+    items: list[Order] = Field(description="Orders of the page.")
     next_cursor: str | None = Field(description="The `cursor` of the next page. Null on the last page.")
 
 
@@ -92,13 +166,14 @@ EMPTY_ORDER_BODY = OrderBody.model_validate({})
 @router.post(
     "/order",
     response={201: Order, **problems(409), **_PROBLEMS},
+    operation_id="orderCreate",
     summary="Create an order",
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
 )
 def create_order(
     request: ApiRequest,
     payload: Body[OrderBody] = EMPTY_ORDER_BODY,
-    idempotency_key: str | None = Header(
+    idempotency_key: IdempotencyKey | None = Header(
         None,
         alias="Idempotency-Key",
         description="Client-generated idempotency key. Repeating it returns the existing order.",
@@ -119,10 +194,18 @@ def create_order(
 
 
 @router.get(
-    "/orders", response={200: OrderPage, **_PROBLEMS}, summary="List orders", openapi_extra=LOGIN_REQUIRED
+    "/orders",
+    response={200: OrderPage, **_PROBLEMS},
+    operation_id="ordersList",
+    summary="List orders",
+    openapi_extra=LOGIN_REQUIRED,
 )
-def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None) -> Any:
-    """The orders of the viewer, newest first."""
+def list_orders(
+    request: ApiRequest,
+    limit: QueryPageSize = Query(20, description="Page size, 1 to 100."),
+    cursor: Cursor | None = Query(None, description="`next_cursor` of the previous page."),
+) -> Any:
+    """List the orders of the viewer, newest first."""
     with fields_named(_ARGUMENTS):
         page = selectors.list_orders(request.auth, Window.of(first=limit, after=cursor))
     return {"items": page.items, "next_cursor": page.end_cursor if page.has_next else None}
@@ -131,11 +214,12 @@ def list_orders(request: ApiRequest, limit: int = 20, cursor: str | None = None)
 @router.get(
     "/order",
     response={200: Order, **problems(404), **_PROBLEMS},
+    operation_id="orderGet",
     summary="Get an order",
     openapi_extra=LOGIN_REQUIRED,
 )
-def show_order(request: ApiRequest, number: str) -> Any:
-    """An order of the viewer by its number."""
+def show_order(request: ApiRequest, number: OrderNumber = Query(description="Number of the order.")) -> Any:
+    """Get an order of the viewer by its number."""
     order = selectors.get_order(request.auth, number)
     if order is None:
         raise NotFound("You have no order with this number.", field="number")
@@ -145,9 +229,10 @@ def show_order(request: ApiRequest, number: str) -> Any:
 @router.post(
     "/order/cancel",
     response={200: Order, **problems(404, 409), **_PROBLEMS},
+    operation_id="orderCancel",
     summary="Cancel an order",
     openapi_extra=LOGIN_REQUIRED,
 )
-def cancel_order(request: ApiRequest, number: str) -> Any:
+def cancel_order(request: ApiRequest, number: OrderNumber = Query(description="Number of the order.")) -> Any:
     """Cancel an order that has not been shipped. Its products return to stock."""
     return services.cancel_order(viewer=request.auth, number=number)

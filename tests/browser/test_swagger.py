@@ -41,6 +41,48 @@ def test_route_can_be_tried(
         screenshot(page, f"swagger-{method}")
 
 
+def test_page_fits_a_phone(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+    with open_page("/docs") as page:
+        viewport = page.locator("meta[name=viewport]").get_attribute("content")
+        assert viewport == "width=device-width, initial-scale=1"
+        page.set_viewport_size({"width": 390, "height": 844})
+        for method, path in CATALOGUE:
+            route = find_route(page, method, path)
+            route.locator(".opblock-summary-control").click()
+            expect(route.get_by_role("button", name="Execute")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        screenshot(page, "swagger-phone")
+
+
+def locks_of(page: Page) -> dict[tuple[str, str], str]:
+    """Return the lock of each operation: none, open or closed."""
+    locks = {}
+    for block in page.locator(".opblock").all():
+        method = block.locator(".opblock-summary-method").inner_text()
+        path = block.locator("[data-path]").get_attribute("data-path")
+        assert path is not None
+        button = block.locator(".authorization__btn")
+        label = str(button.get_attribute("aria-label")) if button.count() else ""
+        locks[method, path] = "none" if not label else "open" if "unlocked" in label else "closed"
+    return locks
+
+
+def test_locks_close_after_the_login(open_page: OpenPage, screenshot: Callable[[Page, str], None]) -> None:
+    with open_page("/docs") as page:
+        expect(find_route(page, "POST", "/auth/logout")).to_be_visible()
+        guest = locks_of(page)
+        page.locator(".auth-wrapper .authorize").click()
+        page.locator(".auth-container input").fill("token")
+        page.locator(".auth-container button[type=submit]").click()
+        page.locator(".auth-container .btn-done").click()
+        screenshot(page, "swagger-locks")
+        account = locks_of(page)
+    for (method, path), lock in guest.items():
+        is_public = (method, path) in CATALOGUE or (path.startswith("/auth/") and path != "/auth/logout")
+        assert (lock, account[method, path]) == (("none", "none") if is_public else ("open", "closed"))
+    assert {"none", "open"} == set(guest.values())
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 @pytest.mark.parametrize(

@@ -25,10 +25,13 @@ from backend.catalog.selectors.rows import (
     read_available_products,
     read_products,
 )
+from backend.catalog.selectors.search import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
 
 __all__ = [
     "MAX_CHARACTERISTICS",
     "MAX_CHARACTERISTIC_VALUES",
+    "MAX_SEARCH_LENGTH",
+    "MAX_SEARCH_WORDS",
     "CategoryRow",
     "CategoryTree",
     "Facets",

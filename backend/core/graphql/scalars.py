@@ -1,24 +1,21 @@
 """Scalars that are parsed more strictly than Strawberry's own."""
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
+from backend.core.decimals import parse_decimal
+
 
 def _parse_value(value: Any) -> Decimal:
     """Parse a finite decimal number from a string or a number."""
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            pass
-        else:
-            if number.is_finite():
-                return number
-    raise GraphQLError(f'Decimal must be a finite number such as "28.99", not {str(value)[:50]!r}.')
+    try:
+        return parse_decimal(value)
+    except ValueError as error:
+        raise GraphQLError(f"Decimal {error}.") from None
 
 
 def _parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Decimal:

@@ -2,15 +2,35 @@
 
 from backend.core.problems import Problem, problems
 from backend.core.rest.api import LOGIN_REQUIRED, ApiRequest, make_api
-from backend.core.rest.schemas import RelatedList, ResponseModel, StrictBody
+from backend.core.rest.schemas import (
+    Cursor,
+    PageSize,
+    QueryInteger,
+    QueryPageSize,
+    RelatedList,
+    ResponseModel,
+    StrictBody,
+    StrictDecimal,
+    StrictInteger,
+    money_schema,
+    parse_query_text,
+)
 
 __all__ = [
     "LOGIN_REQUIRED",
     "ApiRequest",
+    "Cursor",
+    "PageSize",
     "Problem",
+    "QueryInteger",
+    "QueryPageSize",
     "RelatedList",
     "ResponseModel",
     "StrictBody",
+    "StrictDecimal",
+    "StrictInteger",
     "make_api",
+    "money_schema",
+    "parse_query_text",
     "problems",
 ]

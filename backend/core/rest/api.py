@@ -33,8 +33,12 @@ _MESSAGES = {
 }
 
 
-def make_api(title: str, description: str, authenticate: Authenticate) -> NinjaAPI:
-    """Return an API with strict parsing, problem responses and its own documentation at /docs."""
+def make_api(title: str, description: str, authenticate: Authenticate, *, tags: dict[str, str]) -> NinjaAPI:
+    """Return an API with strict parsing, problem responses and its own documentation at /docs.
+
+    Args:
+        tags: the descriptions of the tags of its routes, in the order of the documentation.
+    """
     api = _Api(
         title=title,
         description=description,
@@ -45,6 +49,11 @@ def make_api(title: str, description: str, authenticate: Authenticate) -> NinjaA
         docs=SWAGGER,
         docs_decorator=partial(require_docs_permission, authenticate=authenticate),
         urls_namespace="rest",
+        servers=[{"url": "/", "description": "This shop"}],
+        openapi_extra={
+            "info": {"contact": {"name": "The operator of this shop"}},
+            "tags": [{"name": name, "description": text} for name, text in tags.items()],
+        },
     )
     handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
         ShopError: problems.refuse_shop_error,
@@ -72,6 +81,8 @@ class AccessToken(HttpAuthBase):
     """Authenticate requests with an access token, if any. OpenAPI shows the class name."""
 
     openapi_scheme = "bearer"
+    openapi_bearerFormat = "JWT"  # noqa: N815 - the name in OpenAPI
+    openapi_description = "The `access_token` that `POST /auth/login` returns."
 
     def __init__(self, authenticate: Authenticate) -> None:
         super().__init__()
@@ -114,22 +125,75 @@ class _Api(NinjaAPI):
         invalid token is refused except by routes that read none (`auth=None`).
         """
         document = super().get_openapi_schema(**arguments)
-        unauthorized = {
-            "description": HTTPStatus.UNAUTHORIZED.phrase,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
         for methods in document["paths"].values():
             for operation in methods.values():
+                responses = operation["responses"]
                 login_required = operation.pop(_LOGIN_REQUIRED, False)
-                if "security" in operation:
+                if operation.setdefault("security", []):
                     if not login_required:
                         operation["security"] = [{}, *operation["security"]]
-                    operation["responses"].setdefault(HTTPStatus.UNAUTHORIZED.value, unauthorized)
-                for status, response in operation["responses"].items():
-                    content = response.get("content", {})
-                    if int(status) >= 400 and "application/json" in content:
-                        content["application/problem+json"] = content.pop("application/json")
+                    responses.setdefault(HTTPStatus.UNAUTHORIZED.value, _describe_problem(401))
+                if "requestBody" in operation:
+                    responses.setdefault(413, _describe_problem(413))
+                else:
+                    responses.pop(415, None)
+                if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+                    # The web server refuses long request lines, without a problem document.
+                    responses.setdefault(414, {"description": "URI Too Long"})
+                for status, response in responses.items():
+                    if "content" in response and status >= 400:
+                        response |= _describe_problem(status)
+                for parameter in operation["parameters"]:
+                    _describe_parameter(parameter)
+        _remove_unused_schemas(document)
         return document
+
+
+# RFC 9110's phrases, where versions of Python differ.
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def _describe_problem(status: int) -> dict[str, Any]:
+    """Return the description of an error response."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    description: dict[str, Any] = {
+        "description": _PHRASES.get(status) or HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+        description["headers"] = {"Retry-After": retry_after}
+    return description
+
+
+def _describe_parameter(parameter: dict[str, Any]) -> None:
+    """Correct the description of a parameter.
+
+    A parameter is left out instead of being null. Its examples stay in its schema, where OpenAPI allows a
+    list.
+    """
+    schema = parameter["schema"]
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) == 1:
+        parameter["schema"] = {**options[0], **{key: schema[key] for key in schema if key != "anyOf"}}
+    elif options:
+        schema["anyOf"] = options
+    if isinstance(parameter.get("examples"), list):
+        del parameter["examples"]
+
+
+def _remove_unused_schemas(document: dict[str, Any]) -> None:
+    """Remove the schemas that nothing refers to, such as those of query parameters."""
+    schemas = document["components"]["schemas"]
+    while unused := [name for name in schemas if not _refers_to(document, name)]:
+        for name in unused:
+            del schemas[name]
+
+
+def _refers_to(document: dict[str, Any], schema: str) -> bool:
+    return f'"#/components/schemas/{schema}"'.encode() in orjson.dumps(
+        document, option=orjson.OPT_NON_STR_KEYS
+    )
 
 
 def _refuse_invalid_input(request: HttpRequest, error: ValidationError) -> HttpResponse:

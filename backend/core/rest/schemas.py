@@ -1,7 +1,18 @@
-"""Base classes of request and response bodies."""
+"""Base classes of request and response bodies, and types that are parsed strictly.
+
+Bounds are part of the JSON schema only (`WithJsonSchema`): the services check them, so that both APIs return
+the same error codes.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictInt, WithJsonSchema
+
+from backend.core.decimals import parse_decimal
+from backend.core.pagination import MAX_PAGE_SIZE
 
 
 class ResponseModel(BaseModel):
@@ -21,3 +32,42 @@ class StrictBody(Schema):
     """A request body that must not contain unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def parse_query_text(value: Any) -> Any:
+    """Convert the text of a query parameter, true, false or an integer, to its JSON value.
+
+    Other texts are returned unchanged, for a strict type to refuse.
+    """
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,30}", value):
+        return int(value)
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _integral_float_to_int(value: Any) -> Any:
+    """Convert 2.0 to 2, because JSON does not distinguish integers from floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+StrictInteger = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
+QueryInteger = Annotated[StrictInt, BeforeValidator(parse_query_text)]
+_PAGE_SIZE = WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
+PageSize = Annotated[StrictInteger, _PAGE_SIZE]
+QueryPageSize = Annotated[QueryInteger, _PAGE_SIZE]
+StrictDecimal = Annotated[Decimal, BeforeValidator(parse_decimal)]
+Cursor = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"})]
+
+
+def money_schema(maximum: Decimal) -> WithJsonSchema:
+    """Return the JSON schema of an amount from 0 to a maximum, with at most two decimals."""
+    digits = len(str(int(maximum)))
+    # A float near a large maximum is rounded, possibly up.
+    largest = float(maximum) if Decimal(float(maximum)) <= maximum else int(maximum)
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": rf"^[0-9]{{1,{digits}}}(\.[0-9]{{1,2}})?$"},
+                {"type": "number", "minimum": 0, "maximum": largest},
+            ]
+        }
+    )

@@ -1,0 +1,113 @@
+"""Booleans and numbers are parsed strictly in both APIs: no texts for booleans, no Python syntax."""
+
+from typing import Any
+
+from django.test import TestCase
+
+from tests.catalog.factories import make_product
+from tests.support.clients import GraphQLClient, RestClient
+from tests.support.people import make_user
+from tests.support.shopping import both
+
+NO_BOOLEANS = ["yes", "no", "true", "false", "on", "1", "", 1, 0, 1.0, []]
+NO_QUERY_BOOLEANS = ["yes", "no", "True", "FALSE", "on", "off", "1", "0", "t", " true", "", "null"]
+NO_NUMBERS = [
+    "1_000",
+    "1,5",
+    " 5",
+    "5 ",
+    "+5",
+    ".5",
+    "5.",
+    "٥",
+    "５",
+    "0x10",
+    "1e",
+    "NaN",
+    "",
+    "1 000",
+    "5\n",
+]
+
+
+class StrictValuesTest(TestCase):
+    def setUp(self) -> None:
+        self.product = make_product("dress", price="10.00", stock=5)
+        self.rest, self.graphql = RestClient(), GraphQLClient()
+
+    def assert_invalid(self, response: Any, field: str) -> None:
+        problem = response.json()
+        self.assertEqual((response.status_code, problem["code"]), (422, "INVALID"), problem)
+        self.assertEqual(problem["field"], field)
+
+    def list_in_graphql(self, **product_filter: Any) -> str | None:
+        """Return the error code of a filtered list, or None."""
+        body = self.graphql.post(
+            "query($filter: ProductFilter) { products(filter: $filter) { nodes { id } } }",
+            {"filter": product_filter},
+        ).json()
+        return body["errors"][0]["extensions"]["code"] if "errors" in body else None
+
+    def test_boolean_of_a_body_is_no_text_or_number(self) -> None:
+        for value in NO_BOOLEANS:
+            with self.subTest(value=value):
+                self.assert_invalid(self.rest.post("/products", {"in_stock": value}), "in_stock")
+                body = {"include_subcategories": value}
+                self.assert_invalid(self.rest.post("/products", body), "include_subcategories")
+                self.assertEqual(self.list_in_graphql(inStock=value), "INVALID")
+        for accepted in (True, False, None):
+            self.assertEqual(self.rest.post("/products", {"in_stock": accepted}).status_code, 200)
+            self.assertIsNone(self.list_in_graphql(inStock=accepted))
+
+    def test_boolean_of_a_query_is_true_or_false(self) -> None:
+        for name in ("in_stock", "include_subcategories"):
+            for value in NO_QUERY_BOOLEANS:
+                with self.subTest(name, value=value):
+                    self.assert_invalid(self.rest.get("/products", {name: value}), name)
+            for value in ("true", "false"):
+                self.assertEqual(self.rest.get("/products", {name: value}).status_code, 200)
+        self.assertEqual(self.rest.get("/products", {"in_stock": "true"}).json()["total"], 1)
+        self.assertEqual(self.rest.get("/products", {"in_stock": "false"}).json()["total"], 0)
+
+    def test_price_has_the_syntax_of_json_numbers(self) -> None:
+        for value in (*NO_NUMBERS, True, [], {}):
+            with self.subTest(value=value):
+                self.assert_invalid(self.rest.post("/products", {"price_min": value}), "price_min")
+                if isinstance(value, str):
+                    self.assert_invalid(self.rest.get("/products", {"price_max": value}), "price_max")
+                self.assertEqual(self.list_in_graphql(price={"min": value}), "INVALID")
+        for value in ("5", "5.00", "5e0", 5, 5.0, 4.99):
+            self.assertEqual(self.rest.post("/products", {"price_min": value}).json()["total"], 1)
+            self.assertIsNone(self.list_in_graphql(price={"min": value}))
+        self.assertEqual(self.rest.get("/products", {"price_min": "5.00"}).json()["total"], 1)
+
+    def test_expected_total_has_the_syntax_of_json_numbers(self) -> None:
+        for shopper in both(make_user()):
+            shopper.add(self.product.pk)
+            for value in NO_NUMBERS:
+                answer = shopper.order({"expected_total": value})
+                self.assertEqual((answer.code, answer.field), ("INVALID", "expected_total"), value)
+
+    def test_page_size_is_an_integer(self) -> None:
+        for value in ("5", "1_0", 5.5, True, []):
+            with self.subTest(value=value):
+                self.assert_invalid(self.rest.post("/products", {"limit": value}), "limit")
+        user = make_user()
+        shoppers = both(user)
+        for value in ("1_0", " 5", "+5", "5.0", "٥", "", "true", "9" * 40):
+            with self.subTest(value=value):
+                for path in ("/products", "/recommendations"):
+                    self.assert_invalid(self.rest.get(path, {"limit": value}), "limit")
+                for shopper in shoppers:
+                    answer = shopper.orders(limit=value)
+                    self.assertEqual((answer.code, answer.field), ("INVALID", "limit"))
+        for value in (5, 5.0):
+            self.assertEqual(self.rest.post("/products", {"limit": value}).status_code, 200)
+        self.assertEqual(self.rest.get("/products", {"limit": "5"}).status_code, 200)
+
+    def test_quantity_is_an_integer(self) -> None:
+        for shopper in both(make_user()):
+            for value in ("5", "1_0", 5.5, True, None, []):
+                answer = shopper.add(self.product.pk, value)
+                self.assertEqual((answer.code, answer.field), ("INVALID", "quantity"), value)
+            self.assertIsNone(shopper.add(self.product.pk, 2.0).code)
