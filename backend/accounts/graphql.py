@@ -228,7 +228,8 @@ class AccountsMutation:
         return TokenPayload.of(pair)
 
     @strawberry.mutation(
-        description="Exchange a refresh token for new tokens. Reusing a refresh token ends its session."
+        description="Exchange a refresh token for new tokens. Repeating it returns the same refresh token for ten "
+        "seconds; after that, it ends the session."
     )
     @refusals_as_payload("input")
     def token_refresh(self, info: Info, input: _Input[RefreshInput]) -> TokenPayload | None:

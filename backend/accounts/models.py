@@ -124,9 +124,10 @@ class Session(models.Model):
     """A login on one device, with a rotating refresh token.
 
     Only the digest of the newest refresh token is stored. An older token of the session proves that a token
-    was stolen or reused, and ends the session (see RFC 9700, section 4.14.2). Access tokens contain the
-    session id, so they end with the session. The session is valid for the password that opened it: any
-    change of the password ends it, also in the admin.
+    was stolen or reused, and ends the session (see RFC 9700, section 4.14.2). The last one before the newest
+    is accepted for a few seconds, because two browser tabs often refresh the same token at the same time.
+    Access tokens contain the session id, so they end with the session. The session is valid for the password
+    that opened it: any change of the password ends it, also in the admin.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -136,6 +137,9 @@ class Session(models.Model):
         max_length=64, help_text="Digest of the password hash at the time of the login."
     )
     created_at = models.DateTimeField(default=timezone.now)
+    refreshed_at = models.DateTimeField(
+        null=True, help_text="Time of the last refresh; null before the first."
+    )
     expires_at = models.DateTimeField(db_index=True)
 
     objects = SessionQuerySet.as_manager()

@@ -89,7 +89,7 @@ class Tokens(Schema):
     """The tokens of a session."""
 
     access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
-    refresh_token: str = Field(description="Valid for one `POST /auth/refresh`.")
+    refresh_token: str = Field(description="Send it to `POST /auth/refresh`, once.")
     expires_in: int = Field(description="Lifetime of the access token in seconds.")
 
 
@@ -158,7 +158,10 @@ def log_in(request: HttpRequest, payload: Login) -> Any:
     summary="Refresh the tokens",
 )
 def refresh(request: HttpRequest, payload: Refresh) -> Any:
-    """Exchange a refresh token for new tokens. Reusing a refresh token ends its session."""
+    """Exchange a refresh token for new tokens.
+
+    Repeating it returns the same refresh token for ten seconds; after that, it ends the session.
+    """
     return services.refresh_session(**payload.dict(), address=client_address(request))
 
 

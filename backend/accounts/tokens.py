@@ -1,7 +1,8 @@
-"""Access tokens (JSON Web Tokens, valid for minutes) and refresh tokens (random, valid for weeks)."""
+"""Access tokens (JSON Web Tokens, valid for minutes) and refresh tokens (opaque, valid for weeks)."""
 
 import secrets
 import uuid
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 
 import jwt
@@ -65,9 +66,8 @@ def read_access_token(token: str) -> uuid.UUID:
 
 
 def make_refresh_token(session_id: uuid.UUID) -> tuple[str, str]:
-    """Return a new refresh token of a session and the digest to store."""
-    secret = secrets.token_urlsafe(32)
-    return f"{session_id.hex}.{secret}", digest_secret(secret)
+    """Return the first refresh token of a session and the digest to store."""
+    return _refresh_token(session_id, secrets.token_urlsafe(32))
 
 
 def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
@@ -76,9 +76,34 @@ def read_refresh_token(token: str) -> tuple[uuid.UUID, str]:
     Raises:
         TokenInvalid: the token is malformed.
     """
+    session_id, secret = _split_refresh_token(token)
+    return session_id, digest_secret(secret)
+
+
+def make_next_refresh_token(token: str) -> tuple[str, str]:
+    """Return the refresh token that replaces another one, and the digest to store.
+
+    It is derived from the replaced token with a key of the server. Repeating a refresh therefore returns the
+    same token, although only digests are stored.
+
+    Raises:
+        TokenInvalid: the token is malformed.
+    """
+    session_id, secret = _split_refresh_token(token)
+    derived = salted_hmac(
+        "backend.accounts.tokens.refresh", f"{session_id.hex}.{secret}", algorithm="sha256"
+    ).digest()
+    return _refresh_token(session_id, urlsafe_b64encode(derived).decode().rstrip("="))
+
+
+def _refresh_token(session_id: uuid.UUID, secret: str) -> tuple[str, str]:
+    return f"{session_id.hex}.{secret}", digest_secret(secret)
+
+
+def _split_refresh_token(token: str) -> tuple[uuid.UUID, str]:
     session, _, secret = token.partition(".")
     try:
-        return uuid.UUID(hex=session), digest_secret(secret)
+        return uuid.UUID(hex=session), secret
     except ValueError:
         raise TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token") from None
 

@@ -96,6 +96,8 @@ PASSWORD_HASHERS = [
 ]
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+# Long enough for parallel tabs and for repeating a request whose response was lost.
+REFRESH_REUSE_INTERVAL = timedelta(seconds=10)
 # A session ends after this time, however often its tokens are refreshed.
 SESSION_LIFETIME = timedelta(days=90)
 # gqlauth provides UserStatus only; access and refresh tokens are our own.

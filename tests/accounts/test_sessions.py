@@ -64,6 +64,23 @@ class RefreshTest(SessionCase):
                     self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
         self.assert_open(self.here)
 
+    def test_token_reused_within_ten_seconds_returns_the_same_new_token(self) -> None:
+        for api in self.apis:
+            with self.subTest(api.name):
+                first = log_in(self.user).refresh_token
+                session = Session.objects.filter(pk=read_refresh_token(first)[0])
+                newer = api.refresh(first).data
+                session.update(refreshed_at=timezone.now() - timedelta(seconds=9))
+                repeated = api.refresh(first).data
+                self.assertEqual(repeated["refresh_token"], newer["refresh_token"])
+                for data in (newer, repeated):
+                    self.assertIsNone(api.read(f"Bearer {data['access_token']}").code)
+                # The interval begins with the refresh and not with a repetition.
+                session.update(refreshed_at=timezone.now() - timedelta(seconds=10))
+                self.assertEqual(api.refresh(first).code, "TOKEN_INVALID")
+                self.assertFalse(session.exists())
+                self.assertEqual(api.refresh(newer["refresh_token"]).code, "TOKEN_INVALID")
+
     def test_malformed_refresh_tokens_are_refused(self) -> None:
         session, _, secret = self.here.refresh_token.partition(".")
         cases = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
 from threading import Barrier, Event
 from typing import Any
@@ -10,6 +11,7 @@ from unittest import mock
 
 from django.db import IntegrityError, connection
 from django.db.models import QuerySet
+from django.test import override_settings
 
 from backend.accounts import codes, services
 from backend.accounts.codes import MAX_ATTEMPTS, Purpose, WrongCode, create_code
@@ -281,16 +283,40 @@ class ParallelRefreshTest(ThreadCase):
         """Refresh, and pause after the session has been read."""
         return PausedCall(partial(refresh, self.pair), f"{SERVICES}.sessions.compare_digest")
 
-    def test_one_refresh_succeeds_and_the_session_ends(self) -> None:
-        self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
+    def test_parallel_refreshes_return_the_same_usable_token(self) -> None:
+        pairs: list[TokenPair] = []
+        calls = [lambda: pairs.append(refresh(self.pair))] * 8
+        self.assertEqual(run_in_parallel(calls), [None] * 8)
+        self.assertEqual(len({pair.refresh_token for pair in pairs}), 1)
+        for pair in pairs:
+            self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
+        self.assertIsNone(outcome(partial(refresh, pairs[0])))
+
+    def test_second_refresh_waits_for_the_first(self) -> None:
+        self.assertEqual(self.refresh_twice(), [None, None])
+        self.assertTrue(Session.objects.exists())
+
+    def test_second_refresh_after_the_interval_ends_the_session(self) -> None:
+        with override_settings(REFRESH_REUSE_INTERVAL=timedelta(0)):
+            self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
         self.assertFalse(Session.objects.exists())
 
-    def test_without_the_lock_both_refreshes_succeed(self) -> None:
-        """A stolen token is not detected."""
+    def test_without_the_lock_an_older_token_replaces_a_newer_one(self) -> None:
+        """The session ends when its owner uses the newest token."""
         with without_locks(), self.hold_refresh() as first:
-            self.assertIsNone(outcome(partial(refresh, self.pair)))
+            newest = refresh(refresh(self.pair))
             self.assertIsNone(first.finish())
-        self.assertTrue(Session.objects.exists())
+        self.assertIs(outcome(partial(refresh, newest)), TokenInvalid)
+        self.assertFalse(Session.objects.exists())
+
+    def test_slow_refresh_does_not_replace_a_newer_token(self) -> None:
+        with self.hold_refresh() as first, Actor() as second:
+            newest = second.start(lambda: refresh(refresh(self.pair)))
+            self.assertTrue(second.waits())
+            self.assertIsNone(first.finish())
+            pair = newest.result(PATIENCE)
+            second.commit()
+        self.assertIsNone(outcome(partial(refresh, pair)))
 
     def change_password(self) -> None:
         session_id = read_refresh_token(self.pair.refresh_token)[0]

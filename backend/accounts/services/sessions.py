@@ -65,9 +65,12 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
 
 
 def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
-    """Exchange a refresh token, which works once, for new tokens.
+    """Exchange a refresh token for new tokens.
 
-    A reused token ends its session, because either its owner or a thief has used it before.
+    The same token returns the same new refresh token for `REFRESH_REUSE_INTERVAL`: two browser tabs share
+    one session, and a client can repeat a request whose response was lost. If a thief uses this interval,
+    the owner and the thief hold the same token, and the next refresh reveals one of them. Any other use of
+    an old token ends its session, because either its owner or a thief has used it before.
 
     Args:
         address: of the client, for the rate limit. Without Redis there is no limit.
@@ -78,15 +81,18 @@ def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
     """
     hit_refresh_limit(address)
     session_id, digest = tokens.read_refresh_token(refresh_token)
-    new_token, new_digest = tokens.make_refresh_token(session_id)
+    new_token, new_digest = tokens.make_next_refresh_token(refresh_token)
     with transaction.atomic():
         # Lock before reading, so that a password change that held the lock is visible.
         Session.objects.select_for_update().filter(pk=session_id).first()
         session = Session.objects.open().select_related("user").filter(pk=session_id).first()
         if session is not None and compare_digest(session.refresh_digest, digest):
             session.refresh_digest = new_digest
+            session.refreshed_at = timezone.now()
             session.expires_at = _expiry_of(session)
-            session.save(update_fields=["refresh_digest", "expires_at"])
+            session.save(update_fields=["refresh_digest", "refreshed_at", "expires_at"])
+            return _token_pair(session, new_token)
+        if session is not None and _has_just_issued(session, new_digest):
             return _token_pair(session, new_token)
         Session.objects.filter(pk=session_id).delete()
     raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
@@ -119,6 +125,15 @@ def open_session(user: User) -> TokenPair:
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)
     return _token_pair(session, refresh_token)
+
+
+def _has_just_issued(session: Session, digest: str) -> bool:
+    """Return whether the session's newest refresh token has this digest and may be issued again."""
+    return (
+        compare_digest(session.refresh_digest, digest)
+        and session.refreshed_at is not None
+        and timezone.now() - session.refreshed_at < settings.REFRESH_REUSE_INTERVAL
+    )
 
 
 def _expiry_of(session: Session) -> datetime:
