@@ -228,22 +228,28 @@ class AccountsMutation:
         return TokenPayload.of(pair)
 
     @strawberry.mutation(
-        description="Exchange a refresh token for new tokens. Repeating it returns the same refresh token for ten "
-        "seconds; after that, it ends the session."
+        description="Exchange a refresh token for new tokens. "
+        "Repeating it returns the same refresh token for ten seconds; after that, it ends the session."
     )
     @refusals_as_payload("input")
     def token_refresh(self, info: Info, input: _Input[RefreshInput]) -> TokenPayload | None:
-        pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
+        try:
+            pair = services.refresh_session(refresh_token=input.refresh_token, address=info.context.address)
+        finally:
+            # A reused token ends its session, which may be the viewer's.
+            info.context.forget_viewer()
         return TokenPayload.of(pair)
 
     @strawberry.mutation(description="Log out: end the current session. Its tokens become invalid.")
     def token_revoke(self, info: Info) -> AccountPayload | None:
         services.log_out(viewer=info.context.viewer)
+        info.context.forget_viewer()
         return AccountPayload()
 
     @strawberry.mutation(description="Log out on all devices: end all sessions of the account.")
     def token_revoke_all(self, info: Info) -> AccountPayload | None:
         services.log_out_everywhere(viewer=info.context.viewer)
+        info.context.forget_viewer()
         return AccountPayload()
 
     @strawberry.mutation(description="Set a new password and end all other sessions.")
@@ -273,6 +279,7 @@ class AccountsMutation:
             new_password=input.new_password,
             address=info.context.address,
         )
+        info.context.forget_viewer()
         return AccountPayload()
 
     @strawberry.mutation(description="Update the account.")
@@ -287,4 +294,5 @@ class AccountsMutation:
     def account_delete(self, info: Info, input: _Input[AccountDeleteInput]) -> AccountPayload | None:
         viewer = info.context.viewer
         services.delete_account(viewer=viewer, password=input.password)
+        info.context.forget_viewer()
         return AccountPayload()

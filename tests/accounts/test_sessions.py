@@ -12,11 +12,17 @@ from django.utils import timezone
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
 from backend.accounts.services import TokenPair, credentials
+from backend.accounts.services.sessions import open_session
 from backend.accounts.tokens import read_refresh_token
+from backend.carts.models import CartLine
+from backend.carts.services import LineQuantity, add_lines
 from backend.core.digests import digest_secret
 from backend.notifications.models import OutgoingEmail
+from backend.orders.models import Order
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
+from tests.catalog.factories import make_product
 from tests.support.clients import GraphQLClient
+from tests.support.people import ADDRESS, viewer_of
 
 
 class SessionCase(AccountCase):
@@ -260,7 +266,44 @@ class EndTest(SessionCase):
                 )
                 header = f"Bearer {log_in(user).access_token}"
                 (error,) = GraphQLClient().post(query, Authorization=header).json()["errors"]
-                self.assertEqual((error["path"], error["extensions"]["code"]), (["b"], "UNAUTHENTICATED"))
+                self.assertEqual((error["path"], error["extensions"]["code"]), (["b"], "TOKEN_INVALID"))
+
+    def test_mutations_after_the_end_of_the_session_are_refused(self) -> None:
+        product = make_product(stock=5)
+        reused = log_in(self.user)
+        self.rest.refresh(self.rest.refresh(reused.refresh_token).data["refresh_token"])
+        code = new_code(Purpose.PASSWORD_RESET, self.user.email)
+        ends = {
+            "tokenRevoke": ("", log_in(self.user)),
+            "tokenRefresh": (f'(input: {{refreshToken: "{reused.refresh_token}"}})', reused),
+            "tokenRevokeAll": ("", log_in(self.user)),
+            "passwordReset": (
+                f'(input: {{email: "{self.user.email}", code: "{code}", newPassword: "{OTHER_PASSWORD}"}})',
+                None,
+            ),
+            "accountDelete": (f'(input: {{password: "{OTHER_PASSWORD}"}})', None),
+        }
+        for mutation, (arguments, pair) in ends.items():
+            with self.subTest(mutation):
+                viewer = viewer_of(self.user)
+                add_lines(viewer=viewer, lines=[LineQuantity(product.pk)], address=ADDRESS)
+                query = (
+                    'mutation { accountUpdate(input: {name: "Vera"}) { errors { code } } '
+                    f"end: {mutation}{arguments} {{ errors {{ code }} }} "
+                    f"cartLinesAdd(lines: [{{productId: {product.pk}}}]) {{ errors {{ code }} }} "
+                    "orderCreate { order { number } errors { code } } }"
+                )
+                header = f"Bearer {(pair or open_session(User.objects.get())).access_token}"
+                body = GraphQLClient().post(query, Authorization=header).json()
+                self.assertEqual(body["data"]["accountUpdate"], {"errors": []})
+                self.assertIsNotNone(body["data"]["end"], body)
+                self.assertEqual(
+                    [(error["path"], error["extensions"]["code"]) for error in body["errors"]],
+                    [(["cartLinesAdd"], "TOKEN_INVALID"), (["orderCreate"], "TOKEN_INVALID")],
+                )
+                self.assertFalse(Order.objects.exists())
+                self.assertFalse(CartLine.objects.exclude(quantity=1).exists())
+                CartLine.objects.all().delete()
 
     def test_password_changed_during_the_check_is_noticed(self) -> None:
         """A client that knows only the old password gets no session and changes nothing."""

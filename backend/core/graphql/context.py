@@ -51,6 +51,14 @@ class Context(Budget):
             error.is_about_viewer = True
             raise
 
+    def forget_viewer(self) -> None:
+        """Read the viewer again for the fields that follow.
+
+        Call it after a change that may end the viewer's session, so that later mutations of the same request
+        are refused.
+        """
+        self.__dict__.pop("viewer", None)
+
     @property
     def has_read_viewer(self) -> bool:
         """True if the response may depend on the viewer."""
