@@ -212,6 +212,7 @@ class ErrorsTest(ParityCase):
         self.assertEqual((error["extensions"]["code"], error["extensions"]["field"]), (code, graphql_field))
         self.assertEqual((rest["code"], rest["field"], rest["status"]), (code, rest_field, status))
         self.assertTrue(error["message"])
+        self.assertNotRegex(error["message"], "[a-z]_[a-z]", "The message has a name of the REST API.")
         self.assertTrue(rest["detail"])
 
     def test_errors_have_the_same_code_and_field(self) -> None:
@@ -294,6 +295,21 @@ class ErrorsTest(ParityCase):
         for body, *expected in cases:
             with self.subTest(body):
                 self.assert_refused(body, *expected)
+
+    def test_price_messages_have_names_of_neither_api(self) -> None:
+        cases = {
+            "The lowest price must be between 0 and 9999999999.99.": {"price_min": "-1"},
+            "The highest price must be between 0 and 9999999999.99.": {"price_max": "1e10"},
+            "The lowest price must have at most two decimals.": {"price_min": "1.001"},
+            "The lowest price (20.00) must not exceed the highest (10.00).": {
+                "price_min": "20",
+                "price_max": "10",
+            },
+        }
+        for message, body in cases.items():
+            with self.subTest(body):
+                graphql, rest = self.request_both(body)
+                self.assertEqual((graphql["errors"][0]["message"], rest["detail"]), (message, message))
 
     def test_values_at_the_limits_are_accepted(self) -> None:
         for body in (

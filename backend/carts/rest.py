@@ -181,7 +181,7 @@ def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
 
 @router.delete(
     "/cart",
-    response={200: Cart, **_PROBLEMS},
+    response={200: Cart, **problems(400, 409, 415, 422, 503)},
     operation_id="cartRemoveLine",
     summary="Remove a product, or all",
     openapi_extra=CART_TOKEN,
@@ -189,7 +189,10 @@ def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
 def remove_line(
     request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
 ) -> Any:
-    """Remove the product that the query or the body names, or all products if neither names one."""
+    """Remove the product that the query or the body names, or all products if neither names one.
+
+    A product that is not in the cart is ignored.
+    """
     for name, values in request.GET.lists():
         if name not in RemovedLine.model_fields:
             # Ignoring a misspelt name would empty the cart.

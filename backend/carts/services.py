@@ -114,7 +114,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
             product = _require_purchasable(products.get(added.product_id), index)
             line = changed.get(product.pk) or present.get(product.pk) or CartLine(quantity=0)
             line.product = product
-            line.quantity = _require_quantity(line.quantity + added.quantity, index, minimum=1)
+            line.quantity = _add_quantity(line.quantity, added.quantity, index)
             _record_seen(line)
             changed[product.pk] = line
         contents = present | changed
@@ -160,17 +160,17 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
 
 
 def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
-    """Remove products from the viewer's cart and return the cart; ignore products that are not in it.
+    """Remove products from the viewer's cart and return the cart.
+
+    Args:
+        product_ids: ids of products; those that are not in the cart are ignored.
 
     Raises:
-        NotFound: an id is 0, which `parse_id` returns for an invalid id.
         TooLong: there are more ids than a cart can have lines.
         CartTokenInvalid: the guest's token is malformed.
     """
     if len(product_ids) > MAX_LINES:
-        raise TooLong(f"product_ids must have at most {MAX_LINES} items.", field="product_ids")
-    if not all(product_ids):
-        raise NotFound("This product does not exist.", field="product_ids")
+        raise TooLong(f"At most {MAX_LINES} products can be removed at once.", field="product_ids")
     with atomic_or_conflict():
         cart = _lock_cart(viewer)
         CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
@@ -310,13 +310,18 @@ def _check_lines(lines: Sequence[LineQuantity], *, minimum: int) -> None:
     if len(lines) > MAX_LINES:
         raise TooLong(f"lines must have at most {MAX_LINES} items.", field="lines")
     for index, line in enumerate(lines):
-        _require_quantity(line.quantity, index, minimum=minimum)
+        if not minimum <= line.quantity <= MAX_QUANTITY:
+            raise OutOfRange(
+                f"quantity must be between {minimum} and {MAX_QUANTITY}.", field=f"lines.{index}.quantity"
+            )
 
 
-def _require_quantity(quantity: int, index: int, *, minimum: int) -> int:
-    if not minimum <= quantity <= MAX_QUANTITY:
+def _add_quantity(present: int, added: int, index: int) -> int:
+    quantity = present + added
+    if quantity > MAX_QUANTITY:
         raise OutOfRange(
-            f"quantity must be between {minimum} and {MAX_QUANTITY}.", field=f"lines.{index}.quantity"
+            f"The cart line would have {quantity} units; at most {MAX_QUANTITY} are accepted.",
+            field=f"lines.{index}.quantity",
         )
     return quantity
 

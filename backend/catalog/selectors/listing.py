@@ -309,11 +309,11 @@ def list_products(
             exceeds `price_max`.
         TooLong, Invalid: see `read_search`; or there are too many characteristics, or one without values.
     """
-    price_min = _check_price(price_min, field="price_min")
-    price_max = _check_price(price_max, field="price_max")
+    price_min = _check_price(price_min, "The lowest price", field="price_min")
+    price_max = _check_price(price_max, "The highest price", field="price_max")
     if price_min is not None and price_max is not None and price_min > price_max:
         raise OutOfRange(
-            f"price_min ({price_min}) must not exceed price_max ({price_max}).", field="price_min"
+            f"The lowest price ({price_min}) must not exceed the highest ({price_max}).", field="price_min"
         )
     return ProductList(
         category=_find_category(category) if category is not None else None,
@@ -336,13 +336,13 @@ def _find_category(key: int | str) -> Category:
     return category
 
 
-def _check_price(price: Decimal | None, *, field: str) -> Decimal | None:
+def _check_price(price: Decimal | None, name: str, *, field: str) -> Decimal | None:
     if price is None:
         return None
     if not (price.is_finite() and 0 <= price <= MAX_PRICE):
-        raise OutOfRange(f"{field} must be between 0 and {MAX_PRICE}.", field=field)
+        raise OutOfRange(f"{name} must be between 0 and {MAX_PRICE}.", field=field)
     if price != round(price, 2):
-        raise OutOfRange(f"{field} must have at most two decimals.", field=field)
+        raise OutOfRange(f"{name} must have at most two decimals.", field=field)
     return round(price, 2)
 
 
