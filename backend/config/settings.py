@@ -54,10 +54,12 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.core.middleware.forbid_caching",
+    "backend.core.middleware.suggest_retry",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "backend.core.middleware.support_head",
-    "backend.core.middleware.refuse_methods",
+    "backend.core.middleware.RefuseMethods",
+    "backend.core.middleware.RefuseWithoutDatabase",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -346,11 +348,21 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "filters": {
+        "bugs": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.exc_info is not None,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
     "loggers": {
-        # Log failed requests (5xx), but not rejected ones (4xx).
-        "django.request": {"level": "ERROR"},
+        # Log bugs (500). Rejected requests (4xx) are not logged, and views that return a 5xx log its cause.
+        "django.request": {"level": "ERROR", "filters": ["bugs"]},
+        # `core.problems.bad_request` logs a refused host in one line, without a stack trace.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # `core.health` logs failed checks in one line, without stack traces.
+        "health_check": {"level": "ERROR"},
         # An import runs thousands of tasks: do not log the start and the end of each.
         "celery.worker.strategy": {"level": _TASKS_LEVEL},
         "celery.app.trace": {"level": _TASKS_LEVEL},

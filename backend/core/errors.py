@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
+# The `Retry-After` of UNAVAILABLE. Most outages are restarts, and a retry costs little.
+UNAVAILABLE_RETRY_SECONDS = 5
+
 
 class ErrorCode(StrEnum):
     """Machine-readable error codes. Clients should branch on the code and show the message."""

@@ -1,6 +1,7 @@
 """Health checks for load balancers and for `make up`."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 
 from backend.core.media.storage import check_media_storage
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,7 +32,7 @@ _OPTIONAL = {"storage"}
 class Health(HealthCheckView):
     """A JSON report of all checks, with status 503 if a required one fails and 200 otherwise.
 
-    The reasons of failures are logged and not part of the report.
+    The reasons of failures are logged in one line and not part of the report.
     """
 
     async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:
@@ -37,5 +40,8 @@ class Health(HealthCheckView):
         report = {
             type(result.check).__name__.lower(): "unavailable" if result.error else "ok" for result in results
         }
+        failures = [f"{type(result.check).__name__}: {result.error}" for result in results if result.error]
+        if failures:
+            logger.warning("Health checks failed. %s", " ".join("; ".join(failures).split()))
         down = {name for name, state in report.items() if state == "unavailable"}
         return JsonResponse(report, status=503 if down - _OPTIONAL else 200)

@@ -1,4 +1,4 @@
-"""Middleware for all routes: caching, HEAD, error responses for methods, size of bodies."""
+"""Middleware for all routes: caching, HEAD, error responses, size of bodies."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,21 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
-from backend.core.errors import ErrorCode
-from backend.core.problems import refuse
+from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode
+from backend.core.problems import refuse, refuse_without_database
 
 # Request headers that identify a viewer.
 CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
 # Names of the routes that never read credentials, so that staff, who send a session cookie, can cache them.
 ROUTES_WITHOUT_VIEWER = frozenset({"media"})
 _CACHEABLE_STATUSES = frozenset({200, 304})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def forbid_caching(
@@ -98,23 +99,70 @@ def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Ca
     return middleware
 
 
-def refuse_methods(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Send a problem document for a method that a URL does not accept."""
+class RefuseMethods:
+    """Send a problem document for a method that a URL does not accept.
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
+    Outside the admin, views that change something take tokens and no cookies, so they are exempt from the
+    CSRF check. All other views only read. Without this middleware, the CSRF check would refuse their POST
+    requests with a page about cookies.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
         if not isinstance(response, HttpResponseNotAllowed):
             return response
         problem = refuse(ErrorCode.METHOD_NOT_ALLOWED, f"This URL accepts {response['Allow']}.")
         problem["Allow"] = response["Allow"]
         return problem
 
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Refuse a method that changes something if the view only reads."""
+        is_read_only = not getattr(view, "csrf_exempt", False) and not _is_admin(request)
+        if is_read_only and request.method not in _SAFE_METHODS:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return None
+
+
+class RefuseWithoutDatabase:
+    """Send a problem document if PostgreSQL fails in a view that does not handle it, such as the admin's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the response for a failure of PostgreSQL, or None for a bug."""
+        if isinstance(exception, OperationalError | InterfaceError):
+            return refuse_without_database(request, exception)
+        return None
+
+
+def suggest_retry(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Send `Retry-After` with every 503."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if response.status_code == ErrorCode.UNAVAILABLE.http_status:
+            response.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+        return response
+
     return middleware
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    return request.path.startswith(reverse("admin:index"))
 
 
 def _body_limit(request: HttpRequest) -> int:
     """Return the maximum size of a request body in bytes. It is larger for staff, who upload pictures."""
-    if request.path.startswith(reverse("admin:index")) and getattr(request.user, "is_staff", False):
+    if _is_admin(request) and getattr(request.user, "is_staff", False):
         return settings.STAFF_UPLOAD_MAX_BYTES
     return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 

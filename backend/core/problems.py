@@ -6,12 +6,16 @@ from http import HTTPStatus
 
 import orjson
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from pydantic import BaseModel
 
 from backend.core.errors import ErrorCode, RateLimited, ShopError
 
 logger = logging.getLogger(__name__)
+
+_MAX_LOGGED_LENGTH = 100
 
 
 class FieldProblem(BaseModel):
@@ -66,8 +70,14 @@ def refuse_large_body(request: HttpRequest, error: Exception | None = None) -> H
 
 def refuse_without_database(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the response to a request that failed because PostgreSQL is unavailable."""
-    logger.warning("The database does not respond: %s", error)
+    log_database_failure(error)
     return refuse(ErrorCode.UNAVAILABLE, "The service is temporarily unavailable. Try again in a moment.")
+
+
+def log_database_failure(error: Exception) -> None:
+    """Log in one line that a request failed because PostgreSQL is unavailable."""
+    # Messages of libpq have several lines.
+    logger.warning("The database does not respond: %s", " ".join(str(error).split()))
 
 
 def report_bug(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -83,7 +93,20 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return the response to a request that Django refuses, for example for an unknown Host header."""
+    if isinstance(exception, DisallowedHost):
+        return _refuse_host(request)
     return refuse(ErrorCode.MALFORMED, "The request is malformed.")
+
+
+def _refuse_host(request: HttpRequest) -> HttpResponse:
+    host = request.META.get("HTTP_HOST", "")
+    logger.warning("The host %r is not in ALLOWED_HOSTS", host[:_MAX_LOGGED_LENGTH])
+    code, message, header = ErrorCode.MALFORMED, "The host in the Host header is not allowed.", "Host"
+    if request.path == reverse("graphql"):
+        error = {"message": message, "extensions": {"code": code, "field": [header]}}
+        body = orjson.dumps({"errors": [error]})
+        return HttpResponse(body, status=code.http_status, content_type="application/json")
+    return refuse(code, message, header)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

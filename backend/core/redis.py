@@ -53,6 +53,7 @@ def redis_required() -> Iterator[Redis]:
     try:
         yield redis_client()
     except RedisError as error:
+        logger.warning("Redis failed: %s", type(error).__name__)
         raise Unavailable("The service is temporarily unavailable. Try again in a moment.") from error
 
 

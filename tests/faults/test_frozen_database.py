@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -87,6 +88,29 @@ class FrozenDatabaseTest(unittest.TestCase):
             self.assertEqual(status, 503)
             self.assertLess(seconds, LIMIT + SLACK)
         wait_until(lambda: ask("/products")[0] == 200, "Recovery")
+
+    def test_each_failure_is_logged_in_one_line(self) -> None:
+        web = self.start_web()
+        query = {"query": "{ a: categories { id } b: categories { id } c: categories { id } }"}
+        # Django reads the session of the cookie.
+        cookie = {"Cookie": f"sessionid={'x' * 32}"}
+        database = "The database does not respond: "
+        requests: list[tuple[str, tuple[str, str, Any], dict[str, str]]] = [
+            (database, ("GET", "/products", None), {}),
+            (database, ("POST", "/graphql", query), {}),
+            (database, ("GET", "/admin/", None), cookie),
+            ("Health checks failed. Database: ", ("GET", "/health/ready", None), {}),
+        ]
+        with self.frozen():
+            for cause, request, headers in requests:
+                with self.subTest(request[1]):
+                    lines = len(web.output().splitlines())
+                    self.assertEqual(web.ask(*request, **headers)[0], 503)
+                    access = f"{request[0]} {request[1]} 503 "
+                    wait_until(lambda: access in web.output(), "The access log")  # noqa: B023
+                    logged, accessed = web.output().splitlines()[lines:]
+                    self.assertIn(cause, logged)
+                    self.assertIn(access, accessed)
 
     def test_request_without_the_watchdog_hangs(self) -> None:
         # Only connections with a statement timeout are watched.

@@ -21,8 +21,9 @@ from graphql import (
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.utils.str_converters import to_camel_case
 
-from backend.core.errors import ErrorCode, RateLimited, ShopError
+from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode, RateLimited, ShopError
 from backend.core.graphql.enums import describe_enum
+from backend.core.problems import log_database_failure
 
 logger = logging.getLogger(__name__)
 
@@ -144,18 +145,28 @@ def _render_error(error: GraphQLError) -> dict[str, Any]:
     else:
         rendered["message"] = "An internal error occurred. It has been logged."
         rendered["extensions"] = {"code": ErrorCode.INTERNAL, "field": None}
+    if rendered["extensions"]["code"] == ErrorCode.UNAVAILABLE:
+        rendered["extensions"]["retryAfter"] = UNAVAILABLE_RETRY_SECONDS
     return rendered
 
 
-def log_error(error: GraphQLError) -> None:
-    """Log a failure of the server with its traceback. Refusals are not logged."""
-    original = error.original_error
-    if original is None or isinstance(original, ShopError | GraphQLError):
-        return
-    if isinstance(original, OperationalError | InterfaceError):
-        logger.warning("The database does not respond: %s", original)
-    else:
-        logger.error("A resolver failed at %s", error.path, exc_info=original)
+def log_errors(errors: Sequence[GraphQLError]) -> None:
+    """Log the failures of the server: bugs with their tracebacks, a failed database in one line.
+
+    Refusals are not logged.
+    """
+    database_failures = []
+    for error in errors:
+        original = error.original_error
+        if original is None or isinstance(original, ShopError | GraphQLError):
+            continue
+        if isinstance(original, OperationalError | InterfaceError):
+            database_failures.append(original)
+        else:
+            logger.error("A resolver failed at %s", error.path, exc_info=original)
+    if database_failures:
+        # Every field of the request fails for the same reason.
+        log_database_failure(database_failures[0])
 
 
 def locate_errors(errors: Sequence[GraphQLError], document: DocumentNode) -> None:

@@ -15,7 +15,7 @@ from strawberry.types import ExecutionContext
 
 from backend.core.graphql.compiled import CompiledExecutor
 from backend.core.graphql.documents import DocumentCache, DocumentLoader
-from backend.core.graphql.errors import locate_errors, log_error
+from backend.core.graphql.errors import locate_errors, log_errors
 from backend.core.graphql.limits import Budget, QueryLimits
 from backend.core.graphql.scalars import DATE_TIME, DECIMAL
 
@@ -58,8 +58,7 @@ class Schema(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        for error in errors:
-            log_error(error)
+        log_errors(errors)
         if execution_context and execution_context.graphql_document:
             locate_errors(errors, execution_context.graphql_document)
 

@@ -1,0 +1,181 @@
+"""Refusals outside the two APIs' own code: hosts, methods, failures of PostgreSQL and Redis."""
+
+import logging
+from typing import Any
+from unittest import mock
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
+from django.test import Client, TestCase
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.support.clients import GraphQLClient, RestClient
+
+FAILURE = OperationalError('connection to server at "db" failed: refused\n\tIs the server running?\n')
+
+
+class LogCase(TestCase):
+    def setUp(self) -> None:
+        self.client = Client(raise_request_exception=False)
+
+    def logged(self, ask: Any) -> tuple[HttpResponse, list[logging.LogRecord]]:
+        """Return the response of a call, and what it logs."""
+        with self.assertLogs(level="INFO") as logs:
+            response = ask()
+        return response, logs.records
+
+    def assert_one_line(self, records: list[logging.LogRecord], *texts: str) -> None:
+        """Assert that one warning without a stack trace was logged."""
+        (record,) = records
+        self.assertEqual((record.levelname, record.exc_info), ("WARNING", None))
+        self.assertNotIn("\n", record.getMessage())
+        for text in texts:
+            self.assertIn(text, record.getMessage())
+
+
+class HostTest(LogCase):
+    def ask(self, path: str, host: str) -> HttpResponse:
+        if path == "/graphql":
+            body = {"query": "{ categories { id } }"}
+            return self.client.post(path, body, content_type="application/json", headers={"Host": host})
+        return self.client.get(path, headers={"Host": host})
+
+    def test_unknown_host_is_named_as_the_reason(self) -> None:
+        for host in ("evil.example", "two words", "localhost.evil.example:8000"):
+            for path in ("/products", "/graphql", "/health/ready", "/admin/"):
+                with self.subTest(path=path, host=host):
+                    response, records = self.logged(lambda: self.ask(path, host))  # noqa: B023
+                    self.assertEqual(response.status_code, 400)
+                    self.assertEqual(response["Cache-Control"], "no-store")
+                    self.assert_one_line(records, repr(host), "ALLOWED_HOSTS")
+                    message = "The host in the Host header is not allowed."
+                    if path == "/graphql":
+                        (error,) = response.json()["errors"]
+                        self.assertEqual(error["message"], message)
+                        self.assertEqual(error["extensions"], {"code": "MALFORMED", "field": ["Host"]})
+                    else:
+                        self.assertEqual(response["Content-Type"], "application/problem+json")
+                        problem = response.json()
+                        self.assertEqual(
+                            (problem["code"], problem["detail"], problem["field"]),
+                            ("MALFORMED", message, "Host"),
+                        )
+
+    def test_logged_host_is_short_and_escaped(self) -> None:
+        _, records = self.logged(lambda: self.ask("/products", "x" * 5000))
+        self.assertLess(len(records[0].getMessage()), 200)
+        _, records = self.logged(lambda: self.ask("/products", "a\x1b[31mb"))
+        self.assertNotIn("\x1b", records[0].getMessage())
+
+    def test_known_host_is_served_and_nothing_is_logged(self) -> None:
+        with self.assertNoLogs(level="INFO"):
+            for path in ("/products", "/graphql"):
+                self.assertEqual(self.ask(path, "localhost:8000").status_code, 200)
+
+
+class MethodTest(TestCase):
+    def test_changing_methods_of_pages_that_only_read_are_refused(self) -> None:
+        # The test client skips the CSRF check by default.
+        client = Client(enforce_csrf_checks=True)
+        for path in ("/", "/health/live", "/health/ready", "/media/x", "/docs", "/openapi.json"):
+            for method in ("POST", "PUT", "PATCH", "DELETE"):
+                with self.subTest(path=path, method=method):
+                    response = client.generic(method, path)
+                    self.assertEqual(response.status_code, 405)
+                    self.assertEqual(response["Content-Type"], "application/problem+json")
+                    self.assertEqual(response["Allow"], "GET, HEAD")
+                    self.assertEqual(response.json()["code"], "METHOD_NOT_ALLOWED")
+
+    def test_pages_can_be_read(self) -> None:
+        for path, status in {
+            "/": 302,
+            "/health/live": 200,
+            "/health/ready": 200,
+            "/media/x": 404,
+            "/docs": 200,
+            "/openapi.json": 200,
+        }.items():
+            for method in ("GET", "HEAD"):
+                with self.subTest(path=path, method=method):
+                    self.assertEqual(self.client.generic(method, path).status_code, status)
+
+    def test_forms_of_the_admin_still_require_a_csrf_token(self) -> None:
+        response = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "a", "password": "b"})
+        self.assertEqual(response.status_code, 403)
+        self.assertIn("CSRF", response.content.decode())
+
+
+class UnavailableTest(LogCase):
+    """Failures of PostgreSQL and Redis: status 503, `Retry-After`, and one line in the log."""
+
+    def assert_unavailable(self, response: HttpResponse) -> None:
+        self.assertEqual(response.status_code, 503)
+        self.assertEqual(response["Retry-After"], "5")
+        self.assertEqual(response["Cache-Control"], "no-store")
+
+    def test_failure_of_the_database_in_rest(self) -> None:
+        for failure in (FAILURE, InterfaceError("connection already closed")):
+            with mock.patch("backend.catalog.selectors.list_products", side_effect=failure):
+                response, records = self.logged(lambda: self.client.get("/products"))
+            self.assert_unavailable(response)
+            self.assertEqual(response.json()["code"], "UNAVAILABLE")
+            self.assert_one_line(records, "The database does not respond: con")
+
+    def test_failure_of_the_database_in_graphql(self) -> None:
+        query = "{ " + " ".join(f"a{number}: products {{ totalCount }}" for number in range(3)) + " }"
+        with mock.patch("backend.catalog.selectors.list_products", side_effect=FAILURE):
+            response, records = self.logged(lambda: GraphQLClient(self.client).post(query))
+        self.assert_unavailable(response)
+        self.assertEqual(
+            response.json()["errors"][0]["extensions"],
+            {"code": "UNAVAILABLE", "field": None, "retryAfter": 5},
+        )
+        self.assert_one_line(records, "The database does not respond: connection", "Is the server running?")
+
+    def test_failure_of_the_database_in_the_admin(self) -> None:
+        with mock.patch("django.contrib.admin.sites.AdminSite.each_context", side_effect=FAILURE):
+            response, records = self.logged(lambda: self.client.get("/admin/login/"))
+        self.assert_unavailable(response)
+        self.assertEqual(response.json()["code"], "UNAVAILABLE")
+        self.assert_one_line(records, "The database does not respond: connection")
+
+    def test_failed_readiness_check(self) -> None:
+        with mock.patch("django.db.backends.base.base.BaseDatabaseWrapper.cursor", side_effect=FAILURE):
+            response, records = self.logged(lambda: self.client.get("/health/ready"))
+        self.assert_unavailable(response)
+        self.assertEqual(response.json(), {"database": "unavailable", "cache": "ok"})
+        self.assert_one_line(records, "Health checks failed. Database: ")
+
+    def test_failure_of_redis(self) -> None:
+        login = {"email": "vera@example.com", "password": "wrong"}
+        mutation = (
+            'mutation { tokenCreate(input: {email: "vera@example.com", password: "wrong"}) '
+            "{ errors { code } } }"
+        )
+        with mock.patch("backend.core.throttling._limiter") as limiter:
+            limiter.return_value.hit.side_effect = RedisConnectionError
+            for ask in (
+                lambda: RestClient(self.client).post("/auth/login", login),
+                lambda: GraphQLClient(self.client).post(mutation),
+            ):
+                response, records = self.logged(ask)
+                self.assert_unavailable(response)
+                self.assert_one_line(records, "Redis failed: ConnectionError")
+
+    def test_bugs_are_logged_once_with_their_stack_trace(self) -> None:
+        bug = RuntimeError("a bug")
+        asks = {
+            "backend.catalog.selectors.list_products": (
+                lambda: self.client.get("/products"),
+                lambda: GraphQLClient(self.client).post("{ products { totalCount } }"),
+            ),
+            "django.contrib.admin.sites.AdminSite.each_context": (lambda: self.client.get("/admin/login/"),),
+        }
+        for target, calls in asks.items():
+            for ask in calls:
+                with mock.patch(target, side_effect=bug):
+                    response, records = self.logged(ask)
+                self.assertNotIn("Retry-After", response)
+                (record,) = records
+                self.assertEqual(record.levelname, "ERROR")
+                self.assertIs((record.exc_info or (None, None))[1], bug)
