@@ -1,6 +1,8 @@
 """The environment variables of the shop, typed and validated together."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +22,16 @@ def _split_commas(value: object) -> object:
     return value
 
 
+def _each_matches(pattern: str, accepted: str) -> Callable[[list[str]], list[str]]:
+    def check(values: list[str]) -> list[str]:
+        for value in values:
+            if not re.fullmatch(pattern, value):
+                raise ValueError(f"{value!r} is not {accepted}")
+        return values
+
+    return check
+
+
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
 # Names of HTTP headers. The pattern is `token` of RFC 9110.
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
@@ -34,6 +46,45 @@ def _require_country_code(code: str) -> str:
 
 CountryCode = Annotated[str, AfterValidator(_require_country_code)]
 
+_HOST = r"([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])"
+# Browsers send origins in lower case, and they are compared as texts.
+_ORIGIN_HOST = r"([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]+)?"
+Hosts = Annotated[
+    CommaSeparated,
+    AfterValidator(
+        _each_matches(
+            rf"\*|\.?{_HOST}",
+            "a host name without scheme, port and path, such as shop.example.com, .example.com or *",
+        )
+    ),
+]
+CorsOrigins = Annotated[
+    CommaSeparated,
+    AfterValidator(
+        _each_matches(
+            rf"[a-z][a-z0-9+.-]*://{_ORIGIN_HOST}",
+            "an origin in lower case without path, such as https://www.example.com or http://localhost:3000",
+        )
+    ),
+]
+CsrfOrigins = Annotated[
+    CommaSeparated,
+    AfterValidator(
+        _each_matches(
+            rf"https?://(\*\.)?{_ORIGIN_HOST}",
+            "an origin in lower case without path, such as https://www.example.com or https://*.example.com",
+        )
+    ),
+]
+
+# The text search configurations that every supported version of PostgreSQL contains.
+SearchLanguage = Literal[
+    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german",
+    "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian",
+    "portuguese", "romanian", "russian", "serbian", "simple", "spanish", "swedish", "tamil", "turkish",
+    "yiddish",
+]  # fmt: skip
+
 
 class Environment(BaseSettings):
     """Every variable that the shop reads, under its own name in lower case.
@@ -45,9 +96,9 @@ class Environment(BaseSettings):
 
     debug: bool = False
     django_secret_key: str = ""
-    allowed_hosts: CommaSeparated = []
-    csrf_trusted_origins: CommaSeparated = []
-    cors_allowed_origins: CommaSeparated = []
+    allowed_hosts: Hosts = []
+    csrf_trusted_origins: CsrfOrigins = []
+    cors_allowed_origins: CorsOrigins = []
     cors_allowed_headers: CommaSeparatedNames = []
     behind_tls_proxy: bool = False
     # Defaults to 1 behind a TLS proxy, else to 0.
@@ -91,7 +142,7 @@ class Environment(BaseSettings):
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_country: CountryCode = "RU"
-    shop_language: str = Field(default="russian", pattern=r"^[a-z_]+$")
+    shop_language: SearchLanguage = "russian"
     order_require_delivery: bool = False
 
     @property

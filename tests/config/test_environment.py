@@ -1,10 +1,12 @@
 """Sources and validation of the environment variables."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from django.db import connection
 
-from backend.config.environment import Environment, addresses_file, read_environment
+from backend.config.environment import Environment, SearchLanguage, addresses_file, read_environment
 
 
 @pytest.fixture
@@ -98,3 +100,75 @@ def test_unknown_shop_country_is_refused(
     monkeypatch.setenv("SHOP_COUNTRY", country)
     with pytest.raises(SystemExit, match="SHOP_COUNTRY: must be an ISO 3166-1 alpha-2 code"):
         read_environment()
+
+
+_INVALID = {
+    "ALLOWED_HOSTS": (
+        ["http://x", "shop.example.com:8000", "shop.example.com/", "*.example.com", "a b", "shop..example"],
+        "is not a host name without scheme, port and path, such as shop.example.com, .example.com or \\*",
+    ),
+    "CORS_ALLOWED_ORIGINS": (
+        ["evil", "https://", "*", "https://a.example/", "https://A.example", "https://*.a.example", "null"],
+        "is not an origin in lower case without path, such as https://www.example.com or http://localhost:3000",
+    ),
+    "CSRF_TRUSTED_ORIGINS": (
+        ["evil", "https://", "*", "https://a.example/", "ftp://a.example", "https://A.example"],
+        "is not an origin in lower case without path, such as https://www.example.com or https://\\*.example",
+    ),
+    "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "Input should be 'arabic', .+'russian', "),
+}
+_VALID = {
+    "ALLOWED_HOSTS": ["*", "localhost", "Shop.example.com", ".example.com", "127.0.0.1", "[::1]", "a,b, .c"],
+    "CORS_ALLOWED_ORIGINS": [
+        "https://a.example",
+        "http://localhost:3000, https://b.example",
+        "http://[::1]:80",
+        "capacitor://localhost",
+    ],
+    "CSRF_TRUSTED_ORIGINS": ["https://a.example", "http://localhost:3000", "https://*.a.example"],
+    "SHOP_LANGUAGE": ["russian", "english", "simple"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [(name, value, message) for name, (values, message) in _INVALID.items() for value in values],
+)
+def test_invalid_value_stops_the_start_with_the_accepted_form(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match=f"\n  {name}: .*{message}"):
+        read_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in _VALID.items() for value in values]
+)
+def test_valid_value_is_accepted(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(read_environment(), name.lower()) in (value, [part.strip() for part in value.split(",")])
+
+
+def test_all_invalid_values_are_in_one_message(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, (values, _) in _INVALID.items():
+        monkeypatch.setenv(name, f"{values[0]}")
+
+    with pytest.raises(SystemExit) as stop:
+        read_environment()
+
+    assert all(f"\n  {name}: " in str(stop.value) for name in _INVALID)
+
+
+@pytest.mark.django_db
+def test_search_languages_are_those_of_postgresql() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT cfgname FROM pg_ts_config WHERE cfgnamespace = 'pg_catalog'::regnamespace")
+        names = {name for (name,) in cursor.fetchall()}
+
+    # Estonian is new in PostgreSQL 18.
+    assert set(get_args(SearchLanguage)) == names - {"estonian"}
