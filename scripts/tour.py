@@ -1,6 +1,7 @@
 """A tour of the running shop that prints requests, as curl commands, and their responses.
 
-`make tour` runs it against `http://localhost:$PORT`. It fails if a response is not as expected.
+`make tour` runs it against the shop that `make up` runs in `$DATA_DIR`, or against `$SHOP_URL`. It fails if a
+response is not as expected.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 import secrets
 import sys
 import time
+from contextlib import suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,21 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-SHOP = os.environ.get("SHOP_URL", f"http://localhost:{os.environ.get('PORT', '8000')}")
-MAIL = Path(os.environ.get("DATA_DIR", "var")) / "mail"
+DATA_DIR = Path(os.environ.get("DATA_DIR", "var"))
+MAIL = DATA_DIR / "mail"
 MAX_LINES = 40
+
+
+def find_port() -> str:
+    """Return `$PORT`, or the port that `make up` has written to its data directory, or its default."""
+    written = ""
+    with suppress(FileNotFoundError):
+        written = (DATA_DIR / "services.env").read_text()
+    port = re.search(r"^PORT='(\d+)'$", written, re.MULTILINE)
+    return os.environ.get("PORT") or (port[1] if port else "8000")
+
+
+SHOP = os.environ.get("SHOP_URL") or f"http://localhost:{find_port()}"
 
 
 def say(text: str) -> None:

@@ -198,7 +198,7 @@ class Environment(BaseSettings):
 
 
 def addresses_file(data_dir: Path) -> Path:
-    """Return the path of the file with the addresses of the services that ``make up`` runs.
+    """Return the path of the file with the addresses of the services that ``make up`` runs, and its port.
 
     It has the format of a .env file and exists while the services run.
     """

@@ -87,6 +87,7 @@ def _run(env: Environment) -> None:
         database_user=env.db_user,
         with_valkey="Valkey" in names,
         with_mail_sink="a mail sink" in names,
+        port=env.port,
     ) as started:
         # For the settings of this process and for the processes that it starts.
         os.environ.update(started.variables)

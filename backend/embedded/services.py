@@ -72,7 +72,7 @@ class RunningServices:
 
     Attributes:
         processes: by service name.
-        variables: the environment variables that lead to the services.
+        variables: the environment variables that lead to the services and to the web server.
     """
 
     processes: dict[str, Popen[bytes]] = field(default_factory=dict)
@@ -87,6 +87,7 @@ def running(
     database_user: str = postgres.SUPERUSER,
     with_valkey: bool,
     with_mail_sink: bool,
+    port: int | None = None,
     for_tests: bool = False,
 ) -> Iterator[RunningServices]:
     """Run services in a claimed ``data_dir`` and stop them in reverse order at the end.
@@ -95,12 +96,13 @@ def running(
 
     Args:
         database: the name of PostgreSQL's database; None starts no PostgreSQL.
+        port: of the web server that uses the services, for the file.
         for_tests: trade durability for speed and print nothing.
 
     Raises:
         EmbeddedError: a service does not start.
     """
-    started = RunningServices()
+    started = RunningServices(variables={} if port is None else {"PORT": str(port)})
     with ExitStack() as stack:
         stack.enter_context(_socket_dir(data_dir))
         if database is not None:

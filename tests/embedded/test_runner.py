@@ -98,6 +98,19 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         assert done.stdout.split("\n")[:3] == ["admin@example.com", "the test", "1"], done.stderr
         running.wait_for("to anna@example.com: From manage.py")
 
+    def test_tour_and_manage_py_find_the_port_of_the_running_shop(self, running: Shop) -> None:
+        code = "from django.conf import settings; print(settings.PUBLIC_URL)"
+        url = f"http://localhost:{running.port}"
+
+        tour = running.run("env", "--unset=PORT", sys.executable, "scripts/tour.py")
+        manage = running.run(
+            *("env", "--unset=PORT", sys.executable, "manage.py", "shell", "-v0", "-c"), code
+        )
+
+        assert tour.returncode == 0, tour.stdout + tour.stderr
+        assert f"$ curl '{url}/" in tour.stdout
+        assert manage.stdout.strip() == url, manage.stderr
+
     def test_mail_sink_accepts_a_login(self, running: Shop) -> None:
         code = (
             "from django.core.mail import send_mail; send_mail('Logged in', '', None, ['anna@example.com'])"
