@@ -7,7 +7,8 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
@@ -17,7 +18,13 @@ from backend.core.viewer import client_address
 
 
 class RateLimitedLoginForm(AdminAuthenticationForm):
-    """A login form with the rate limits of the APIs, counted separately from them."""
+    """A login form with the rate limits of the APIs, counted separately from them.
+
+    Attributes:
+        refusal: the reason why the attempt was not made, or None.
+    """
+
+    refusal: RateLimited | Unavailable | None = None
 
     def clean(self) -> dict[str, Any]:
         if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
@@ -31,6 +38,7 @@ class RateLimitedLoginForm(AdminAuthenticationForm):
         except (Invalid, TooLong):
             raise self.get_invalid_login_error() from None
         except (RateLimited, Unavailable) as error:
+            self.refusal = error
             raise forms.ValidationError(error.message, code=error.code) from None
         reset_login_limits(email, address, "admin-login")
         return cleaned
@@ -62,6 +70,16 @@ class ShopAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Allow active staff. An account that is archived loses access at once, even when logged in."""
         return super().has_permission(request) and not cast(User, request.user).is_archived
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Return the login form. An attempt that was not made has the status of the APIs, not 200."""
+        response = super().login(request, extra_context)
+        form = response.context_data["form"] if isinstance(response, TemplateResponse) else None
+        if isinstance(form, RateLimitedLoginForm) and form.refusal is not None:
+            response.status_code = form.refusal.code.http_status
+            if isinstance(form.refusal, RateLimited):
+                response.headers["Retry-After"] = str(form.refusal.retry_after)
+        return response
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return LabelledAutocompleteView.as_view(admin_site=self)(request)

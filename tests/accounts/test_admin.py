@@ -5,6 +5,7 @@ from unittest import mock
 
 from django.contrib.auth.management.commands import changepassword
 from django.core.management import call_command
+from django.http import HttpResponse
 from django.test import Client
 from gqlauth.models import UserStatus
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -153,12 +154,32 @@ class StaffLoginTest(AccountCase):
 
     def log_in(self, email: str = "boss@example.com", password: str = PASSWORD, **meta: str) -> str | None:
         """Return the error message of the login form, or None if the login succeeds."""
-        form = {"username": email, "password": password}
-        response = Client().post("/admin/login/?next=/admin/", form, **meta)
+        response = self.send_form(email, password, **meta)
         if response.status_code == 302:
             return None
-        self.assertEqual(response.status_code, 200)
         return " ".join(response.context["form"].non_field_errors())
+
+    def send_form(self, email: str, password: str, **meta: str) -> HttpResponse:
+        form = {"username": email, "password": password}
+        return Client().post("/admin/login/?next=/admin/", form, **meta)
+
+    def test_status_of_the_form_says_whether_the_attempt_was_made(self) -> None:
+        minute = rate_limits.LOGIN_PER_NETWORK[0]
+        for _ in range(minute.amount):
+            response = self.send_form("boss@example.com", "wrong")
+            self.assertEqual(response.status_code, 200)
+            self.assertNotIn("Retry-After", response)
+        response = self.send_form("boss@example.com", PASSWORD)
+        self.assertEqual(response.status_code, 429)
+        seconds = int(response["Retry-After"])
+        self.assertTrue(0 < seconds <= minute.get_expiry() + 1, seconds)
+        self.assertContains(response, f"Try again in {seconds} seconds.", status_code=429)
+        self.assertContains(response, 'name="password"', status_code=429)
+        with mock.patch("backend.core.throttling._limiter") as limiter:
+            limiter.return_value.hit.side_effect = RedisConnectionError
+            response = self.send_form("boss@example.com", PASSWORD)
+        self.assertEqual((response.status_code, response["Retry-After"]), (503, "5"))
+        self.assertContains(response, 'name="password"', status_code=503)
 
     def test_login_attempts_are_limited_per_account_and_network(self) -> None:
         minute = rate_limits.LOGIN_PER_NETWORK[0].amount
