@@ -87,6 +87,22 @@ class VariablesSize(SimpleTestCase):
         response = GraphQLClient().post(self.QUERY, {"filter": filters})
         return response.status_code, response.json()["errors"][0]["extensions"]["code"]
 
+    def test_variables_that_are_no_object_are_refused_by_name(self) -> None:
+        query = "{ __typename }"
+        for variables, fault in (("[]", "object"), ('"x"', "object"), ("7", "object"), ("{", "JSON")):
+            with self.subTest(variables):
+                response = self.client.get("/graphql", {"query": query, "variables": variables})
+                self.assertEqual(response.status_code, 400)
+                (error,) = response.json()["errors"]
+                self.assertEqual(error["extensions"]["code"], "MALFORMED")
+                self.assertRegex(error["message"], f"variables.* must be .*{fault}")
+        body = {"query": query, "variables": []}
+        response = self.client.post("/graphql", body, content_type="application/json")
+        self.assertRegex(response.json()["errors"][0]["message"], "variables.* must be .*object")
+        for variables in ("{}", "null", ""):
+            response = self.client.get("/graphql", {"query": query, "variables": variables})
+            self.assertEqual(response.status_code, 200)
+
     def test_variables_with_too_many_values_are_refused(self) -> None:
         # The variable itself is a value too.
         self.assertEqual(self.code({str(n): 1 for n in range(9_999)}), (200, "INVALID"))

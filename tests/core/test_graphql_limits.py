@@ -101,6 +101,33 @@ class Limits(TestCase):
         with override_settings(GRAPHQL_MAX_COST=1770):
             self.assert_too_complex(query)
 
+    def test_refusal_before_the_execution_reports_the_whole_cost(self) -> None:
+        for query, cost in (
+            # 1,700 for the list, 1 for its nodes, and 5 for each of them beside its field.
+            ("{ " + "a: products(first: 100) { nodes { id } } " * 30 + "}", 30 * (1_701 + 600)),
+            # Nested page sizes can make it larger than the integers of JavaScript.
+            (
+                "{ products(first: 100) { nodes { " + "similar(first: 50) { " * 12 + "id" + " }" * 15,
+                2**53 - 1,
+            ),
+        ):
+            with self.subTest(query[:60]):
+                self.assert_too_complex(query)
+                body = self.graphql.post(query).json()
+                self.assertEqual(body["extensions"]["cost"], {"requested": cost, "maximum": 50_000})
+
+    def test_refusal_during_the_execution_reports_the_cost_until_then(self) -> None:
+        for number in range(30):
+            make_category(f"Category {number}")
+        with override_settings(GRAPHQL_MAX_COST=30):
+            body = self.graphql.post("{ categories { id name } }").json()
+        self.assertEqual(body["errors"][0]["extensions"]["code"], "TOO_COMPLEX")
+        self.assertEqual(body["extensions"]["cost"], {"requested": 1 + 31 * 2, "maximum": 30})
+
+    def test_refusal_of_another_limit_reports_no_cost(self) -> None:
+        query = "{ categories " + "{ children " * 15 + "{ id " + "}" * 17
+        self.assertNotIn("extensions", self.graphql.post(query).json())
+
     def test_field_cost_is_not_multiplied_by_the_page_size(self) -> None:
         one = self.cost("{ products(first: 1) { totalCount facets { priceMin } } }")
         hundred = self.cost("{ products(first: 100) { totalCount facets { priceMin } } }")
@@ -319,8 +346,9 @@ class ResponseSize(TestCase):
         with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=size):
             client.data(self.QUERY)
         with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=size - 1):
-            error = client.error(self.QUERY)
-        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+            body = client.post(self.QUERY).json()
+        self.assertEqual(body["errors"][0]["extensions"]["code"], "TOO_COMPLEX")
+        self.assertEqual(body["extensions"]["cost"]["maximum"], settings.GRAPHQL_MAX_COST)
 
     def test_strings_are_counted_before_the_response_is_encoded(self) -> None:
         make_product(category=make_category("Clothes"), description="x" * 600)

@@ -50,6 +50,9 @@ _MEASUREMENTS = "measurements"
 # Per operation: a measurement takes a few KB.
 _MAX_MEASUREMENTS = 16
 
+# The largest integer that JavaScript reads exactly. Nested lists can multiply page sizes beyond it.
+_MAX_REPORTED_COST = 2**53 - 1
+
 _META_FIELDS = {
     "__schema": SchemaMetaFieldDef,
     "__type": TypeMetaFieldDef,
@@ -91,8 +94,9 @@ class QueryLimits(SchemaExtension):
     because their length is known only then. `extensions.cost` reports the sum. One unit is about 20
     microseconds of CPU, PostgreSQL's included.
 
-    All limits are checked in one walk that stops at the first limit it exceeds. Strawberry's own limiters
-    follow every path through nested fragments, and a short document can have 2^100 of them.
+    All limits are checked in one walk, which stops at the first limit except the cost, because the cost of a
+    refused operation is reported too. Strawberry's own limiters follow every path through nested fragments,
+    and a short document can have 2^100 of them.
     """
 
     cost: int | None = None
@@ -107,6 +111,8 @@ class QueryLimits(SchemaExtension):
             self.cost = measured.cost
             if isinstance(execution.context, Budget):
                 execution.context.start(measured)
+            if measured.cost > settings.GRAPHQL_MAX_COST:
+                raise too_complex(over_budget_message())
         yield
 
     def get_results(self) -> dict[str, Any]:
@@ -114,7 +120,8 @@ class QueryLimits(SchemaExtension):
             return {}
         budget = self.execution_context.context
         cost = budget.spent if isinstance(budget, Budget) else self.cost
-        return {"cost": {"requested": cost, "maximum": settings.GRAPHQL_MAX_COST}}
+        requested = min(cost, _MAX_REPORTED_COST)
+        return {"cost": {"requested": requested, "maximum": settings.GRAPHQL_MAX_COST}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +291,6 @@ class _Walk:
                 if self._is_included(node):
                     self.selected_fields.add(node.name.value)
                     cost += self._measure_field(node, definition, depth, page_size)
-                    _check_cost(cost)
         return cost
 
     def _check_node(self, node: FieldNode) -> None:
@@ -446,11 +452,6 @@ def _default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
         for definition in operation.variable_definitions or ()
         if definition.default_value is not None
     }
-
-
-def _check_cost(cost: int) -> None:
-    if cost > settings.GRAPHQL_MAX_COST:
-        raise too_complex(over_budget_message())
 
 
 def over_budget_message() -> str:

@@ -154,7 +154,7 @@ class GraphQLView(StrawberryGraphQLView):
         context = kwargs["context"]
         if context.is_over_budget:
             message = too_large_message() if context.is_too_large else over_budget_message()
-            return ExecutionResult(data=None, errors=[too_complex(message)])
+            return ExecutionResult(data=None, errors=[too_complex(message)], extensions=result.extensions)
         return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -172,7 +172,7 @@ class GraphQLView(StrawberryGraphQLView):
         content = self.encode_json(response_data)
         # A mutation has been carried out, so its response is sent whatever its size.
         if len(content) > settings.GRAPHQL_MAX_RESPONSE_BYTES and not self._context.is_mutation:
-            return self._refuse(TooComplex(too_large_message()))
+            return self._refuse(TooComplex(too_large_message()), response_data.get("extensions"))
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
         response = self._json_response(content, self._status(response_data, codes))
@@ -213,18 +213,24 @@ class GraphQLView(StrawberryGraphQLView):
             return 500 if ErrorCode.INTERNAL in codes else 400
         return 200
 
-    def _refuse(self, error: ShopError) -> HttpResponse:
+    def _refuse(self, error: ShopError, extensions: dict[str, Any] | None = None) -> HttpResponse:
         """Return the response to a request that is refused as a whole."""
         status = error.code.http_status
         if error.code in _WELL_FORMED and not self._prefers_response_json:
             status = 200
-        return self._error_response(error.code, error.message, status, error.path)
+        return self._error_response(error.code, error.message, status, error.path, extensions)
 
     def _error_response(
-        self, code: ErrorCode, message: str, status: int, path: Sequence[str] = ()
+        self,
+        code: ErrorCode,
+        message: str,
+        status: int,
+        path: Sequence[str] = (),
+        extensions: dict[str, Any] | None = None,
     ) -> HttpResponse:
         error = {"message": message, "extensions": {"code": code, "field": list(path) or None}}
-        return self._json_response(self.encode_json({"errors": [error]}), status)
+        body = {"errors": [error]} | ({"extensions": extensions} if extensions else {})
+        return self._json_response(self.encode_json(body), status)
 
     def _json_response(self, content: bytes, status: int) -> HttpResponse:
         media_type = f"{_RESPONSE_JSON}; charset=utf-8" if self._prefers_response_json else _JSON
