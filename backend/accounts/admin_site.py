@@ -74,7 +74,8 @@ class ShopAdminSite(AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Return the login form. An attempt that was not made has the status of the APIs, not 200."""
         response = super().login(request, extra_context)
-        form = response.context_data["form"] if isinstance(response, TemplateResponse) else None
+        context = response.context_data if isinstance(response, TemplateResponse) else None
+        form = context["form"] if context else None
         if isinstance(form, RateLimitedLoginForm) and form.refusal is not None:
             response.status_code = form.refusal.code.http_status
             if isinstance(form.refusal, RateLimited):

@@ -66,6 +66,12 @@ AddedQuantity = Annotated[
 NewQuantity = Annotated[
     StrictInteger, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY})
 ]
+# Any text is accepted, because a product that is not in the cart is ignored.
+RemovedId = Annotated[
+    int,
+    BeforeValidator(_parse_product_id),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+]
 
 
 class CartLine(ResponseModel):
@@ -131,7 +137,7 @@ class RemovedLine(StrictBody):
     """The product to remove from the cart. Without a product, everything is removed."""
 
     # May be left out but not null: a client that has lost the id does not mean to empty the cart.
-    product_id: ProductId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
+    product_id: RemovedId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
 
 
 _PROBLEMS = problems(400, 404, 409, 415, 422, 503)
