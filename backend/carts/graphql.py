@@ -10,7 +10,7 @@ import strawberry_django
 from backend.carts import models, selectors, services
 from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
-from backend.catalog.graphql import Product
+from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import (
     Column,
     Constraint,
@@ -81,7 +81,7 @@ class CartLine(Node):
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.CartLine]:
         contents = info.context.once(_read_cart, info.context.viewer)
-        info.context.register_batch([line.product for line in contents.lines])
+        register_products(info.context, [line.product for line in contents.lines])
         return {f"{contents.key}:{line.product_id}": line for line in contents.lines}
 
 
@@ -110,7 +110,7 @@ class Cart(Node):
 
     @strawberry.field(description="Lines, oldest first.", directives=[Cost(item=5)])
     def lines(self, info: Info) -> list[CartLine]:
-        info.context.register_batch([line.product for line in self.contents.lines])
+        register_products(info.context, [line.product for line in self.contents.lines])
         return self.contents.lines
 
     @strawberry.field(description="Sum of the quantities of all lines.")
@@ -135,9 +135,10 @@ class Cart(Node):
     )
     def suggestions(
         self,
+        info: Info,
         first: Annotated[int, strawberry.argument(description=f"Number of products, 1 to {MAX_FIRST}.")] = 10,
     ) -> list[Product]:
-        return suggest_for_cart(self.contents.lines, first)
+        return register_products(info.context, suggest_for_cart(self.contents.lines, first))
 
     @strawberry.field(
         description="Token of a guest's cart; send it as `X-Cart-Token` with every later request. Returned "

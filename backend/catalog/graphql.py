@@ -1,7 +1,6 @@
 """GraphQL types and queries of the catalogue."""
 
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from itertools import chain
 from typing import Annotated, Any
@@ -124,6 +123,11 @@ class Characteristic:
     unit: str = strawberry.field(description="Unit of the value; empty if it has none.")
 
 
+# Products in carts and orders are model instances, and so are their categories.
+_Category = models.Category | selectors.CategoryRow
+_Product = models.Product | selectors.ProductRow
+
+
 @strawberry_django.type(models.Category, field_cls=Column)
 class Category(Node):
     """A node of the category tree."""
@@ -138,58 +142,81 @@ class Category(Node):
         return isinstance(value, cls | models.Category | selectors.CategoryRow)
 
     @strawberry_django.field(description="Picture of the category; null if it has none.")
-    def image(self: models.Category) -> Image | None:
+    def image(self: _Category) -> Image | None:
         return self.picture
 
     @strawberry_django.field(description="Parent category; null for a root category.")
-    def parent(self: models.Category, info: Info) -> "Category | None":
-        return _tree(info).by_id.get(self.parent_id or 0)
+    def parent(self: _Category, info: Info) -> "Category | None":
+        category = _with_path(info, self)
+        return category.parent if category else None
 
     @strawberry_django.field(description="Direct subcategories, in the order chosen by staff.")
-    def children(self: models.Category, info: Info) -> "list[Category]":
-        children = _tree(info).children(self.pk)
-        return _limit_depth(children, getattr(self, "_levels_below", None))
+    def children(self: _Category, info: Info) -> "list[Category]":
+        if isinstance(self, selectors.CategoryRow) and self.children is not None:
+            return self.children
+        batch = info.context.batch_of(self)
+        return info.context.once(_read_children, info.context, batch)[self.pk]
 
     @strawberry_django.field(
         description="Path from the root category to the parent, for breadcrumbs. Empty for a root category."
     )
-    def ancestors(self: models.Category, info: Info) -> "list[Category]":
-        return _tree(info).ancestors(self.pk)
+    def ancestors(self: _Category, info: Info) -> "list[Category]":
+        category = _with_path(info, self)
+        return category.ancestors if category else []
 
     @strawberry_django.field(
-        description="Number of published products in the category and all its subcategories."
+        description="Number of published products in the category and all its subcategories. Exact if the "
+        f"numbers of a list or tree add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be "
+        "up to `CATALOG_CACHE_SECONDS` old, 10 by default."
     )
-    def product_count(self: models.Category, info: Info) -> int:
-        return info.context.once(selectors.read_counted_category_tree).product_counts[self.pk]
+    def product_count(self: _Category, info: Info) -> int:
+        if isinstance(self, selectors.CategoryRow) and self.product_count is not None:
+            return self.product_count
+        counts = info.context.once(_count_products, info.context.batch_of(self))
+        return counts.get(self.pk, 0)
 
     @classmethod
-    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Category]:
-        categories = _tree_as_selected(info).by_id
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, selectors.CategoryRow]:
+        categories = selectors.read_category_paths([parse_id(key) for key in keys])
+        info.context.register_batch(list(categories.values()))
         return {key: categories[parse_id(key)] for key in keys if parse_id(key) in categories}
 
 
-def _tree(info: Info) -> selectors.CategoryTree:
-    """Return the tree that this request has already read, or read it without counts."""
-    counted = selectors.read_counted_category_tree
-    if info.context.has_read(counted):
-        return info.context.once(counted)
-    return info.context.once(selectors.read_category_tree)
+def _with_path(info: Info, category: _Category) -> selectors.CategoryRow | None:
+    """Return the category as a row with its path, or None if it has just been deleted.
+
+    The paths of all categories of the same list are read together.
+    """
+    if isinstance(category, selectors.CategoryRow) and category.has_path:
+        return category
+    batch = info.context.batch_of(category)
+    return info.context.once(_read_paths, info.context, batch).get(category.pk)
 
 
-def _tree_as_selected(info: Info) -> selectors.CategoryTree:
-    """Read the tree, with product counts if they are selected: one query in both cases."""
-    if "productCount" in info.context.selected_fields:
-        return info.context.once(selectors.read_counted_category_tree)
-    return _tree(info)
+def _read_paths(context: Context, batch: Batch) -> Mapping[int, selectors.CategoryRow]:
+    paths = selectors.read_category_paths(_category_ids(batch))
+    context.register_batch(list(paths.values()))
+    return paths
 
 
-def _limit_depth(categories: Sequence[models.Category], levels: int | None) -> list[Category]:
-    """Limit a tree to a number of levels: mark the categories with the number of levels below them."""
-    if levels is not None:
-        categories = [copy(category) for category in categories] if levels > 0 else []
-        for category in categories:
-            category._levels_below = levels - 1
-    return categories
+def _read_children(context: Context, batch: Batch) -> Mapping[int, list[selectors.CategoryRow]]:
+    children = selectors.read_category_children(_category_ids(batch))
+    context.register_batch(list(chain.from_iterable(children.values())))
+    return children
+
+
+def _count_products(batch: Batch) -> Mapping[int, int]:
+    return selectors.count_products(_category_ids(batch))
+
+
+def _category_ids(batch: Batch) -> Set[int]:
+    return {category.pk for category in batch.items}
+
+
+def register_products(context: Context, products: Sequence[_Product]) -> Sequence[_Product]:
+    """Register the products of a list, and their categories, as batches. Return the products."""
+    context.register_batch([product.category for product in products if product.category_id])
+    return context.register_batch(products)
 
 
 @strawberry_django.type(models.Product, field_cls=Column)
@@ -243,7 +270,7 @@ class Product(Node):
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, selectors.ProductRow]:
         products = selectors.get_products([parse_id(key) for key in keys])
-        info.context.register_batch(products)
+        register_products(info.context, products)
         return {str(product.pk): product for product in products}
 
 
@@ -272,7 +299,7 @@ def _read_lists(context: Context, kinds: tuple[Kind, ...], batch: Batch, first: 
         return {}
     lists = read_related(kinds, batch.items, first)
     # The recommendations of these products are also read together.
-    context.register_batch(list(chain.from_iterable(lists.values())))
+    register_products(context, list(chain.from_iterable(lists.values())))
     return lists
 
 
@@ -385,18 +412,22 @@ class ProductConnection:
 
     @strawberry.field(description="Products of the page with their cursors.", directives=[Cost(item=5)])
     def edges(self, info: Info) -> list[Edge[Product]]:
-        info.context.register_batch(self.page.items)
+        register_products(info.context, self.page.items)
         return edges_of(self.page)
 
     @strawberry.field(description="Products of the page, without cursors.", directives=[Cost(item=5)])
     def nodes(self, info: Info) -> list[Product]:
-        return info.context.register_batch(self.page.items)
+        return register_products(info.context, self.page.items)
 
     @strawberry.field(description="Position of the page in the list.")
     def page_info(self) -> PageInfo:
         return PageInfo.of(self.page)
 
-    @strawberry.field(description="Number of products on all pages.", directives=[Cost(field=500)])
+    @strawberry.field(
+        description=f"Number of products on all pages. Exact up to {selectors.EXACT_COUNT_LIMIT}; a larger "
+        "number may be up to `CATALOG_CACHE_SECONDS` old, 10 by default.",
+        directives=[Cost(field=500)],
+    )
     def total_count(self) -> int:
         return self.products.total()
 
@@ -404,8 +435,10 @@ class ProductConnection:
         description="Values by which the list can be filtered further, with product counts.",
         directives=[Cost(field=10_000)],
     )
-    def facets(self) -> Facets:
-        return selectors.read_facets(self.products)
+    def facets(self, info: Info) -> Facets:
+        facets = selectors.read_facets(self.products)
+        info.context.register_batch([facet.category for facet in facets.categories])
+        return facets
 
 
 @strawberry.type
@@ -485,7 +518,11 @@ class CatalogQuery:
     ) -> list[Category]:
         if depth is not None and depth < 1:
             raise OutOfRange(f"depth must be at least 1, not {depth}.", field="depth")
-        return _limit_depth(_tree_as_selected(info).children(None), depth)
+        selected = info.context.selected_fields
+        if "children" not in selected:
+            depth = 1
+        roots = info.context.once(_read_tree, depth, "productCount" in selected)
+        return info.context.register_batch(roots)
 
     @strawberry.field(
         description="The category with this id or slug, or null. Pass exactly one of them.",
@@ -502,5 +539,8 @@ class CatalogQuery:
         if (id is None) == (slug is None):
             raise Invalid("Pass exactly one of id and slug.", field="id")
         category_id = None if id is None else parse_object_id(id, "Category", field="id")
-        tree = _tree_as_selected(info)
-        return tree.by_slug.get(slug or "") if category_id is None else tree.by_id.get(category_id)
+        return selectors.get_category(id=category_id, slug=slug)
+
+
+def _read_tree(depth: int | None, with_counts: bool) -> list[selectors.CategoryRow]:
+    return selectors.read_category_tree(depth, with_counts=with_counts)

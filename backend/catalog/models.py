@@ -100,6 +100,7 @@ class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missin
         ordering = ["tree_id", "lft"]
         indexes = [
             models.Index(fields=["tree_id", "lft"], name="category_tree"),
+            models.Index(fields=["level"], name="category_level"),
             _renditions_due("category"),
         ]
         constraints = [

@@ -168,16 +168,24 @@ class ProductPage(ResponseModel):
     """A page of products."""
 
     items: list[Product] = Field(description="Products of the page.")
-    total: int = Field(description="Number of matching products on all pages.")
+    total: int = Field(
+        description="Number of matching products on all pages. Exact up to "
+        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to `CATALOG_CACHE_SECONDS` old, 10 by "
+        "default."
+    )
     next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
 
 
 class CategoryNode(CategoryName):
     """A category with its subtree."""
 
-    image: Image | None = Field(description="Picture of the category; null if it has none.")
+    image: Image | None = Field(
+        validation_alias="picture", description="Picture of the category; null if it has none."
+    )
     product_count: int = Field(
-        description="Number of published products in the category and all its subcategories."
+        description="Number of published products in the category and all its subcategories. Exact if all "
+        f"numbers add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be up to "
+        "`CATALOG_CACHE_SECONDS` old, 10 by default."
     )
     children: list["CategoryNode"] = Field(description="Direct subcategories, in the order chosen by staff.")
 
@@ -418,7 +426,7 @@ def show_product(
     lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDATIONS)
     return _Card(
         product=product,
-        category_path=selectors.category_path(product.category),
+        category_path=selectors.read_category_path(product.category_id),
         similar=lists[Kind.SIMILAR, product.pk],
         bought_together=lists[Kind.BOUGHT_TOGETHER, product.pk],
     )
@@ -433,19 +441,4 @@ def show_product(
 @decorate_view(_revalidated)
 def show_categories(request: HttpRequest) -> Any:
     """Get the whole category tree, nested, with product counts."""
-    tree = selectors.read_counted_category_tree()
-
-    def nodes(parent_id: int | None) -> list[dict[str, Any]]:
-        return [
-            {
-                "id": category.pk,
-                "name": category.name,
-                "slug": category.slug,
-                "image": category.picture,
-                "product_count": tree.product_counts[category.pk],
-                "children": nodes(category.pk),
-            }
-            for category in tree.children(parent_id)
-        ]
-
-    return nodes(None)
+    return selectors.read_category_tree(with_counts=True)

@@ -302,6 +302,7 @@ GRAPHQL_COMPILED_EXECUTOR = ENV.graphql_compiled_executor
 GRAPHQL_PERSISTED_QUERIES = ENV.graphql_persisted_queries
 # Documents of all clients in Redis: at most 32 MB. A storefront has about 50.
 GRAPHQL_MAX_PERSISTED_QUERIES = 1000
+CATALOG_CACHE_SECONDS = ENV.catalog_cache_seconds
 # A full introspection query has 1.5 KB, a query of every field, three levels deep, 5 KB, and a query with
 # the maximum number of tokens about 12 KB.
 GRAPHQL_MAX_DOCUMENT_BYTES = 32 * 1024

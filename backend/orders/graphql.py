@@ -1,6 +1,6 @@
 """Order types and mutations. The orders of a user are fields of `User`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, TypeVar
@@ -10,7 +10,7 @@ import strawberry_django
 from strawberry import auto
 from strawberry.types import get_object_definition
 
-from backend.catalog.graphql import Product
+from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import (
     Column,
     Cost,
@@ -82,6 +82,7 @@ class OrderLine(Node):
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.OrderLine]:
         lines = selectors.get_order_lines(info.context.viewer, [parse_id(key) for key in keys])
+        _register_products(info, lines)
         return {str(line.pk): line for line in lines}
 
 
@@ -111,8 +112,11 @@ class Order(Node):
     is_cancellable: bool = column(description="True while `orderCancel` can cancel the order.")
 
     @strawberry_django.field(description="Lines, in the order of the cart lines.", directives=[Cost(item=5)])
-    def lines(self: models.Order) -> list[OrderLine]:
-        return list(self.lines.all())
+    def lines(self: models.Order, info: Info) -> list[OrderLine]:
+        lines = list(self.lines.all())
+        if not any(info.context.has_batch(line.product) for line in lines):
+            _register_products(info, lines)
+        return lines
 
     @strawberry_django.field(description="Status history, oldest first.")
     def history(self: models.Order) -> list[OrderStatusChange]:
@@ -121,7 +125,17 @@ class Order(Node):
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Order]:
         orders = selectors.get_orders(info.context.viewer, [parse_id(key) for key in keys])
+        _register_products(info, _lines(orders))
         return {str(order.pk): order for order in orders}
+
+
+def _lines(orders: Iterable[models.Order]) -> list[models.OrderLine]:
+    return [line for order in orders for line in order.lines.all()]
+
+
+def _register_products(info: Info, lines: Iterable[models.OrderLine]) -> None:
+    """Register the products of lines as one batch, so that their related objects are read together."""
+    register_products(info.context, [line.product for line in lines if line.product])
 
 
 @strawberry.type
@@ -131,11 +145,13 @@ class OrderConnection:
     page: strawberry.Private[Page[models.Order]]
 
     @strawberry.field(description="Orders of the page with their cursors.", directives=[Cost(item=20)])
-    def edges(self) -> list[Edge[Order]]:
+    def edges(self, info: Info) -> list[Edge[Order]]:
+        _register_products(info, _lines(self.page.items))
         return edges_of(self.page)
 
     @strawberry.field(description="Orders of the page, without cursors.", directives=[Cost(item=20)])
-    def nodes(self) -> list[Order]:
+    def nodes(self, info: Info) -> list[Order]:
+        _register_products(info, _lines(self.page.items))
         return self.page.items
 
     @strawberry.field(description="Position of the page in the list.")

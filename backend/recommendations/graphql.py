@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from backend.catalog.graphql import Product
+from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import Cost, Info
 from backend.recommendations import selectors
 
@@ -23,4 +23,4 @@ class RecommendationsQuery:
             int, strawberry.argument(description=f"Number of products, 1 to {selectors.MAX_FIRST}.")
         ] = 10,
     ) -> list[Product]:
-        return selectors.recommend(info.context.viewer, first)
+        return register_products(info.context, selectors.recommend(info.context.viewer, first))

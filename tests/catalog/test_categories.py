@@ -1,11 +1,28 @@
-"""The category tree in both APIs."""
+"""The category tree in both APIs, and the number of queries that its parts take."""
 
-from django.test import TestCase
+from typing import Any
 
-from backend.catalog.models import Category
-from backend.catalog.selectors import category_path, read_category_tree, read_counted_category_tree
+from django.db import connection
+from django.test import Client, TestCase
+from django.test.utils import CaptureQueriesContext
+
+from backend.catalog.models import Category, Product
+from backend.catalog.selectors import (
+    count_products,
+    get_category,
+    read_category_children,
+    read_category_path,
+    read_category_paths,
+    read_category_tree,
+)
+from backend.core.identifiers import encode_global_id
+from backend.recommendations.models import Recommendation
+from tests.accounts.cases import clear_redis
+from tests.carts.factories import fill_cart
 from tests.catalog.factories import make_category, make_product
+from tests.orders.factories import make_order
 from tests.support.clients import GraphQLClient, RestClient
+from tests.support.people import access_token_of, make_user
 
 
 class Tree(TestCase):
@@ -21,25 +38,49 @@ class Tree(TestCase):
         make_product(category=cls.books, is_published=False)
 
     def test_product_counts_include_subcategories(self) -> None:
-        counts = read_counted_category_tree().product_counts
-        self.assertEqual(
-            [counts[node.pk] for node in (self.home, self.kitchen, self.mugs, self.books)], [3, 2, 2, 0]
-        )
+        home, books = read_category_tree(with_counts=True)
+        (kitchen,) = home.children or ()
+        (mugs,) = kitchen.children or ()
+        self.assertEqual([node.product_count for node in (home, kitchen, mugs, books)], [3, 2, 2, 0])
+        ids = [self.home.pk, self.mugs.pk, self.books.pk]
+        self.assertEqual(count_products(ids), {self.home.pk: 3, self.mugs.pk: 2})
 
     def test_parent_children_and_ancestors(self) -> None:
-        tree = read_category_tree()
-        self.assertEqual([node.name for node in tree.ancestors(self.mugs.pk)], ["Дом", "Кухня"])
-        self.assertEqual([node.name for node in category_path(self.mugs)], ["Дом", "Кухня", "Кружки"])
-        self.assertEqual(category_path(None), [])
+        home, _ = read_category_tree()
+        (mugs,) = (home.children or ())[0].children or ()
+        self.assertEqual([node.name for node in mugs.ancestors], ["Дом", "Кухня"])
+        self.assertEqual([node.name for node in read_category_path(self.mugs.pk)], ["Дом", "Кухня", "Кружки"])
+        self.assertEqual(read_category_path(None), [])
+        paths = read_category_paths([self.mugs.pk, self.books.pk, 0])
+        self.assertEqual(set(paths), {node.pk for node in (self.home, self.kitchen, self.mugs, self.books)})
+        self.assertEqual([node.pk for node in paths[self.books.pk].ancestors], [])
+        children = read_category_children([self.home.pk, self.books.pk])
+        self.assertEqual([node.name for node in children[self.home.pk]], ["Кухня"])
+        self.assertEqual(children[self.books.pk], [])
 
-    def test_tree_of_any_size_takes_one_query(self) -> None:
+    def test_empty_collections_take_no_query(self) -> None:
+        with self.assertNumQueries(0):
+            self.assertEqual(read_category_paths([]), {})
+            self.assertEqual(read_category_children([]), {})
+
+    def test_category_is_found_by_id_and_slug(self) -> None:
+        for category in (get_category(id=self.mugs.pk), get_category(slug="kruzhki")):
+            assert category
+            self.assertEqual((category.pk, category.name, category.has_path), (self.mugs.pk, "Кружки", False))
+        for unknown in ({"id": 0}, {"slug": "nope"}, {"slug": "kruzhki\0"}):
+            self.assertIsNone(get_category(**unknown))  # type: ignore[arg-type]
+
+    def test_tree_of_any_size_takes_one_query_and_two_for_counts(self) -> None:
         query = """{
-            categories { name productCount children { name productCount children { name parent { name } } } }
+            categories { name children { name children { name parent { name } ancestors { slug } } } }
         }"""
+        counted = "{ categories { name productCount children { productCount children { productCount } } } }"
         for _ in range(2):
             with self.assertNumQueries(1):
                 data = GraphQLClient().data(query)
-            with self.assertNumQueries(1):
+            with self.assertNumQueries(3):
+                GraphQLClient().data(counted)
+            with self.assertNumQueries(3):
                 rest = RestClient().get("/categories").json()
             for number in range(15):
                 make_category(f"More {_} {number}", self.kitchen)
@@ -83,10 +124,19 @@ class Tree(TestCase):
             (3, [{"name": "Кухня", "children": [mugs]}]),
             (None, [{"name": "Кухня", "children": [mugs]}]),
         ]:
-            with self.subTest(depth):
+            with self.subTest(depth), self.assertNumQueries(1):
                 self.assertEqual(graphql.data(query, {"depth": depth})["categories"][0]["children"], children)
         error = graphql.error(query, {"depth": 0})
         self.assertEqual(error["extensions"], {"code": "OUT_OF_RANGE", "field": ["depth"]})
+
+    def test_only_the_requested_levels_are_read(self) -> None:
+        for depth, names in [(1, ["Дом", "Books"]), (2, ["Дом", "Кухня", "Books"])]:
+            nodes = read_category_tree(depth)
+            found = [name for node in nodes for name in (node.name, *(c.name for c in node.children or ()))]
+            self.assertEqual(found, names)
+        with self.assertNumQueries(1) as queries:
+            GraphQLClient().data("{ categories { name } }")
+        self.assertIn('"level" < (1)', queries[0]["sql"])
 
     def test_two_depths_in_one_document_are_independent(self) -> None:
         data = GraphQLClient().data(
@@ -109,7 +159,8 @@ class Tree(TestCase):
             "children": [{"name": "Кружки"}],
         }
         graphql = GraphQLClient()
-        with self.assertNumQueries(1):
+        # The category, two for the count, its path, and its children.
+        with self.assertNumQueries(5):
             self.assertEqual(graphql.data(query, {"id": str(self.kitchen.pk)})["category"], expected)
         self.assertEqual(graphql.data(query, {"slug": "kukhnia"})["category"], expected)
         for unknown in ({"slug": "nope"}, {"id": "999"}, {"id": "abc"}):
@@ -141,3 +192,155 @@ class Tree(TestCase):
         with self.assertNumQueries(1) as queries:
             GraphQLClient().data("{ categories { name children { ancestors { name } } } }")
         self.assertNotIn("listingentry", queries[0]["sql"])
+
+
+class BatchesTest(TestCase):
+    """The categories of a list are read together, however many there are."""
+
+    CATEGORY = """category {
+        parent { name } ancestors { name children { slug } productCount }
+        children { name productCount parent { slug } } productCount
+    }"""
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.user = make_user()
+        cls.root = make_category("Root")
+        cls.products: list[Product] = []
+
+    def setUp(self) -> None:
+        clear_redis()
+        self.addCleanup(clear_redis)
+
+    def add_products(self, count: int) -> None:
+        """Add products, each in a category of its own that has a child."""
+        for _ in range(count):
+            number = len(self.products)
+            parent = make_category(f"Parent {number}", self.root)
+            category = make_category(f"Category {number}", parent)
+            make_category(f"Child {number}", category)
+            self.products.append(make_product(category=category, stock=100))
+
+    def count_queries(self, query: str) -> tuple[int, Any]:
+        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {access_token_of(self.user)}"}))
+        with CaptureQueriesContext(connection) as queries:
+            data = graphql.data(query)
+        return len(queries), data
+
+    def assert_fixed(self, query: str) -> None:
+        self.add_products(1)
+        few, data = self.count_queries(query)
+        self.assertIn("Root", str(data))
+        self.add_products(4)
+        many, data = self.count_queries(query)
+        self.assertGreater(str(data).count("Root"), 4)
+        self.assertEqual(few, many)
+
+    def test_list_of_products(self) -> None:
+        self.assert_fixed(f"{{ products {{ nodes {{ {self.CATEGORY} }} }} }}")
+
+    def test_parents_and_ancestors_of_a_list_take_one_query(self) -> None:
+        self.add_products(5)
+        for fields in ("parent { id }", "ancestors { id }", "parent { id } ancestors { id }"):
+            with self.subTest(fields):
+                # The page and the paths.
+                query = f"{{ products {{ nodes {{ category {{ {fields} }} }} }} }}"
+                self.assertEqual(self.count_queries(query)[0], 2)
+
+    def test_edges(self) -> None:
+        self.assert_fixed(f"{{ products {{ edges {{ node {{ {self.CATEGORY} }} }} }} }}")
+
+    def test_cart_and_suggestions(self) -> None:
+        query = f"""{{ cart {{
+            lines {{ product {{ {self.CATEGORY} }} }} suggestions {{ {self.CATEGORY} }}
+        }} }}"""
+        self.add_products(2)
+        fill_cart(self.user, {self.products[0]: 1})
+        few, data = self.count_queries(query)
+        self.assertIn("Root", str(data))
+        self.add_products(4)
+        fill_cart(self.user, dict.fromkeys(self.products[2:4], 1))
+        many, data = self.count_queries(query)
+        self.assertEqual([len(data["cart"][name]) for name in ("lines", "suggestions")], [3, 3])
+        self.assertEqual(few, many)
+
+    def test_orders(self) -> None:
+        for lists in ("nodes { %s }", "edges { node { %s } }"):
+            query = "{ me { orders { " + lists % f"lines {{ product {{ {self.CATEGORY} }} }}" + " } } }"
+            with self.subTest(lists):
+                self.add_products(1)
+                make_order(self.user, (self.products[-1], 1))
+                few, _ = self.count_queries(query)
+                self.add_products(4)
+                for product in self.products[-4:]:
+                    make_order(self.user, (product, 1), (self.products[0], 1))
+                many, data = self.count_queries(query)
+                self.assertGreater(str(data).count("Root"), 8)
+                self.assertEqual(few, many)
+
+    def test_recommendations_of_recommendations(self) -> None:
+        self.add_products(2)
+        query = f"{{ recommendations {{ {self.CATEGORY} similar {{ {self.CATEGORY} }} }} }}"
+
+        def relate() -> None:
+            Recommendation.objects.all().delete()
+            Recommendation.objects.bulk_create(
+                Recommendation(kind=kind, subject_id=subject.pk, other=other, score=1)
+                for kind in Recommendation.Kind
+                for subject in self.products
+                for other in self.products
+                if other != subject
+            )
+
+        relate()
+        few, _ = self.count_queries(query)
+        self.add_products(4)
+        relate()
+        many, data = self.count_queries(query)
+        self.assertEqual(len(data["recommendations"]), 6)
+        self.assertEqual(few, many)
+
+    def test_facets(self) -> None:
+        query = """{ products(categorySlug: "root") { facets { categories {
+            category { name ancestors { name } children { name children { name } } productCount }
+        } } } }"""
+        self.assert_fixed(query)
+
+    def test_subcategories(self) -> None:
+        self.assert_fixed(
+            """{ category(slug: "root") { name children {
+                productCount parent { name } ancestors { name } children { name children { productCount } }
+            } } }"""
+        )
+
+    def test_nodes(self) -> None:
+        for kind in ("Category", "Product"):
+            fields = "%s" if kind == "Category" else "category { name %s }"
+            fields %= "parent { name } ancestors { name } children { name } productCount"
+            counts = []
+            for count in (1, 4):
+                self.add_products(count)
+                keys = [product.pk if kind == "Product" else product.category_id for product in self.products]
+                ids = ", ".join(f'"{encode_global_id(kind, key)}"' for key in keys[-count:] if key)
+                queries, data = self.count_queries(
+                    f"{{ nodes(ids: [{ids}]) {{ ... on {kind} {{ {fields} }} }} }}"
+                )
+                self.assertEqual(str(data).count("'Root'"), count)
+                counts.append(queries)
+            with self.subTest(kind):
+                self.assertEqual(*counts)
+
+    def test_product_card(self) -> None:
+        self.add_products(1)
+        product_id = self.products[0].pk
+        for _ in range(2):
+            with self.assertNumQueries(2):
+                card = GraphQLClient().data(
+                    f'{{ product(id: "{product_id}") {{ name category {{ ancestors {{ name }} }} }} }}'
+                )["product"]
+            self.assertEqual(card["category"]["ancestors"], [{"name": "Root"}, {"name": "Parent 0"}])
+            with CaptureQueriesContext(connection) as queries:
+                path = RestClient().get("/product", {"id": product_id}).json()["category_path"]
+            self.assertEqual([part["name"] for part in path], ["Root", "Parent 0", "Category 0"])
+            self.assertEqual(sum("catalog_ancestors" in query["sql"] for query in queries), 1)
+            self.add_products(3)

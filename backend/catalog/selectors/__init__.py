@@ -4,12 +4,14 @@ Everything exported here returns published products only; the checks in `integri
 """
 
 from backend.catalog.selectors.categories import (
-    CategoryTree,
-    category_path,
+    get_category,
     is_category_slug,
+    read_category_children,
+    read_category_path,
+    read_category_paths,
     read_category_tree,
-    read_counted_category_tree,
 )
+from backend.catalog.selectors.counts import EXACT_COUNT_LIMIT, count_products
 from backend.catalog.selectors.facets import Facets, read_facets
 from backend.catalog.selectors.listing import (
     MAX_CHARACTERISTIC_VALUES,
@@ -28,25 +30,28 @@ from backend.catalog.selectors.rows import (
 from backend.catalog.selectors.search import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
 
 __all__ = [
+    "EXACT_COUNT_LIMIT",
     "MAX_CHARACTERISTICS",
     "MAX_CHARACTERISTIC_VALUES",
     "MAX_SEARCH_LENGTH",
     "MAX_SEARCH_WORDS",
     "CategoryRow",
-    "CategoryTree",
     "Facets",
     "ProductList",
     "ProductRow",
     "ProductSort",
-    "category_path",
+    "count_products",
+    "get_category",
     "get_product",
     "get_products",
     "is_category_slug",
     "list_products",
     "load_pictures",
     "read_available_products",
+    "read_category_children",
+    "read_category_path",
+    "read_category_paths",
     "read_category_tree",
-    "read_counted_category_tree",
     "read_facets",
     "read_products",
 ]

@@ -1,84 +1,108 @@
-"""Read the category tree. It is small, so it is always read as a whole."""
+"""Read categories: one of them, their paths, their children, and the whole tree.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+Only `read_category_tree` without a depth reads all categories. The other functions use indexes, so their cost
+does not grow with the tree. A comparison of mptt's intervals would: it scans the part of the tree before a
+category.
+"""
 
-from django.db.models import Count, IntegerField, OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from backend.catalog.models import Category, ListingEntry
-from backend.catalog.selectors.rows import CategoryRow
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BigIntegerField, F, Func, QuerySet
 
-
-@dataclass(frozen=True)
-class CategoryTree:
-    """All categories in tree order.
-
-    Attributes:
-        product_counts: published products by category id, subcategories included; empty if not requested.
-    """
-
-    categories: Sequence[Category]
-    product_counts: Mapping[int, int]
-
-    @cached_property
-    def by_id(self) -> Mapping[int, Category]:
-        return {category.pk: category for category in self.categories}
-
-    @cached_property
-    def by_slug(self) -> Mapping[str, Category]:
-        return {category.slug: category for category in self.categories}
-
-    @cached_property
-    def _children(self) -> Mapping[int | None, list[Category]]:
-        children: dict[int | None, list[Category]] = {}
-        for category in self.categories:
-            children.setdefault(category.parent_id, []).append(category)
-        return children
-
-    def children(self, category_id: int | None) -> list[Category]:
-        """Return the direct children of a category, or the roots for None."""
-        return self._children.get(category_id, [])
-
-    def ancestors(self, category_id: int) -> list[Category]:
-        """Return the path from the root to the parent of a category."""
-        path: list[Category] = []
-        parent_id = self.by_id[category_id].parent_id
-        while parent_id is not None:
-            parent = self.by_id[parent_id]
-            path.append(parent)
-            parent_id = parent.parent_id
-        return path[::-1]
+from backend.catalog.models import Category
+from backend.catalog.selectors.counts import count_products
+from backend.catalog.selectors.rows import CATEGORY_COLUMNS, CategoryRow
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 
 
-def read_category_tree() -> CategoryTree:
-    """Read the tree in one query, without product counts, whose cost grows with the number of products."""
-    return CategoryTree(list(Category.objects.order_by("tree_id", "lft")), {})
+def _select(categories: "QuerySet[Category]") -> "QuerySet[Category, tuple[Any, ...]]":
+    return categories.values_list(*CATEGORY_COLUMNS)
 
 
-def read_counted_category_tree() -> CategoryTree:
-    """Read the tree with product counts in one query."""
-    counted = (
-        ListingEntry.objects.filter(ancestor_id=OuterRef("pk"))
-        .values("ancestor_id")
-        .annotate(products=Count("*"))
-        .values("products")
+def _query_paths() -> "QuerySet[Category, tuple[Any, ...]]":
+    # The database function follows the parents, one primary key lookup for each level.
+    followed = Func(F("id"), function="catalog_ancestors", output_field=BigIntegerField(), set_returning=True)
+    starts = Category.objects.filter(EqualsAny(F("id"), Param("ids"))).order_by()
+    ids = ArraySubquery(starts.values(ancestor=followed))
+    return _select(Category.objects.filter(EqualsAny(F("id"), ids)).order_by())
+
+
+_IN_TREE_ORDER = ("tree_id", "lft")
+_BY_ID = CompiledQuery(lambda: _select(Category.objects.filter(id=Param("id"))))
+_BY_SLUG = CompiledQuery(lambda: _select(Category.objects.filter(slug=Param("slug"))))
+_PATHS = CompiledQuery(_query_paths)
+_CHILDREN = CompiledQuery(
+    lambda: _select(
+        Category.objects.filter(EqualsAny(F("parent_id"), Param("ids"))).order_by(*_IN_TREE_ORDER)
     )
-    categories = list(
-        Category.objects.order_by("tree_id", "lft").annotate(
-            product_count=Coalesce(Subquery(counted, output_field=IntegerField()), 0)
-        )
-    )
-    return CategoryTree(categories, {category.pk: category.product_count for category in categories})
+)
+_TREE = CompiledQuery(lambda: _select(Category.objects.order_by(*_IN_TREE_ORDER)))
+_LEVELS = CompiledQuery(
+    lambda: _select(Category.objects.filter(level__lt=Param("depth")).order_by(*_IN_TREE_ORDER))
+)
 
 
-def category_path(category: CategoryRow | None) -> list[Category]:
-    """Return the path from the root to a category in one query; an empty list for None."""
-    if category is None:
+def get_category(*, id: int | None = None, slug: str | None = None) -> CategoryRow | None:
+    """Return the category with this id or slug, or None."""
+    if id is not None:
+        row = _BY_ID.first(id=id)
+    else:
+        slug = slug or ""
+        row = None if "\0" in slug else _BY_SLUG.first(slug=slug)
+    return CategoryRow(*row) if row else None
+
+
+def read_category_paths(ids: Collection[int]) -> Mapping[int, CategoryRow]:
+    """Return categories and all their ancestors by id, linked to their parents, in one query."""
+    if not ids:
+        return {}
+    rows = {row[0]: CategoryRow(*row) for row in _PATHS.run(ids=list(ids))}
+    for category in rows.values():
+        category.parent = rows.get(category.parent_id or 0)
+    return rows
+
+
+def read_category_path(category_id: int | None) -> list[CategoryRow]:
+    """Return the path from the root to a category, in one query; an empty list for None."""
+    if category_id is None:
         return []
-    above = Category.objects.filter(tree_id=category.tree_id, lft__lte=category.lft, rght__gte=category.rght)
-    return list(above.order_by("lft"))
+    category = read_category_paths([category_id]).get(category_id)
+    return [*category.ancestors, category] if category else []
+
+
+def read_category_children(ids: Collection[int]) -> Mapping[int, list[CategoryRow]]:
+    """Return the direct children of categories by the parent's id, in tree order, in one query."""
+    children: dict[int, list[CategoryRow]] = {pk: [] for pk in ids}
+    for row in _CHILDREN.run(ids=list(children)) if children else ():
+        category = CategoryRow(*row)
+        children[category.parent_id or 0].append(category)
+    return children
+
+
+def read_category_tree(depth: int | None = None, *, with_counts: bool = False) -> list[CategoryRow]:
+    """Return the root categories with their subtrees, in one query.
+
+    Args:
+        depth: number of levels to read; None reads all.
+        with_counts: whether to set `product_count`, which takes one or two more queries.
+    """
+    rows = _TREE.run() if depth is None else _LEVELS.run(depth=depth)
+    categories = {row[0]: CategoryRow(*row, children=[]) for row in rows}  # type: ignore[misc]
+    roots: list[CategoryRow] = []
+    for category in categories.values():
+        parent = categories.get(category.parent_id or 0)
+        if parent:
+            category.parent = parent
+            parent.children.append(category)  # type: ignore[union-attr]
+        elif category.parent_id is None:
+            roots.append(category)
+    if with_counts:
+        counts = count_products(None if depth is None else categories)
+        for category in categories.values():
+            category.product_count = counts.get(category.id, 0)
+    return roots
 
 
 def is_category_slug(text: str) -> bool:

@@ -7,8 +7,10 @@ from itertools import groupby, islice
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 
-from backend.catalog.models import Category, CharacteristicValue, ListingEntry
+from backend.catalog.models import CharacteristicValue, ListingEntry
+from backend.catalog.selectors.categories import read_category_children, read_category_tree
 from backend.catalog.selectors.listing import ProductList
+from backend.catalog.selectors.rows import CategoryRow
 
 MAX_FACET_VALUES = 50
 # Over all characteristics. Bounds the response in a shop where most values occur once.
@@ -36,7 +38,7 @@ class CharacteristicFacet:
 class CategoryFacet:
     """A direct subcategory of the listed category, and the number of listed products in it."""
 
-    category: Category
+    category: CategoryRow
     count: int
 
 
@@ -102,13 +104,15 @@ def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicVa
 
 def _count_categories(products: ProductList) -> list[CategoryFacet]:
     """Count listed products in each direct subcategory, by its own listing entries."""
-    category = products.category
-    siblings = Category.objects.filter(parent=category).order_by("tree_id", "lft")
+    if products.category:
+        children = read_category_children([products.category.id])[products.category.id]
+    else:
+        children = read_category_tree(depth=1)
     matching = replace(products, include_subcategories=True).entries().values("product_id")
     counts = dict(
-        ListingEntry.objects.filter(ancestor_id__in=siblings.values("pk"), product_id__in=matching)
+        ListingEntry.objects.filter(ancestor_id__in=[child.id for child in children], product_id__in=matching)
         .order_by()
         .values_list("ancestor_id")
         .annotate(count=Count("*"))
     )
-    return [CategoryFacet(child, counts[child.pk]) for child in siblings if child.pk in counts]
+    return [CategoryFacet(child, counts[child.id]) for child in children if child.id in counts]

@@ -14,12 +14,13 @@ from django.db.models.expressions import Combinable
 from backend.catalog.models import (
     MAX_PRICE,
     WHOLE_SHOP,
-    Category,
     Characteristic,
     CharacteristicValue,
     ListingEntry,
 )
-from backend.catalog.selectors.rows import ProductRow, make_product, select_products
+from backend.catalog.selectors.categories import get_category
+from backend.catalog.selectors.counts import count_entries
+from backend.catalog.selectors.rows import CategoryRow, ProductRow, make_product, select_products
 from backend.catalog.selectors.search import Search, read_search
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
@@ -36,14 +37,6 @@ from backend.core.pagination import (
 
 MAX_CHARACTERISTICS = 20
 MAX_CHARACTERISTIC_VALUES = 50
-
-
-_CATEGORY_BY_ID: CompiledQuery[Category] = CompiledQuery(
-    lambda: Category.objects.filter(pk=Param("id")).order_by()
-)
-_CATEGORY_BY_SLUG: CompiledQuery[Category] = CompiledQuery(
-    lambda: Category.objects.filter(slug=Param("slug")).order_by()
-)
 
 
 class ProductSort(StrEnum):
@@ -116,7 +109,7 @@ class ProductList:
         characteristics: all of these conditions must hold.
     """
 
-    category: Category | None = None
+    category: CategoryRow | None = None
     include_subcategories: bool = True
     search: Search | None = None
     price_min: Decimal | None = None
@@ -156,8 +149,8 @@ class ProductList:
         )
 
     def total(self) -> int:
-        """Count the products in one query."""
-        return self.entries().count()
+        """Count the products; see `count_entries`."""
+        return count_entries(self.entries())
 
     def _matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
         """Return the matching entries, and their relevance if there is a search."""
@@ -326,11 +319,8 @@ def list_products(
     )
 
 
-def _find_category(key: int | str) -> Category:
-    if isinstance(key, int):
-        category = _CATEGORY_BY_ID.first(id=parse_id(key))
-    else:
-        category = _CATEGORY_BY_SLUG.first(slug=key.replace("\0", ""))
+def _find_category(key: int | str) -> CategoryRow:
+    category = get_category(id=parse_id(key)) if isinstance(key, int) else get_category(slug=key)
     if category is None:
         raise NotFound(f"Category {str(key)[:100]!r} does not exist.", field="category")
     return category

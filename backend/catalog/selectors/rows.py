@@ -34,15 +34,11 @@ _PRODUCT_COLUMNS = (
     "updated_at",
     "characteristics",
 )
-_CATEGORY_COLUMNS = (
+CATEGORY_COLUMNS = (
     "pk",
     "name",
     "slug",
     "parent_id",
-    "tree_id",
-    "lft",
-    "rght",
-    "level",
     "image",
     "image_alt",
     "image_width",
@@ -53,21 +49,26 @@ _CATEGORY_COLUMNS = (
 
 @dataclass(slots=True, eq=False)
 class CategoryRow:
-    """A category."""
+    """A category.
+
+    Attributes:
+        parent: None for a root category, and if it has not been read.
+        children: in tree order; None if they have not been read.
+        product_count: published products, subcategories included; None if they have not been counted.
+    """
 
     id: int
     name: str
     slug: str
     parent_id: int | None
-    tree_id: int
-    lft: int
-    rght: int
-    level: int
     image: str
     image_alt: str
     image_width: int
     image_height: int
     renditions: Sequence[int]
+    parent: "CategoryRow | None" = None
+    children: "list[CategoryRow] | None" = None
+    product_count: int | None = None
 
     @property
     def pk(self) -> int:
@@ -91,6 +92,21 @@ class CategoryRow:
             height=self.image_height,
             widths=self.renditions,
         )
+
+    @property
+    def has_path(self) -> bool:
+        """True if the parent, and with it the whole path, has been read."""
+        return self.parent is not None or self.parent_id is None
+
+    @property
+    def ancestors(self) -> "list[CategoryRow]":
+        """The path from the root to the parent. Requires `has_path`."""
+        path = []
+        parent = self.parent
+        while parent is not None:
+            path.append(parent)
+            parent = parent.parent
+        return path[::-1]
 
 
 @dataclass(slots=True, eq=False)
@@ -162,7 +178,7 @@ def select_products(queryset: "QuerySet[Any, Any]", *columns: str, path: str = "
     return queryset.values_list(
         *columns,
         *(f"{path}{name}" for name in _PRODUCT_COLUMNS),
-        *(f"{path}category__{name}" for name in _CATEGORY_COLUMNS),
+        *(f"{path}category__{name}" for name in CATEGORY_COLUMNS),
         ArraySubquery(images),
     )
 

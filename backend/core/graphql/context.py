@@ -75,10 +75,6 @@ class Context(Budget):
             self._read[read, arguments] = read(*arguments)
         return cast(T, self._read[read, arguments])
 
-    def has_read(self, read: Callable[[], Any]) -> bool:
-        """Return whether `read` has been called, without arguments, in this request."""
-        return (read, ()) in self._read
-
     def register_batch(self, items: Sequence[T]) -> Sequence[T]:
         """Remember the items of a list as a batch, and return them."""
         batch = Batch(tuple(items))
@@ -86,9 +82,13 @@ class Context(Budget):
             self._batches[id(item)] = batch
         return items
 
+    def has_batch(self, item: Any) -> bool:
+        """Return whether the item belongs to a registered batch."""
+        return id(item) in self._batches
+
     def batch_of(self, item: Any) -> Batch:
         """Return the batch of an item, which is a batch of its own if none was registered."""
-        if id(item) not in self._batches:
+        if not self.has_batch(item):
             self.register_batch([item])
         return self._batches[id(item)]
 

@@ -1,0 +1,12 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("catalog", "0003_renditions")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="category",
+            index=models.Index(fields=["level"], name="category_level"),
+        ),
+    ]
