@@ -13,7 +13,7 @@ APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
 	test_page_costs.py test_privacy.py)
 
-.PHONY: up down tour test bench-listing bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
+.PHONY: up down tour test bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -83,6 +83,9 @@ chromium:
 
 bench-listing: .venv/runtime
 	@$(BIN)/python -m benchmarks.listing
+
+bench-growth: .venv/runtime
+	@$(BIN)/python -m benchmarks.growth
 
 bench-import: .venv/runtime
 	@$(BIN)/python -m benchmarks.imports

@@ -5,7 +5,10 @@ import time
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-# One root with 10 children, 100 grandchildren and 1,000 leaf categories.
+# Categories per parent on each of the three levels below the root.
+Shape = tuple[int, int, int]
+DEFAULT_SHAPE: Shape = (10, 10, 10)
+
 _CATEGORIES = """
 INSERT INTO catalog_category
     (id, name, slug, parent_id, image, image_alt, image_width, image_height, renditions, renditions_attempts,
@@ -13,9 +16,11 @@ INSERT INTO catalog_category
 SELECT id, 'Category ' || id, 'category-' || id, parent, '', '', 0, 0, '{}', 0, level, 1, 0, 0
 FROM (
     SELECT 1 AS id, NULL::bigint AS parent, 0 AS level
-    UNION ALL SELECT 1 + n, 1, 1 FROM generate_series(1, 10) n
-    UNION ALL SELECT 11 + n, 1 + (n + 9) / 10, 2 FROM generate_series(1, 100) n
-    UNION ALL SELECT 111 + n, 11 + (n + 9) / 10, 3 FROM generate_series(1, 1000) n
+    UNION ALL SELECT 1 + n, 1, 1 FROM generate_series(1, %(first)s) n
+    UNION ALL SELECT 1 + %(first)s + n, 1 + (n - 1) / %(below_first)s + 1, 2
+    FROM generate_series(1, %(second)s) n
+    UNION ALL SELECT 1 + %(first)s + %(second)s + n, 1 + %(first)s + (n - 1) / %(below_second)s + 1, 3
+    FROM generate_series(1, %(third)s) n
 ) AS tree
 """
 
@@ -27,7 +32,7 @@ SELECT n, 'SKU-' || n, 'product-' || n,
        (ARRAY['Summer', 'Winter', 'Classic', 'Лёгкий', 'Тёплый'])[1 + n %% 5] || ' '
            || (ARRAY['dress', 'coat', 'lamp', 'плащ', 'фонарь', 'mug', 'chair'])[1 + n %% 7] || ' ' || n,
        'Made to last, number ' || n || '. Сделано на совесть.',
-       112 + (n * 7919) %% 1000,
+       %(first_leaf)s + (n * 7919) %% %(leaves)s,
        ((n * 104729) %% 100000)::numeric / 100 + 1,
        n %% 11, true, (n * 31) %% 997,
        now() - n * interval '1 second', now(),
@@ -36,7 +41,7 @@ SELECT n, 'SKU-' || n, 'product-' || n,
            jsonb_build_array('Size', (ARRAY['S', 'M', 'L', 'XL'])[1 + (n / 5) %% 4], ''),
            jsonb_build_array('Weight', (100 + n %% 40)::text, 'g')
        )
-FROM generate_series(1::bigint, %s) AS n
+FROM generate_series(1::bigint, %(products)s) AS n
 """
 
 _VALUES = """
@@ -63,23 +68,41 @@ def empty() -> None:
         )
 
 
-def fill(products: int) -> None:
-    """Replace the catalogue by one with this number of products in 1,111 categories.
+def category_count(shape: Shape) -> int:
+    """Return the number of categories of a tree, with its root."""
+    first, second, third = shape
+    return 1 + first + first * second + first * second * third
+
+
+def fill(products: int, shape: Shape = DEFAULT_SHAPE) -> None:
+    """Replace the catalogue by one with this number of products, in the leaves of one tree.
 
     Triggers are disabled, since they would take minutes for the rows. The listing index is filled by the same
     statement that the triggers use.
     """
     from backend.catalog.models import Category
 
+    below_first, below_second = shape[1:]
+    first = shape[0]
+    second = first * below_first
+    third = second * below_second
+    levels = {
+        "first": first,
+        "second": second,
+        "third": third,
+        "below_first": below_first,
+        "below_second": below_second,
+    }
+    first_leaf = 2 + first + second
     with transaction.atomic(), connection.cursor() as cursor:
         empty()
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(_CATEGORIES)
+        cursor.execute(_CATEGORIES, levels)
         cursor.execute(
             "INSERT INTO catalog_characteristic (name, unit, position, is_facet) "
             "VALUES ('Color', '', 0, true), ('Size', '', 1, true), ('Weight', 'g', 2, true)"
         )
-        cursor.execute(_PRODUCTS, [products])
+        cursor.execute(_PRODUCTS, {"products": products, "first_leaf": first_leaf, "leaves": third})
         cursor.execute(_VALUES)
         cursor.execute(_LISTING)
     Category.objects.rebuild()

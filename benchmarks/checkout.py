@@ -7,7 +7,6 @@ on the machine slows all of them. The medians of each round are compared, with t
 """
 
 import argparse
-import io
 import json
 import statistics
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.database import migrated_database
+from benchmarks.wsgi_client import WsgiClient
 
 ROUNDS = 7
 REQUESTS = 60
@@ -44,45 +44,16 @@ class Shopper:
     """A client of one account that calls Django's WSGI handler directly."""
 
     def __init__(self) -> None:
-        from django.core.wsgi import get_wsgi_application
-
         from backend.accounts.models import User
         from backend.accounts.services.sessions import open_session
 
         User.objects.filter(email="bench@example.com").delete()
         self.user = User.objects.create_user("bench@example.com")
-        self._token = open_session(self.user).access_token
-        self._handle = get_wsgi_application()
+        self._client = WsgiClient(open_session(self.user).access_token)
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """Return the JSON of a response, which must be a success."""
-        data = b"" if body is None else json.dumps(body).encode()
-        environ = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "8000",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(data)),
-            "HTTP_AUTHORIZATION": f"Bearer {self._token}",
-            "wsgi.input": io.BytesIO(data),
-            "wsgi.errors": sys.stderr,
-            "wsgi.url_scheme": "http",
-        }
-        status = ""
-
-        def start_response(line: str, headers: Any, exc_info: Any = None) -> None:
-            nonlocal status
-            status = line
-
-        response = self._handle(environ, start_response)
-        content = b"".join(response)
-        response.close()
-        assert status.startswith("20"), (status, content)
-        return json.loads(content)
+        return json.loads(self._client.send(method, path, body))
 
     def mutate(self, query: str, **variables: Any) -> Any:
         """Return the payload of a mutation, which must succeed."""
