@@ -75,7 +75,7 @@ class Rest(Api):
 
     def read(self, authorization: str | None) -> Answer:
         headers = {"Authorization": authorization} if authorization is not None else {}
-        return self._answer(self.client.get("/categories", headers=headers))
+        return self._answer(self.client.get("/cart", headers=headers))
 
     @staticmethod
     def _answer(response: HttpResponse) -> Answer:
