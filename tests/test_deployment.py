@@ -174,8 +174,8 @@ def test_hsts_excludes_subdomains() -> None:
 import django
 from django.test import Client
 django.setup()
-answer = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.org"}).get("/health/live")
-print(answer.status_code, answer["Strict-Transport-Security"])
+response = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.org"}).get("/health/live")
+print(response.status_code, response["Strict-Transport-Security"])
 """
     production = {**PRODUCTION, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
     done = run([sys.executable, "-c", code], **production, BEHIND_TLS_PROXY="true")

@@ -11,7 +11,7 @@ from tests.support.clients import GraphQLClient, RestClient
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """A response of either API.
 
     Attributes:
@@ -39,29 +39,31 @@ class Api:
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.client = Client(REMOTE_ADDR=address)
 
-    def register(self, email: Any, password: Any, **more: Any) -> Answer:
-        return self.ask("register", {"email": email, "password": password, **more})
+    def register(self, email: Any, password: Any, **more: Any) -> ApiResponse:
+        return self.send("register", {"email": email, "password": password, **more})
 
-    def confirm(self, email: Any, code: Any) -> Answer:
-        return self.ask("confirm", {"email": email, "code": code})
+    def confirm(self, email: Any, code: Any) -> ApiResponse:
+        return self.send("confirm", {"email": email, "code": code})
 
-    def resend(self, email: Any) -> Answer:
-        return self.ask("resend", {"email": email})
+    def resend(self, email: Any) -> ApiResponse:
+        return self.send("resend", {"email": email})
 
-    def log_in(self, email: Any, password: Any) -> Answer:
-        return self.ask("login", {"email": email, "password": password})
+    def log_in(self, email: Any, password: Any) -> ApiResponse:
+        return self.send("login", {"email": email, "password": password})
 
-    def refresh(self, token: Any) -> Answer:
-        return self.ask("refresh", {"refresh_token": token})
+    def refresh(self, token: Any) -> ApiResponse:
+        return self.send("refresh", {"refresh_token": token})
 
-    def log_out(self, token: str | None, scheme: str = "Bearer") -> Answer:
-        return self.ask("logout", None, f"{scheme} {token}" if token is not None else None)
+    def log_out(self, token: str | None, scheme: str = "Bearer") -> ApiResponse:
+        return self.send("logout", None, f"{scheme} {token}" if token is not None else None)
 
-    def read(self, authorization: str | None) -> Answer:
+    def read(self, authorization: str | None) -> ApiResponse:
         """Read something that guests may read too, with this Authorization header."""
         raise NotImplementedError
 
-    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+    def send(
+        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+    ) -> ApiResponse:
         """Send the request that a REST route or an entry of `_MUTATIONS` is named after."""
         raise NotImplementedError
 
@@ -69,22 +71,24 @@ class Api:
 class Rest(Api):
     name = "REST"
 
-    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+    def send(
+        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+    ) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
-        return self._answer(RestClient(self.client).post(f"/auth/{action}", given, **headers))
+        return self._parse(RestClient(self.client).post(f"/auth/{action}", given, **headers))
 
-    def read(self, authorization: str | None) -> Answer:
+    def read(self, authorization: str | None) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
-        return self._answer(self.client.get("/cart", headers=headers))
+        return self._parse(self.client.get("/cart", headers=headers))
 
     @staticmethod
-    def _answer(response: HttpResponse) -> Answer:
+    def _parse(response: HttpResponse) -> ApiResponse:
         body = response.json() if response.content else {}
         if response.status_code < 400:
-            return Answer(response.status_code, data=body if isinstance(body, dict) else {})
+            return ApiResponse(response.status_code, data=body if isinstance(body, dict) else {})
         assert response["Content-Type"] == "application/problem+json", response.content
         retry_after = response.get("Retry-After")
-        return Answer(
+        return ApiResponse(
             response.status_code, body["code"], body["field"], int(retry_after) if retry_after else None
         )
 
@@ -109,7 +113,9 @@ _MUTATIONS = {
 class GraphQL(Api):
     name = "GraphQL"
 
-    def ask(self, action: str, given: dict[str, Any] | None, authorization: str | None = None) -> Answer:
+    def send(
+        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+    ) -> ApiResponse:
         mutation, kind, selected = _MUTATIONS[action]
         arguments = ("($input: " + kind + ")", "(input: $input)") if kind else ("", "")
         query = (
@@ -117,25 +123,25 @@ class GraphQL(Api):
             f"{selected} errors {{ code message field }} }} }}"
         )
         variables = {"input": {to_camel_case(name): value for name, value in (given or {}).items()}}
-        return self._answer(query, variables if kind else {}, authorization)
+        return self._execute(query, variables if kind else {}, authorization)
 
-    def read(self, authorization: str | None) -> Answer:
-        return self._answer("{ me { id } }", {}, authorization)
+    def read(self, authorization: str | None) -> ApiResponse:
+        return self._execute("{ me { id } }", {}, authorization)
 
     def me(self, access_token: str) -> dict[str, Any] | None:
         """Return the account of an access token."""
-        answer = self._answer("{ me { email name language } }", {}, f"Bearer {access_token}")
-        assert answer.code is None, answer
-        return answer.data
+        response = self._execute("{ me { email name language } }", {}, f"Bearer {access_token}")
+        assert response.code is None, response
+        return response.data
 
-    def _answer(self, query: str, variables: dict[str, Any], authorization: str | None) -> Answer:
+    def _execute(self, query: str, variables: dict[str, Any], authorization: str | None) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
         response = GraphQLClient(self.client).post(query, variables, **headers)
         body = response.json()
         if errors := body.get("errors"):
             extensions = errors[0]["extensions"]
             path = [part for part in extensions.get("field") or [] if part != "input"]
-            return Answer(
+            return ApiResponse(
                 response.status_code,
                 extensions["code"],
                 _snake(path),
@@ -143,15 +149,15 @@ class GraphQL(Api):
             )
         (payload,) = body["data"].values()
         if not isinstance(payload, dict):
-            return Answer(response.status_code)
+            return ApiResponse(response.status_code)
         if payload.get("errors"):
             (error,) = payload["errors"]
             assert error["message"]
             assert not any(value for key, value in payload.items() if key != "errors")
-            return Answer(response.status_code, error["code"], _snake((error["field"] or [])[1:]))
+            return ApiResponse(response.status_code, error["code"], _snake((error["field"] or [])[1:]))
         renamed = {"accessToken": "access_token", "refreshToken": "refresh_token", "expiresIn": "expires_in"}
         data = {renamed.get(key, key): value for key, value in payload.items() if key != "errors"}
-        return Answer(response.status_code, data=data)
+        return ApiResponse(response.status_code, data=data)
 
 
 def _snake(path: list[str]) -> str | None:
@@ -160,5 +166,5 @@ def _snake(path: list[str]) -> str | None:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in dotted) or None
 
 
-def both(address: str = "127.0.0.1") -> list[Api]:
+def make_apis(address: str = "127.0.0.1") -> list[Api]:
     return [GraphQL(address), Rest(address)]

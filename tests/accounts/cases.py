@@ -17,7 +17,7 @@ from backend.accounts.services import TokenPair
 from backend.core.redis import PREFIX, redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import GraphQL, Rest
-from tests.support.worker import PATIENCE, MailServer, Worker, wait_until
+from tests.support.worker import MAX_SECONDS, MailServer, Worker, wait_until
 
 T = TypeVar("T")
 
@@ -142,10 +142,10 @@ def run_in_parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
 
     def call(number: int) -> T:
         try:
-            start.wait(PATIENCE)
+            start.wait(MAX_SECONDS)
             return calls[number]()
         finally:
             connection.close()
 
     with ThreadPoolExecutor(max_workers=len(calls)) as threads:
-        return list(threads.map(call, range(len(calls)), timeout=PATIENCE))
+        return list(threads.map(call, range(len(calls)), timeout=MAX_SECONDS))

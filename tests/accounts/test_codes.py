@@ -13,7 +13,7 @@ from backend.accounts.codes import Purpose, WrongCode, create_code, redeem_code
 from backend.accounts.models import User
 from backend.accounts.services import rate_limits, registration
 from backend.core.redis import redis_client
-from tests.accounts.apis import Answer, Api, GraphQL, Rest
+from tests.accounts.apis import Api, ApiResponse, GraphQL, Rest
 from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -38,9 +38,9 @@ def wrong(code: str, by: int = 1) -> str:
     return f"{(int(code) + by) % 10**6:06}"
 
 
-def error_codes_of(calls: Iterable[Callable[[], Answer]]) -> list[str | None]:
+def error_codes_of(calls: Iterable[Callable[[], ApiResponse]]) -> list[str | None]:
     """Make all calls in parallel and return their error codes."""
-    return [answer.code for answer in run_in_parallel(list(calls))]
+    return [response.code for response in run_in_parallel(list(calls))]
 
 
 class CodeTest(SimpleTestCase):
@@ -149,9 +149,9 @@ class GuessingTest(AccountCase):
         code = new_code(Purpose.PASSWORD_RESET, user.email)
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
         header = f"Bearer {log_in(user).access_token}"
-        self.assertIsNone(self.graphql.ask("change password", change, header).code)
+        self.assertIsNone(self.graphql.send("change password", change, header).code)
         reset = {"email": user.email, "code": code, "new_password": "a third one entirely"}
-        self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
+        self.assertEqual(self.graphql.send("reset password", reset).code, "WRONG_CODE")
         self.assertIsNone(self.rest.log_in(user.email, OTHER_PASSWORD).code)
 
     def test_code_stays_valid_when_the_database_fails(self) -> None:
@@ -196,10 +196,10 @@ class ParallelRequestsTest(ThreadCase):
             with self.subTest(kind.name):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 guesses = [wrong(code, by) for by in range(1, 101)]
-                answers = error_codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
+                responses = error_codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
                 # The rate limit allows ten attempts per hour and account.
-                self.assertEqual(answers.count("WRONG_CODE"), 10)
-                self.assertEqual(answers.count("RATE_LIMITED"), 90)
+                self.assertEqual(responses.count("WRONG_CODE"), 10)
+                self.assertEqual(responses.count("RATE_LIMITED"), 90)
                 clear_rate_limits()
                 self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
                 clear_rate_limits()
@@ -214,8 +214,8 @@ class ParallelRequestsTest(ThreadCase):
                     self.assertEqual(self.rest.confirm(EMAIL, wrong(code, by)).code, "WRONG_CODE")
                 # One attempt is left, and thirty are made in parallel.
                 guesses = [wrong(code, by) for by in range(5, 35)]
-                answers = error_codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
-                self.assertEqual(set(answers), {"WRONG_CODE"})
+                responses = error_codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
+                self.assertEqual(set(responses), {"WRONG_CODE"})
                 self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
 
     def test_code_confirms_once_in_parallel(self) -> None:
@@ -223,8 +223,8 @@ class ParallelRequestsTest(ThreadCase):
             email = f"user{number}@example.com"
             make_unconfirmed_user(email)
             code = new_code(Purpose.CONFIRMATION, email)
-            answers = error_codes_of(partial(api().confirm, email, code) for api in apis)
-            self.assertCountEqual(answers, [None, "WRONG_CODE"])
+            responses = error_codes_of(partial(api().confirm, email, code) for api in apis)
+            self.assertCountEqual(responses, [None, "WRONG_CODE"])
             self.assertTrue(User.objects.get(email=email).is_confirmed)
 
     def test_code_resets_once_in_parallel(self) -> None:
@@ -232,12 +232,12 @@ class ParallelRequestsTest(ThreadCase):
         code = new_code(Purpose.PASSWORD_RESET, EMAIL)
         passwords = [OTHER_PASSWORD, "yet another one entirely"]
         reset = {"email": EMAIL, "code": code}
-        answers = error_codes_of(
-            partial(GraphQL().ask, "reset password", reset | {"new_password": password})
+        responses = error_codes_of(
+            partial(GraphQL().send, "reset password", reset | {"new_password": password})
             for password in passwords
         )
-        self.assertCountEqual(answers, [None, "WRONG_CODE"])
-        good = passwords[answers.index(None)]
+        self.assertCountEqual(responses, [None, "WRONG_CODE"])
+        good = passwords[responses.index(None)]
         self.assertEqual(
             [self.rest.log_in(EMAIL, password).code for password in passwords],
             [None if password == good else "WRONG_CREDENTIALS" for password in passwords],
@@ -248,11 +248,11 @@ class ParallelRequestsTest(ThreadCase):
             email = f"user{number}@example.com"
             apis: list[Api] = [GraphQL(), Rest(), GraphQL(), Rest()]
             spellings = [email, email.upper(), email.title(), f" {email}"]
-            answers = error_codes_of(
+            responses = error_codes_of(
                 partial(api.register, spelling, PASSWORD)
                 for api, spelling in zip(apis, spellings, strict=True)
             )
-            self.assertEqual(answers, [None] * 4)
+            self.assertEqual(responses, [None] * 4)
             self.assertEqual(User.objects.filter(email=email).count(), 1)
             self.assertIsNone(self.rest.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
             self.assertIsNone(self.rest.log_in(email, PASSWORD).code)
@@ -262,9 +262,9 @@ class ParallelRequestsTest(ThreadCase):
         user = make_user()
         for apis in ([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest]):
             pair = log_in(user)
-            answers = run_in_parallel([partial(api().refresh, pair.refresh_token) for api in apis])
-            self.assertEqual([answer.code for answer in answers], [None, None])
-            (token,) = {answer.data["refresh_token"] for answer in answers}
-            for answer in answers:
-                self.assertIsNone(self.rest.read(f"Bearer {answer.data['access_token']}").code)
+            responses = run_in_parallel([partial(api().refresh, pair.refresh_token) for api in apis])
+            self.assertEqual([response.code for response in responses], [None, None])
+            (token,) = {response.data["refresh_token"] for response in responses}
+            for response in responses:
+                self.assertIsNone(self.rest.read(f"Bearer {response.data['access_token']}").code)
             self.assertIsNone(self.rest.refresh(token).code)

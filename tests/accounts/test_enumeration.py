@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backend.accounts.models import User
 from backend.core.redis import redis_client
-from tests.accounts.apis import Answer, Api
+from tests.accounts.apis import Api, ApiResponse
 from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -41,7 +41,7 @@ class EnumerationTest(AccountCase):
         self.emails = [*User.objects.values_list("email", flat=True), "unknown@example.com"]
 
     def assert_alike(
-        self, ask: Callable[[str], Answer], expected: str | None, hashes: int, mails: int = 0
+        self, send: Callable[[str], ApiResponse], expected: str | None, hashes: int, mails: int = 0
     ) -> None:
         """Assert that the response and the work are the same for all addresses.
 
@@ -49,7 +49,7 @@ class EnumerationTest(AccountCase):
         published tasks, including those after the commit.
         """
         # Load the Lua scripts into a server that has just started.
-        ask("first@example.com")
+        send("first@example.com")
         found: dict[str, Any] = {}
         for email in self.emails:
             clear_redis()
@@ -59,21 +59,21 @@ class EnumerationTest(AccountCase):
                 ) as hashing,
                 mock.patch.object(
                     redis_client(), "execute_command", side_effect=redis_client().execute_command
-                ) as asking,
+                ) as executed,
                 CaptureQueriesContext(connection) as statements,
                 self.captureOnCommitCallbacks(execute=True),
             ):
-                answer = ask(email)
-            commands = [call.args[0] for call in asking.call_args_list]
+                response = send(email)
+            commands = [call.args[0] for call in executed.call_args_list]
             shapes = [without_values(statement["sql"]) for statement in statements]
             published = redis_client().llen("celery")
-            found[email] = (answer, hashing.call_count, commands, shapes, published)
+            found[email] = (response, hashing.call_count, commands, shapes, published)
         self.assertEqual(len(found), 6)
         for email, what in found.items():
             with self.subTest(email):
                 self.assertEqual(what, found["unknown@example.com"])
-        answer, hashed, _, shapes, published = found["unknown@example.com"]
-        self.assertEqual((answer.code, hashed, published), (expected, hashes, mails))
+        response, hashed, _, shapes, published = found["unknown@example.com"]
+        self.assertEqual((response.code, hashed, published), (expected, hashes, mails))
         self.assertTrue(shapes)
 
     def test_register_does_not_reveal_accounts(self) -> None:
@@ -86,7 +86,9 @@ class EnumerationTest(AccountCase):
             self.assert_alike(api.resend, None, 0, mails=1)
 
     def test_password_reset_request_does_not_reveal_accounts(self) -> None:
-        self.assert_alike(lambda email: self.graphql.ask("request reset", {"email": email}), None, 0, mails=1)
+        self.assert_alike(
+            lambda email: self.graphql.send("request reset", {"email": email}), None, 0, mails=1
+        )
 
     def test_login_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
@@ -95,7 +97,7 @@ class EnumerationTest(AccountCase):
             )
 
     def test_register_and_login_does_not_reveal_accounts(self) -> None:
-        def register_and_log_in(api: Api, email: str) -> Answer:
+        def register_and_log_in(api: Api, email: str) -> ApiResponse:
             self.assertIsNone(api.register(email, OTHER_PASSWORD).code)
             return api.log_in(email, OTHER_PASSWORD)
 
@@ -108,9 +110,9 @@ class EnumerationTest(AccountCase):
             self.assert_alike(lambda email, api=api: api.confirm(email, "000000"), "WRONG_CODE", 0)
 
     def test_password_reset_does_not_reveal_accounts(self) -> None:
-        def reset(email: str) -> Answer:
+        def reset(email: str) -> ApiResponse:
             given = {"email": email, "code": "000000", "new_password": PASSWORD}
-            return self.graphql.ask("reset password", given)
+            return self.graphql.send("reset password", given)
 
         self.assert_alike(reset, "WRONG_CODE", 1)
 

@@ -49,8 +49,8 @@ class JourneyTest(WorkerCase):
 
         self.assertEqual(api.log_out(second["access_token"]).code, None)
         for token in (first["access_token"], second["access_token"]):
-            answer = api.read(f"Bearer {token}")
-            self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
+            response = api.read(f"Bearer {token}")
+            self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"))
         for token in (first["refresh_token"], second["refresh_token"]):
             self.assertEqual(api.refresh(token).code, "TOKEN_INVALID")
         self.assertEqual(api.log_out(second["access_token"]).status, 401)
@@ -133,7 +133,7 @@ class JourneyTest(WorkerCase):
             self.assertIsNone(self.rest.resend(email).code)
         for name in ("waiting", "staff", "deactivated", "archived", "unknown"):
             given = {"email": f"{name}@example.com"}
-            self.assertIsNone(self.graphql.ask("request reset", given).code)
+            self.assertIsNone(self.graphql.send("request reset", given).code)
         queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
         wait_until(lambda: not queued.exists(), "all mails to be finished")
         self.assertEqual(set(OutgoingEmail.objects.values_list("status", "sent_at")), {("skipped", None)})
@@ -157,16 +157,16 @@ class JourneyTest(WorkerCase):
     def test_password_reset_by_mail(self) -> None:
         user = make_user()
         sessions = [log_in(user), log_in(user)]
-        self.assertEqual(self.graphql.ask("request reset", {"email": user.email}).code, None)
+        self.assertEqual(self.graphql.send("request reset", {"email": user.email}).code, None)
         mail = self.mail_server.wait_for_mail(user.email)
         reset = {"email": user.email, "code": code_in(mail), "new_password": OTHER_PASSWORD}
         # A weak password does not consume the code.
-        weak = self.graphql.ask("reset password", reset | {"new_password": "12345678"})
+        weak = self.graphql.send("reset password", reset | {"new_password": "12345678"})
         self.assertEqual((weak.code, weak.field), ("WEAK_PASSWORD", "new_password"))
         # A code is valid for one purpose only.
         self.assertEqual(self.graphql.confirm(user.email, reset["code"]).code, "WRONG_CODE")
-        self.assertEqual(self.graphql.ask("reset password", reset).code, None)
-        self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
+        self.assertEqual(self.graphql.send("reset password", reset).code, None)
+        self.assertEqual(self.graphql.send("reset password", reset).code, "WRONG_CODE")
         for pair in sessions:
             self.assertEqual(self.graphql.read(f"Bearer {pair.access_token}").code, "TOKEN_INVALID")
             self.assertEqual(self.graphql.refresh(pair.refresh_token).code, "TOKEN_INVALID")

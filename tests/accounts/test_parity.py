@@ -67,8 +67,8 @@ class RefusalTest(AccountCase):
             with self.subTest(
                 action, api=api.name, given={name: str(value)[:30] for name, value in given.items()}
             ):
-                answer = api.ask(action, given)
-                self.assertEqual((answer.code, answer.field), (code, field))
+                response = api.send(action, given)
+                self.assertEqual((response.code, response.field), (code, field))
                 self.assertEqual(self.written(), before)
         clear_rate_limits()
 
@@ -112,8 +112,8 @@ class RefusalTest(AccountCase):
         for api in self.apis:
             for more in ("is_staff", "name", "pass"):
                 with self.subTest(more, api=api.name):
-                    answer = api.ask("register", given | {more: "true"})
-                    self.assertEqual((answer.code, answer.field), ("INVALID", more))
+                    response = api.send("register", given | {more: "true"})
+                    self.assertEqual((response.code, response.field), ("INVALID", more))
         self.assertFalse(User.objects.exists())
 
     def test_weak_passwords_are_refused(self) -> None:
@@ -136,8 +136,8 @@ class RefusalTest(AccountCase):
     def test_null_character_in_a_password_is_accepted(self) -> None:
         # Passwords are hashed, so any character is accepted.
         for api in self.apis:
-            answers = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
-            self.assertEqual([answer.code for answer in answers], [None, "WRONG_CREDENTIALS"])
+            responses = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
+            self.assertEqual([response.code for response in responses], [None, "WRONG_CREDENTIALS"])
             self.assertIsNone(api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code)
             self.assertIsNone(api.log_in(EMAIL, f"{PASSWORD}\0").code)
             self.assertEqual(api.log_in(EMAIL, PASSWORD).code, "WRONG_CREDENTIALS")
@@ -167,8 +167,8 @@ class RefusalTest(AccountCase):
             before = User.objects.get().is_confirmed
             for api in self.apis:
                 with self.subTest(code[:20], api=api.name):
-                    answer = api.confirm(EMAIL, code)
-                    self.assertEqual((answer.code, answer.field), ("WRONG_CODE", "code"))
+                    response = api.confirm(EMAIL, code)
+                    self.assertEqual((response.code, response.field), ("WRONG_CODE", "code"))
                     self.assertEqual(User.objects.get().is_confirmed, before)
             clear_rate_limits()
 

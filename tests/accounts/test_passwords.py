@@ -4,7 +4,7 @@ from django.contrib.auth.hashers import make_password
 from django.test import TestCase
 
 from backend.accounts.models import User
-from tests.accounts.apis import both
+from tests.accounts.apis import make_apis
 from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -25,7 +25,7 @@ class HashTest(TestCase):
         return User.objects.get(email=email).password
 
     def test_passwords_are_hashed_with_argon2(self) -> None:
-        for api in both():
+        for api in make_apis():
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
                 self.assertIsNone(api.register(email, PASSWORD).code)
@@ -35,7 +35,7 @@ class HashTest(TestCase):
 
     def test_outdated_hash_is_accepted_and_upgraded(self) -> None:
         old = make_password(PASSWORD, hasher="pbkdf2_sha256")
-        for api in both():
+        for api in make_apis():
             with self.subTest(api.name):
                 email = make_user(f"{api.name.lower()}@example.com").email
                 User.objects.filter(email=email).update(password=old)
@@ -57,7 +57,7 @@ class SimilarityTest(AccountCase):
         for weak in ("konstantin1", "Paustovsky7", "wera.inber@example"):
             with self.subTest(weak):
                 change = {"old_password": PASSWORD, "new_password": weak}
-                answer = self.graphql.ask("change password", change, header)
-                self.assertEqual((answer.code, answer.field), ("WEAK_PASSWORD", "new_password"))
+                response = self.graphql.send("change password", change, header)
+                self.assertEqual((response.code, response.field), ("WEAK_PASSWORD", "new_password"))
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.ask("change password", change, header).code)
+        self.assertIsNone(self.graphql.send("change password", change, header).code)

@@ -13,7 +13,7 @@ from backend.accounts.services import rate_limits
 from backend.core.redis import redis_client
 from backend.core.viewer import client_address, network_of
 from backend.notifications.models import OutgoingEmail
-from tests.accounts.apis import Answer, Api, GraphQL, Rest
+from tests.accounts.apis import Api, ApiResponse, GraphQL, Rest
 from tests.accounts.cases import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -34,17 +34,17 @@ def end_window(limit: RateLimitItem) -> None:
 
 
 class LimitCase(AccountCase):
-    def assert_limited(self, answer: Answer, limit: RateLimitItem) -> None:
+    def assert_limited(self, response: ApiResponse, limit: RateLimitItem) -> None:
         """Assert that the request is refused until the window of the limit ends."""
-        self.assertEqual((answer.code, answer.field), ("RATE_LIMITED", None))
-        assert answer.retry_after is not None
-        self.assertTrue(limit.get_expiry() - 50 <= answer.retry_after <= limit.get_expiry() + 1, answer)
+        self.assertEqual((response.code, response.field), ("RATE_LIMITED", None))
+        assert response.retry_after is not None
+        self.assertTrue(limit.get_expiry() - 50 <= response.retry_after <= limit.get_expiry() + 1, response)
 
     def assert_limited_in_both(self, action: str, given: dict[str, Any], limit: RateLimitItem) -> None:
-        graphql, rest = (api.ask(action, given) for api in self.apis)
+        graphql, rest = (api.send(action, given) for api in self.apis)
         self.assertEqual((graphql.status, rest.status), (429, 429))
-        for answer in (graphql, rest):
-            self.assert_limited(answer, limit)
+        for response in (graphql, rest):
+            self.assert_limited(response, limit)
 
 
 class LoginLimitTest(LimitCase):
@@ -159,7 +159,7 @@ class LoginLimitTest(LimitCase):
             "new_password": OTHER_PASSWORD,
         }
         self.assertEqual(self.rest.log_in(EMAIL, OTHER_PASSWORD).code, "RATE_LIMITED")
-        self.assertIsNone(self.graphql.ask("reset password", reset).code)
+        self.assertIsNone(self.graphql.send("reset password", reset).code)
         self.assertIsNone(self.rest.log_in(EMAIL, OTHER_PASSWORD).code)
 
     def test_logins_to_many_accounts_from_one_address_are_limited(self) -> None:
@@ -192,16 +192,16 @@ class LoginLimitTest(LimitCase):
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         change = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
         for _ in range(3):
-            self.assertEqual(self.graphql.ask("change password", change, header).code, "WRONG_CREDENTIALS")
+            self.assertEqual(self.graphql.send("change password", change, header).code, "WRONG_CREDENTIALS")
         for _ in range(2):
-            answer = self.graphql.ask("delete", {"password": "wrong"}, header)
-            self.assertEqual(answer.code, "WRONG_CREDENTIALS")
+            response = self.graphql.send("delete", {"password": "wrong"}, header)
+            self.assertEqual(response.code, "WRONG_CREDENTIALS")
         right = change | {"old_password": PASSWORD}
-        for answer in (
-            self.graphql.ask("change password", right, header),
-            self.graphql.ask("delete", {"password": PASSWORD}, header),
+        for response in (
+            self.graphql.send("change password", right, header),
+            self.graphql.send("delete", {"password": PASSWORD}, header),
         ):
-            self.assert_limited(answer, rate_limits.PASSWORD_PER_ACCOUNT[0])
+            self.assert_limited(response, rate_limits.PASSWORD_PER_ACCOUNT[0])
         self.assertTrue(User.objects.get().check_password(PASSWORD))
 
     def test_correct_password_resets_the_limit_of_a_session(self) -> None:
@@ -210,16 +210,16 @@ class LoginLimitTest(LimitCase):
         right = wrong | {"old_password": PASSWORD, "new_password": PASSWORD}
         for _ in range(3):
             for _ in range(rate_limits.PASSWORD_PER_ACCOUNT[0].amount - 1):
-                answer = self.graphql.ask("change password", wrong, header)
-                self.assertEqual(answer.code, "WRONG_CREDENTIALS")
-            self.assertIsNone(self.graphql.ask("change password", right, header).code)
+                response = self.graphql.send("change password", wrong, header)
+                self.assertEqual(response.code, "WRONG_CREDENTIALS")
+            self.assertIsNone(self.graphql.send("change password", right, header).code)
 
     def test_failed_logins_do_not_prevent_a_password_change(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
         self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.ask("change password", change, header).code)
+        self.assertIsNone(self.graphql.send("change password", change, header).code)
 
 
 class RefreshLimitTest(LimitCase):
@@ -242,18 +242,18 @@ class MailLimitTest(LimitCase):
                 make_user(email)
             for number in range(hour.amount):
                 api = self.apis[number % 2]
-                answer = (
+                response = (
                     api.register(email, PASSWORD)
                     if number < 2
                     else api.resend(email)
                     if number < 4
-                    else self.graphql.ask("request reset", {"email": email})
+                    else self.graphql.send("request reset", {"email": email})
                 )
-                self.assertIsNone(answer.code)
+                self.assertIsNone(response.code)
             before = list(OutgoingEmail.objects.values())
             self.assert_limited_in_both("register", {"email": email, "password": PASSWORD}, hour)
             self.assert_limited_in_both("resend", {"email": email}, hour)
-            self.assert_limited(self.graphql.ask("request reset", {"email": email}), hour)
+            self.assert_limited(self.graphql.send("request reset", {"email": email}), hour)
             self.assertEqual(list(OutgoingEmail.objects.values()), before)
             end_window(hour)
             for _ in range(day.amount - hour.amount):
@@ -289,15 +289,15 @@ class CodeLimitTest(LimitCase):
         end_window(rate_limits.CODES_PER_ADDRESS[0])
         # Other purposes and other accounts have their own counts.
         for _ in range(hour.amount):
-            self.assertEqual(self.graphql.ask("reset password", reset).code, "WRONG_CODE")
-        self.assert_limited(self.graphql.ask("reset password", reset), hour)
+            self.assertEqual(self.graphql.send("reset password", reset).code, "WRONG_CODE")
+        self.assert_limited(self.graphql.send("reset password", reset), hour)
         self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
 
     def test_requests_from_one_address_are_limited(self) -> None:
         limit = rate_limits.CODES_PER_ADDRESS[0]
         for number in range(limit.amount):
-            answer = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
-            self.assertEqual(answer.code, "WRONG_CODE")
+            response = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
+            self.assertEqual(response.code, "WRONG_CODE")
         self.assert_limited_in_both("confirm", {"email": EMAIL, "code": "123456"}, limit)
         self.assertEqual(Rest("192.0.2.7").confirm(EMAIL, "123456").code, "WRONG_CODE")
 
@@ -306,7 +306,7 @@ class WindowTest(LimitCase):
     """Both sides of every window of the limits per address and per session."""
 
     def assert_each(
-        self, windows: list[RateLimitItem], ask: Callable[[int], Answer], code: str | None
+        self, windows: list[RateLimitItem], send: Callable[[int], ApiResponse], code: str | None
     ) -> None:
         """Assert that each window allows its number of requests, and that the next one is refused."""
         tried = 0
@@ -315,11 +315,11 @@ class WindowTest(LimitCase):
             for number in range(tried, limit.amount):
                 for other in shorter:
                     end_window(other)
-                self.assertEqual(ask(number).code, code)
+                self.assertEqual(send(number).code, code)
             tried = limit.amount
             for other in shorter:
                 end_window(other)
-            self.assert_limited(ask(tried), limit)
+            self.assert_limited(send(tried), limit)
 
     def test_logins(self) -> None:
         self.assert_each(
@@ -349,7 +349,7 @@ class WindowTest(LimitCase):
         header = f"Bearer {log_in(make_user(EMAIL)).access_token}"
         self.assert_each(
             rate_limits.PASSWORD_PER_ACCOUNT,
-            lambda number: self.graphql.ask("delete", {"password": "wrong"}, header),
+            lambda number: self.graphql.send("delete", {"password": "wrong"}, header),
             "WRONG_CREDENTIALS",
         )
 

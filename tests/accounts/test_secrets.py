@@ -93,7 +93,7 @@ class StoredSecretsTest(WorkerCase):
             self.assertIn(email, dump_database())
             self.assertIsNone(api.confirm(email, code).code)
             self.assert_nowhere(code)
-        self.graphql.ask("request reset", {"email": "known@example.com"})
+        self.graphql.send("request reset", {"email": "known@example.com"})
         self.assert_nowhere(code_in(self.mail_server.wait_for_mail("known@example.com")))
 
     def test_passwords_and_tokens_are_stored_nowhere(self) -> None:
@@ -119,7 +119,7 @@ class BrokerMessageTest(ThreadCase):
         make_user("known@example.com")
         self.graphql.register(EMAIL, PASSWORD)
         self.rest.register("known@example.com", OTHER_PASSWORD)
-        self.graphql.ask("request reset", {"email": "known@example.com"})
+        self.graphql.send("request reset", {"email": "known@example.com"})
         messages = [json.loads(message) for message in redis_client().lrange("celery", 0, -1)]
         self.assertEqual(len(messages), 3)
         mails = {mail.pk: mail for mail in OutgoingEmail.objects.all()}

@@ -32,7 +32,7 @@ from backend.embedded import addresses, valkey
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import PASSWORD, AccountCase, make_unconfirmed_user, make_user, new_code
-from tests.faults.test_services_down import PATIENCE, dead_address, shop
+from tests.faults.test_services_down import MAX_SECONDS, dead_address, shop
 from tests.support.worker import MailServer, Worker, wait_until
 
 EMAIL = "vera@example.com"
@@ -42,17 +42,17 @@ REGISTER = (
 )
 
 
-def ask(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
+def post(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
     """Return the status and the error code of a response, which must arrive in time."""
     request = Request(url, orjson.dumps(body), {"Content-Type": "application/json", **headers})
     try:
-        with urlopen(request, timeout=PATIENCE) as response:
+        with urlopen(request, timeout=MAX_SECONDS) as response:
             status, content = response.status, response.read()
     except HTTPError as refusal:
         status, content = refusal.code, refusal.read()
-    answer = orjson.loads(content) if content else {}
-    errors = answer.get("errors") or [{}]
-    return status, answer.get("code") or errors[0].get("extensions", {}).get("code")
+    data = orjson.loads(content) if content else {}
+    errors = data.get("errors") or [{}]
+    return status, data.get("code") or errors[0].get("extensions", {}).get("code")
 
 
 @contextmanager
@@ -98,7 +98,7 @@ class RedisStoppedTest(LiveServerTestCase):
             ]
             # Registration works, so later refusals are caused by Redis.
             other = {"email": "other@example.com", "password": PASSWORD}
-            self.assertEqual(ask(requests[0][0], other), (202, None))
+            self.assertEqual(post(requests[0][0], other), (202, None))
             User.objects.all().delete()
             OutgoingEmail.objects.all().delete()
 
@@ -106,21 +106,21 @@ class RedisStoppedTest(LiveServerTestCase):
             for url, body in requests:
                 with self.subTest("silent", url=url):
                     started = time.monotonic()
-                    self.assertEqual(ask(url, body), (503, "UNAVAILABLE"))
-                    self.assertLess(time.monotonic() - started, PATIENCE)
+                    self.assertEqual(post(url, body), (503, "UNAVAILABLE"))
+                    self.assertLess(time.monotonic() - started, MAX_SECONDS)
                     self.assert_nothing_done()
             server.send_signal(signal.SIGCONT)
 
             valkey.stop(server)
             for url, body in requests:
                 with self.subTest("gone", url=url):
-                    self.assertEqual(ask(url, body), (503, "UNAVAILABLE"))
+                    self.assertEqual(post(url, body), (503, "UNAVAILABLE"))
                     self.assert_nothing_done()
 
             server = valkey.start(directory)
             self.addCleanup(valkey.stop, server)
             for url, body in requests:
-                self.assertEqual(ask(url, body)[1], None)
+                self.assertEqual(post(url, body)[1], None)
             self.assertEqual(User.objects.get().email, EMAIL)
 
 
@@ -167,13 +167,13 @@ class RedisDownTest(AccountCase):
             with mock.patch.object(redis_client().connection_pool, "get_connection") as connection:
                 connection.side_effect = gone.connection_pool.get_connection
                 for api in self.apis:
-                    for answer in (
+                    for response in (
                         api.register("new@example.com", PASSWORD),
                         api.resend("waiting@example.com"),
                         api.confirm("waiting@example.com", self.code),
                         api.log_in(EMAIL, PASSWORD),
                     ):
-                        self.assertEqual((answer.status, answer.code), (503, "UNAVAILABLE"), api.name)
+                        self.assertEqual((response.status, response.code), (503, "UNAVAILABLE"), api.name)
                     self.assertIsNone(api.read(f"Bearer {self.pair['access_token']}").code)
                     self.pair = api.refresh(self.pair["refresh_token"]).data
                 self.assertIsNone(self.rest.log_out(self.pair["access_token"]).code)
@@ -197,8 +197,8 @@ class DatabaseDownTest(unittest.TestCase):
             for way in database.ways():
                 for path, body in requests:
                     with self.subTest(path, database=way):
-                        answer = ask(address + path, body, Authorization=header)
-                        self.assertEqual(answer, (503, "UNAVAILABLE"))
+                        response = post(address + path, body, Authorization=header)
+                        self.assertEqual(response, (503, "UNAVAILABLE"))
                 for headers in ({"Authorization": header}, {}):
                     # Rate limits do not need the database, so each request has another e-mail address.
                     email = f"{uuid4().hex}@example.com"
@@ -207,5 +207,5 @@ class DatabaseDownTest(unittest.TestCase):
                         ("/auth/register", {"email": email, "password": PASSWORD}),
                     ):
                         with self.subTest(path, database=way, headers=list(headers)):
-                            answer = ask(address + path, body, **headers)
-                            self.assertEqual(answer, (503, "UNAVAILABLE"))
+                            response = post(address + path, body, **headers)
+                            self.assertEqual(response, (503, "UNAVAILABLE"))

@@ -38,8 +38,8 @@ class SessionCase(AccountCase):
 
     def assert_ended(self, pair: TokenPair) -> None:
         for api in self.apis:
-            answer = api.read(f"Bearer {pair.access_token}")
-            self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
+            response = api.read(f"Bearer {pair.access_token}")
+            self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"))
             self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
 
 
@@ -50,10 +50,10 @@ class RefreshTest(SessionCase):
                 seen = set()
                 token = log_in(self.user).refresh_token
                 for _ in range(3):
-                    answer = api.refresh(token)
-                    self.assertEqual((answer.code, answer.data["expires_in"]), (None, 600))
-                    self.assertEqual(self.graphql.me(answer.data["access_token"])["email"], self.user.email)
-                    token = answer.data["refresh_token"]
+                    response = api.refresh(token)
+                    self.assertEqual((response.code, response.data["expires_in"]), (None, 600))
+                    self.assertEqual(self.graphql.me(response.data["access_token"])["email"], self.user.email)
+                    token = response.data["refresh_token"]
                     seen.add(token)
                 self.assertEqual(len(seen), 3)
 
@@ -63,8 +63,8 @@ class RefreshTest(SessionCase):
                 stolen = log_in(self.user)
                 newer = api.refresh(stolen.refresh_token).data
                 newest = api.refresh(newer["refresh_token"]).data
-                answer = api.refresh(stolen.refresh_token)
-                self.assertEqual((answer.code, answer.field), ("TOKEN_INVALID", "refresh_token"))
+                response = api.refresh(stolen.refresh_token)
+                self.assertEqual((response.code, response.field), ("TOKEN_INVALID", "refresh_token"))
                 for data in (newer, newest):
                     self.assertEqual(api.refresh(data["refresh_token"]).code, "TOKEN_INVALID")
                     self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
@@ -104,9 +104,9 @@ class RefreshTest(SessionCase):
         for api in self.apis:
             for name, token in cases.items():
                 with self.subTest(name, api=api.name):
-                    answer = api.refresh(token)
-                    self.assertEqual((answer.code, answer.field), ("TOKEN_INVALID", "refresh_token"))
-                    self.assertEqual(answer.status, 200 if api is self.graphql else 401)
+                    response = api.refresh(token)
+                    self.assertEqual((response.code, response.field), ("TOKEN_INVALID", "refresh_token"))
+                    self.assertEqual(response.status, 200 if api is self.graphql else 401)
 
     def test_expired_refresh_token_is_refused(self) -> None:
         for api in self.apis:
@@ -126,16 +126,16 @@ class RefreshTest(SessionCase):
             made = timezone.now() - timedelta(days=90) + timedelta(hours=1)
             session = Session.objects.filter(pk=read_refresh_token(pair.refresh_token)[0])
             session.update(created_at=made)
-            answer = api.refresh(pair.refresh_token)
-            self.assertIsNone(answer.code)
+            response = api.refresh(pair.refresh_token)
+            self.assertIsNone(response.code)
             self.assertEqual(session.get().expires_at, made + timedelta(days=90))
-            header = f"Bearer {answer.data['access_token']}"
+            header = f"Bearer {response.data['access_token']}"
             self.assertIsNone(api.read(header).code)
             # One hour later.
             hour = timedelta(hours=1)
             session.update(created_at=F("created_at") - hour, expires_at=F("expires_at") - hour)
             self.assertEqual(api.read(header).code, "TOKEN_INVALID")
-            self.assertEqual(api.refresh(answer.data["refresh_token"]).code, "TOKEN_INVALID")
+            self.assertEqual(api.refresh(response.data["refresh_token"]).code, "TOKEN_INVALID")
 
     def test_stored_sessions_contain_no_token(self) -> None:
         for session in Session.objects.values():
@@ -155,16 +155,16 @@ class EndTest(SessionCase):
     def test_logout_everywhere_ends_all_own_sessions(self) -> None:
         other = make_user("other@example.com")
         others = log_in(other)
-        answer = self.graphql.ask("logout everywhere", None, f"Bearer {self.here.access_token}")
-        self.assertIsNone(answer.code)
+        response = self.graphql.send("logout everywhere", None, f"Bearer {self.here.access_token}")
+        self.assertIsNone(response.code)
         self.assert_ended(self.here)
         self.assert_ended(self.there)
         self.assertEqual(self.graphql.me(others.access_token)["email"], other.email)
 
     def test_password_change_ends_other_sessions(self) -> None:
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        answer = self.graphql.ask("change password", change, f"Bearer {self.here.access_token}")
-        self.assertIsNone(answer.code)
+        response = self.graphql.send("change password", change, f"Bearer {self.here.access_token}")
+        self.assertIsNone(response.code)
         self.assert_open(self.here)
         self.assert_ended(self.there)
         self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
@@ -179,15 +179,15 @@ class EndTest(SessionCase):
         ]
         for change, code, field in cases:
             with self.subTest(code):
-                answer = self.graphql.ask("change password", change, f"Bearer {self.here.access_token}")
-                self.assertEqual((answer.code, answer.field), (code, field))
+                response = self.graphql.send("change password", change, f"Bearer {self.here.access_token}")
+                self.assertEqual((response.code, response.field), (code, field))
         self.assert_open(self.there)
         self.assertIsNone(self.rest.log_in(self.user.email, PASSWORD).code)
 
     def test_password_reset_ends_all_sessions(self) -> None:
         code = new_code(Purpose.PASSWORD_RESET, self.user.email)
         reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.ask("reset password", reset).code)
+        self.assertIsNone(self.graphql.send("reset password", reset).code)
         self.assert_ended(self.here)
         self.assert_ended(self.there)
 
@@ -215,32 +215,32 @@ class EndTest(SessionCase):
     def test_staff_cannot_delete_their_account(self) -> None:
         User.objects.update(is_staff=True)
         header = f"Bearer {self.here.access_token}"
-        self.assertEqual(self.graphql.ask("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
+        self.assertEqual(self.graphql.send("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
         self.assertTrue(User.objects.exists())
         User.objects.update(is_staff=False)
-        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
 
     def test_staff_cannot_reset_their_password(self) -> None:
         for is_staff, refusal in ((True, "WRONG_CODE"), (False, None)):
             User.objects.update(is_staff=is_staff)
             code = new_code(Purpose.PASSWORD_RESET, self.user.email)
             reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
-            self.assertEqual(self.graphql.ask("reset password", reset).code, refusal)
+            self.assertEqual(self.graphql.send("reset password", reset).code, refusal)
             self.assertIs(User.objects.get().check_password(OTHER_PASSWORD), refusal is None)
 
     def test_account_deletion_deletes_its_mails(self) -> None:
         for recipient in (self.user.email, "other@example.com"):
             OutgoingEmail.objects.create(task="some", recipient=recipient, language="en")
         header = f"Bearer {self.here.access_token}"
-        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
         self.assertEqual(OutgoingEmail.objects.get().recipient, "other@example.com")
 
     def test_account_deletion_requires_the_password(self) -> None:
         header = f"Bearer {self.here.access_token}"
-        refused = self.graphql.ask("delete", {"password": OTHER_PASSWORD}, header)
+        refused = self.graphql.send("delete", {"password": OTHER_PASSWORD}, header)
         self.assertEqual((refused.code, refused.field), ("WRONG_CREDENTIALS", "password"))
         self.assert_open(self.here)
-        self.assertIsNone(self.graphql.ask("delete", {"password": PASSWORD}, header).code)
+        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
         self.assertFalse(User.objects.exists())
         self.assertFalse(Session.objects.exists())
         self.assert_ended(self.here)
@@ -315,37 +315,37 @@ class EndTest(SessionCase):
 
         header = f"Bearer {self.here.access_token}"
         change = {"old_password": PASSWORD, "new_password": "a third one entirely"}
-        for ask in (
+        for send in (
             lambda: self.rest.log_in(self.user.email, PASSWORD),
-            lambda: self.graphql.ask("change password", change, header),
-            lambda: self.graphql.ask("delete", {"password": PASSWORD}, header),
+            lambda: self.graphql.send("change password", change, header),
+            lambda: self.graphql.send("delete", {"password": PASSWORD}, header),
         ):
             hashed = make_password(PASSWORD)
             User.objects.update(password=hashed)
             Session.objects.update(password_digest=digest_secret(hashed))
             with mock.patch.object(credentials.hashers, "check_password", side_effect=check):
-                self.assertEqual(ask().code, "WRONG_CREDENTIALS")
+                self.assertEqual(send().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
             self.assertEqual(Session.objects.count(), 2)
 
     def test_guests_are_refused(self) -> None:
-        asked = {
+        mutations = {
             "logout": None,
             "logout everywhere": None,
             "change password": {"old_password": PASSWORD, "new_password": OTHER_PASSWORD},
             "update": {"name": "Vera"},
             "delete": {"password": PASSWORD},
         }
-        for action, given in asked.items():
+        for action, given in mutations.items():
             with self.subTest(action):
-                self.assertEqual(self.graphql.ask(action, given).code, "UNAUTHENTICATED")
+                self.assertEqual(self.graphql.send(action, given).code, "UNAUTHENTICATED")
         self.assert_open(self.here)
 
 
 class UpdateTest(SessionCase):
     def update(self, **given: object) -> tuple[str | None, str | None]:
-        answer = self.graphql.ask("update", given, f"Bearer {self.here.access_token}")
-        return answer.code, answer.field
+        response = self.graphql.send("update", given, f"Bearer {self.here.access_token}")
+        return response.code, response.field
 
     def test_name_and_language_can_be_updated(self) -> None:
         self.assertEqual(self.update(name=" Вера "), (None, None))

@@ -38,11 +38,11 @@ class AccessTokenTest(AccountCase):
     def assert_refused(self, authorization: str, code: str = "TOKEN_INVALID") -> None:
         """Assert that both APIs refuse the token, also for reads that guests may make."""
         for api in self.apis:
-            answer = api.read(authorization)
-            self.assertEqual((answer.status, answer.code), (401, code), api.name)
+            response = api.read(authorization)
+            self.assertEqual((response.status, response.code), (401, code), api.name)
             scheme, _, token = authorization.partition(" ")
-            answer = api.log_out(token, scheme)
-            self.assertEqual((answer.status, answer.code), (401, code), api.name)
+            response = api.log_out(token, scheme)
+            self.assertEqual((response.status, response.code), (401, code), api.name)
 
     def signed(self, key: Any = None, algorithm: str = "HS256", **changes: Any) -> str:
         """Return a signed token with changed claims. None removes a claim."""
@@ -76,8 +76,8 @@ class AccessTokenTest(AccountCase):
                 for api in self.apis:
                     self.assertEqual(api.read(authorization).status, 200)
         for api in self.apis:
-            answer = api.log_out(None)
-            self.assertEqual(answer.code, "UNAUTHENTICATED")
+            response = api.log_out(None)
+            self.assertEqual(response.code, "UNAUTHENTICATED")
         self.assertEqual(self.rest.log_out(None).status, 401)
 
     def test_token_with_another_signature_is_refused(self) -> None:
@@ -227,14 +227,14 @@ class AccessTokenTest(AccountCase):
                 with self.subTest(header[:10], api=api.name):
                     email = f"{api.name.lower()}{len(header)}@example.com"
                     login = {"email": email, "password": PASSWORD}
-                    self.assertIsNone(api.ask("register", login, header).code)
-                    self.assertIsNone(api.ask("resend", {"email": email}, header).code)
+                    self.assertIsNone(api.send("register", login, header).code)
+                    self.assertIsNone(api.send("resend", {"email": email}, header).code)
                     code = new_code(Purpose.CONFIRMATION, email)
-                    self.assertIsNone(api.ask("confirm", {"email": email, "code": code}, header).code)
-                    answer = api.ask("login", login, header)
-                    self.assertEqual((answer.status, answer.code), (200, None))
-                    renew = {"refresh_token": answer.data["refresh_token"]}
-                    self.assertIsNone(api.ask("refresh", renew, header).code)
+                    self.assertIsNone(api.send("confirm", {"email": email, "code": code}, header).code)
+                    response = api.send("login", login, header)
+                    self.assertEqual((response.status, response.code), (200, None))
+                    renew = {"refresh_token": response.data["refresh_token"]}
+                    self.assertIsNone(api.send("refresh", renew, header).code)
 
     def test_invalid_token_is_refused_where_the_viewer_is_read(self) -> None:
         self.assertIsNone(self.graphql._answer("{ categories { id } }", {}, "Bearer x").code)
@@ -246,8 +246,8 @@ class AccessTokenTest(AccountCase):
             ("update", {"name": "Vera"}),
             ("delete", {"password": PASSWORD}),
         ):
-            answer = self.graphql.ask(action, given, "Bearer x")
-            self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"), action)
+            response = self.graphql.send(action, given, "Bearer x")
+            self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"), action)
 
     def test_me_is_null_for_guests(self) -> None:
         with self.assertNumQueries(0):

@@ -92,9 +92,9 @@ class CartCase:
         self.assertTrue(self.shopper.cart().data["lines"][0]["is_available"])
 
     def test_quantity_above_the_stock_is_accepted_with_a_warning(self: Any) -> None:
-        answer = self.shopper.add(self.product.pk, 6)
-        self.assertEqual([warning["code"] for warning in answer.data["warnings"]], ["NOT_ENOUGH_STOCK"])
-        self.assertIn("5 in stock", answer.data["warnings"][0]["message"])
+        response = self.shopper.add(self.product.pk, 6)
+        self.assertEqual([warning["code"] for warning in response.data["warnings"]], ["NOT_ENOUGH_STOCK"])
+        self.assertIn("5 in stock", response.data["warnings"][0]["message"])
         self.change_product(stock=500)
         message = self.shopper.set(self.product.pk, 999).data["warnings"][0]["message"]
         self.assertNotIn("500", message)

@@ -11,7 +11,7 @@ from backend.carts.tasks import delete_expired_carts
 from backend.config.celery import app
 from tests.carts.factories import fill_cart, make_products
 from tests.support.people import make_user
-from tests.support.shopping import both
+from tests.support.shopping import make_shoppers
 
 A_MINUTE = timedelta(minutes=1)
 
@@ -47,7 +47,7 @@ class ExpiryTest(TestCase):
     def test_every_change_extends_the_lifetime(self) -> None:
         (product,) = make_products(1)
         for user in (make_user(), None):
-            for shopper in both(user):
+            for shopper in make_shoppers(user):
                 for action, arguments in {
                     "add": (product.pk,),
                     "set": (product.pk, 2),

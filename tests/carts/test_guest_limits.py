@@ -60,8 +60,8 @@ class GuestCartLimitCase:
         guest.add(self.product.pk)
         self.use_up(PER_MINUTE, remaining=1)
         for shopper in (guest, self.shopper_class(make_user(), address=ADDRESS)):
-            for answer in (shopper.cart(), shopper.add(self.product.pk), shopper.set(self.product.pk, 3)):
-                self.assertIsNone(answer.code)
+            for response in (shopper.cart(), shopper.add(self.product.pk), shopper.set(self.product.pk, 3)):
+                self.assertIsNone(response.code)
         self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
 
     def test_refused_lines_are_not_counted(self: Any) -> None:

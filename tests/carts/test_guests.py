@@ -10,24 +10,24 @@ from backend.carts.models import Cart, CartLine
 from backend.orders.models import Order
 from tests.carts.factories import fill_cart, make_products
 from tests.support.people import make_user
-from tests.support.shopping import GraphQLShopper, RestShopper, Shopper, both
+from tests.support.shopping import GraphQLShopper, RestShopper, Shopper, make_shoppers
 
 
 class TokenTest(TestCase):
     def test_token_is_returned_once_and_stored_as_a_digest(self) -> None:
         first, second = make_products(2)
-        for guest in both():
+        for guest in make_shoppers():
             with self.subTest(guest.api):
                 self.assertIsNone(guest.cart().data["token"])
                 token = guest.add(first.pk).data["token"]
                 self.assertRegex(token, r"^[A-Za-z0-9_-]{43}$")
-                for answer in (
+                for response in (
                     guest.add(second.pk),
                     guest.cart(),
                     guest.set(first.pk, 4),
                     guest.remove(second.pk),
                 ):
-                    self.assertIsNone(answer.data["token"])
+                    self.assertIsNone(response.data["token"])
                 self.assertEqual(guest.cart().data["total_quantity"], 4)
                 cart = Cart.objects.get(user=None)
                 self.assertEqual(cart.token_digest, hashlib.sha256(token.encode()).hexdigest())
@@ -48,17 +48,17 @@ class TokenTest(TestCase):
 
     def test_account_gets_no_token(self) -> None:
         (product,) = make_products(1)
-        for shopper in both(make_user()):
+        for shopper in make_shoppers(make_user()):
             self.assertIsNone(shopper.add(product.pk).data["token"])
 
     def test_each_add_without_a_token_creates_a_cart(self) -> None:
         (product,) = make_products(1)
-        tokens = {shopper.add(product.pk).data["token"] for shopper in [*both(), *both()]}
+        tokens = {shopper.add(product.pk).data["token"] for shopper in [*make_shoppers(), *make_shoppers()]}
         self.assertEqual(len(tokens), 4)
         self.assertEqual(Cart.objects.count(), 4)
 
     def test_no_cart_is_created_for_a_guest_who_adds_nothing(self) -> None:
-        for guest in both():
+        for guest in make_shoppers():
             guest.cart()
             guest.clear()
             guest.remove(1)
@@ -67,11 +67,11 @@ class TokenTest(TestCase):
 
     def test_guest_cannot_order(self) -> None:
         (product,) = make_products(1)
-        for guest in both():
+        for guest in make_shoppers():
             with self.subTest(guest.api):
                 guest.add(product.pk)
-                answer = guest.order()
-                self.assertEqual((answer.status, answer.code), (401, "UNAUTHENTICATED"))
+                response = guest.order()
+                self.assertEqual((response.status, response.code), (401, "UNAUTHENTICATED"))
                 self.assertEqual(guest.cancel("1-00000000").code, "UNAUTHENTICATED")
                 self.assertEqual(guest.cart().data["total_quantity"], 1)
         self.assertFalse(Order.objects.exists())

@@ -9,7 +9,7 @@ from backend.catalog.models import Product
 from tests.carts.factories import fill_cart, forged_token, make_products
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.people import make_user
-from tests.support.shopping import GraphQLShopper, RestShopper, both
+from tests.support.shopping import GraphQLShopper, RestShopper, make_shoppers
 
 
 class EqualResponsesTest(TestCase):
@@ -25,7 +25,7 @@ class EqualResponsesTest(TestCase):
 
     def get_equal_data(self, action: str, *arguments: Any) -> Any:
         """Perform an action through one API after the other and return the data, which must be equal."""
-        graphql, rest = (getattr(shopper, action)(*arguments) for shopper in both(self.user))
+        graphql, rest = (getattr(shopper, action)(*arguments) for shopper in make_shoppers(self.user))
         self.assertEqual(graphql, rest)
         self.assertIsNone(rest.code)
         return rest.data
@@ -86,13 +86,13 @@ class EqualResponsesTest(TestCase):
         self.assertEqual(self.get_equal_data("clear")["lines"], [])
 
     def test_additions_are_equal(self) -> None:
-        answers = []
+        responses = []
         for shopper in (GraphQLShopper(make_user()), RestShopper(make_user())):
             shopper.add_line({"product_id": self.dress.pk})
             shopper.add(str(self.sock.pk), 2.0)
-            answers.append(shopper.add(float(self.dress.pk), 4))
-        self.assertEqual(*answers)
-        self.assertEqual([line["quantity"] for line in answers[0].data["lines"]], [5, 2])
+            responses.append(shopper.add(float(self.dress.pk), 4))
+        self.assertEqual(*responses)
+        self.assertEqual([line["quantity"] for line in responses[0].data["lines"]], [5, 2])
 
     def test_removing_a_product_that_is_not_in_the_cart_is_ignored(self) -> None:
         fill_cart(self.user, {self.sock: 1})
@@ -111,23 +111,23 @@ class EqualErrorsTest(TestCase):
         fill_cart(cls.user, {cls.dress: 2})
 
     def setUp(self) -> None:
-        self.shoppers = both(self.user)
+        self.shoppers = make_shoppers(self.user)
 
     def assert_refused(self, action: str, given: Any, code: str, field: str | None) -> None:
         """Check that both APIs return this error for this field and that nothing is written."""
         before = self.read_rows()
-        answers = []
+        responses = []
         for shopper in self.shoppers:
             with self.subTest(action, given=given, api=shopper.api):
-                answer = getattr(shopper, action)(given)
-                self.assertEqual((answer.code, answer.field), (code, field))
-                self.assertTrue(answer.message)
-                self.assertNotIn("Value error", answer.message or "")
+                response = getattr(shopper, action)(given)
+                self.assertEqual((response.code, response.field), (code, field))
+                self.assertTrue(response.message)
+                self.assertNotIn("Value error", response.message or "")
                 if shopper.api == GraphQLShopper.api:
-                    self.assertNotRegex(answer.message or "", "[a-z]_[a-z]", "A name of the REST API.")
+                    self.assertNotRegex(response.message or "", "[a-z]_[a-z]", "A name of the REST API.")
                 self.assertEqual(self.read_rows(), before)
-                answers.append(answer)
-        self.assertEqual(len({answer.status for answer in answers}), 1)
+                responses.append(response)
+        self.assertEqual(len({response.status for response in responses}), 1)
 
     @staticmethod
     def read_rows() -> list[Any]:
@@ -225,18 +225,18 @@ class EqualErrorsTest(TestCase):
         for user in (None, self.user):
             for token in malformed:
                 before = self.read_rows()
-                for shopper in both(user, token):
+                for shopper in make_shoppers(user, token):
                     for action, arguments in actions.items():
                         if user is None and action == "order":
                             continue
                         with self.subTest(action, api=shopper.api, token=token, guest=user is None):
-                            answer = getattr(shopper, action)(*arguments)
-                            self.assertEqual((answer.code, answer.field), ("INVALID", "X-Cart-Token"))
-                            self.assertEqual(answer.status, 422)
+                            response = getattr(shopper, action)(*arguments)
+                            self.assertEqual((response.code, response.field), ("INVALID", "X-Cart-Token"))
+                            self.assertEqual(response.status, 422)
                             self.assertEqual(self.read_rows(), before)
 
     def test_unknown_cart_token_is_an_empty_cart_and_is_never_adopted(self) -> None:
-        for guest in both(None, forged_token()):
+        for guest in make_shoppers(None, forged_token()):
             with self.subTest(guest.api):
                 token = guest.cart_token
                 self.assertEqual(guest.cart().data["lines"], [])
@@ -258,8 +258,8 @@ class EqualErrorsTest(TestCase):
                 "clear": (),
             }.items():
                 with self.subTest(action, api=shopper.api):
-                    answer = getattr(shopper, action)(*arguments)
-                    self.assertEqual((answer.status, answer.code), (401, "TOKEN_INVALID"))
+                    response = getattr(shopper, action)(*arguments)
+                    self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"))
 
 
 class BatchTest(TestCase):
@@ -400,8 +400,10 @@ class DeleteTest(TestCase):
         ]
         for query, field in queries:
             with self.subTest(query):
-                answer = self.shopper.send("DELETE", "/cart", query=query)
-                self.assertEqual((answer.status, answer.code, answer.field), (422, "INVALID", field or None))
+                response = self.shopper.send("DELETE", "/cart", query=query)
+                self.assertEqual(
+                    (response.status, response.code, response.field), (422, "INVALID", field or None)
+                )
         bodies: list[tuple[Any, str | None]] = [
             ({"productId": first}, "productId"),
             ({"product_id": None}, "product_id"),
@@ -415,8 +417,8 @@ class DeleteTest(TestCase):
         ]
         for body, field in bodies:
             with self.subTest(body):
-                answer = self.shopper.send("DELETE", "/cart", body)
-                self.assertEqual((answer.status, answer.code, answer.field), (422, "INVALID", field))
+                response = self.shopper.send("DELETE", "/cart", body)
+                self.assertEqual((response.status, response.code, response.field), (422, "INVALID", field))
         both_named = self.shopper.send("DELETE", "/cart", {"product_id": first}, {"product_id": second})
         self.assertEqual((both_named.code, both_named.field), ("INVALID", "product_id"))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
@@ -424,16 +426,16 @@ class DeleteTest(TestCase):
     def test_invalid_product_id_is_ignored_and_does_not_empty_the_cart(self) -> None:
         for query in ({"product_id": ""}, {"product_id": "abc"}, {"product_id": 0}):
             with self.subTest(query):
-                answer = self.shopper.send("DELETE", "/cart", query=query)
-                self.assertEqual((answer.status, answer.data["total_quantity"]), (200, 2))
+                response = self.shopper.send("DELETE", "/cart", query=query)
+                self.assertEqual((response.status, response.data["total_quantity"]), (200, 2))
         self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
 
     def test_product_id_is_read_from_the_query_and_the_body(self) -> None:
         first, second = (product.pk for product in self.products)
-        answer = self.shopper.send("DELETE", "/cart", query={"product_id": first})
-        self.assertEqual([line["product"]["id"] for line in answer.data["lines"]], [second])
-        answer = self.shopper.send("DELETE", "/cart", {"product_id": second}, {"product_id": second})
-        self.assertEqual(answer.data["lines"], [])
+        response = self.shopper.send("DELETE", "/cart", query={"product_id": first})
+        self.assertEqual([line["product"]["id"] for line in response.data["lines"]], [second])
+        response = self.shopper.send("DELETE", "/cart", {"product_id": second}, {"product_id": second})
+        self.assertEqual(response.data["lines"], [])
 
     def test_empty_body_empties_the_cart(self) -> None:
         for body in (b"", b"{}"):

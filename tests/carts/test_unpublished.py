@@ -56,8 +56,8 @@ class UnpublishedProductCase:
         CharacteristicValue.objects.filter(product=self.product).update(value=SECRET)
         ProductImage.objects.filter(product=self.product).update(alt=SECRET)
 
-    def assert_nothing_revealed(self: Any, answer: Any) -> None:
-        text = json.dumps(answer, default=str)
+    def assert_nothing_revealed(self: Any, response: Any) -> None:
+        text = json.dumps(response, default=str)
         for value in (SECRET, SECRET_PRICE):
             self.assertNotIn(value, text)
 

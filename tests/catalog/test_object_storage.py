@@ -20,7 +20,7 @@ from backend.catalog.models import Category, Product, ProductImage
 from backend.core.media.storage import StorageUnavailable
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_category, make_image, make_product
-from tests.faults.test_services_down import PATIENCE
+from tests.faults.test_services_down import MAX_SECONDS
 from tests.support.clients import GraphQLClient
 from tests.support.object_storage import BUCKET, Moto, Rclone, Server
 
@@ -77,10 +77,10 @@ class MediaTest(StorageCase):
         (item,) = self.client.get("/products").json()["items"]
         assert node["image"]["url"] == item["image"]["url"]
         assert node["image"]["url"].startswith(f"{self.server.url}/{BUCKET}/products/")
-        with urllib.request.urlopen(node["image"]["url"]) as answer:
-            assert answer.read() == content
-            assert answer.headers["Content-Type"] == "image/png"
-            assert answer.headers["Cache-Control"].startswith("public, max-age=")
+        with urllib.request.urlopen(node["image"]["url"]) as response:
+            assert response.read() == content
+            assert response.headers["Content-Type"] == "image/png"
+            assert response.headers["Cache-Control"].startswith("public, max-age=")
 
     def test_url_with_a_digest_is_immutable(self) -> None:
         for name, for_ever in (
@@ -140,19 +140,19 @@ class MediaTest(StorageCase):
 
     def test_bucket_in_the_hostname_is_supported(self) -> None:
         self.keep_pictures_there(url=f"http://localhost:{self.server.port}", addressing="virtual")
-        with every_localhost_is_this_machine() as asked:
+        with every_localhost_is_this_machine() as resolved_hosts:
             name = default_storage.save("products/a.jpg", ContentFile(b"x"))
             assert default_storage.open(name).read() == b"x"
-        assert asked == {f"{BUCKET}.localhost"}
+        assert resolved_hosts == {f"{BUCKET}.localhost"}
         assert list(self.server.objects()) == ["products/a.jpg"]
 
     @override_settings(MEDIA_THROUGH_SHOP=True)
     def test_development_serves_pictures_through_the_shop(self) -> None:
         image = make_image(make_product())
-        answer = self.client.get(f"/media/{image.file.name}")
-        assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
-        assert answer["Cache-Control"].startswith("public")
-        assert answer.content == self.server.objects()[image.file.name]
+        response = self.client.get(f"/media/{image.file.name}")
+        assert (response.status_code, response["Content-Type"]) == (200, "image/png")
+        assert response["Cache-Control"].startswith("public")
+        assert response.content == self.server.objects()[image.file.name]
         for path in ("products/none.jpg", "", "../secret", "%00", "products/"):
             assert self.client.get(f"/media/{path}").status_code == 404, path
         with override_settings(MEDIA_THROUGH_SHOP=False):
@@ -167,8 +167,8 @@ class MediaTest(StorageCase):
         with override_settings(STORAGES=static):
             call_command("collectstatic", interactive=False, verbosity=0)
         url = f"{self.server.url}/{BUCKET}/static/admin/css/base.css"
-        with urllib.request.urlopen(url) as answer:
-            assert answer.headers["Content-Type"] == "text/css"
+        with urllib.request.urlopen(url) as response:
+            assert response.headers["Content-Type"] == "text/css"
         with self.assertRaises(HTTPError):
             urllib.request.urlopen(f"{self.server.url}/{BUCKET}/static/none.css")
 
@@ -176,17 +176,17 @@ class MediaTest(StorageCase):
 @contextmanager
 def every_localhost_is_this_machine() -> Any:
     """Resolve subdomains of localhost, which not every machine does; yield the set of resolved names."""
-    asked: set[str] = set()
+    resolved_hosts: set[str] = set()
     resolve = socket.getaddrinfo
 
     def resolved(host: str, *arguments: Any, **options: Any) -> Any:
         if host.endswith(".localhost"):
-            asked.add(host)
+            resolved_hosts.add(host)
             host = "127.0.0.1"
         return resolve(host, *arguments, **options)
 
     with mock.patch("socket.getaddrinfo", resolved):
-        yield asked
+        yield resolved_hosts
 
 
 class OutageTest(StorageCase):
@@ -199,20 +199,20 @@ class OutageTest(StorageCase):
             yield
             self.server.start()
         with self.subTest("is silent"):
-            self.server.silence()
+            self.server.freeze()
             yield
-            self.server.speak()
+            self.server.resume()
 
     @contextmanager
     def in_time(self) -> Any:
         start = time.monotonic()
         yield
-        assert time.monotonic() - start < PATIENCE
+        assert time.monotonic() - start < MAX_SECONDS
 
     def test_upload_during_an_outage_is_refused_and_succeeds_later(self) -> None:
         for _ in self.ways():
             with self.in_time():
-                # The storage is asked once, however many pictures there are.
+                # The storage is resolved_hosts once, however many pictures there are.
                 errors = self.errors(self.add_product("TEA", picture("a.png"), picture("b.png"), picture()))
             assert "The picture cannot be stored." in errors["images"][0]
             assert not Product.objects.exists()
@@ -257,10 +257,10 @@ class OutageTest(StorageCase):
         product = make_product()
         for _ in range(5):
             make_image(product)
-        self.server.silence()
+        self.server.freeze()
         with self.in_time(), self.captureOnCommitCallbacks(execute=True):
             self.client.post(f"/admin/catalog/product/{product.pk}/delete/", {"post": "yes"})
-        self.server.speak()
+        self.server.resume()
         assert not Product.objects.exists()
         # The server that was silent may have heard the first.
         assert len(self.server.objects()) >= 4
@@ -271,9 +271,9 @@ class OutageTest(StorageCase):
         for _ in self.ways():
             with self.in_time():
                 assert self.client.get("/products").json()["items"][0]["image"]["url"]
-                answer = self.client.get(f"/media/{image.file.name}")
-            assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
-            assert "127.0.0.1" not in answer.json()["detail"]
+                response = self.client.get(f"/media/{image.file.name}")
+            assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
+            assert "127.0.0.1" not in response.json()["detail"]
         assert self.client.get(f"/media/{image.file.name}").status_code == 200
 
     def test_wrong_key_is_reported_without_the_secret(self) -> None:

@@ -25,13 +25,13 @@ class PictureTest(TestCase):
     def make(self) -> None:
         ProductImage.objects.update(renditions=[160, 400, 800])
 
-    def ask(self, fields: str) -> dict:
+    def query_image(self, fields: str) -> dict:
         query = f"query($id: ID) {{ product(id: $id) {{ image {{ {fields} }} }} }}"
         return self.graphql.data(query, {"id": self.product.pk})["product"]["image"]
 
     def test_original_is_returned_without_renditions(self) -> None:
         url = f"{MEDIA}/{NAME}"
-        assert self.ask("url srcset thumbnail(size: 100)") == {
+        assert self.query_image("url srcset thumbnail(size: 100)") == {
             "url": url,
             "srcset": f"{url} 500w",
             "thumbnail": url,
@@ -42,7 +42,7 @@ class PictureTest(TestCase):
     def test_renditions_are_returned(self) -> None:
         self.make()
         srcset = f"{MADE}.160.webp 160w, {MADE}.400.webp 400w, {MADE}.800.webp 500w"
-        assert self.ask("srcset jpeg: srcset(format: JPEG)") == {
+        assert self.query_image("srcset jpeg: srcset(format: JPEG)") == {
             "srcset": srcset,
             "jpeg": srcset.replace("webp", "jpeg"),
         }
@@ -69,8 +69,10 @@ class PictureTest(TestCase):
         self.make()
         for size, place in THUMBNAILS.items():
             with self.subTest(size):
-                asked = self.ask(f"thumbnail(size: {size}) jpeg: thumbnail(size: {size}, format: JPEG)")
-                assert asked == {"thumbnail": f"{MADE}.{place}.webp", "jpeg": f"{MADE}.{place}.jpeg"}
+                thumbnails = self.query_image(
+                    f"thumbnail(size: {size}) jpeg: thumbnail(size: {size}, format: JPEG)"
+                )
+                assert thumbnails == {"thumbnail": f"{MADE}.{place}.webp", "jpeg": f"{MADE}.{place}.jpeg"}
 
     def test_thumbnail_larger_than_every_rendition_is_the_original(self) -> None:
         picture = Picture(name=NAME, alt="", width=3000, height=1, widths=[160, 400, 800, 1600])
@@ -85,9 +87,9 @@ class PictureTest(TestCase):
         assert error["message"] == "size must be at least 1, not 0."
 
     def test_alternative_text_falls_back_to_the_name(self) -> None:
-        assert self.ask("alt") == {"alt": "Cup"}
+        assert self.query_image("alt") == {"alt": "Cup"}
         ProductImage.objects.update(alt="A cup from above")
-        assert self.ask("alt") == {"alt": "A cup from above"}
+        assert self.query_image("alt") == {"alt": "A cup from above"}
 
     def test_category_image_is_returned(self) -> None:
         category = make_category("Cups")
@@ -110,9 +112,9 @@ class PictureTest(TestCase):
             image { url alt width height srcset thumbnail(size: 300) } images { srcset(format: JPEG) }
         } } }"""
         # No server listens there, so any call to the storage fails.
-        nowhere = Moto()
-        self.addCleanup(nowhere.remove)
-        with nowhere.as_media():
+        dead_server = Moto()
+        self.addCleanup(dead_server.remove)
+        with dead_server.as_media():
             for count in (1, 30):
                 for _ in range(count):
                     ProductImage.objects.create(

@@ -10,7 +10,7 @@ from typing import Any, Self
 from django.db import connection, transaction
 
 # Seconds that a step may take before the test fails.
-PATIENCE = 15
+MAX_SECONDS = 15
 
 
 class Actor:
@@ -34,19 +34,19 @@ class Actor:
     ) -> None:
         try:
             if not self._finished:
-                self._thread.submit(self._finish, RuntimeError if error else None).result(PATIENCE)
+                self._thread.submit(self._finish, RuntimeError if error else None).result(MAX_SECONDS)
         finally:
-            self._thread.submit(_close_connection).result(PATIENCE)
+            self._thread.submit(_close_connection).result(MAX_SECONDS)
             self._thread.shutdown()
 
     def do(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Run a step that must not wait for a lock, and return its result."""
-        return self._thread.submit(step, *arguments, **options).result(PATIENCE)
+        return self._thread.submit(step, *arguments, **options).result(MAX_SECONDS)
 
     def start(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> "Future[Any]":
         """Start a step and return when it has ended or waits for a lock."""
         future = self._thread.submit(step, *arguments, **options)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_SECONDS
         while not future.done() and not self.waits():
             assert time.monotonic() < deadline, "the step neither ended nor waited for a lock"
             time.sleep(0.005)
@@ -61,7 +61,7 @@ class Actor:
 
     def commit(self) -> None:
         """Commit the transaction."""
-        self.start_commit().result(PATIENCE)
+        self.start_commit().result(MAX_SECONDS)
 
     def start_commit(self) -> "Future[Any]":
         """Start the commit, which may wait for other transactions in its deferred constraints."""

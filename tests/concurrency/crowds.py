@@ -7,7 +7,7 @@ from threading import Barrier
 
 from django.db import connection
 
-PATIENCE = 60
+MAX_SECONDS = 60
 
 
 def run_together(steps: Sequence[Callable[[random.Random], None]], *, times: int, seed: int) -> None:
@@ -26,7 +26,7 @@ def run_together(steps: Sequence[Callable[[random.Random], None]], *, times: int
     def repeat(number: int) -> None:
         rng = random.Random(f"{seed}-{number}")
         try:
-            start.wait(PATIENCE)
+            start.wait(MAX_SECONDS)
             for _ in range(times):
                 steps[number](rng)
         finally:
@@ -34,4 +34,4 @@ def run_together(steps: Sequence[Callable[[random.Random], None]], *, times: int
 
     with ThreadPoolExecutor(max_workers=len(steps)) as threads:
         for running in [threads.submit(repeat, number) for number in range(len(steps))]:
-            running.result(PATIENCE)
+            running.result(MAX_SECONDS)

@@ -31,7 +31,7 @@ from tests.accounts.cases import (
     new_code,
     run_in_parallel,
 )
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 
 EMAIL = "vera@example.com"
 HERE = "192.0.2.1"
@@ -75,7 +75,7 @@ class PausedCall:
         self._patch.start()
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._future = self._thread.submit(self._run)
-        assert self._reached.wait(PATIENCE)
+        assert self._reached.wait(MAX_SECONDS)
         self._patch.stop()
         return self
 
@@ -86,13 +86,13 @@ class PausedCall:
     def finish(self) -> type[Exception] | None:
         """Resume the call and return the type of the exception that it raises, or None."""
         self._go_on.set()
-        return outcome(partial(self._future.result, PATIENCE))
+        return outcome(partial(self._future.result, MAX_SECONDS))
 
     def _hold(self, *arguments: Any, **options: Any) -> Any:
         if self._after:
             result = self._function(*arguments, **options)
         self._reached.set()
-        assert self._go_on.wait(PATIENCE)
+        assert self._go_on.wait(MAX_SECONDS)
         return result if self._after else self._function(*arguments, **options)
 
     def _run(self) -> Any:
@@ -164,7 +164,7 @@ class ConfirmAndRegisterTest(ThreadCase):
             registered = registering.start(register, OTHER_PASSWORD)
             self.assertTrue(registering.waits())
             self.assertIsNone(confirming.finish())
-            registered.result(PATIENCE)
+            registered.result(MAX_SECONDS)
             registering.commit()
         self.assertEqual(self.account(), (True, True))
         self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_already_registered")
@@ -175,7 +175,7 @@ class ConfirmAndRegisterTest(ThreadCase):
             confirmed = confirming.start(partial(outcome, partial(confirm, code=self.code)))
             self.assertTrue(confirming.waits())
             registering.commit()
-            self.assertIs(confirmed.result(PATIENCE), WrongCode)
+            self.assertIs(confirmed.result(MAX_SECONDS), WrongCode)
         self.assertEqual(self.account(), (False, False))
 
     def test_without_the_lock_a_foreign_password_is_confirmed(self) -> None:
@@ -214,7 +214,7 @@ class LoginAndResetTest(ThreadCase):
             done = resetting.start(reset, code=self.code)
             self.assertTrue(resetting.waits())
             logging_in.commit()
-            done.result(PATIENCE)
+            done.result(MAX_SECONDS)
             resetting.commit()
         self.assertFalse(Session.objects.exists())
 
@@ -239,7 +239,7 @@ class ParallelRegistrationTest(ThreadCase):
             registered = second.start(register, OTHER_PASSWORD)
             self.assertTrue(second.waits())
             first.commit()
-            registered.result(PATIENCE)
+            registered.result(MAX_SECONDS)
             second.commit()
         self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
         self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_confirmation_code")
@@ -262,7 +262,7 @@ class ParallelRegistrationTest(ThreadCase):
             first.do(register, PASSWORD)
             registered = second.start(outcome, partial(register, OTHER_PASSWORD))
             first.commit()
-            self.assertIs(registered.result(PATIENCE), IntegrityError)
+            self.assertIs(registered.result(MAX_SECONDS), IntegrityError)
 
 
 class ParallelRefreshTest(ThreadCase):
@@ -275,7 +275,7 @@ class ParallelRefreshTest(ThreadCase):
         """Refresh after another refresh with the same token has read the session."""
         with self.hold_refresh() as first, Actor() as second:
             refreshed = second.start(outcome, partial(refresh, self.pair))
-            results = [first.finish(), refreshed.result(PATIENCE)]
+            results = [first.finish(), refreshed.result(MAX_SECONDS)]
             second.commit()
         return results
 
@@ -332,7 +332,7 @@ class ParallelRefreshTest(ThreadCase):
             refreshed = refreshing.start(refresh, self.pair)
             self.assertTrue(refreshing.waits())
             changing.commit()
-            pair = refreshed.result(PATIENCE)
+            pair = refreshed.result(MAX_SECONDS)
             refreshing.commit()
         self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
 
@@ -345,7 +345,7 @@ class ParallelRefreshTest(ThreadCase):
             found = refreshing.start(locked_sessions.first)
             self.assertTrue(refreshing.waits())
             changing.commit()
-            self.assertIsNone(found.result(PATIENCE))
+            self.assertIsNone(found.result(MAX_SECONDS))
         self.assertTrue(Session.objects.open().filter(pk=session_id).exists())
 
 
@@ -363,7 +363,7 @@ class ParallelConfirmationTest(ThreadCase):
         self.assertTrue(User.objects.get().is_confirmed)
 
     def test_without_locks_conditions_and_script_both_succeed(self) -> None:
-        in_steps = redeem_in_steps(Barrier(2, timeout=PATIENCE).wait)
+        in_steps = redeem_in_steps(Barrier(2, timeout=MAX_SECONDS).wait)
         with ExitStack() as twin:
             twin.enter_context(without_locks())
             # The row lock of a real UPDATE would make the second request wait and check again.
@@ -389,7 +389,7 @@ class ParallelGuessTest(ThreadCase):
         self.assertFalse(self.guess(codes.redeem_code))
 
     def test_without_the_script_ten_guesses_count_as_one(self) -> None:
-        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.CROWD, timeout=PATIENCE).wait)))
+        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.CROWD, timeout=MAX_SECONDS).wait)))
 
 
 class CleanupAndConfirmTest(ThreadCase):
@@ -416,7 +416,7 @@ class CleanupAndConfirmTest(ThreadCase):
             keys = list(found(rows, *fields, **options))
             if rows.model is User and fields == ("pk",) and not self.is_user_confirmed():
                 with ThreadPoolExecutor(1) as thread:
-                    thread.submit(self.confirm_in_thread).result(PATIENCE)
+                    thread.submit(self.confirm_in_thread).result(MAX_SECONDS)
             return keys
 
         with without_locks(), mock.patch.object(QuerySet, "values_list", stale):

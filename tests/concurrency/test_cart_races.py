@@ -32,7 +32,7 @@ from backend.core.viewer import Viewer
 from backend.orders import services as order_services
 from backend.orders.services import CartEmpty
 from tests.accounts.cases import clear_rate_limits
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart
 from tests.support.people import ADDRESS, make_user, viewer_of
@@ -45,7 +45,7 @@ def run_blocked(first_step: Callable[[], Any], second_step: Callable[[], Any]) -
         two = second.start(second_step)
         assert not two.done()
         first.commit()
-        results = one, two.result(PATIENCE)
+        results = one, two.result(MAX_SECONDS)
         second.commit()
     return results
 
@@ -244,7 +244,7 @@ class ExpiredCartTest(ShopCase):
             shopper.do(self.add, self.b)
             deletion = beat.start(delete_expired_carts)
             shopper.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             beat.commit()
 
     def test_cart_changed_during_the_deletion_stays(self) -> None:
@@ -278,7 +278,7 @@ class GuestCartLimitTest(ShopCase):
         start = Barrier(12)
 
         def add() -> bool:
-            start.wait(PATIENCE)
+            start.wait(MAX_SECONDS)
             try:
                 add_lines(viewer=Viewer(), lines=[LineQuantity(self.a.pk)], address=ADDRESS)
             except RateLimited:
@@ -288,7 +288,7 @@ class GuestCartLimitTest(ShopCase):
             return True
 
         with ThreadPoolExecutor(12) as threads:
-            return sum(added.result(PATIENCE) for added in [threads.submit(add) for _ in range(12)])
+            return sum(added.result(MAX_SECONDS) for added in [threads.submit(add) for _ in range(12)])
 
     def test_parallel_guests_get_as_many_carts_as_the_limit(self) -> None:
         assert self.add_as_twelve_guests() == 5
@@ -300,7 +300,7 @@ class GuestCartLimitTest(ShopCase):
         def check_then_count(limits: Sequence[RateLimitItem], action: str, subject: str) -> None:
             keys = (action, digest_secret(subject))
             allowed = all(throttling._limiter().test(limit, *keys) for limit in limits)
-            checked.wait(PATIENCE)
+            checked.wait(MAX_SECONDS)
             if not allowed:
                 raise RateLimited(1)
             for limit in limits:

@@ -13,7 +13,7 @@ from backend.catalog.locks import lock_products
 from backend.catalog.models import Characteristic, CharacteristicValue, Product
 from tests.catalog.derived import assert_characteristics_are_right
 from tests.catalog.factories import make_product
-from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers
+from tests.concurrency.actors import MAX_SECONDS, Actor, execute, function_without, without_triggers
 from tests.concurrency.crowds import run_together
 
 deadlock = pytest.raises(OperationalError, match="deadlock detected")
@@ -41,7 +41,7 @@ class TwoValuesTest(RaceCase):
             added = second.start(self.add, self.grade)
             assert not added.done()
             first.commit()
-            added.result(PATIENCE)
+            added.result(MAX_SECONDS)
             second.commit()
 
     def test_concurrent_values_are_both_shown(self) -> None:
@@ -65,7 +65,7 @@ class RenameTest(RaceCase):
             rename = staff.start(self.rename)
             assert not rename.done()
             seller.commit()
-            rename.result(PATIENCE)
+            rename.result(MAX_SECONDS)
             staff.commit()
         assert self.shown() == ["Country"]
 
@@ -95,9 +95,9 @@ class RenameTest(RaceCase):
             added = seller.start(
                 CharacteristicValue.objects.filter(product=self.product).update, value="y", position=3
             )
-            added.result(PATIENCE)
+            added.result(MAX_SECONDS)
             seller.commit()
-            rename.result(PATIENCE)
+            rename.result(MAX_SECONDS)
             staff.commit()
 
     def test_rename_does_not_deadlock_with_a_product_that_is_being_saved(self) -> None:
@@ -124,7 +124,7 @@ class SellDuringEditTest(RaceCase):
             sold = seller.start(Product.objects.filter(pk=self.product.pk).update, stock=0)
             waited = not sold.done()
             staff.commit()
-            sold.result(PATIENCE)
+            sold.result(MAX_SECONDS)
             seller.commit()
         assert_characteristics_are_right()
         return waited
@@ -155,7 +155,7 @@ class SellDuringEditTest(RaceCase):
             assert not edit.done()
             seller.do(execute, sell, second.pk)
             seller.commit()
-            edit.result(PATIENCE)
+            edit.result(MAX_SECONDS)
             staff.commit()
 
     def test_products_are_locked_in_the_order_of_sales(self) -> None:
@@ -212,8 +212,8 @@ class ValueWritersTest(RaceCase):
             assert not writing.done()
             first.do(self.write, self.values[1], "first")
             first.commit()
-            locking.result(PATIENCE)
-            writing.result(PATIENCE)
+            locking.result(MAX_SECONDS)
+            writing.result(MAX_SECONDS)
             second.commit()
         assert_characteristics_are_right()
         assert CharacteristicValue.objects.get(pk=self.values[1]).value == "second"
@@ -242,8 +242,8 @@ class ValueWritersTest(RaceCase):
             assert not deletion.done()
             first.do(self.write, self.values[0], "first")
             first.commit()
-            locking.result(PATIENCE)
-            deletion.result(PATIENCE)
+            locking.result(MAX_SECONDS)
+            deletion.result(MAX_SECONDS)
             second.commit()
         assert not Product.objects.exists()
 

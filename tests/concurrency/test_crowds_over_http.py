@@ -17,7 +17,7 @@ from backend.catalog.models import Product
 from backend.orders.models import Order, OrderLine
 from tests.catalog.factories import make_product
 from tests.concurrency.actors import Actor
-from tests.concurrency.crowds import PATIENCE
+from tests.concurrency.crowds import MAX_SECONDS
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
 from tests.concurrency.test_deletion_races import delete_products
 from tests.support.people import access_token_of, make_user
@@ -33,13 +33,13 @@ def together(steps: list[Callable[[], Any]]) -> list[Any]:
 
     def take(step: Callable[[], Any]) -> Any:
         try:
-            start.wait(PATIENCE)
+            start.wait(MAX_SECONDS)
             return step()
         finally:
             connection.close()
 
     with ThreadPoolExecutor(len(steps)) as threads:
-        return [step.result(PATIENCE) for step in [threads.submit(take, step) for step in steps]]
+        return [step.result(MAX_SECONDS) for step in [threads.submit(take, step) for step in steps]]
 
 
 def is_any_connection_blocked() -> bool:
@@ -71,25 +71,27 @@ class CrowdTest(ShopCase):
     def crowd(self, size: int) -> list[User]:
         return [make_user() for _ in range(size)]
 
-    def ask_together(self, *requests: tuple[Any, ...], **headers: str) -> "Counter[tuple[int, str | None]]":
+    def send_together(self, *requests: tuple[Any, ...], **headers: str) -> "Counter[tuple[int, str | None]]":
         """Send requests at the same time and count the statuses and error codes."""
-        self.answers = together(
-            [lambda request=request: self.ask(*request, **headers) for request in requests]
+        self.responses = together(
+            [lambda request=request: self.send(*request, **headers) for request in requests]
         )
-        return Counter((status, answer.get("code")) for status, answer in self.answers)
+        return Counter((status, response.get("code")) for status, response in self.responses)
 
-    def ask(self, method: str, path: str, body: Any = None, login: Any = None, **headers: str) -> Any:
-        return self.web.ask(method, path, body, **headers, **(login or {}))
+    def send(self, method: str, path: str, body: Any = None, login: Any = None, **headers: str) -> Any:
+        return self.web.send_request(method, path, body, **headers, **(login or {}))
 
     def test_fifty_clients_buy_exactly_ten_units(self) -> None:
         shoppers = self.crowd(50)
         for shopper in shoppers:
             self.add(self.a, user=shopper)
-        answers = self.ask_together(*[("POST", "/order", {}, self.log_in(shopper)) for shopper in shoppers])
-        assert answers == {(201, None): 10, (409, "OUT_OF_STOCK"): 40}
+        responses = self.send_together(
+            *[("POST", "/order", {}, self.log_in(shopper)) for shopper in shoppers]
+        )
+        assert responses == {(201, None): 10, (409, "OUT_OF_STOCK"): 40}
         assert (self.stock()["A"], sold(self.a)) == (0, 10)
         assert CartLine.objects.count() == 40
-        assert sum(float(answer["total"]) for status, answer in self.answers if status == 201) == 100
+        assert sum(float(response["total"]) for status, response in self.responses if status == 201) == 100
         assert_orders_are_whole()
 
     def test_carts_with_products_in_any_order_do_not_deadlock(self) -> None:
@@ -98,8 +100,10 @@ class CrowdTest(ShopCase):
         orders = [list(way) for products in chosen for way in permutations(products)]
         for shopper, products in zip(shoppers, orders * 3, strict=False):
             self.add(*products, user=shopper)
-        answers = self.ask_together(*[("POST", "/order", {}, self.log_in(shopper)) for shopper in shoppers])
-        assert set(answers) == {(201, None), (409, "OUT_OF_STOCK")}
+        responses = self.send_together(
+            *[("POST", "/order", {}, self.log_in(shopper)) for shopper in shoppers]
+        )
+        assert set(responses) == {(201, None), (409, "OUT_OF_STOCK")}
         for product in (self.a, self.b, self.c):
             product.refresh_from_db()
             assert product.stock + sold(product) == 10
@@ -108,8 +112,8 @@ class CrowdTest(ShopCase):
 
     def add_twenty(self, **headers: str) -> None:
         request = ("POST", "/cart", {"product_id": self.a.pk})
-        assert self.ask_together(*[request] * 20, **headers) == {(200, None): 20}
-        status, cart = self.web.ask("GET", "/cart", **headers)
+        assert self.send_together(*[request] * 20, **headers) == {(200, None): 20}
+        status, cart = self.web.send_request("GET", "/cart", **headers)
         assert (status, [line["quantity"] for line in cart["lines"]]) == (200, [20])
 
     def test_twenty_first_adds_share_one_cart(self) -> None:
@@ -117,8 +121,10 @@ class CrowdTest(ShopCase):
         assert Cart.objects.count() == 1
 
     def test_twenty_adds_of_a_guest_all_count(self) -> None:
-        _, cart = self.web.ask("POST", "/cart", {"product_id": self.b.pk})
-        self.web.ask("PUT", "/cart", {"product_id": self.b.pk, "quantity": 0}, X_Cart_Token=cart["token"])
+        _, cart = self.web.send_request("POST", "/cart", {"product_id": self.b.pk})
+        self.web.send_request(
+            "PUT", "/cart", {"product_id": self.b.pk, "quantity": 0}, X_Cart_Token=cart["token"]
+        )
         self.add_twenty(X_Cart_Token=cart["token"])
 
     def test_added_units_are_ordered_or_in_the_cart(self) -> None:
@@ -127,15 +133,15 @@ class CrowdTest(ShopCase):
         def add() -> Counter[int]:
             products = Counter()
             for product in random.Random(1).choices([self.a, self.b, self.c], k=10):
-                status, _ = self.web.ask("POST", "/cart", {"product_id": product.pk}, **self.login)
+                status, _ = self.web.send_request("POST", "/cart", {"product_id": product.pk}, **self.login)
                 assert status == 200
                 products[product.pk] += 1
             return products
 
         def order() -> Counter[int]:
             for _ in range(8):
-                status, answer = self.web.ask("POST", "/order", {}, **self.login)
-                assert status == 201 or answer["code"] == "CART_EMPTY"
+                status, response = self.web.send_request("POST", "/order", {}, **self.login)
+                assert status == 201 or response["code"] == "CART_EMPTY"
             return Counter()
 
         added = sum(together([add] * 6 + [order] * 2), Counter())
@@ -148,9 +154,9 @@ class CrowdTest(ShopCase):
 
     def test_twenty_requests_with_one_key_create_one_order(self) -> None:
         self.add(self.a, self.b)
-        answers = self.ask_together(*[("POST", "/order", {}, self.login)] * 20, Idempotency_Key="once")
-        assert answers == {(201, None): 20}
-        assert {answer["number"] for _, answer in self.answers} == {Order.objects.get().number}
+        responses = self.send_together(*[("POST", "/order", {}, self.login)] * 20, Idempotency_Key="once")
+        assert responses == {(201, None): 20}
+        assert {response["number"] for _, response in self.responses} == {Order.objects.get().number}
         assert self.stock() == {"A": 9, "B": 9, "C": 10}
 
     def test_disconnected_client_gets_its_order_on_retry(self) -> None:
@@ -164,55 +170,55 @@ class CrowdTest(ShopCase):
             wait_until(is_any_connection_blocked, "The order's waiting")
             client.close()
             staff.commit()
-        status, order = self.web.ask("POST", "/order", {}, Idempotency_Key="cut off", **self.login)
+        status, order = self.web.send_request("POST", "/order", {}, Idempotency_Key="cut off", **self.login)
         assert (status, order["number"]) == (201, Order.objects.get().number)
         assert self.stock()["A"] == 9
 
     def test_ten_cancellations_return_the_stock_once(self) -> None:
         self.add(self.a, self.b, quantity=3)
         path = f"/order/cancel?number={self.order().number}"
-        answers = self.ask_together(*[("POST", path, None, self.login)] * 10)
-        assert answers == {(200, None): 1, (409, "ORDER_STATUS"): 9}
+        responses = self.send_together(*[("POST", path, None, self.login)] * 10)
+        assert responses == {(200, None): 1, (409, "ORDER_STATUS"): 9}
         assert self.stock() == {"A": 10, "B": 10, "C": 10}
 
     def test_deleting_and_hiding_products_causes_no_server_error(self) -> None:
         """Each request succeeds or is refused with an error code."""
         products = [make_product(stock=1000) for _ in range(12)]
-        answers: list[tuple[int, list[str]]] = []
+        responses: list[tuple[int, list[str]]] = []
 
-        def ask(*request: Any) -> Any:
-            status, answer = self.ask(*request)
-            refusals = answer.get("errors") or answer.get("data", {}).get("cartLinesAdd", {}).get(
+        def send(*request: Any) -> Any:
+            status, response = self.send(*request)
+            refusals = response.get("errors") or response.get("data", {}).get("cartLinesAdd", {}).get(
                 "errors", []
             )
-            answers.append((status, [refusal["code"] for refusal in refusals]))
-            return answer
+            responses.append((status, [refusal["code"] for refusal in refusals]))
+            return response
 
         def buy(number: int, login: dict[str, str]) -> None:
             rng = random.Random(number)
             for _ in range(12):
                 lines = [{"productId": product.pk} for product in rng.sample(products, 3)]
-                ask("POST", "/graphql", {"query": ADD_LINES, "variables": {"lines": lines}}, login)
-                order = ask("POST", "/order", {}, login)
+                send("POST", "/graphql", {"query": ADD_LINES, "variables": {"lines": lines}}, login)
+                order = send("POST", "/order", {}, login)
                 if order.get("code") == "NO_LONGER_SOLD":
-                    ask("DELETE", "/cart", None, login)
+                    send("DELETE", "/cart", None, login)
                 elif "number" in order and rng.random() < 0.5:
-                    ask("POST", f"/order/cancel?number={order['number']}", None, login)
+                    send("POST", f"/order/cancel?number={order['number']}", None, login)
 
         def edit() -> None:
             for number in range(0, 8, 2):
-                asked = len(answers)
-                wait_until(lambda asked=asked: len(answers) > asked + 15, "Some shopping")
+                sent = len(responses)
+                wait_until(lambda sent=sent: len(responses) > sent + 15, "Some shopping")
                 with transaction.atomic():
                     delete_products(products[number + 1], products[number])
                 Product.objects.filter(pk=products[8 + number // 2].pk).update(is_published=number == 4)
 
         logins = [self.log_in(shopper) for shopper in self.crowd(6)]
         together([*[lambda n=n, login=login: buy(n, login) for n, login in enumerate(logins)], edit])
-        refusals = {code for _, codes in answers for code in codes}
+        refusals = {code for _, codes in responses for code in codes}
         assert refusals <= {"CONFLICT", "NOT_FOUND", "CART_EMPTY", "NO_LONGER_SOLD"}
         assert "NOT_FOUND" in refusals
-        assert {status for status, _ in answers} <= {200, 201, 404, 409}
+        assert {status for status, _ in responses} <= {200, 201, 404, 409}
         assert Order.objects.exists()
         for product in Product.objects.filter(pk__in=[product.pk for product in products]):
             assert product.stock + sold(product) == 1000

@@ -18,7 +18,7 @@ from backend.core.viewer import Viewer
 from backend.orders import services
 from backend.orders.models import Order
 from backend.orders.services import CartEmpty, cancel_order
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, ordered_quantities
 from tests.support.people import make_user, viewer_of
@@ -44,7 +44,7 @@ class ProductDuringOrderTest(ShopCase):
             deletion = staff.start(delete_products, self.b, self.a)
             assert not deletion.done()
             shopper.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             staff.commit()
         assert ordered_quantities(order) == {"A": 1, "B": 1}
         assert not order.lines.filter(product__isnull=False).exists()
@@ -59,10 +59,10 @@ class ProductDuringOrderTest(ShopCase):
             assert not deletion.done()
             assert not order.done()
             other.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             staff.commit()
             try:
-                placed = order.result(PATIENCE)
+                placed = order.result(MAX_SECONDS)
             except ShopError as refusal:
                 return refusal
             shopper.commit()
@@ -109,7 +109,7 @@ class ProductDuringAddTest(ShopCase):
             staff.commit()
             # The service raises `Conflict`: see `CrowdTest`.
             with pytest.raises(IntegrityError):
-                commit.result(PATIENCE)
+                commit.result(MAX_SECONDS)
         assert self.in_cart() == {}
 
     def test_deletion_during_the_add(self) -> None:
@@ -119,7 +119,7 @@ class ProductDuringAddTest(ShopCase):
             deletion = staff.start(delete_products, self.a)
             assert not deletion.done()
             shopper.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             staff.commit()
         assert self.in_cart() == {"B": 1}
 
@@ -131,7 +131,7 @@ class ProductDuringAddTest(ShopCase):
             deletion = staff.start(delete_products, self.a, self.b)
             assert not deletion.done()
             shopper.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             staff.commit()
 
     def test_late_line_is_deleted_with_the_product(self) -> None:
@@ -160,7 +160,7 @@ class AccountTest(ShopCase):
             deletion = leaver.start(self.delete)
             assert not deletion.done()
             shopper.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             leaver.commit()
         assert not Cart.objects.filter(user=self.user.pk).exists()
 
@@ -209,7 +209,7 @@ class AccountTest(ShopCase):
             acting = shopper.start(act)
             assert not acting.done()
             leaver.commit()
-            acting.result(PATIENCE)
+            acting.result(MAX_SECONDS)
 
     def test_order_during_the_deletion(self) -> None:
         self.add(self.a)
@@ -234,7 +234,7 @@ class AccountTest(ShopCase):
             leaver.commit()
             # The service raises `Conflict`: see `CrowdTest`.
             with pytest.raises(IntegrityError):
-                commit.result(PATIENCE)
+                commit.result(MAX_SECONDS)
         assert not Cart.objects.exists()
 
 
@@ -251,9 +251,9 @@ class AccountDeletedByStaffTest(ShopCase):
             assert not deletion.done()
             assert not order.done()
             other.commit()
-            deletion.result(PATIENCE)
+            deletion.result(MAX_SECONDS)
             staff.commit()
-            order.result(PATIENCE)
+            order.result(MAX_SECONDS)
 
     def test_order_waits_for_the_deletion(self) -> None:
         with pytest.raises(CartEmpty):

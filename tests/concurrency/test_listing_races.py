@@ -24,7 +24,7 @@ from tests.catalog.derived import (
 )
 from tests.catalog.factories import make_product
 from tests.catalog.trees import make_tree
-from tests.concurrency.actors import PATIENCE, Actor, execute, function_without, without_triggers
+from tests.concurrency.actors import MAX_SECONDS, Actor, execute, function_without, without_triggers
 from tests.concurrency.crowds import run_together
 
 SHARED_LOCK = "PERFORM pg_advisory_xact_lock_shared(7203002);"
@@ -48,7 +48,7 @@ class ProductBeforeMoveTest(RaceCase):
             waited = not move.done()
             if waited:
                 seller.commit()
-                move.result(PATIENCE)
+                move.result(MAX_SECONDS)
             mover.commit()
         return waited
 
@@ -70,7 +70,7 @@ class MoveBeforeProductTest(RaceCase):
             added = seller.start(make_product, category=self.tree["C"])
             waited = not added.done()
             mover.commit()
-            added.result(PATIENCE)
+            added.result(MAX_SECONDS)
             seller.commit()
         return waited
 
@@ -92,7 +92,7 @@ class PriceDuringMoveTest(RaceCase):
             change = seller.start(Product.objects.update, price=7, stock=0)
             assert not change.done()
             mover.commit()
-            change.result(PATIENCE)
+            change.result(MAX_SECONDS)
             seller.commit()
 
     def test_entries_made_by_the_move_get_the_new_price(self) -> None:
@@ -119,9 +119,9 @@ class DeadlockTest(RaceCase):
             )
             assert not move.done()
             commit = seller.start_commit()
-            move.result(PATIENCE)
+            move.result(MAX_SECONDS)
             mover.commit()
-            commit.result(PATIENCE)
+            commit.result(MAX_SECONDS)
 
     def test_lock_before_the_row_prevents_the_deadlock(self) -> None:
         self.move_in_sql_while_a_product_is_added()
@@ -142,9 +142,9 @@ class DeadlockTest(RaceCase):
             move = mover.start(self.move_to, "B")
             sold_out = seller.start(Product.objects.filter(pk=self.product.pk).update, stock=0)
             assert not sold_out.done()
-            move.result(PATIENCE)
+            move.result(MAX_SECONDS)
             mover.commit()
-            sold_out.result(PATIENCE)
+            sold_out.result(MAX_SECONDS)
             seller.commit()
 
     def test_move_locks_no_product(self) -> None:
@@ -177,7 +177,7 @@ class DeleteCategoryTest(RaceCase):
             assert not delete.done()
             seller.commit()
             with pytest.raises(CategoryNotEmpty):
-                delete.result(PATIENCE)
+                delete.result(MAX_SECONDS)
 
     def test_deletion_waits_for_a_hidden_product_that_is_being_moved_in(self) -> None:
         hidden = make_product(is_published=False)
@@ -187,7 +187,7 @@ class DeleteCategoryTest(RaceCase):
             assert not delete.done()
             seller.commit()
             with pytest.raises(CategoryNotEmpty):
-                delete.result(PATIENCE)
+                delete.result(MAX_SECONDS)
 
     def test_without_the_trigger_the_hidden_product_is_lost(self) -> None:
         hidden = make_product(is_published=False)

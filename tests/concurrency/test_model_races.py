@@ -14,7 +14,7 @@ from backend.recommendations.models import ModelVersion
 from backend.recommendations.selectors import read_related
 from backend.recommendations.services import update_model
 from tests.catalog.factories import make_product
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.crowds import run_together
 from tests.recommendations.factories import Kind, make_order, read_recommended, replace_recommendations
 
@@ -48,7 +48,7 @@ class TwoWritersTest(ModelRacesCase):
             writing = second.start(self.write, self.products[3:8])
             assert not writing.done()
             first.commit()
-            writing.result(PATIENCE)
+            writing.result(MAX_SECONDS)
             second.commit()
 
     def test_second_writer_waits_and_replaces_the_rows_of_the_first(self) -> None:

@@ -13,7 +13,7 @@ from backend.catalog import services as catalog_services
 from backend.catalog.models import Product
 from backend.orders.models import Order, OrderLine, OrderStatusChange
 from backend.orders.order_import import ImportReport, import_orders
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 
 LOG = """invoice,stock_code,description,quantity,invoice_date,unit_price
 1,10001,CUP,1,2011-01-01,1
@@ -32,7 +32,7 @@ class ConcurrentImportsTest(TransactionTestCase):
             waiting = second.start(import_orders, log, zone=zone)
             assert not waiting.done()
             first.commit()
-            return done, waiting.result(PATIENCE)
+            return done, waiting.result(MAX_SECONDS)
 
     def test_second_import_waits_and_creates_nothing(self) -> None:
         first, second = self.import_twice()

@@ -24,7 +24,7 @@ from backend.orders.services import (
     change_order_status,
     create_order,
 )
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_constraints, without_index, without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart, sold
 from tests.support.people import make_user, viewer_of
@@ -44,7 +44,7 @@ class LastUnitTest(ShopCase):
             order = second.start(self.order, self.other)
             assert not order.done()
             first.commit()
-            order.result(PATIENCE)
+            order.result(MAX_SECONDS)
             second.commit()
 
     def test_second_order_is_refused_and_keeps_its_cart(self) -> None:
@@ -75,9 +75,9 @@ class OppositeOrderTest(ShopCase):
             assert not one.done()
             assert not two.done()
             staff.commit()
-            one.result(PATIENCE)
+            one.result(MAX_SECONDS)
             first.commit()
-            two.result(PATIENCE)
+            two.result(MAX_SECONDS)
             second.commit()
 
     def order_twice(self) -> None:
@@ -134,7 +134,7 @@ class SameIdempotencyKeyTest(ShopCase):
             order = second.start(self.order, key="k")
             assert not order.done()
             first.commit()
-            two = order.result(PATIENCE)
+            two = order.result(MAX_SECONDS)
             second.commit()
         return one, two
 
@@ -178,7 +178,7 @@ class CancelTest(ShopCase):
             cancel = second.start(second_step)
             assert not cancel.done()
             first.commit()
-            cancel.result(PATIENCE)
+            cancel.result(MAX_SECONDS)
             second.commit()
 
     def test_second_cancellation_is_refused(self) -> None:
@@ -230,7 +230,7 @@ class EditedProductTest(ShopCase):
             order = shopper.start(create_order, viewer=viewer_of(self.user), **options)
             assert not order.done()
             staff.commit()
-            placed: Order = order.result(PATIENCE)
+            placed: Order = order.result(MAX_SECONDS)
             shopper.commit()
         return placed
 

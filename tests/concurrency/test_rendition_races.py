@@ -17,7 +17,7 @@ from backend.catalog.pictures.rendition_queue import make_renditions
 from backend.catalog.renditions import rendition_name
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
-from tests.concurrency.actors import PATIENCE
+from tests.concurrency.actors import MAX_SECONDS
 
 
 class RenditionRacesTest(StorageCase, TransactionTestCase):
@@ -42,16 +42,16 @@ class RenditionRacesTest(StorageCase, TransactionTestCase):
             stored.append(name)
             if not first_stores.is_set():
                 first_stores.set()
-                assert second_is_done.wait(PATIENCE)
+                assert second_is_done.wait(MAX_SECONDS)
             real(name, data)
 
         with mock.patch.object(rendition_queue, "_store", store), ThreadPoolExecutor(2) as pool:
             first = pool.submit(self.make)
-            assert first_stores.wait(PATIENCE)
+            assert first_stores.wait(MAX_SECONDS)
             meanwhile()
-            pool.submit(self.make).result(PATIENCE)
+            pool.submit(self.make).result(MAX_SECONDS)
             second_is_done.set()
-            first.result(PATIENCE)
+            first.result(MAX_SECONDS)
         return stored
 
     def test_second_worker_skips_a_locked_picture(self) -> None:

@@ -19,7 +19,7 @@ from backend.core.errors import ShopError
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.catalog.factories import make_product
 from tests.catalog.trees import make_tree, outline
-from tests.concurrency.actors import PATIENCE, Actor, without_triggers
+from tests.concurrency.actors import MAX_SECONDS, Actor, without_triggers
 from tests.concurrency.crowds import run_together
 
 no_lock = mock.patch("backend.catalog.services.lock_tree")
@@ -38,7 +38,7 @@ class TwoWritersTest(TransactionTestCase):
             move = second.start(self.move, "A2", "B1")
             assert not move.done()
             first.commit()
-            move.result(PATIENCE)
+            move.result(MAX_SECONDS)
             second.commit()
 
     def test_second_move_uses_the_result_of_the_first(self) -> None:
@@ -58,7 +58,7 @@ class TwoWritersTest(TransactionTestCase):
             move = second.start(self.move, "B", "A")
             assert not move.done()
             first.commit()
-            move.result(PATIENCE)
+            move.result(MAX_SECONDS)
             second.commit()
 
     def test_second_of_two_moves_into_each_other_is_refused(self) -> None:
@@ -83,7 +83,7 @@ class TwoWritersTest(TransactionTestCase):
             creation = second.start(create_category, name="New", parent_id=self.tree[parent].pk)
             assert not creation.done()
             first.commit()
-            created: Category = creation.result(PATIENCE)
+            created: Category = creation.result(MAX_SECONDS)
             second.commit()
         return created
 

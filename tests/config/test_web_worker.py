@@ -81,10 +81,10 @@ class RequestBodiesTest(LiveServerTestCase):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         for size, expected in ((limit, 200), (limit + 1, 413)):
             body = QUERY.ljust(size)
-            status, answer = self.send(GRAPHQL + b"Content-Length: %d\r\n\r\n" % size, body)
+            status, response = self.send(GRAPHQL + b"Content-Length: %d\r\n\r\n" % size, body)
             self.assertEqual(status, expected)
             if status == 413:
-                (error,) = orjson.loads(answer)["errors"]
+                (error,) = orjson.loads(response)["errors"]
                 self.assertEqual(error["extensions"]["code"], "TOO_LARGE")
 
     def test_chunked_body_is_accepted_up_to_the_limit(self) -> None:
@@ -92,16 +92,16 @@ class RequestBodiesTest(LiveServerTestCase):
         head = GRAPHQL + b"Transfer-Encoding: chunked\r\n\r\n"
         for padding, expected in ((b"", 200), (b" " * (limit - len(QUERY)), 200), (b" " * limit, 413)):
             chunks = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (QUERY, padding) if chunk]
-            status, answer = self.send(head, *chunks, b"0\r\n\r\n")
-            self.assertEqual(status, expected, answer)
+            status, response = self.send(head, *chunks, b"0\r\n\r\n")
+            self.assertEqual(status, expected, response)
 
     def test_large_form_of_a_guest_is_refused_before_it_is_read(self) -> None:
         # Only the header is sent: there would be no response if the server waited for the body.
         for path in (b"/admin/login/", b"/cart", b"/products", b"/nowhere"):
             head = LOGIN_FORM.replace(b"/admin/login/", path) + b"Content-Length: 1000000000\r\n\r\n--x"
-            status, answer = self.send(head)
+            status, response = self.send(head)
             self.assertEqual(status, 413)
-            self.assertEqual(orjson.loads(answer)["code"], "TOO_LARGE")
+            self.assertEqual(orjson.loads(response)["code"], "TOO_LARGE")
 
     def test_staff_can_send_large_forms_to_the_admin_up_to_their_limit(self) -> None:
         login = Client()
@@ -133,7 +133,7 @@ class RequestBodiesTest(LiveServerTestCase):
 
         self.assertNotIn("\x1b", self.web.output())
 
-    def test_refused_body_is_answered_before_the_connection_closes(self) -> None:
+    def test_refused_body_gets_a_response_before_the_connection_closes(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=20)
         self.addCleanup(connection.close)
         for body, expected in ((b" " * 3_000_000, 413), (QUERY, 200)):

@@ -18,7 +18,7 @@ from backend.core.graphql.documents import DocumentCache, IndexedSource
 from tests.catalog.factories import make_category, make_product
 from tests.support.clients import GraphQLClient
 
-# Every list of the schema with its facets and recommendations, as one page would ask for them.
+# Every list of the schema with its facets and recommendations, as one page could select them.
 LARGE_PAGE = """
 query Page($category: ID, $after: String, $filter: ProductFilter) {
   me { id email }

@@ -1,4 +1,4 @@
-"""Answers of several mutations in one request."""
+"""Responses to several mutations in one request."""
 
 from django.test import TestCase
 

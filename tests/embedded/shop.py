@@ -18,7 +18,7 @@ from backend.embedded import addresses, processes
 from tests.support.ports import free_port
 
 # Seconds; enough while other tests use all cores.
-PATIENCE = 120
+MAX_SECONDS = 120
 DAEMON = pwd.getpwnam("daemon")
 
 
@@ -67,7 +67,7 @@ class Shop:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=MAX_SECONDS,
             check=False,
         )
 
@@ -92,7 +92,7 @@ class Shop:
     def wait_for(self, text: str) -> None:
         """Wait until the log contains ``text``."""
         assert self.runner
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_SECONDS
         while text not in self.log.read_text():
             assert self.runner.poll() is None, f"it ended: {self.log.read_text()}"
             assert time.monotonic() < deadline, f"no {text!r} in: {self.log.read_text()}"
@@ -101,7 +101,7 @@ class Shop:
     def wait_for_end(self) -> int:
         """Wait until the runner has ended and return its exit status."""
         assert self.runner
-        return self.runner.wait(PATIENCE)
+        return self.runner.wait(MAX_SECONDS)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
         """Return the processes of this shop, all or those with this name."""
@@ -128,7 +128,7 @@ class Shop:
                     process.send_signal(sign)
         psutil.wait_procs(processes, timeout=10)
         if self.runner:
-            self.runner.wait(PATIENCE)
+            self.runner.wait(MAX_SECONDS)
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Run one statement in the shop's database and return its rows."""

@@ -52,7 +52,7 @@ class FrozenDatabaseTest(unittest.TestCase):
         self.addCleanup(web.stop)
         web.start()
         # This opens a connection, which the process keeps.
-        self.assertEqual(web.ask("GET", "/products")[0], 200)
+        self.assertEqual(web.send_request("GET", "/products")[0], 200)
         return web
 
     @contextmanager
@@ -69,25 +69,25 @@ class FrozenDatabaseTest(unittest.TestCase):
     def test_requests_get_503_and_the_liveness_check_responds(self) -> None:
         web = self.start_web()
 
-        def ask(path: str) -> tuple[int, float]:
+        def send_request(path: str) -> tuple[int, float]:
             started = time.monotonic()
-            status, _ = web.ask("GET", path)
+            status, _ = web.send_request("GET", path)
             return status, time.monotonic() - started
 
         with self.frozen(), ThreadPoolExecutor(CLIENTS) as clients:
-            waiting = [clients.submit(ask, "/products") for _ in range(CLIENTS)]
+            waiting = [clients.submit(send_request, "/products") for _ in range(CLIENTS)]
             time.sleep(0.5)
-            status, seconds = ask("/health/live")
+            status, seconds = send_request("/health/live")
             self.assertEqual(status, 200)
             self.assertLess(seconds, 1)
             for request in waiting:
                 status, seconds = request.result()
                 self.assertEqual(status, 503)
                 self.assertLess(seconds, LIMIT + SLACK)
-            status, seconds = ask("/products")
+            status, seconds = send_request("/products")
             self.assertEqual(status, 503)
             self.assertLess(seconds, LIMIT + SLACK)
-        wait_until(lambda: ask("/products")[0] == 200, "Recovery")
+        wait_until(lambda: send_request("/products")[0] == 200, "Recovery")
 
     def test_each_failure_is_logged_in_one_line(self) -> None:
         web = self.start_web()
@@ -116,4 +116,4 @@ class FrozenDatabaseTest(unittest.TestCase):
         # Only connections with a statement timeout are watched.
         web = self.start_web("--env", "DB_STATEMENT_TIMEOUT=0")
         with self.frozen(), self.assertRaises(TimeoutError):
-            web.ask("GET", "/products", timeout=LIMIT + SLACK)
+            web.send_request("GET", "/products", timeout=LIMIT + SLACK)

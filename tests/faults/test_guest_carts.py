@@ -9,7 +9,7 @@ from backend.carts.services import GUEST_CARTS_PER_ADDRESS
 from backend.embedded import valkey
 from tests.accounts.test_services_down import own_environment, own_valkey
 from tests.carts.factories import make_products
-from tests.faults.test_services_down import ask, shop
+from tests.faults.test_services_down import send_request, shop
 from tests.support.worker import wait_until
 
 
@@ -23,15 +23,15 @@ class RedisDownTest(LiveServerTestCase):
         }
 
     def assert_guests_can_add(self, url: str) -> None:
-        status, cart = ask(f"{url}/cart", self.rest_body)
+        status, cart = send_request(f"{url}/cart", self.rest_body)
         self.assertEqual(status, 200)
         self.assertTrue(cart["token"])
-        status, answer = ask(f"{url}/graphql", self.graphql_body)
+        status, response = send_request(f"{url}/graphql", self.graphql_body)
         self.assertEqual(status, 200)
-        self.assertTrue(answer["data"]["cartLinesAdd"]["cart"]["token"])
+        self.assertTrue(response["data"]["cartLinesAdd"]["cart"]["token"])
 
     def count_created(self, url: str, attempts: int) -> int:
-        return [ask(f"{url}/cart", self.rest_body)[0] for _ in range(attempts)].count(200)
+        return [send_request(f"{url}/cart", self.rest_body)[0] for _ in range(attempts)].count(200)
 
     def test_guests_are_not_limited_without_redis_and_limited_again_with_it(self) -> None:
         beyond_limit = GUEST_CARTS_PER_ADDRESS[0].amount + 5
@@ -50,4 +50,4 @@ class RedisDownTest(LiveServerTestCase):
 
             server = valkey.start(directory)
             self.addCleanup(valkey.stop, server)
-            wait_until(lambda: ask(f"{url}/cart", self.rest_body)[0] == 429, "The limit")
+            wait_until(lambda: send_request(f"{url}/cart", self.rest_body)[0] == 429, "The limit")

@@ -28,7 +28,7 @@ from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
 from tests.support.people import ADDRESS, access_token_of, make_user, viewer_of
 from tests.support.web import Web
-from tests.support.worker import PATIENCE, MailServer, Worker, wait_until
+from tests.support.worker import MAX_SECONDS, MailServer, Worker, wait_until
 
 SHOPPERS = 8
 ORDERS_OF_EACH = 25
@@ -40,13 +40,13 @@ class Shopper:
 
     Attributes:
         orders: the number and the quantities of each order, by idempotency key.
-        answered, unanswered: the number of requests with and without a response.
+        responses, failures: the number of requests with and without a response.
     """
 
     def __init__(self, web: Web, user: User, products: list[Product]) -> None:
         self.user = user
         self.orders: dict[str, tuple[str, dict[int, int]]] = {}
-        self.answered = self.unanswered = 0
+        self.responses = self.failures = 0
         self._web = web
         self._products = products
         self._login = {"Authorization": f"Bearer {access_token_of(user)}"}
@@ -63,20 +63,20 @@ class Shopper:
         self.orders[key] = (order["number"], wanted)
 
     def _order(self, key: str, total: str) -> Any:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_SECONDS
         while True:
             try:
-                status, answer = self._web.ask(
+                status, response = self._web.send_request(
                     "POST", "/order", {"expected_total": total}, Idempotency_Key=key, **self._login
                 )
             except (OSError, HTTPException, orjson.JSONDecodeError):
                 assert time.monotonic() < deadline, self._web.output()[-2000:]
-                self.unanswered += 1
+                self.failures += 1
                 time.sleep(0.02)
             else:
-                assert status == 201, answer
-                self.answered += 1
-                return answer
+                assert status == 201, response
+                self.responses += 1
+                return response
 
 
 class KilledTest(TransactionTestCase):
@@ -95,7 +95,7 @@ class KilledTest(TransactionTestCase):
         shoppers = [Shopper(self.web, make_user(language="en"), products) for _ in range(SHOPPERS)]
         done = threading.Event()
         self.killed = 0
-        killer = threading.Thread(target=self.kill_now_and_then, args=[shoppers, done])
+        killer = threading.Thread(target=self.kill_processes_randomly, args=[shoppers, done])
         killer.start()
         try:
             run_together([shopper.shop for shopper in shoppers], times=ORDERS_OF_EACH, seed=1)
@@ -104,20 +104,20 @@ class KilledTest(TransactionTestCase):
             killer.join()
 
         assert self.killed > 5
-        assert sum(shopper.unanswered for shopper in shoppers) > 0
+        assert sum(shopper.failures for shopper in shoppers) > 0
         self.assert_orders_match_responses(shoppers)
         self.assert_stock_is_right(products)
         self.assert_mailed_once()
 
-    def kill_now_and_then(self, shoppers: list[Shopper], done: threading.Event) -> None:
+    def kill_processes_randomly(self, shoppers: list[Shopper], done: threading.Event) -> None:
         """Kill web processes at random moments, and the worker once, while orders make progress."""
         rng = random.Random(1)
         next_kill = 0
         try:
             while not done.wait(rng.uniform(0, 0.03)):
-                if sum(shopper.answered for shopper in shoppers) < next_kill:
+                if sum(shopper.responses for shopper in shoppers) < next_kill:
                     continue
-                next_kill = sum(shopper.answered for shopper in shoppers) + rng.randint(4, 12)
+                next_kill = sum(shopper.responses for shopper in shoppers) + rng.randint(4, 12)
                 workers = self.web.workers()
                 if not workers:
                     continue

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.test import LiveServerTestCase
 
 from tests.catalog.factories import make_category, make_product
-from tests.faults.test_services_down import ask, dead_address, shop
+from tests.faults.test_services_down import dead_address, send_request, shop
 from tests.recommendations.factories import Kind, add_recommendations
 
 
@@ -21,13 +21,13 @@ class RedisDownTest(LiveServerTestCase):
                 # Start a new shop for each case, because a failure pauses the use of Redis for a while.
                 running = shop(REDIS_URL=url, DB_NAME=database["NAME"])
                 with running as url, self.subTest(redis=way):
-                    status, card = ask(f"{url}/product?id={a.pk}")
+                    status, card = send_request(f"{url}/product?id={a.pk}")
                     assert status == 200
                     assert [item["id"] for item in card["similar"]] == [c.pk, b.pk]
                     assert [item["id"] for item in card["bought_together"]] == [b.pk, c.pk]
-                    status, answer = ask(f"{url}/graphql", {"query": query})
-                    shown = answer["data"]["product"]
+                    status, response = send_request(f"{url}/graphql", {"query": query})
+                    shown = response["data"]["product"]
                     assert [p["name"] for p in shown["similar"]] == [c.name, b.name]
                     assert [p["name"] for p in shown["boughtTogether"]] == [b.name, c.name]
-                    status, listed = ask(f"{url}/recommendations?limit=2")
+                    status, listed = send_request(f"{url}/recommendations?limit=2")
                     assert (status, len(listed["items"])) == (200, 2)

@@ -24,7 +24,7 @@ from django.test import LiveServerTestCase
 from tests.support.ports import free_port
 
 # Seconds: two for the response, and the rest for a busy machine.
-PATIENCE = 2.8
+MAX_SECONDS = 2.8
 
 
 class DeadAddress:
@@ -70,12 +70,12 @@ def shop(**environment: str) -> Iterator[str]:
         process.wait(10)
 
 
-def ask(url: str, body: Any = None) -> tuple[int, Any]:
+def send_request(url: str, body: Any = None) -> tuple[int, Any]:
     """Send a request and return the status and JSON of the response, which must arrive in time."""
     request = Request(url, json.dumps(body).encode() if body is not None else None)
     request.add_header("Content-Type", "application/json")
     try:
-        with urlopen(request, timeout=PATIENCE) as response:
+        with urlopen(request, timeout=MAX_SECONDS) as response:
             return response.status, json.load(response)
     except HTTPError as error:
         return error.code, json.load(error)
@@ -90,19 +90,19 @@ class DatabaseDownTest(unittest.TestCase):
             for way in database.ways():
                 for path in ("/products", "/product?id=1", "/categories"):
                     with self.subTest(path=path, database=way):
-                        status, problem = ask(url + path)
+                        status, problem = send_request(url + path)
                         self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
                         self.assertNotIn("127.0.0.1", problem["detail"])
                 with self.subTest("/graphql", database=way):
-                    status, answer = ask(url + "/graphql", {"query": "{ categories { id } }"})
-                    (error,) = answer["errors"]
+                    status, response = send_request(url + "/graphql", {"query": "{ categories { id } }"})
+                    (error,) = response["errors"]
                     self.assertEqual((status, error["extensions"]["code"]), (503, "UNAVAILABLE"))
                     self.assertNotIn("127.0.0.1", error["message"])
                 with self.subTest("/health", database=way):
                     for form in ("", "?format=text", "?format=rss"):
-                        answer = ask(url + "/health/ready" + form)
-                        self.assertEqual(answer, (503, {"database": "unavailable", "cache": "ok"}))
-                    self.assertEqual(ask(url + "/health/live")[0], 200)
+                        response = send_request(url + "/health/ready" + form)
+                        self.assertEqual(response, (503, {"database": "unavailable", "cache": "ok"}))
+                    self.assertEqual(send_request(url + "/health/live")[0], 200)
 
 
 class RedisDownTest(LiveServerTestCase):
@@ -115,11 +115,11 @@ class RedisDownTest(LiveServerTestCase):
             for way in redis.ways():
                 for path in ("/products", "/categories"):
                     with self.subTest(path=path, redis=way):
-                        self.assertEqual(ask(url + path)[0], 200)
+                        self.assertEqual(send_request(url + path)[0], 200)
                 with self.subTest("/health", redis=way):
-                    status, answer = ask(url + "/health/ready")
+                    status, response = send_request(url + "/health/ready")
                     self.assertEqual(status, 503)
-                    self.assertEqual(answer, {"database": "ok", "cache": "unavailable"})
+                    self.assertEqual(response, {"database": "ok", "cache": "unavailable"})
 
 
 class ObjectStorageDownTest(LiveServerTestCase):
@@ -138,12 +138,12 @@ class ObjectStorageDownTest(LiveServerTestCase):
             for way in storage.ways():
                 for path in ("/products", "/categories"):
                     with self.subTest(path=path, storage=way):
-                        self.assertEqual(ask(url + path)[0], 200)
+                        self.assertEqual(send_request(url + path)[0], 200)
                 with self.subTest("/health", storage=way):
                     report = {"database": "ok", "cache": "ok", "storage": "unavailable"}
-                    self.assertEqual(ask(url + "/health/ready"), (200, report))
+                    self.assertEqual(send_request(url + "/health/ready"), (200, report))
                 with self.subTest("/media", storage=way):
-                    status, problem = ask(url + "/media/products/a.jpg")
+                    status, problem = send_request(url + "/media/products/a.jpg")
                     self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
                     self.assertNotIn("127.0.0.1", problem["detail"])
 
@@ -156,8 +156,8 @@ class SlowQueryTest(LiveServerTestCase):
         ):
             cursor.execute("BEGIN; LOCK TABLE catalog_category")
             try:
-                status, problem = ask(url + "/categories")
+                status, problem = send_request(url + "/categories")
             finally:
                 cursor.execute("ROLLBACK")
             self.assertEqual((status, problem["code"]), (503, "UNAVAILABLE"))
-            self.assertEqual(ask(url + "/categories")[0], 200)
+            self.assertEqual(send_request(url + "/categories")[0], 200)

@@ -15,7 +15,7 @@ from backend.feeds.category_paths import CategoryPaths
 from backend.feeds.planning import load_batch, plan_row
 from backend.feeds.product_rows import ProductRow
 from tests.catalog.derived import assert_characteristics_are_right
-from tests.concurrency.actors import PATIENCE, Actor
+from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.feeds.helpers import FeedTestCase, counts, product_row
 
 
@@ -82,7 +82,7 @@ class ConcurrentImportsTest(TransactionTestCase):
             writing = second.start(self.write)
             assert not writing.done()
             first.commit()
-            written: int = writing.result(PATIENCE)
+            written: int = writing.result(MAX_SECONDS)
             return written
 
     def test_second_import_has_nothing_left_to_write(self) -> None:

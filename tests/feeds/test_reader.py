@@ -294,7 +294,7 @@ class XmlLimitsTest(SimpleTestCase):
         assert str(refusal) == "title: is 100,001 characters long; the limit is 100,000"
 
     def test_tags_and_comments_are_limited_in_bytes(self) -> None:
-        # The parser is asked for its position once per chunk.
+        # The position of the parser is checked once per chunk.
         most, above = xml_items.MAX_ROW, xml_items.MAX_ROW + xml_items._CHUNK
         for markup in ("<!--{}-->", '<id a="{}"/>', "<?target {}?>", "<a{}/>"):
             with self.subTest(markup=markup):

@@ -86,17 +86,17 @@ class StorageOutageTest(TransactionTestCase):
 
     def test_import_completes_after_the_server_was_unresponsive(self) -> None:
         process = self.start_and_wait_for_pictures(130)
-        self.server.silence()
+        self.server.freeze()
         self.assert_stopped_clearly(process)
-        self.server.speak()
+        self.server.resume()
         self.assert_no_row_without_its_file()
         self.assert_completes()
 
     def test_import_continues_after_a_short_outage(self) -> None:
         process = self.start_and_wait_for_pictures(50)
-        self.server.silence()
+        self.server.freeze()
         time.sleep(0.4)
-        self.server.speak()
+        self.server.resume()
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, output)
         self.assert_no_row_without_its_file()

@@ -16,7 +16,7 @@ from backend.embedded import processes
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase
 from tests.support.deployed import deployed_command
-from tests.support.worker import PATIENCE, wait_until
+from tests.support.worker import MAX_SECONDS, wait_until
 
 EMAIL = "vera@example.com"
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
@@ -24,7 +24,7 @@ SCHEDULE = settings.CELERY_BEAT_SCHEDULE
 
 class BeatTest(WorkerCase):
     def test_worker_registers_every_scheduled_task(self) -> None:
-        inspect = current_app.control.inspect(timeout=PATIENCE, limit=1)
+        inspect = current_app.control.inspect(timeout=MAX_SECONDS, limit=1)
         [known] = inspect.registered().values()
         for name, entry in SCHEDULE.items():
             with self.subTest(name):

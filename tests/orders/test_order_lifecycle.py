@@ -36,9 +36,9 @@ class OrderLifecycleTests:
         return Product.objects.get(pk=self.product.pk).stock
 
     def order(self) -> dict[str, Any]:
-        answer = self.shopper.order(DETAILS)
-        assert answer.code is None, answer
-        return answer.data
+        response = self.shopper.order(DETAILS)
+        assert response.code is None, response
+        return response.data
 
     def test_order_takes_stock_and_empties_the_cart(self) -> None:
         self.order()

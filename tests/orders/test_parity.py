@@ -13,7 +13,7 @@ from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusCha
 from tests.carts.factories import fill_cart, forged_token, make_products
 from tests.catalog.factories import make_product
 from tests.support.people import make_user
-from tests.support.shopping import GraphQLShopper, RestShopper, both
+from tests.support.shopping import GraphQLShopper, RestShopper, make_shoppers
 
 CONTACT = {"name": "Вера Павлова", "phone": "+7 (900) 123-45-67"}
 ADDRESS = {
@@ -41,11 +41,11 @@ class EqualResultsTest(TestCase):
 
     def assert_equal(self, graphql: Any, rest: Any) -> None:
         """Assert that two orders are equal except for number and dates."""
-        for answer in (graphql, rest):
-            assert answer.code is None, answer
-            assert re.search(r"^\d+-[0-9a-f]{8}$", answer.data.pop("number"))
-            answer.data.pop("placed_at")
-            for change in answer.data["history"]:
+        for response in (graphql, rest):
+            assert response.code is None, response
+            assert re.search(r"^\d+-[0-9a-f]{8}$", response.data.pop("number"))
+            response.data.pop("placed_at")
+            for change in response.data["history"]:
                 change.pop("changed_at")
         assert graphql == rest
 
@@ -64,23 +64,23 @@ class EqualResultsTest(TestCase):
         ]
         for details in cases:
             with self.subTest(details):
-                answers = []
+                responses = []
                 for shopper_class in (GraphQLShopper, RestShopper):
                     user = make_user()
                     fill_cart(user, {self.sock: 1, self.dress: 2})
-                    answers.append(shopper_class(user).order(details))
-                self.assert_equal(*answers)
+                    responses.append(shopper_class(user).order(details))
+                self.assert_equal(*responses)
 
     def test_both_apis_return_the_whole_order(self) -> None:
-        for shopper in both(make_user()):
+        for shopper in make_shoppers(make_user()):
             with self.subTest(shopper.api):
                 shopper.add(self.dress.pk, 2)
                 shopper.add(self.sock.pk)
                 details = {"contact": CONTACT, "delivery_address": ADDRESS, "comment": "Спасибо"}
-                answer = shopper.order(details)
+                response = shopper.order(details)
                 phones = {"phone": "+79001234567", "phone_as_typed": "+7 (900) 123-45-67"}
-                assert answer.status == 201
-                order = answer.data
+                assert response.status == 201
+                order = response.data
                 placed_at, number = order.pop("placed_at"), order.pop("number")
                 assert re.search(r"^\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)$", placed_at)
                 (change,) = order.pop("history")
@@ -113,7 +113,7 @@ class EqualResultsTest(TestCase):
 
     def test_read_and_cancelled_orders_are_equal(self) -> None:
         user = make_user()
-        graphql, rest = both(user)
+        graphql, rest = make_shoppers(user)
         numbers = []
         for shopper in (graphql, rest):
             fill_cart(user, {self.sock: 3})
@@ -129,7 +129,7 @@ class EqualResultsTest(TestCase):
 
     def test_pages_are_equal(self) -> None:
         user = make_user()
-        graphql, rest = both(user)
+        graphql, rest = make_shoppers(user)
         for _ in range(5):
             fill_cart(user, {self.sock: 1})
             rest.order()
@@ -156,7 +156,7 @@ class EqualErrorsTest(TestCase):
         cls.cart = fill_cart(cls.user, {cls.product: 2})
 
     def setUp(self) -> None:
-        self.shoppers = both(self.user)
+        self.shoppers = make_shoppers(self.user)
 
     def assert_error(
         self, action: str, *arguments: Any, code: str, field: str | None, status: int = 422, **named: Any
@@ -166,10 +166,10 @@ class EqualErrorsTest(TestCase):
         messages = []
         for shopper in self.shoppers:
             with self.subTest(action, arguments=str(arguments)[:200], named=str(named)[:99], api=shopper.api):
-                answer = getattr(shopper, action)(*arguments, **named)
-                assert (answer.code, answer.field, answer.status) == (code, field, status)
+                response = getattr(shopper, action)(*arguments, **named)
+                assert (response.code, response.field, response.status) == (code, field, status)
                 assert read_written_rows() == before
-                messages.append(answer.message)
+                messages.append(response.message)
         return messages
 
     def assert_accepted(self, details: dict[str, Any] | None = None, key: str | None = None) -> None:
@@ -186,7 +186,7 @@ class EqualErrorsTest(TestCase):
         self.assert_error("order", code="CART_EMPTY", field=None, status=409)
         Cart.objects.all().delete()
         self.assert_error("order", code="CART_EMPTY", field=None, status=409)
-        self.shoppers = both(self.user, forged_token())
+        self.shoppers = make_shoppers(self.user, forged_token())
         self.assert_error("order", code="CART_EMPTY", field=None, status=409)
 
     def test_unavailable_product_cannot_be_ordered(self) -> None:
@@ -560,11 +560,11 @@ class EqualErrorsTest(TestCase):
             self.assert_error(action, *arguments, code="TOKEN_INVALID", field=None, status=401)
 
     def test_guests_cannot_order(self) -> None:
-        self.shoppers = both()
+        self.shoppers = make_shoppers()
         self.assert_error("order", code="UNAUTHENTICATED", field=None, status=401)
         self.assert_error("cancel", "1-00000000", code="UNAUTHENTICATED", field=None, status=401)
         rest = self.shoppers[1]
-        for answer in (rest.orders(), rest.read("1-00000000")):
-            assert (answer.code, answer.status) == ("UNAUTHENTICATED", 401)
+        for response in (rest.orders(), rest.read("1-00000000")):
+            assert (response.code, response.status) == ("UNAUTHENTICATED", 401)
         # In GraphQL, orders are a field of the user, who is null for guests.
-        assert self.shoppers[0].ask("{ me { orders { nodes { number } } } }").data is None
+        assert self.shoppers[0].execute("{ me { orders { nodes { number } } } }").data is None

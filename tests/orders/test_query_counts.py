@@ -11,14 +11,14 @@ from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image
 from tests.support.clients import GraphQLClient
 from tests.support.people import access_token_of, make_user
-from tests.support.shopping import both
+from tests.support.shopping import make_shoppers
 
 
 def count_queries(action: Callable[[], Any]) -> int:
     """Return the number of statements of an action, without those that begin and end transactions."""
     with CaptureQueriesContext(connection) as queries:
-        answer = action()
-    assert answer.code is None, answer
+        response = action()
+    assert response.code is None, response
     return sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")) for query in queries)
 
 
@@ -34,7 +34,7 @@ class QueryCountsTest(TestCase):
         for lines in (1, 200):
             user = make_user()
             fill_cart(user, dict.fromkeys(self.products[:lines], 1))
-            for shopper in both(user):
+            for shopper in make_shoppers(user):
                 with self.subTest(lines=lines, api=shopper.api):
                     assert count_queries(shopper.cart) == 3
 
@@ -52,7 +52,7 @@ class QueryCountsTest(TestCase):
             for number in range(2):
                 user = make_user()
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
-                shopper = both(user)[number]
+                shopper = make_shoppers(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
                     assert count_queries(lambda: shopper.add(self.products[-1].pk)) == 6  # noqa: B023
 
@@ -61,28 +61,28 @@ class QueryCountsTest(TestCase):
             for number in range(2):
                 user = make_user()
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
-                shopper = both(user)[number]
+                shopper = make_shoppers(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
                     assert count_queries(shopper.order) == 10
 
     def test_created_order_is_returned_as_it_is_read_later(self) -> None:
         details = {"comment": "Ring twice", "contact": {"name": "Vera", "phone": "+7 900 123-45-67"}}
         user = make_user()
-        for shopper in both(user):
-            for asked in ({}, details):
-                with self.subTest(api=shopper.api, asked=asked):
+        for shopper in make_shoppers(user):
+            for fields in ({}, details):
+                with self.subTest(api=shopper.api, fields=fields):
                     fill_cart(user, dict.fromkeys(self.products[2:7], 2))
-                    placed = shopper.order(asked).data
+                    placed = shopper.order(fields).data
                     assert shopper.read(placed["number"]).data == placed
 
     def test_reading_1_and_4_orders(self) -> None:
         user = make_user()
         for orders in (1, 4):
             with self.subTest(orders=orders):
-                while len(both(user)[1].orders().data["items"]) < orders:
+                while len(make_shoppers(user)[1].orders().data["items"]) < orders:
                     fill_cart(user, dict.fromkeys(self.products[:5], 1))
-                    both(user)[1].order()
-                graphql, rest = both(user)
+                    make_shoppers(user)[1].order()
+                graphql, rest = make_shoppers(user)
                 assert count_queries(graphql.orders) == 6
                 assert count_queries(rest.orders) == 5
                 number = rest.orders().data["items"][0]["number"]

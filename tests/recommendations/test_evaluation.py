@@ -87,11 +87,11 @@ class FindHitsTest(SimpleTestCase):
     def test_oracle_hits_all_and_its_opposite_none(self) -> None:
         for questions in self.questions().values():
             for sign, hits in [(1, True), (-1, False)]:
-                answers = iter(sign * questions.relevant.toarray())
+                responses = iter(sign * questions.relevant.toarray())
                 found = find_hits(
                     questions,
-                    lambda queries, answers=answers: np.array(
-                        [next(answers) for _ in range(queries.shape[0])]
+                    lambda queries, responses=responses: np.array(
+                        [next(responses) for _ in range(queries.shape[0])]
                     ),
                 )
                 assert (found == hits).all()

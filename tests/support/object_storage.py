@@ -65,8 +65,8 @@ class Server:
         }
         media = {"BACKEND": "backend.core.media.object_storage.ObjectStorage", "OPTIONS": defaults | options}
         # Local files of other tests must not be found.
-        nowhere = Path(self._directory.name) / "nowhere"
-        return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=nowhere)
+        empty_folder = Path(self._directory.name) / "empty"
+        return override_settings(STORAGES=settings.STORAGES | {"default": media}, MEDIA_ROOT=empty_folder)
 
     def client(self) -> Any:
         """Return an S3 client that is independent of the shop's code."""
@@ -108,12 +108,12 @@ class Server:
             processes.stop([self._process], signal.SIGTERM)
             self._process = None
 
-    def silence(self) -> None:
+    def freeze(self) -> None:
         """Freeze the server: it accepts connections but does not respond."""
         assert self._process
         os.kill(self._process.pid, signal.SIGSTOP)
 
-    def speak(self) -> None:
+    def resume(self) -> None:
         """Resume a frozen server."""
         assert self._process
         os.kill(self._process.pid, signal.SIGCONT)
@@ -121,7 +121,7 @@ class Server:
     def remove(self) -> None:
         """Stop the server and delete its files."""
         if self._process:
-            self.speak()
+            self.resume()
         self.stop()
         self._directory.cleanup()
 

@@ -39,8 +39,8 @@ _ORDER_PAYLOAD = f"order {{ {ORDER} }} errors {{ code message field }}"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The response of an API.
+class ApiResponse:
+    """A response of either API.
 
     Attributes:
         code: the error code; None on success.
@@ -87,75 +87,75 @@ class Shopper:
             headers["X-Cart-Token"] = self.cart_token
         return headers
 
-    def cart(self) -> Answer:
+    def cart(self) -> ApiResponse:
         raise NotImplementedError
 
-    def add(self, product_id: Any, quantity: Any = 1) -> Answer:
+    def add(self, product_id: Any, quantity: Any = 1) -> ApiResponse:
         return self.add_line({"product_id": product_id, "quantity": quantity})
 
-    def add_line(self, line: dict[str, Any]) -> Answer:
+    def add_line(self, line: dict[str, Any]) -> ApiResponse:
         raise NotImplementedError
 
-    def set(self, product_id: Any, quantity: Any) -> Answer:
+    def set(self, product_id: Any, quantity: Any) -> ApiResponse:
         return self.set_line({"product_id": product_id, "quantity": quantity})
 
-    def set_line(self, line: dict[str, Any]) -> Answer:
+    def set_line(self, line: dict[str, Any]) -> ApiResponse:
         raise NotImplementedError
 
-    def remove(self, product_id: Any) -> Answer:
+    def remove(self, product_id: Any) -> ApiResponse:
         raise NotImplementedError
 
-    def clear(self) -> Answer:
+    def clear(self) -> ApiResponse:
         raise NotImplementedError
 
-    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         """Order the cart; `fields` are those of the REST body."""
         raise NotImplementedError
 
-    def orders(self, **page: Any) -> Answer:
+    def orders(self, **page: Any) -> ApiResponse:
         """List the orders; `limit` and `cursor` select the page."""
         raise NotImplementedError
 
-    def read(self, number: str) -> Answer:
+    def read(self, number: str) -> ApiResponse:
         raise NotImplementedError
 
-    def cancel(self, number: str) -> Answer:
+    def cancel(self, number: str) -> ApiResponse:
         raise NotImplementedError
 
-    def _remember_token(self, answer: Answer) -> Answer:
-        if self.access_token is None and answer.data and answer.data.get("token"):
-            self.cart_token = answer.data["token"]
-        return answer
+    def _remember_token(self, response: ApiResponse) -> ApiResponse:
+        if self.access_token is None and response.data and response.data.get("token"):
+            self.cart_token = response.data["token"]
+        return response
 
 
 class RestShopper(Shopper):
     api = "REST"
 
-    def cart(self) -> Answer:
+    def cart(self) -> ApiResponse:
         return self.send("GET", "/cart")
 
-    def add_line(self, line: dict[str, Any]) -> Answer:
+    def add_line(self, line: dict[str, Any]) -> ApiResponse:
         return self.send("POST", "/cart", line)
 
-    def set_line(self, line: dict[str, Any]) -> Answer:
+    def set_line(self, line: dict[str, Any]) -> ApiResponse:
         return self.send("PUT", "/cart", line)
 
-    def remove(self, product_id: Any) -> Answer:
+    def remove(self, product_id: Any) -> ApiResponse:
         return self.send("DELETE", "/cart", {"product_id": product_id})
 
-    def clear(self) -> Answer:
+    def clear(self) -> ApiResponse:
         return self.send("DELETE", "/cart")
 
-    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         return self.send("POST", "/order", fields, **({"Idempotency-Key": key} if key is not None else {}))
 
-    def orders(self, **page: Any) -> Answer:
+    def orders(self, **page: Any) -> ApiResponse:
         return self.send("GET", "/orders", page)
 
-    def read(self, number: str) -> Answer:
+    def read(self, number: str) -> ApiResponse:
         return self.send("GET", "/order", {"number": number})
 
-    def cancel(self, number: str) -> Answer:
+    def cancel(self, number: str) -> ApiResponse:
         return self.send("POST", "/order/cancel", query={"number": number})
 
     def send(
@@ -165,7 +165,7 @@ class RestShopper(Shopper):
         parameters: dict[str, Any] | None = None,
         query: dict[str, Any] | None = None,
         **headers: str,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send a request; `parameters` are the query of a GET, else the body."""
         response = self.client.generic(
             method,
@@ -175,76 +175,76 @@ class RestShopper(Shopper):
             headers=self.headers | headers,
             query_params=(parameters if method == "GET" else query) or {},
         )
-        return self._remember_token(self._answer(response))
+        return self._remember_token(self._parse(response))
 
     @staticmethod
-    def _answer(response: HttpResponse) -> Answer:
+    def _parse(response: HttpResponse) -> ApiResponse:
         body = response.json()
         if response.status_code < 400:
-            return Answer(response.status_code, data=_without_renditions(body))
+            return ApiResponse(response.status_code, data=_without_renditions(body))
         assert response["Content-Type"] == "application/problem+json", response.content
-        return Answer(response.status_code, body["code"], body["field"], body["detail"])
+        return ApiResponse(response.status_code, body["code"], body["field"], body["detail"])
 
 
 class GraphQLShopper(Shopper):
     api = "GraphQL"
 
-    def cart(self) -> Answer:
-        return self.ask(f"{{ cart {{ {CART} }} }}")
+    def cart(self) -> ApiResponse:
+        return self.execute(f"{{ cart {{ {CART} }} }}")
 
-    def add_line(self, line: dict[str, Any]) -> Answer:
+    def add_line(self, line: dict[str, Any]) -> ApiResponse:
         return self.add_lines([line])
 
-    def add_lines(self, lines: list[dict[str, Any]]) -> Answer:
+    def add_lines(self, lines: list[dict[str, Any]]) -> ApiResponse:
         return self._lines("cartLinesAdd", "CartLineInput", lines)
 
-    def set_line(self, line: dict[str, Any]) -> Answer:
+    def set_line(self, line: dict[str, Any]) -> ApiResponse:
         return self.set_lines([line])
 
-    def set_lines(self, lines: list[dict[str, Any]]) -> Answer:
+    def set_lines(self, lines: list[dict[str, Any]]) -> ApiResponse:
         return self._lines("cartLinesUpdate", "CartLineUpdateInput", lines)
 
-    def remove(self, product_id: Any) -> Answer:
+    def remove(self, product_id: Any) -> ApiResponse:
         return self.remove_all([product_id])
 
-    def remove_all(self, product_ids: list[Any]) -> Answer:
-        return self.ask(
+    def remove_all(self, product_ids: list[Any]) -> ApiResponse:
+        return self.execute(
             f"mutation($productIds: [ID!]!) {{ "
             f"cartLinesRemove(productIds: $productIds) {{ {_CART_PAYLOAD} }} }}",
             {"productIds": product_ids},
         )
 
-    def clear(self) -> Answer:
-        return self.ask(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
+    def clear(self) -> ApiResponse:
+        return self.execute(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
 
-    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> Answer:
+    def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         given = _to_camel_case(fields or {}) | ({"idempotencyKey": key} if key is not None else {})
-        answer = self.ask(
+        response = self.execute(
             f"mutation($input: OrderInput) {{ orderCreate(input: $input) {{ {_ORDER_PAYLOAD} }} }}",
             {"input": given} if given else {},
         )
-        return Answer(201, data=answer.data) if answer.code is None else answer
+        return ApiResponse(201, data=response.data) if response.code is None else response
 
-    def orders(self, **page: Any) -> Answer:
-        return self.ask(
+    def orders(self, **page: Any) -> ApiResponse:
+        return self.execute(
             f"""query($first: Int, $after: String) {{ me {{ orders(first: $first, after: $after) {{
                 nodes {{ {ORDER} }} pageInfo {{ hasNextPage endCursor }}
             }} }} }}""",
             {"first": page.get("limit", 20), "after": page.get("cursor")},
         )
 
-    def read(self, number: str) -> Answer:
-        return self.ask(
+    def read(self, number: str) -> ApiResponse:
+        return self.execute(
             f"query($number: String!) {{ me {{ order(number: $number) {{ {ORDER} }} }} }}", {"number": number}
         )
 
-    def cancel(self, number: str) -> Answer:
-        return self.ask(
+    def cancel(self, number: str) -> ApiResponse:
+        return self.execute(
             f"mutation($number: String!) {{ orderCancel(number: $number) {{ {_ORDER_PAYLOAD} }} }}",
             {"number": number},
         )
 
-    def ask(self, query: str, variables: dict[str, Any] | None = None) -> Answer:
+    def execute(self, query: str, variables: dict[str, Any] | None = None) -> ApiResponse:
         """Send an operation with one field and return its response with REST names."""
         response = GraphQLClient(self.client).post(query, variables or {}, **self.headers)
         body = response.json()
@@ -270,10 +270,10 @@ class GraphQLShopper(Shopper):
             if found is None:
                 # REST returns an error where GraphQL returns null.
                 return _error(ErrorCode.NOT_FOUND, ["number"], "")
-        return self._remember_token(Answer(response.status_code, data=_to_rest(found)))
+        return self._remember_token(ApiResponse(response.status_code, data=_to_rest(found)))
 
-    def _lines(self, mutation: str, kind: str, lines: list[dict[str, Any]]) -> Answer:
-        return self.ask(
+    def _lines(self, mutation: str, kind: str, lines: list[dict[str, Any]]) -> ApiResponse:
+        return self.execute(
             f"mutation($lines: [{kind}!]!) {{ {mutation}(lines: $lines) {{ {_CART_PAYLOAD} }} }}",
             {"lines": [_to_camel_case(line) for line in lines]},
         )
@@ -289,11 +289,11 @@ _REST_FIELDS = {
 }
 
 
-def _error(code: str, path: list[str] | None, message: str) -> Answer:
+def _error(code: str, path: list[str] | None, message: str) -> ApiResponse:
     """Return an error with the status and the field name of REST, which takes one line at a time."""
     dotted = re.sub(r"^(input\.|lines\.0\.|productIds\.0$)", "", ".".join(path or []))
     field = _REST_FIELDS.get(dotted) or _to_snake_case(dotted) or ("product_id" if path else None)
-    return Answer(ErrorCode(code).http_status, code, field, message)
+    return ApiResponse(ErrorCode(code).http_status, code, field, message)
 
 
 def _to_snake_case(name: str) -> str:
@@ -323,7 +323,7 @@ def _to_rest(value: Any, name: str = "") -> Any:
     return written
 
 
-def both(user: User | None = None, cart_token: str | None = None) -> list[Shopper]:
+def make_shoppers(user: User | None = None, cart_token: str | None = None) -> list[Shopper]:
     """Return a client of each API for one shopper."""
     return [GraphQLShopper(user, cart_token), RestShopper(user, cart_token)]
 

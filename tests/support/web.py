@@ -16,7 +16,7 @@ from django.conf import settings
 
 from backend.embedded import processes
 from tests.support.ports import free_port
-from tests.support.worker import PATIENCE, wait_until
+from tests.support.worker import MAX_SECONDS, wait_until
 
 
 class Web:
@@ -75,8 +75,8 @@ class Web:
         """Return the log."""
         return self._log.read_text(errors="replace")
 
-    def ask(
-        self, method: str, path: str, body: Any = None, *, timeout: float = PATIENCE, **headers: str
+    def send_request(
+        self, method: str, path: str, body: Any = None, *, timeout: float = MAX_SECONDS, **headers: str
     ) -> tuple[int, Any]:
         """Send a request with a JSON body and return the status and JSON of the response.
 
@@ -102,6 +102,6 @@ class Web:
         assert self._master
         assert self._master.poll() is None, self.output()
         try:
-            return self.ask("GET", "/health/live")[0] == 200
+            return self.send_request("GET", "/health/live")[0] == 200
         except (OSError, orjson.JSONDecodeError):
             return False

@@ -23,14 +23,14 @@ from backend.embedded import processes
 from tests.support.ports import free_port
 
 # Seconds that a worker may take on a busy machine before the test fails.
-PATIENCE = 30
+MAX_SECONDS = 30
 
 
-def wait_until(happened: Callable[[], Any], what: str, *, patience: float = PATIENCE) -> Any:
-    """Call `happened` until its result is true and return the result. Fail after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not (result := happened()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {patience} seconds"
+def wait_until(condition: Callable[[], Any], event: str, *, max_seconds: float = MAX_SECONDS) -> Any:
+    """Call `condition` until its result is true and return the result. Fail after `max_seconds` seconds."""
+    deadline = time.monotonic() + max_seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"timed out after {max_seconds} seconds waiting for: {event}"
         time.sleep(0.02)
     return result
 
@@ -195,7 +195,7 @@ class Worker:
         """Kill the worker."""
         assert self._process
         os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait(PATIENCE)
+        self._process.wait(MAX_SECONDS)
         self._process = None
 
     def output(self) -> str:

@@ -68,7 +68,7 @@ class MoveTest(CategoryCase):
                 assert message in "".join(self.messages(response))
                 assert outline() == before
 
-    def test_answers_are_plain_text(self) -> None:
+    def test_responses_are_plain_text(self) -> None:
         """A message contains the name of the category, which may look like markup."""
         script = "<script>alert(1)</script>"
         self.tree |= make_tree({script: {}})

@@ -19,7 +19,7 @@ from backend.catalog.services import update_category
 from backend.core.media.storage import StorageUnavailable
 from tests.catalog.factories import make_category, make_product
 from tests.catalog.pictures.storage import StorageCase, open_stored
-from tests.concurrency.actors import PATIENCE
+from tests.concurrency.actors import MAX_SECONDS
 from tests.feeds.helpers import picture
 
 
@@ -147,7 +147,7 @@ class FailureTest(RenditionCase):
         assert self.state(image)[2] == 2
         for wait, expected in zip(waits, (1, 2), strict=True):
             expected *= RENDITIONS_STALE_AFTER
-            assert expected - timedelta(seconds=PATIENCE) < wait <= expected
+            assert expected - timedelta(seconds=MAX_SECONDS) < wait <= expected
         ProductImage.objects.update(renditions_attempts=100)
         with mock.patch.object(FileSystemStorage, "_open", side_effect=OSError):
             make_renditions(kind="product", picture_id=image.pk)
