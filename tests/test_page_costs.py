@@ -9,12 +9,12 @@ from backend.catalog.models import Category
 from backend.orders.models import Order, OrderLine
 from backend.recommendations.models import Recommendation
 from tests.catalog.factories import make_category, make_product
+from tests.support import shopping
 from tests.support.clients import GraphQLClient
 from tests.support.people import access_token_of, make_user
 
 IMAGE = "image { url alt width height thumbnail(size: 400) srcset }"
-PRODUCT = f"""id sku slug name description price currency category {{ id name slug }} {IMAGE}
-    characteristics {{ name value unit }} inStock availableQuantity"""
+PRODUCT = f"{shopping.PRODUCT} image {{ thumbnail(size: 400) }}"
 LIST = f"""{{ products(first: 50, sortBy: PRICE_ASC) {{
     nodes {{ {PRODUCT} }} totalCount pageInfo {{ hasNextPage endCursor }}
     facets {{ characteristics {{ name unit values {{ value count }} }} priceMin priceMax

@@ -10,6 +10,7 @@ from django.test import TestCase
 from backend.catalog.models import Product, ProductImage
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import GraphQLClient, RestClient
+from tests.support.shopping import PRODUCT
 
 PRODUCT = """
     id: databaseId sku slug name description price currency inStock availableQuantity

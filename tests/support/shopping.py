@@ -19,6 +19,7 @@ from tests.support.people import access_token_of
 
 _numbers = count(1)
 
+# The fields that both APIs return of a product in a list.
 PRODUCT = """
     id: databaseId sku slug name description price currency inStock availableQuantity
     category { id: databaseId name slug } image { url alt width height srcset }
