@@ -52,13 +52,13 @@ def on_reload(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Check the object storage in the first worker and log an error, without delaying requests."""
     if worker.age == 1:
-        Thread(target=_report_media, args=[worker.log], daemon=True).start()
+        Thread(target=_check_media, args=[worker.log], daemon=True).start()
 
 
-def _report_media(log: Any) -> None:
+def _check_media(log: Any) -> None:
     # Django is not set up before the worker starts.
     from backend.core.media.storage import check_media_storage
 
-    fault = check_media_storage()
-    if fault:
-        log.error("%s Pictures cannot be stored; see manage.py check_storage.", fault)
+    error = check_media_storage()
+    if error:
+        log.error("%s Pictures cannot be stored; see manage.py check_storage.", error)

@@ -103,7 +103,7 @@ class _Statement:
             )
 
     def read(self, row: Sequence[Any], connection: Any) -> Any:
-        """Return the instance or tuple that a database row stands for."""
+        """Return the instance or tuple of a database row."""
         if self._converters:
             row = list(row)
             for position, (converters, column) in self._converters:

@@ -206,7 +206,7 @@ def _code_of(error: GraphQLError) -> ErrorCode:
 
 
 def _variable_path(message: str) -> list[str] | None:
-    """Return the path into an invalid variable, which graphql-core tells only in its message."""
+    """Return the path into an invalid variable, which graphql-core reports only in its message."""
     match = _INVALID_VARIABLE.match(message)
     if not match:
         return None

@@ -35,9 +35,9 @@ from backend.core.media.storage import StorageUnavailable, media_cache_control
 
 # For small calls of web requests: one attempt. Every upload begins with such a call, so that no request
 # waits for a storage that is down.
-_QUICK = {"connect_timeout": 1, "read_timeout": 1, "retries": {"total_max_attempts": 1}}
+_SINGLE_ATTEMPT = {"connect_timeout": 1, "read_timeout": 1, "retries": {"total_max_attempts": 1}}
 # For calls that transfer files.
-_PATIENT = {
+_WITH_RETRIES = {
     "connect_timeout": 1,
     "read_timeout": 5,
     "retries": {"total_max_attempts": 3, "mode": "standard"},
@@ -85,10 +85,10 @@ class ObjectStorage(S3Storage):
             # Do not read credentials from the environment of the machine.
             security_token=None,
             session_profile=None,
-            client_config=self._config(_PATIENT),
+            client_config=self._config(_WITH_RETRIES),
         )
 
-    def _config(self, patience: dict[str, Any]) -> Config:
+    def _config(self, timeouts: dict[str, Any]) -> Config:
         return Config(
             signature_version="s3v4",
             s3={"addressing_style": self.addressing},
@@ -96,7 +96,7 @@ class ObjectStorage(S3Storage):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             max_pool_connections=16,
-            **patience,
+            **timeouts,
         )
 
     @cached_property
@@ -109,8 +109,8 @@ class ObjectStorage(S3Storage):
         return self._make_client(self.client_config)
 
     @cached_property
-    def _quick_client(self) -> Any:
-        return self._make_client(self._config(_QUICK))
+    def _single_attempt_client(self) -> Any:
+        return self._make_client(self._config(_SINGLE_ATTEMPT))
 
     def _make_client(self, config: Config) -> Any:
         return self._session.client(
@@ -122,7 +122,7 @@ class ObjectStorage(S3Storage):
         return key
 
     @contextmanager
-    def _faults(self, name: str = "") -> Iterator[None]:
+    def _translate_errors(self, name: str = "") -> Iterator[None]:
         try:
             yield
         except ParamValidationError as error:
@@ -166,20 +166,22 @@ class ObjectStorage(S3Storage):
         Raises:
             StorageUnavailable: it does not.
         """
-        with self._faults():
-            self._quick_client.list_objects_v2(Bucket=self.bucket_name, Prefix=self.location, MaxKeys=1)
+        with self._translate_errors():
+            self._single_attempt_client.list_objects_v2(
+                Bucket=self.bucket_name, Prefix=self.location, MaxKeys=1
+            )
 
     def last_error(self) -> str | None:
         """Return the error of `ping`, or None. The result is cached for some seconds."""
-        until, fault = self._last_check
+        until, message = self._last_check
         if time.monotonic() >= until:
-            fault = None
+            message = None
             try:
                 self.ping()
             except StorageUnavailable as error:
-                fault = error.message
-            self._last_check = (time.monotonic() + _CHECK_SECONDS, fault)
-        return fault
+                message = error.message
+            self._last_check = (time.monotonic() + _CHECK_SECONDS, message)
+        return message
 
     def exists(self, name: str) -> bool:
         """Return whether the file exists."""
@@ -191,8 +193,8 @@ class ObjectStorage(S3Storage):
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
-        with self._faults():
-            self._quick_client.delete_object(Bucket=self.bucket_name, Key=self._key(name))
+        with self._translate_errors():
+            self._single_attempt_client.delete_object(Bucket=self.bucket_name, Key=self._key(name))
 
     def _save(self, name: str, content: File) -> str:
         if content.seekable():
@@ -206,20 +208,20 @@ class ObjectStorage(S3Storage):
         Returns:
             Its size in bytes and its ETag, as in `entries`.
         """
-        with self._faults():
-            answer = self.client.put_object(
+        with self._translate_errors():
+            response = self.client.put_object(
                 Bucket=self.bucket_name,
                 Key=self._key(name),
                 Body=data,
                 ContentMD5=b64encode(md5(data, usedforsecurity=False).digest()).decode(),
                 **self.get_object_parameters(name),
             )
-        return len(data), answer.get("ETag", "").strip('"')
+        return len(data), response.get("ETag", "").strip('"')
 
     def entries(self) -> Iterator[tuple[str, int, str]]:
         """Yield name, size in bytes and ETag of all files. For most providers the ETag is the MD5 digest."""
         folder = f"{self.location}/" if self.location else ""
-        with self._faults():
+        with self._translate_errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket_name, Prefix=folder
             )
@@ -228,23 +230,23 @@ class ObjectStorage(S3Storage):
                     yield entry["Key"].removeprefix(folder), entry["Size"], entry["ETag"].strip('"')
 
     def _open(self, name: str, mode: str = "rb") -> File:
-        with self._faults(name):
-            answer = self.client.get_object(Bucket=self.bucket_name, Key=self._key(name))
-            return ContentFile(answer["Body"].read(), name)
+        with self._translate_errors(name):
+            response = self.client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+            return ContentFile(response["Body"].read(), name)
 
     def fetch(self, name: str) -> tuple[bytes, dict[str, str]]:
         """Return a file with its response headers, for a web request."""
-        with self._faults(name):
-            answer = self._quick_client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+        with self._translate_errors(name):
+            response = self._single_attempt_client.get_object(Bucket=self.bucket_name, Key=self._key(name))
             headers = {
-                "Content-Type": answer["ContentType"],
-                "Cache-Control": answer.get("CacheControl", media_cache_control(name)),
+                "Content-Type": response["ContentType"],
+                "Cache-Control": response.get("CacheControl", media_cache_control(name)),
             }
-            return answer["Body"].read(), headers
+            return response["Body"].read(), headers
 
     def listdir(self, name: str) -> tuple[list[str], list[str]]:
         """Return the names of the folders and files in a folder."""
-        with self._faults():
+        with self._translate_errors():
             listed: tuple[list[str], list[str]] = super().listdir(name)
             return listed
 
@@ -258,8 +260,8 @@ class ObjectStorage(S3Storage):
         return written
 
     def _head(self, name: str) -> dict[str, Any]:
-        with self._faults(name):
-            head: dict[str, Any] = self._quick_client.head_object(
+        with self._translate_errors(name):
+            head: dict[str, Any] = self._single_attempt_client.head_object(
                 Bucket=self.bucket_name, Key=self._key(name)
             )
             return head

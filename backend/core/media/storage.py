@@ -14,7 +14,7 @@ _CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 
 class StorageUnavailable(Unavailable):
-    """Pictures cannot be read or stored. The message tells staff the reason."""
+    """Pictures cannot be read or stored. The message is the reason, for staff."""
 
 
 class LocalStorage(FileSystemStorage):
