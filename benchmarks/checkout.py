@@ -2,7 +2,7 @@
 
 Run with `make bench-checkout`. The baseline is a Django view in the same process, behind the same middleware.
 It runs the statements that were recorded from the REST endpoint on the same psycopg2 connection, serializes
-the rows as JSON and enqueues the email task of the order. Requests of all kinds alternate, so that other load
+the rows as JSON and enqueues the mail task of the order. Requests of all kinds alternate, so that other load
 on the machine slows all of them. The medians of each round are compared, with the range over all rounds.
 """
 

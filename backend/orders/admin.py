@@ -39,7 +39,7 @@ class OrderAdmin(admin.ModelAdmin):
     # Other columns have no index and would sort all orders.
     sortable_by = ["placed_at"]
     search_fields = ["number"]
-    search_help_text = "Order number (with or without its suffix), complete email address, or complete SKU."
+    search_help_text = "Order number (with or without its suffix), complete e-mail address, or complete SKU."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
@@ -77,7 +77,7 @@ class OrderAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Order]", search_term: str
     ) -> tuple["QuerySet[Order]", bool]:
-        """Search by number, email or SKU, each with its own index.
+        """Search by number, e-mail address or SKU, each with its own index.
 
         A union, because a disjunction of the three conditions would read all orders.
         """
@@ -125,8 +125,8 @@ class OrderAdmin(admin.ModelAdmin):
         except ShopError as error:
             self.message_user(request, error.message, messages.ERROR)
         else:
-            email = " The customer will be notified by email." if order.user_id else ""
-            self.message_user(request, f"The order is now {order.status}.{email}", messages.SUCCESS)
+            notice = " The customer will be notified by mail." if order.user_id else ""
+            self.message_user(request, f"The order is now {order.status}.{notice}", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:orders_order_change", args=[order_id]))
 
     @admin.action(description=STATUS_ACTIONS[Order.Status.PAID], permissions=["change_status"])

@@ -62,7 +62,7 @@ def import_orders(
     """Create orders, and the products that do not exist yet, from a purchase log.
 
     Each invoice becomes one order, unless a previous import has already created it. Stock does not change and
-    no emails are sent. Prices are in the shop's currency. Each batch is a transaction and contains whole
+    no mails are sent. Prices are in the shop's currency. Each batch is a transaction and contains whole
     orders, so that a failed import is completed by importing the same log again.
 
     Args:

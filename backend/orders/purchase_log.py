@@ -24,7 +24,7 @@ CUSTOMER_COLUMN = "customer_id"
 # Order numbers have 32 characters, some of which are the prefix of imported orders.
 MAX_INVOICE_DIGITS = 20
 MAX_QUANTITY = 2**31 - 1
-# The sum of 100,000 such lines still fits into `Order.total`.
+# The sum of 100,000 such lines does not exceed the digits of `Order.total`.
 MAX_LINE_TOTAL = 10**11
 MAX_NAME_LENGTH = 255
 # Limits of a row, whose quoted cells can contain line breaks.
@@ -44,7 +44,7 @@ class PurchaseRow(NamedTuple):
     Attributes:
         line: the line number in the file.
         placed_at: with the offset given in the file, or else in the time zone of the log.
-        customer: empty if the log does not say.
+        customer: empty if the log has none.
     """
 
     line: int

@@ -75,7 +75,7 @@ def create_order(
 ) -> Order:
     """Create an order from the viewer's cart in one transaction, and return it.
 
-    Takes the products out of stock, records their current names and prices, queues an email and empties the
+    Takes the products out of stock, records their current names and prices, enqueues a mail and empties the
     cart.
 
     Args:
@@ -134,7 +134,7 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
 
 
 def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order:
-    """Change the status of an order of any customer, email the customer, and return the order.
+    """Change the status of an order of any customer, mail the customer, and return the order.
 
     Args:
         status: one of `Order.Status`. The products of a cancelled order return to stock.
@@ -241,7 +241,7 @@ def _require_available(line: CartLine) -> None:
 
 
 def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
-    """Change the status of a locked order, record it in the history and queue an email."""
+    """Change the status of a locked order, record it in the history and enqueue a mail."""
     if status not in NEXT_STATUSES[Order.Status(order.status)]:
         raise WrongOrderStatus(f"An order that is {order.status} cannot become {status}.", field="number")
     order.status = status

@@ -1,4 +1,4 @@
-"""Tasks that send order emails and update the popularity of products."""
+"""Tasks that send the mails of orders and update the popularity of products."""
 
 from celery import shared_task
 
@@ -30,7 +30,7 @@ def recount_popularity() -> None:
 
 
 def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
-    """Render an email, or return None if the account of the customer has been deleted."""
+    """Render a mail, or return None if the account of the customer has been deleted."""
     orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
     order = orders.prefetch_related("lines").first()
     return render_email(template, email.language, {"order": order}) if order is not None else None

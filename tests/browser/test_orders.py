@@ -43,7 +43,7 @@ def test_buttons_change_the_status(
         screenshot(page, "admin-order")
         page.get_by_role("button", name="Mark as paid").click()
         expect(page.locator(".messagelist")).to_have_text(
-            "The order is now paid. The customer will be notified by email."
+            "The order is now paid. The customer will be notified by mail."
         )
         rows = page.locator("#history tbody tr")
         expect(rows).to_have_count(2)

@@ -38,7 +38,7 @@ class OrderAdminCase(AdminCase):
         OutgoingEmail.objects.all().delete()
 
     def bring_to_status(self, status: str) -> None:
-        """Bring the order to a status by the shortest path, and delete the emails about it."""
+        """Bring the order to a status by the shortest path, and delete the mails about it."""
         paths = {"placed": [], "paid": ["paid"], "cancelled": ["cancelled"]}
         paths |= {"shipped": ["paid", "shipped"], "delivered": ["paid", "shipped", "delivered"]}
         for step in paths[status]:
@@ -144,7 +144,7 @@ class ChangeStatusTest(OrderAdminCase):
             response = self.change_status(status)
             self.assertRedirects(response, page_of(self.order))
             assert self.messages(response) == [
-                f"The order is now {status}. The customer will be notified by email."
+                f"The order is now {status}. The customer will be notified by mail."
             ]
         history = self.order.history.values_list("status", "changed_by__email")
         assert list(history) == [("placed", "vera@example.com")] + [
@@ -188,7 +188,7 @@ class ChangeStatusTest(OrderAdminCase):
     def test_status_is_not_changed_by_get(self) -> None:
         assert self.client.get(f"{LIST}{self.order.pk}/status/?status=paid").status_code == 405
 
-    def test_order_of_a_deleted_account_sends_no_email(self) -> None:
+    def test_order_of_a_deleted_account_sends_no_mail(self) -> None:
         self.vera.delete()
         assert self.messages(self.change_status("paid")) == ["The order is now paid."]
         assert not OutgoingEmail.objects.exists()

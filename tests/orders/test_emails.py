@@ -1,4 +1,4 @@
-"""Order emails, sent by a real worker to a real SMTP server."""
+"""Mails of orders, sent by a real worker to a real SMTP server."""
 
 from decimal import Decimal
 
@@ -74,7 +74,7 @@ class OrderEmailsTest(WorkerCase):
                 assert "3 × Чай &lt;№ 1&gt; &amp; “Сенча”: 3703.50 RUB<br>" in html
                 assert total in html
 
-    def test_every_status_change_is_emailed(self) -> None:
+    def test_every_status_change_is_mailed(self) -> None:
         for language in SUBJECTS:
             for statuses in (["paid", "shipped", "delivered"], ["cancelled"]):
                 email = f"{language}-{statuses[-1]}@example.com"
@@ -89,7 +89,7 @@ class OrderEmailsTest(WorkerCase):
                             assert order.number in body
                             assert ("4153.50 RUB" in body) == (status in ("paid", "cancelled"))
 
-    def test_no_email_is_sent_after_the_account_was_deleted(self) -> None:
+    def test_no_mail_is_sent_after_the_account_was_deleted(self) -> None:
         self.worker.stop()
         order = self.buy("gone@example.com", "en")
         self.change_status(order, "paid")
@@ -97,9 +97,9 @@ class OrderEmailsTest(WorkerCase):
         self.worker.start()
         wait_until(
             lambda: not OutgoingEmail.objects.filter(status="queued").exists(),
-            "Handling of the queued emails",
+            "the queued mails to be handled",
         )
-        # Emails are sent in order, so the arrival of a later one shows that there was none before.
+        # Mails are sent in order, so the arrival of a later one shows that there was none before.
         self.buy("other@example.com", "en")
         self.mail_server.wait_for_mail("other@example.com")
         assert self.mail_server.mails_to("gone@example.com") == []
