@@ -79,9 +79,9 @@ def build_model(*, on_progress: ProgressCallback | None = None) -> BuildReport:
     baskets = collect_baskets(_with_progress(purchases, "reading orders", report_progress))
     start = _record_duration(report, "reading orders", start)
 
-    report_progress("learning what sells together", 0)
+    report_progress("scoring products bought together", 0)
     scores = compute_basket_scores(baskets, today.toordinal() if today else 0)
-    start = _record_duration(report, "learning what sells together", start)
+    start = _record_duration(report, "scoring products bought together", start)
 
     report_progress("comparing products", 0)
     contents = read_product_contents()

@@ -100,10 +100,10 @@ def draw_questions(test: sparse.csr_array, seed: int = SEED) -> dict[str, Questi
         is_drawn = np.zeros(test.nnz, dtype=bool)
         is_drawn[test.indptr[:-1] + random.integers(sizes)] = True
         drawn[task] = is_drawn
-    hidden, asked = drawn["A"], drawn["B"]
+    hidden, queried = drawn["A"], drawn["B"]
     return {
         "A": Questions(queries=_select_entries(test, ~hidden), relevant=_select_entries(test, hidden)),
-        "B": Questions(queries=_select_entries(test, asked), relevant=_select_entries(test, ~asked)),
+        "B": Questions(queries=_select_entries(test, queried), relevant=_select_entries(test, ~queried)),
     }
 
 

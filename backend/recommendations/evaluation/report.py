@@ -23,8 +23,8 @@ from backend.recommendations.evaluation.protocol import (
 
 OURS = "lavka"
 TASKS = {
-    "A": "complete the cart: a hidden item of a basket, asked with the rest of it",
-    "B": "bought together: the rest of a basket, asked with one of its items",
+    "A": "complete the cart: a hidden item of a basket, predicted from the rest of it",
+    "B": "bought together: the rest of a basket, predicted from one of its items",
 }
 
 # Estimates by task and method.
