@@ -88,7 +88,7 @@ class CartLine(ResponseModel):
     )
     line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
     is_available: bool = Field(
-        description="Whether the product is still sold and its stock covers the quantity."
+        description="True if the product is still sold and its stock covers the quantity."
     )
 
 

@@ -1,7 +1,7 @@
 """Bulk writes of products with their characteristics and pictures.
 
-The number of statements does not grow with the number of products. The triggers that keep the listing
-index and the characteristics run once per statement, so a batch costs little more than one product.
+The number of statements does not grow with the number of products. The triggers that maintain the
+listing index and the characteristics run once per statement, so a batch costs little more than one product.
 """
 
 from collections.abc import Collection, Sequence

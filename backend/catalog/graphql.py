@@ -275,7 +275,7 @@ class Product(Node):
 
 
 def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
-    """Return a recommendation list, reading those of all products of the same list in one go."""
+    """Return a recommendation list; read those of all products of the same list together."""
     if not product.is_published:
         # Only carts contain unpublished products, and they must not reveal edits made since.
         return []

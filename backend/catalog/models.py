@@ -45,7 +45,7 @@ def renditions_due() -> datetime:
 
 
 class RenditionState(models.Model):
-    """The rendition state of a picture, so that no request has to ask the storage."""
+    """The rendition state of a picture, so that no request has to read the storage."""
 
     renditions = ArrayField(
         models.PositiveIntegerField(),

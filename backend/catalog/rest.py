@@ -128,7 +128,7 @@ class Product(ResponseModel):
     characteristics: Annotated[list[Characteristic], BeforeValidator(_as_objects)] = Field(
         description="Characteristics in display order."
     )
-    in_stock: bool = Field(description="Whether at least one unit is in stock.")
+    in_stock: bool = Field(description="True if at least one unit is in stock.")
     available_quantity: int = Field(
         description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
     )

@@ -47,10 +47,14 @@ def render(data: bytes) -> RenderedPicture:
         width = min(nominal_width, full_width)
         height = max(round(full_height * width / full_width), 1)
         image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        image = _in_srgb(image, mode)
+        image = _convert_to_srgb(image, mode)
         files.append((nominal_width, ImageFormat.WEBP, _encode(image, "WEBP", quality=80, method=4)))
         files.append(
-            (nominal_width, ImageFormat.JPEG, _encode(_on_white(image), "JPEG", quality=82, optimize=True))
+            (
+                nominal_width,
+                ImageFormat.JPEG,
+                _encode(_flatten_on_white(image), "JPEG", quality=82, optimize=True),
+            )
         )
     return RenderedPicture(full_width, full_height, files)
 
@@ -59,10 +63,10 @@ def _open_upright(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
     """Return an upright picture, possibly decoded at a reduced size, and its full size."""
     with Image.open(io.BytesIO(data), formats=list(SUFFIXES)) as image:
         width, height = image.size
-        enough = 2 * WIDTHS[-1]
-        if width > enough:
+        sufficient_width = 2 * WIDTHS[-1]
+        if width > sufficient_width:
             # Decode a JPEG at a reduced size that is still twice as wide as the widest rendition.
-            image.draft(None, (enough, max(height * enough // width, 1)))
+            image.draft(None, (sufficient_width, max(height * sufficient_width // width, 1)))
         image.load()
         is_transposed = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
         # In place, because a copy of the largest picture would take 200 MB.
@@ -70,7 +74,7 @@ def _open_upright(data: bytes) -> tuple[Image.Image, tuple[int, int]]:
     return image, (height, width) if is_transposed else (width, height)
 
 
-def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
+def _convert_to_srgb(image: Image.Image, mode: str) -> Image.Image:
     profile = image.info.pop("icc_profile", None)
     if profile:
         with suppress(ImageCms.PyCMSError, OSError):
@@ -82,7 +86,7 @@ def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _flatten_on_white(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     background = Image.new("RGB", image.size, "white")
