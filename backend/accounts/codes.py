@@ -1,7 +1,7 @@
 """Six-digit one-time codes sent by e-mail. Redis stores only their HMAC.
 
-A code is valid only for the password that the account had when the code was created. If somebody else sets
-another password for an unconfirmed registration, the code in the owner's mailbox cannot confirm it.
+A code is valid only for the password that the account had when the code was created. If another person
+sets another password for an unconfirmed registration, the code in the owner's mailbox cannot confirm it.
 """
 
 import secrets
@@ -88,7 +88,7 @@ def redeem_code(purpose: Purpose, email: str, code: str, password_hash: str) -> 
 
 
 def _key(purpose: Purpose, email: str) -> str:
-    # Whoever operates Redis can list its keys, so they do not contain addresses.
+    # Operators of Redis can list its keys, so they do not contain addresses.
     return f"{PREFIX}code:{purpose}:{digest_secret(email.lower())}"
 
 

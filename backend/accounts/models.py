@@ -96,7 +96,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_archived(self) -> bool:
-        """True if the account is archived: it is kept, but nobody can log in."""
+        """True if the account is archived: it is kept, but its owner cannot log in."""
         status = getattr(self, "status", None)
         return status is not None and status.archived
 

@@ -1,4 +1,4 @@
-"""Reading carts: lines, totals and warnings."""
+"""Read carts with their lines, totals and warnings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

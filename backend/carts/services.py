@@ -1,4 +1,7 @@
-"""Changing carts. A transaction that changes the lines of a cart locks the cart's row first."""
+"""Create, change, merge and delete carts.
+
+A transaction that changes the lines of a cart locks the cart's row first.
+"""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,8 +31,8 @@ from backend.core.viewer import Viewer
 ACCOUNT_CART_LIFETIME = timedelta(days=90)
 GUEST_CART_LIFETIME = timedelta(days=30)
 
-# A school or an office can stand behind one address: a class of thirty that starts shopping at once is
-# served, and so are a few thousand new guests a day. A script that creates a cart per request is not.
+# Many guests can share one address, such as that of a school. The limits accept thirty guests who start
+# at once and a few thousand a day, and refuse a script that creates a cart per request.
 GUEST_CARTS_PER_ADDRESS = parse_many("60/minute; 3000/day")
 
 
@@ -256,12 +259,12 @@ def _create_guest_cart(address: str) -> tuple[Cart, str]:
     Raises:
         RateLimited: the address has created too many guest carts.
     """
-    # Without Redis carts are created uncounted: a shop that cannot count must still sell, and a flood of
-    # carts is only rows, which expire. `is_redis_available` spares guests the timeout of a silent Redis.
+    # Without Redis, carts are created without a limit: sales matter more, and surplus carts expire.
+    # `is_redis_available` avoids the timeout of a silent Redis.
     if is_redis_available():
         with suppress(Unavailable):
             hit_rate_limit(GUEST_CARTS_PER_ADDRESS, "guest-cart", address)
-    # The token is never the one that the client sent, which somebody else could have planted.
+    # The token is never the one that the client sent, because an attacker could have chosen it.
     token = generate_token()
     return Cart.objects.create(token_digest=digest_token(token)), token
 

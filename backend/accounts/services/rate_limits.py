@@ -49,7 +49,7 @@ def reset_login_limits(email: str, address: str, action: str = "login") -> None:
 def hit_password_limit(user_id: int) -> None:
     """Count a check of the password of a logged-in user.
 
-    Logins have other counters, because anybody can exhaust them and so keep the owner from changing the
+    Logins have other counters: an attacker who exhausts them must not prevent the owner from changing the
     password.
 
     Raises:

@@ -46,12 +46,11 @@ def register_account(*, email: str, password: str, language: str, address: str) 
     with transaction.atomic():
         user = _get_or_create_locked(email, hashed, language)
         existing = User.objects.only("password", "language").get(pk=user.pk)
-        # Keep the hash of the same password, so that the code already sent to somebody who clicked twice is
-        # valid.
+        # Keep the hash of the same password: if a form is sent twice, the first code stays valid.
         if check_password(password, existing.password):
             hashed = existing.password
-        # Staff are created in the admin and may log in there unconfirmed, so nobody may set their password
-        # here.
+        # Staff are created in the admin and may log in there unconfirmed, so a registration must not set
+        # their password.
         is_unconfirmed = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
             password=hashed, language=language, date_joined=timezone.now()
         )
