@@ -1,4 +1,4 @@
-"""Confirm the accounts that existed before confirmations did; staff created them."""
+"""Confirm the accounts that existed before confirmations were introduced; staff created them."""
 
 from django.db import migrations
 

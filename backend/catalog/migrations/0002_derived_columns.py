@@ -1,27 +1,28 @@
-"""The database functions that keep what is derived: the characteristics shown with a product, and
-the listing index. They hold under concurrent writers, bulk updates and plain SQL alike.
+"""Create the database functions and triggers that maintain derived data.
 
-Two advisory locks, both held until commit, keep a writer from missing what another has not committed
-yet (READ COMMITTED, which every connection of the shop uses):
+They derive the listing index, and the characteristics shown with a product. The data stays correct under
+concurrent writers, bulk updates and plain SQL.
+
+Two advisory locks, held until commit, prevent a writer from missing uncommitted changes of another (at READ
+COMMITTED, the isolation level of every connection of the shop):
 
 - the listing lock, 7203002: shared to list a product, exclusive to move or delete a category;
 - the characteristics lock, 7203003: shared to write products and values, exclusive to rename a
   characteristic.
 
-What keeps them free of deadlocks is the order in which a transaction may wait: characteristics lock,
-product rows in the order of their keys, value rows, listing lock. So the characteristics lock is taken
-before the statement locks any row. The product of a value, though, is locked after the value: PostgreSQL
-locks a row that is changed or deleted before its BEFORE ROW triggers run, so no trigger can do it sooner.
-Who writes values locks their products first (`backend.catalog.locks.lock_products`); who does not may
-deadlock, but loses nothing.
+A transaction waits for locks in this order, which prevents deadlocks: characteristics lock, product rows by
+primary key, value rows, listing lock. The characteristics lock is therefore taken before the statement locks
+any row. The product of a value is locked after the value, because PostgreSQL locks a row that is changed or
+deleted before its BEFORE ROW triggers run. Writers of values therefore lock the products first
+(`backend.catalog.locks.lock_products`). A writer that does not can deadlock, but loses no data.
 
-Selling is spared the characteristics lock: an update of `stock` or `popularity` alone takes no lock but
-its rows, and the shared listing lock when the product runs out or comes back. It waits for those who
-write the same product, and a new name or unit of a characteristic is written into every product that has
-it; a new position only into those that show it in another place.
+Orders do not take the characteristics lock: an update of `stock` or `popularity` alone locks only its rows,
+and takes the shared listing lock if the product runs out of stock or comes back. It waits for writers of the
+same product. A new name or unit of a characteristic is written to every product that has it, a new position
+only to products whose order changes.
 
-Moving a category locks no product, and takes the listing lock before the category's row, which the
-foreign key check of a product that is just being added would wait for.
+Moving a category locks no product. It takes the listing lock before the row of the category, because the
+foreign key check of a product that is being added would wait for that row.
 """
 
 from django.db import migrations
@@ -66,8 +67,8 @@ $$;
 CREATE TRIGGER product_listed AFTER INSERT OR DELETE ON catalog_product
 FOR EACH ROW EXECUTE FUNCTION catalog_list_product();
 
--- Putting an unpublished product into a category changes no list, but must hold the listing lock all
--- the same: it is what tells `delete_category` that the category is about to have a product.
+-- Moving an unpublished product to a category changes no list, but must take the listing lock too, so that
+-- `delete_category` waits for the product.
 CREATE TRIGGER product_relisted AFTER UPDATE ON catalog_product
 FOR EACH ROW WHEN (
     OLD.category_id IS DISTINCT FROM NEW.category_id
@@ -89,7 +90,7 @@ $$;
 CREATE TRIGGER category_about_to_move BEFORE UPDATE OF parent_id ON catalog_category
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_listing();
 
--- A cycle can be inserted too: foreign keys are checked at the end of the transaction.
+-- Inserted rows can form a cycle too, because foreign keys are checked at the end of the transaction.
 CREATE FUNCTION catalog_refuse_cycle() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -104,8 +105,7 @@ $$;
 CREATE TRIGGER category_below_itself AFTER INSERT OR UPDATE OF parent_id ON catalog_category
 FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION catalog_refuse_cycle();
 
--- Compares whole paths rather than trusting that only the part above NEW has changed: one statement
--- may move several categories, even a parent below its child.
+-- Compares whole paths, because one statement can move several categories, even a parent below its child.
 CREATE FUNCTION catalog_move_category() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -146,7 +146,7 @@ CREATE TRIGGER category_moved AFTER UPDATE ON catalog_category
 FOR EACH ROW WHEN (OLD.parent_id IS DISTINCT FROM NEW.parent_id)
 EXECUTE FUNCTION catalog_move_category();
 
--- What the index must hold; what `manage.py check_categories` compares it with.
+-- The expected content of the index, with which `manage.py check_categories` compares it.
 CREATE FUNCTION catalog_expected_listing() RETURNS TABLE (
     ancestor_id bigint, product_id bigint, price numeric, name_key text,
     created_at timestamptz, popularity integer, in_stock boolean
@@ -185,8 +185,8 @@ DROP FUNCTION catalog_list_product();
 DROP FUNCTION catalog_ancestors(bigint);
 """
 
-# The product rows are locked in their own statement first, so that the update after it sees what
-# a concurrent writer of the same products has committed meanwhile.
+# The product rows are locked in a separate statement, so that the update after it sees the changes that a
+# concurrent writer of the same products has committed.
 CHARACTERISTICS = """
 CREATE FUNCTION catalog_hold_characteristics() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -213,7 +213,7 @@ BEFORE INSERT OR DELETE
 ON catalog_product
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_hold_characteristics();
 
--- What the products must show; what `manage.py check_categories` compares them with.
+-- The expected characteristics of products, with which `manage.py check_categories` compares them.
 CREATE FUNCTION catalog_expected_characteristics(products bigint[])
 RETURNS TABLE (product_id bigint, pairs jsonb)
 LANGUAGE sql STABLE AS $$
@@ -228,9 +228,9 @@ LANGUAGE sql STABLE AS $$
     GROUP BY wanted.id
 $$;
 
--- A writer that saves a whole product writes back the characteristics that it has read, which may be old
--- by then, or those of the product that it copies. The triggers below, at a depth above 0, write what is
--- right; for anybody else it is put right here.
+-- A writer that saves a whole product also saves the characteristics that it has read, which can be
+-- outdated, or those of a product that it copies. These triggers replace them by the correct ones. The
+-- triggers below write at a depth above 0, and their values are kept.
 CREATE FUNCTION catalog_keep_characteristics() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -285,10 +285,10 @@ CREATE TRIGGER characteristic_values_deleted AFTER DELETE ON catalog_characteris
 REFERENCING OLD TABLE AS removed
 FOR EACH STATEMENT EXECUTE FUNCTION catalog_characteristic_values_written();
 
--- Locks only the products that are to show something else, so that the others can be sold. Writers of
--- values cannot choose so: two of them may each see that nothing changes, when both together change the
--- order. Here the characteristics lock keeps them out. Runs once for all rows of the statement, so that
--- the products of them all are locked in the order of their keys.
+-- Locks only products whose characteristics change, so that the others can be sold. Triggers of values must
+-- lock all products: two writers can each see no change, although both together change the order. Here the
+-- characteristics lock excludes such writers. Runs once for all rows of the statement, so that all products
+-- are locked in the order of their primary keys.
 CREATE FUNCTION catalog_characteristics_renamed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             model_name='productimage',
             index=models.Index(condition=models.Q(('renditions_due_at__isnull', False)), fields=['renditions_due_at'], name='image_renditions_due'),
         ),
-        # The pictures of products wait for theirs by the column's default.
+        # Product images get `renditions_due_at` from the default of the column.
         migrations.RunSQL(
             "UPDATE catalog_category SET renditions_due_at = now() WHERE image <> ''", migrations.RunSQL.noop
         ),
