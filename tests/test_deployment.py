@@ -22,9 +22,9 @@ from backend.config.environment import KNOWN_SECRET, Environment
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 VARIABLES = {name.upper() for name in Environment.model_fields}
-SHOP = ("web", "worker", "beat", "migrate", "bucket")
+SHOP_SERVICES = ("web", "worker", "beat", "migrate", "bucket")
 # The image defines DATA_DIR.
-NOT_FOR_COMPOSE = {"DATA_DIR"}
+NOT_IN_COMPOSE = {"DATA_DIR"}
 REQUIRED_NAMES = {
     *("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT"),
     *("OBJECT_STORAGE_URL", "OBJECT_STORAGE_REGION", "OBJECT_STORAGE_KEY_ID", "OBJECT_STORAGE_SECRET_KEY"),
@@ -40,13 +40,13 @@ PRODUCTION = {
 }
 
 
-def read(name: str) -> str:
+def read_file(name: str) -> str:
     return (PROJECT_DIR / name).read_text()
 
 
 @pytest.fixture
 def compose() -> dict[str, Any]:
-    return yaml.safe_load(read("docker-compose.yml"))
+    return yaml.safe_load(read_file("docker-compose.yml"))
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def without_env_file(service: dict[str, Any], **given: str) -> dict[str, str]:
-    """Return the variables that Compose passes to ``service`` when only ``given`` is set."""
+def resolve_environment(service: dict[str, Any], **variables: str) -> dict[str, str]:
+    """Return the variables that Compose passes to ``service`` from its defaults and ``variables``."""
     return {
-        name: re.sub(r"\$\{(\w+):-([^}]*)}", lambda found: given.get(found[1]) or found[2], value)
+        name: re.sub(r"\$\{(\w+):-([^}]*)}", lambda match: variables.get(match[1]) or match[2], value)
         for name, value in service["environment"].items()
     }
 
 
-def run(command: list[str], **given: str) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` in the project with only ``given`` of the shop's variables."""
+def run(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` in the project, with ``variables`` as the only variables of the shop."""
     inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return subprocess.run(
         command,
         cwd=PROJECT_DIR,
-        env={**inherited, **given, "ENV_FILE": os.devnull},
+        env={**inherited, **variables, "ENV_FILE": os.devnull},
         capture_output=True,
         text=True,
         timeout=120,
@@ -87,7 +87,7 @@ def run(command: list[str], **given: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_example_has_every_variable_once_below_a_comment() -> None:
-    lines = read(".env.example").splitlines()
+    lines = read_file(".env.example").splitlines()
     names = [line.split("=")[0] for line in lines if re.match(r"\w", line)]
     assert len(names) == len(set(names))
     assert set(names) == VARIABLES
@@ -112,19 +112,19 @@ def test_example_contains_only_defaults_and_development_secrets(
 def test_production_refuses_missing_and_published_secrets_in_one_message(
     clean_environment: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
 ) -> None:
-    for name, value in without_env_file(services["web"], DEBUG="false").items():
+    for name, value in resolve_environment(services["web"], DEBUG="false").items():
         clean_environment.setenv(name, value)
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as raised:
         Environment(_env_file=None)
     for name in ("ALLOWED_HOSTS", "DJANGO_SECRET_KEY", "DB_PASSWORD", "OBJECT_STORAGE_SECRET_KEY"):
-        assert name in str(refusal.value)
+        assert name in str(raised.value)
     for name, value in {**PRODUCTION, "OBJECT_STORAGE_SECRET_KEY": "s"}.items():
         clean_environment.setenv(name, value)
     assert not Environment(_env_file=None).debug
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("variables", "expected"),
     [
         ({"DEBUG": "true"}, "none"),
         ({"DEBUG": "true", "SMTP_SECURITY": ""}, "none"),
@@ -135,15 +135,15 @@ def test_production_refuses_missing_and_published_secrets_in_one_message(
     ],
 )
 def test_mail_uses_tls_except_in_development_without_password(
-    clean_environment: pytest.MonkeyPatch, given: dict[str, str], expected: str
+    clean_environment: pytest.MonkeyPatch, variables: dict[str, str], expected: str
 ) -> None:
-    for name, value in given.items():
+    for name, value in variables.items():
         clean_environment.setenv(name, value)
     assert Environment(_env_file=None).smtp_security == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("variables", "expected"),
     [
         ({}, 0),
         ({"BEHIND_TLS_PROXY": "true"}, 1),
@@ -153,17 +153,17 @@ def test_mail_uses_tls_except_in_development_without_password(
         ({"TRUSTED_PROXIES": "10"}, 10),
     ],
 )
-def test_number_of_trusted_proxies(
-    clean_environment: pytest.MonkeyPatch, given: dict[str, str], expected: int
+def test_number_of_trusted_proxies_defaults_to_one_behind_a_tls_proxy(
+    clean_environment: pytest.MonkeyPatch, variables: dict[str, str], expected: int
 ) -> None:
-    for name, value in {**PRODUCTION, **given}.items():
+    for name, value in {**PRODUCTION, **variables}.items():
         clean_environment.setenv(name, value)
     assert Environment(_env_file=None).trusted_proxies == expected
 
 
-@pytest.mark.parametrize("given", ["-1", "11", "one"])
-def test_invalid_number_of_proxies_is_refused(clean_environment: pytest.MonkeyPatch, given: str) -> None:
-    for name, value in {**PRODUCTION, "TRUSTED_PROXIES": given}.items():
+@pytest.mark.parametrize("count", ["-1", "11", "one"])
+def test_invalid_number_of_proxies_is_refused(clean_environment: pytest.MonkeyPatch, count: str) -> None:
+    for name, value in {**PRODUCTION, "TRUSTED_PROXIES": count}.items():
         clean_environment.setenv(name, value)
     with pytest.raises(ValidationError):
         Environment(_env_file=None)
@@ -178,8 +178,8 @@ response = Client(headers={"X-Forwarded-Proto": "https", "Host": "shop.example.o
 print(response.status_code, response["Strict-Transport-Security"])
 """
     production = {**PRODUCTION, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
-    done = run([sys.executable, "-c", code], **production, BEHIND_TLS_PROXY="true")
-    assert done.stdout.strip() == "200 max-age=31536000", done.stderr
+    result = run([sys.executable, "-c", code], **production, BEHIND_TLS_PROXY="true")
+    assert result.stdout.strip() == "200 max-age=31536000", result.stderr
 
 
 STORAGE = {
@@ -191,30 +191,30 @@ STORAGE = {
 }
 
 
-@pytest.mark.parametrize("given", [{name: value} for name, value in STORAGE.items()])
-def test_incomplete_object_storage_is_refused_with_the_missing_variables(given: dict[str, str]) -> None:
+@pytest.mark.parametrize("variables", [{name: value} for name, value in STORAGE.items()])
+def test_incomplete_object_storage_is_refused_with_the_missing_variables(variables: dict[str, str]) -> None:
     for more in ({}, {"OBJECT_STORAGE_PUBLIC_URL": "https://cdn.example.com"}):
-        done = run([sys.executable, "manage.py", "check"], DEBUG="true", **given, **more)
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        (line,) = (line for line in done.stderr.splitlines() if "OBJECT_STORAGE" in line)
+        result = run([sys.executable, "manage.py", "check"], DEBUG="true", **variables, **more)
+        assert result.returncode == 1
+        assert "Traceback" not in result.stderr
+        (line,) = (line for line in result.stderr.splitlines() if "OBJECT_STORAGE" in line)
         missing, present = line.split(": required since ")
-        assert set(re.findall(r"\w+", missing)) == STORAGE.keys() - given.keys()
-        assert set(re.findall(r"OBJECT\w+", present)) == {**given, **more}.keys()
+        assert set(re.findall(r"\w+", missing)) == STORAGE.keys() - variables.keys()
+        assert set(re.findall(r"OBJECT\w+", present)) == {**variables, **more}.keys()
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"OBJECT_STORAGE_BUCKET": "my pictures"}, {"OBJECT_STORAGE_REGION": "ru 1"}], ids=str
+    "invalid", [{"OBJECT_STORAGE_BUCKET": "my pictures"}, {"OBJECT_STORAGE_REGION": "ru 1"}], ids=str
 )
-def test_invalid_bucket_or_region_is_refused(wrong: dict[str, str]) -> None:
-    done = run([sys.executable, "manage.py", "check"], DEBUG="true", **STORAGE | wrong)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"{next(iter(wrong))}: String should match pattern" in done.stderr
+def test_invalid_bucket_or_region_is_refused(invalid: dict[str, str]) -> None:
+    result = run([sys.executable, "manage.py", "check"], DEBUG="true", **STORAGE | invalid)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"{next(iter(invalid))}: String should match pattern" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("variables", "expected"),
     [
         ({}, "https://storage.example.com/pictures/products/a.jpg"),
         ({"OBJECT_STORAGE_ADDRESSING": "virtual"}, "https://pictures.storage.example.com/products/a.jpg"),
@@ -237,27 +237,27 @@ def test_invalid_bucket_or_region_is_refused(wrong: dict[str, str]) -> None:
         ),
     ],
 )
-def test_picture_urls(given: dict[str, str], expected: str) -> None:
+def test_picture_urls_depend_on_the_storage_variables(variables: dict[str, str], expected: str) -> None:
     code = """
 from django.conf import settings
 from django.core.files.storage import default_storage
 print(default_storage.url("products/a.jpg"), "through the shop" if settings.MEDIA_THROUGH_SHOP else "")
 """
-    done = run(
+    result = run(
         [sys.executable, "-c", code],
-        **{**PRODUCTION, **STORAGE, "DJANGO_SETTINGS_MODULE": "backend.config.settings", **given},
+        **{**PRODUCTION, **STORAGE, "DJANGO_SETTINGS_MODULE": "backend.config.settings", **variables},
     )
-    assert done.stdout.strip() == expected, done.stderr
+    assert result.stdout.strip() == expected, result.stderr
 
 
 # docker-compose.yml
 
 
 def test_compose_passes_every_variable(services: dict[str, dict[str, Any]]) -> None:
-    assert set(re.findall(r"\$\{(\w+)", read("docker-compose.yml"))) <= VARIABLES
-    for name in SHOP:
+    assert set(re.findall(r"\$\{(\w+)", read_file("docker-compose.yml"))) <= VARIABLES
+    for name in SHOP_SERVICES:
         environment = services[name]["environment"]
-        assert set(environment) == VARIABLES - NOT_FOR_COMPOSE
+        assert set(environment) == VARIABLES - NOT_IN_COMPOSE
         for variable, value in environment.items():
             assert re.fullmatch(rf"\$\{{{variable}:-[^}}]*}}", value), f"{variable}: {value}"
 
@@ -265,7 +265,7 @@ def test_compose_passes_every_variable(services: dict[str, dict[str, Any]]) -> N
 def test_compose_without_env_file_uses_its_own_services_and_published_secrets(
     clean_environment: pytest.MonkeyPatch, services: dict[str, dict[str, Any]]
 ) -> None:
-    passed = without_env_file(services["web"])
+    passed = resolve_environment(services["web"])
     for name, value in passed.items():
         clean_environment.setenv(name, value)
         assert name not in SECRETS or not value or value.startswith(KNOWN_SECRET)
@@ -273,26 +273,26 @@ def test_compose_without_env_file_uses_its_own_services_and_published_secrets(
     assert env.debug
     assert (env.db_host, env.redis_url) == ("db", "redis://redis:6379/0")
     assert (env.object_storage_url, env.smtp_server_addr) == ("http://s3:7070", "mail")
-    assert set(services) == {*SHOP, "db", "redis", "s3", "mail"}
+    assert set(services) == {*SHOP_SERVICES, "db", "redis", "s3", "mail"}
     assert services["mail"]["environment"]["MP_SMTP_BIND_ADDR"].endswith(f":{env.smtp_port}")
-    database = without_env_file(services["db"])
+    database = resolve_environment(services["db"])
     assert database["POSTGRES_PASSWORD"] == env.db_password
     assert (database["POSTGRES_USER"], database["POSTGRES_DB"]) == (env.db_user, env.db_name)
-    storage = without_env_file(services["s3"])
+    storage = resolve_environment(services["s3"])
     assert storage["ROOT_ACCESS_KEY"] == env.object_storage_key_id
     assert storage["ROOT_SECRET_KEY"] == env.object_storage_secret_key
     assert storage["VGW_REGION"] == env.object_storage_region
 
 
 def test_one_image_is_built_once_for_all_services_of_the_shop(services: dict[str, dict[str, Any]]) -> None:
-    assert {services[name]["image"] for name in SHOP} == {"lavka"}
+    assert {services[name]["image"] for name in SHOP_SERVICES} == {"lavka"}
     assert [name for name, service in services.items() if "build" in service] == ["migrate"]
 
 
 def test_services_start_after_their_dependencies(services: dict[str, dict[str, Any]]) -> None:
-    done, healthy = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
+    result, healthy = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
     for name in ("web", "worker", "beat"):
-        assert services[name]["depends_on"] == {"migrate": done, "bucket": done, "redis": healthy}
+        assert services[name]["depends_on"] == {"migrate": result, "bucket": result, "redis": healthy}
     assert services["migrate"]["depends_on"] == {"db": healthy}
     assert services["bucket"]["depends_on"] == {"s3": healthy}
 
@@ -349,7 +349,7 @@ def test_health_check_of_beat_finds_its_heartbeat_file(
 
 def instructions(name: str) -> list[str]:
     """Return the arguments of every ``name`` instruction of the Dockerfile."""
-    text = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", read("Dockerfile")))
+    text = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", read_file("Dockerfile")))
     return re.findall(rf"(?m)^{name} (.*)$", text)
 
 
@@ -357,11 +357,11 @@ def test_image_installs_base_txt_only() -> None:
     installs = [line for line in instructions("RUN") if "install " in line and "pip" in line]
     assert len(installs) == 1
     assert "--require-hashes" in installs[0]
-    assert set(re.findall(r"\w+\.txt", read("Dockerfile"))) == {"base.txt"}
+    assert set(re.findall(r"\w+\.txt", read_file("Dockerfile"))) == {"base.txt"}
 
 
 def test_image_has_no_type_checker() -> None:
-    packages = set(re.findall(r"(?m)^([a-z0-9-]+)==", read("requirements/base.txt")))
+    packages = set(re.findall(r"(?m)^([a-z0-9-]+)==", read_file("requirements/base.txt")))
     assert "strawberry-django-auth" in packages
     assert not packages & {"mypy", "django-stubs", "django-stubs-ext", "librt", "types-pyyaml"}
     (install,) = (line for line in instructions("RUN") if "install " in line and "pip" in line)
@@ -369,7 +369,7 @@ def test_image_has_no_type_checker() -> None:
 
 
 def test_image_contains_only_the_program() -> None:
-    rules = [line for line in read(".dockerignore").splitlines() if not line.startswith("#")]
+    rules = [line for line in read_file(".dockerignore").splitlines() if not line.startswith("#")]
     assert rules[0] == "*"
     assert {rule for rule in rules if rule.startswith("!")} == {
         "!backend",
@@ -400,18 +400,18 @@ from gunicorn.app.wsgiapp import run
 sys.argv = {[*gunicorn, "--check-config"]!r}
 run()
 """
-    done = run([sys.executable, "-c", code], **PRODUCTION)
-    assert done.returncode == 0, done.stderr
+    result = run([sys.executable, "-c", code], **PRODUCTION)
+    assert result.returncode == 0, result.stderr
 
 
 def test_static_files_are_collected_in_the_environment_of_the_build() -> None:
     (line,) = (line for line in instructions("RUN") if "collectstatic" in line)
     environment, command = re.fullmatch(r"((?:\w+=\S+ )+)python (.*?) &&.*", line).groups()
-    done = run(
+    result = run(
         [sys.executable, *command.split(), "--dry-run"],
         **dict(pair.split("=", 1) for pair in environment.split()),
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 # The health check of the image

@@ -38,10 +38,10 @@ def without_privileges(command: list[str]) -> list[str]:
 class Shop:
     """A data directory and the shop that runs in it."""
 
-    def __init__(self, data_dir: Path, *, plain_user: bool = False) -> None:
+    def __init__(self, data_dir: Path, *, is_unprivileged: bool = False) -> None:
         self.data_dir = data_dir
         self.port = free_port()
-        self.plain_user = plain_user
+        self.is_unprivileged = is_unprivileged
         self.log = data_dir.with_suffix(".log")
         self.runner: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +71,7 @@ class Shop:
             check=False,
         )
 
-    def embedded(self, command: str) -> subprocess.CompletedProcess[str]:
+    def run_embedded(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run ``up`` or ``down`` and wait until it ends."""
         return self.run(sys.executable, "-m", "backend.embedded", command)
 
@@ -81,7 +81,7 @@ class Shop:
         line = list(command) or default
         with self.log.open("wb") as output:
             self.runner = subprocess.Popen(
-                without_privileges(line) if self.plain_user else line,
+                without_privileges(line) if self.is_unprivileged else line,
                 cwd=processes.PROJECT_DIR,
                 env=self.environment,
                 stdout=output,

@@ -1,3 +1,5 @@
+"""Mail sink: mails over SMTP become files."""
+
 from email import message_from_bytes, policy
 
 from django.conf import settings

@@ -1,3 +1,5 @@
+"""Stopping the processes that a killed run left behind."""
+
 import shutil
 import subprocess
 import sys

@@ -55,7 +55,7 @@ def complete(data: Shop) -> Shop:
 def stopped(data: Shop) -> Shop:
     """The shared shop, stopped."""
     if data.processes():
-        data.embedded("down")
+        data.run_embedded("down")
     return data
 
 
@@ -95,9 +95,9 @@ print(redis_client().get("written by").decode())
 print(send_mail("From manage.py", "", None, ["anna@example.com"]))
 """
 
-        done = running.run(sys.executable, "manage.py", "shell", "-v0", "-c", code)
+        result = running.run(sys.executable, "manage.py", "shell", "-v0", "-c", code)
 
-        assert done.stdout.split("\n")[:3] == ["admin@example.com", "the test", "1"], done.stderr
+        assert result.stdout.split("\n")[:3] == ["admin@example.com", "the test", "1"], result.stderr
         running.wait_for("to anna@example.com: From manage.py")
 
     def test_tour_and_manage_py_find_the_port_of_the_running_shop(self, running: Shop) -> None:
@@ -118,12 +118,12 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
             "from django.core.mail import send_mail; send_mail('Logged in', '', None, ['anna@example.com'])"
         )
 
-        done = running.run(
+        result = running.run(
             *("env", "SMTP_FROM_PASSWORD=secret", "SMTP_FROM_MAIL=shop@example.com"),
             *(sys.executable, "manage.py", "shell", "-v0", "-c", code),
         )
 
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
         running.wait_for("to anna@example.com: Logged in")
 
     def test_commands_without_a_database_do_not_need_one(self, stopped: Shop) -> None:
@@ -132,10 +132,10 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         assert stopped.run(sys.executable, "manage.py", "check").returncode == 0
 
     def test_second_run_is_refused_with_the_url_of_the_first(self, running: Shop) -> None:
-        done = running.embedded("up")
+        result = running.run_embedded("up")
 
-        assert done.returncode == 1
-        assert f"Already running in {running.data_dir}: http://localhost:{running.port}" in done.stderr
+        assert result.returncode == 1
+        assert f"Already running in {running.data_dir}: http://localhost:{running.port}" in result.stderr
         assert running.runner
         assert running.runner.poll() is None
 
@@ -160,25 +160,25 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         running.kill(running.processes())
         assert not running.processes()
 
-        began = time.monotonic()
+        started = time.monotonic()
         running.start()
         running.wait_for(READY)
 
         # Ten seconds on an idle machine.
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - started < 30
         assert running.sql("SELECT value FROM kept_too") == [(2,)]
         assert running.valkey().get("kept") == "this too"
         assert (running.data_dir / "admin.txt").read_text() == login
 
     def test_down_stops_every_process(self, running: Shop) -> None:
-        done = running.embedded("down")
+        result = running.run_embedded("down")
 
-        assert "is stopped" in done.stdout
+        assert "is stopped" in result.stdout
         assert running.wait_for_end() == 0
         assert not running.processes()
         assert not (running.data_dir / "services.env").exists()
         assert "shut down" in (running.data_dir / "postgres.log").read_text()
-        assert "No shop runs" in running.embedded("down").stdout
+        assert "No shop runs" in running.run_embedded("down").stdout
 
     def test_ctrl_c_in_make_stops_every_process(self, stopped: Shop) -> None:
         stopped.start("make", "up")
@@ -190,10 +190,10 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         stopped.wait_for_end()
         assert not stopped.processes()
 
-    @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Preparing the database", "Listening at"])
-    def test_ctrl_c_during_the_start_stops_every_process(self, stopped: Shop, moment: str) -> None:
+    @pytest.mark.parametrize("log_text", ["Starting PostgreSQL", "Preparing the database", "Listening at"])
+    def test_ctrl_c_during_the_start_stops_every_process(self, stopped: Shop, log_text: str) -> None:
         stopped.start()
-        stopped.wait_for(moment)
+        stopped.wait_for(log_text)
         assert stopped.runner
 
         stopped.runner.send_signal(signal.SIGINT)
@@ -261,60 +261,63 @@ sys.exit(__main__.main())
 
         assert (complete.data_dir / "services.env").exists()
 
-        complete.embedded("down")
+        complete.run_embedded("down")
 
         assert not complete.processes()
         assert not (complete.data_dir / "services.env").exists()
 
 
 def test_port_in_use_is_reported(shop: Shop) -> None:
-    with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", shop.port))
-        stranger.listen()
-        done = shop.embedded("up")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", shop.port))
+        listener.listen()
+        result = shop.run_embedded("up")
 
-    assert done.returncode == 1
-    assert f"Port {shop.port} cannot be used" in done.stderr
+    assert result.returncode == 1
+    assert f"Port {shop.port} cannot be used" in result.stderr
     assert not shop.processes()
 
 
 def test_manage_py_without_a_database_says_what_to_do(shop: Shop) -> None:
-    done = shop.run(sys.executable, "manage.py", "migrate")
+    result = shop.run(sys.executable, "manage.py", "migrate")
 
-    assert done.returncode == 1
-    assert done.stderr.strip() == "PostgreSQL is not configured: run `make up`, or set DB_HOST."
+    assert result.returncode == 1
+    assert result.stderr.strip() == "PostgreSQL is not configured: run `make up`, or set DB_HOST."
 
 
 def test_manage_py_with_an_unreachable_database_prints_one_message(shop: Shop, tmp_path: Path) -> None:
-    done = shop.run("env", f"DB_HOST={tmp_path}", sys.executable, "manage.py", "migrate")
+    result = shop.run("env", f"DB_HOST={tmp_path}", sys.executable, "manage.py", "migrate")
 
-    assert done.returncode == 1
-    assert f'connection to server on socket "{tmp_path}/.s.PGSQL.5432" failed' in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.returncode == 1
+    assert f'connection to server on socket "{tmp_path}/.s.PGSQL.5432" failed' in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_two_copies_run_at_the_same_time_in_long_paths_and_as_a_plain_user(tmp_path: Path) -> None:
-    deep = tmp_path.joinpath(*["a directory with a long name"] * 4)
-    deep.mkdir(parents=True)
-    plain, other = Shop(deep / "данные", plain_user=True), Shop(tmp_path / "another, with a comma")
+def test_two_copies_run_at_the_same_time_in_long_paths_and_as_an_unprivileged_user(tmp_path: Path) -> None:
+    long_path = tmp_path.joinpath(*["a directory with a long name"] * 4)
+    long_path.mkdir(parents=True)
+    unprivileged, other = (
+        Shop(long_path / "данные", is_unprivileged=True),
+        Shop(tmp_path / "another, with a comma"),
+    )
     # An earlier run was killed while it created the database's files.
     (other.data_dir / "postgres.new" / "base").mkdir(parents=True)
     if os.geteuid() == 0:
-        os.chown(deep, 1, 1)
+        os.chown(long_path, 1, 1)
     try:
-        for shop in (plain, other):
+        for shop in (unprivileged, other):
             shop.start()
-        for shop in (plain, other):
+        for shop in (unprivileged, other):
             shop.wait_for(READY)
-        plain.sql("CREATE TABLE only_here ()")
+        unprivileged.sql("CREATE TABLE only_here ()")
 
         assert other.sql("SELECT to_regclass('only_here')") == [(None,)]
-        assert plain.runner
+        assert unprivileged.runner
         assert other.runner
-        plain.runner.terminate()
-        assert plain.wait_for_end() == 0
-        assert not plain.processes()
+        unprivileged.runner.terminate()
+        assert unprivileged.wait_for_end() == 0
+        assert not unprivileged.processes()
         assert other.runner.poll() is None
     finally:
-        for shop in (plain, other):
+        for shop in (unprivileged, other):
             shop.stop()
