@@ -62,7 +62,7 @@ class Api:
         raise NotImplementedError
 
     def send(
-        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+        self, action: str, fields: dict[str, Any] | None, authorization: str | None = None
     ) -> ApiResponse:
         """Send the request that a REST route or an entry of `_MUTATIONS` is named after."""
         raise NotImplementedError
@@ -72,10 +72,10 @@ class Rest(Api):
     name = "REST"
 
     def send(
-        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+        self, action: str, fields: dict[str, Any] | None, authorization: str | None = None
     ) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
-        return self._parse(RestClient(self.client).post(f"/auth/{action}", given, **headers))
+        return self._parse(RestClient(self.client).post(f"/auth/{action}", fields, **headers))
 
     def read(self, authorization: str | None) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
@@ -114,7 +114,7 @@ class GraphQL(Api):
     name = "GraphQL"
 
     def send(
-        self, action: str, given: dict[str, Any] | None, authorization: str | None = None
+        self, action: str, fields: dict[str, Any] | None, authorization: str | None = None
     ) -> ApiResponse:
         mutation, kind, selected = _MUTATIONS[action]
         arguments = ("($input: " + kind + ")", "(input: $input)") if kind else ("", "")
@@ -122,7 +122,7 @@ class GraphQL(Api):
             f"mutation{arguments[0]} {{ {mutation}{arguments[1]} {{ "
             f"{selected} errors {{ code message field }} }} }}"
         )
-        variables = {"input": {to_camel_case(name): value for name, value in (given or {}).items()}}
+        variables = {"input": {to_camel_case(name): value for name, value in (fields or {}).items()}}
         return self._execute(query, variables if kind else {}, authorization)
 
     def read(self, authorization: str | None) -> ApiResponse:

@@ -111,8 +111,8 @@ class EnumerationTest(AccountCase):
 
     def test_password_reset_does_not_reveal_accounts(self) -> None:
         def reset(email: str) -> ApiResponse:
-            given = {"email": email, "code": "000000", "new_password": PASSWORD}
-            return self.graphql.send("reset password", given)
+            fields = {"email": email, "code": "000000", "new_password": PASSWORD}
+            return self.graphql.send("reset password", fields)
 
         self.assert_alike(reset, "WRONG_CODE", 1)
 

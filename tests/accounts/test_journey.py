@@ -132,8 +132,8 @@ class JourneyTest(WorkerCase):
         for email in ("known@example.com", "unknown@example.com", "archived@example.com"):
             self.assertIsNone(self.rest.resend(email).code)
         for name in ("waiting", "staff", "deactivated", "archived", "unknown"):
-            given = {"email": f"{name}@example.com"}
-            self.assertIsNone(self.graphql.send("request reset", given).code)
+            fields = {"email": f"{name}@example.com"}
+            self.assertIsNone(self.graphql.send("request reset", fields).code)
         queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
         wait_until(lambda: not queued.exists(), "all mails to be finished")
         self.assertEqual(set(OutgoingEmail.objects.values_list("status", "sent_at")), {("skipped", None)})

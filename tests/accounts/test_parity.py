@@ -60,14 +60,14 @@ NON_STRINGS: list[Any] = [None, 5, 1.5, True, [], {}, ["vera@example.com"], {"a"
 
 
 class RefusalTest(AccountCase):
-    def assert_refused(self, action: str, given: dict[str, Any], code: str, field: str | None) -> None:
+    def assert_refused(self, action: str, fields: dict[str, Any], code: str, field: str | None) -> None:
         """Assert that both APIs return this code and field, and that nothing is written or sent."""
         before = self.written()
         for api in self.apis:
             with self.subTest(
-                action, api=api.name, given={name: str(value)[:30] for name, value in given.items()}
+                action, api=api.name, fields={name: str(value)[:30] for name, value in fields.items()}
             ):
-                response = api.send(action, given)
+                response = api.send(action, fields)
                 self.assertEqual((response.code, response.field), (code, field))
                 self.assertEqual(self.written(), before)
         clear_rate_limits()
@@ -97,22 +97,22 @@ class RefusalTest(AccountCase):
             "login": {"email": EMAIL, "password": PASSWORD},
             "refresh": {"refresh_token": "x.y"},
         }
-        for action, given in good.items():
-            for name in given:
+        for action, fields in good.items():
+            for name in fields:
                 for value in NON_STRINGS:
                     if (name, value) == ("language", None):
                         continue
-                    self.assert_refused(action, given | {name: value}, "INVALID", name)
+                    self.assert_refused(action, fields | {name: value}, "INVALID", name)
                 if name != "language":
-                    left = {other: value for other, value in given.items() if other != name}
+                    left = {other: value for other, value in fields.items() if other != name}
                     self.assert_refused(action, left, "INVALID", name)
 
     def test_unknown_fields_are_refused(self) -> None:
-        given = {"email": EMAIL, "password": PASSWORD}
+        fields = {"email": EMAIL, "password": PASSWORD}
         for api in self.apis:
             for more in ("is_staff", "name", "pass"):
                 with self.subTest(more, api=api.name):
-                    response = api.send("register", given | {more: "true"})
+                    response = api.send("register", fields | {more: "true"})
                     self.assertEqual((response.code, response.field), ("INVALID", more))
         self.assertFalse(User.objects.exists())
 
@@ -146,8 +146,8 @@ class RefusalTest(AccountCase):
 
     def test_languages(self) -> None:
         for language in ("", "de", "EN", "en-GB", "russian", "r\0", LONG):
-            given = {"email": EMAIL, "password": PASSWORD, "language": language}
-            self.assert_refused("register", given, "INVALID", "language")
+            fields = {"email": EMAIL, "password": PASSWORD, "language": language}
+            self.assert_refused("register", fields, "INVALID", "language")
 
     def test_codes(self) -> None:
         make_unconfirmed_user(EMAIL)

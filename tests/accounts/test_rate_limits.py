@@ -40,8 +40,8 @@ class LimitCase(AccountCase):
         assert response.retry_after is not None
         self.assertTrue(limit.get_expiry() - 50 <= response.retry_after <= limit.get_expiry() + 1, response)
 
-    def assert_limited_in_both(self, action: str, given: dict[str, Any], limit: RateLimitItem) -> None:
-        graphql, rest = (api.send(action, given) for api in self.apis)
+    def assert_limited_in_both(self, action: str, fields: dict[str, Any], limit: RateLimitItem) -> None:
+        graphql, rest = (api.send(action, fields) for api in self.apis)
         self.assertEqual((graphql.status, rest.status), (429, 429))
         for response in (graphql, rest):
             self.assert_limited(response, limit)
@@ -115,20 +115,20 @@ class LoginLimitTest(LimitCase):
 
     def test_guesses_from_many_networks_are_limited(self) -> None:
         hour, day = rate_limits.LOGIN_PER_ACCOUNT
-        given = {"email": EMAIL, "password": PASSWORD}
+        fields = {"email": EMAIL, "password": PASSWORD}
         for number in range(hour.amount - 1):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.1"))
         # The owner's successful login resets the count.
         self.assertIsNone(self.rest.log_in(EMAIL, PASSWORD).code)
         for number in range(hour.amount):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.2"))
-        self.assert_limited_in_both("login", given, hour)
+        self.assert_limited_in_both("login", fields, hour)
         for number in range(hour.amount, day.amount):
             if number % hour.amount == 0:
                 end_window(hour)
             self.fail_to_log_in(1, Rest(f"198.{number // 256}.{number % 256}.3"))
         end_window(hour)
-        self.assert_limited_in_both("login", given, day)
+        self.assert_limited_in_both("login", fields, day)
 
     def test_wait_is_the_longest_of_the_exhausted_limits(self) -> None:
         minute, quarter = rate_limits.LOGIN_PER_NETWORK[:2]
@@ -172,9 +172,9 @@ class LoginLimitTest(LimitCase):
 
     def test_limits_use_the_address_that_the_proxy_saw(self) -> None:
         def log_in_from(forwarded: str) -> int:
-            given = {"email": EMAIL, "password": PASSWORD}
+            fields = {"email": EMAIL, "password": PASSWORD}
             return self.client.post(
-                "/auth/login", given, content_type="application/json", headers={"X-Forwarded-For": forwarded}
+                "/auth/login", fields, content_type="application/json", headers={"X-Forwarded-For": forwarded}
             ).status_code
 
         only = mock.patch.object(rate_limits, "LOGIN_PER_ADDRESS", rate_limits.LOGIN_PER_ADDRESS[:1])
@@ -276,16 +276,16 @@ class MailLimitTest(LimitCase):
 class CodeLimitTest(LimitCase):
     def test_code_attempts_for_one_account_are_limited(self) -> None:
         hour, day = rate_limits.CODES_PER_ACCOUNT
-        given = {"email": EMAIL, "code": "123456"}
-        reset = given | {"new_password": PASSWORD}
+        fields = {"email": EMAIL, "code": "123456"}
+        reset = fields | {"new_password": PASSWORD}
         for number in range(hour.amount):
             self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
-        self.assert_limited_in_both("confirm", given, hour)
+        self.assert_limited_in_both("confirm", fields, hour)
         end_window(hour)
         for _ in range(day.amount - hour.amount):
             self.assertEqual(self.rest.confirm(EMAIL, "123456").code, "WRONG_CODE")
         end_window(hour)
-        self.assert_limited_in_both("confirm", given, day)
+        self.assert_limited_in_both("confirm", fields, day)
         end_window(rate_limits.CODES_PER_ADDRESS[0])
         # Other purposes and other accounts have their own counts.
         for _ in range(hour.amount):

@@ -72,12 +72,12 @@ class StoredSecretsTest(WorkerCase):
         places = {
             "Redis": dump_redis(),
             "the database": dump_database(),
-            "the worker's log": self.worker.output(),
-            "the web's log": "\n".join(self.watch.lines),
+            "the log of the worker": self.worker.output(),
+            "the log of the web process": "\n".join(self.watch.lines),
         }
         for place, content in places.items():
             with self.subTest(place):
-                # Ignore the digits of a code within a digest or a longer number, which are chance.
+                # Digests and longer numbers can contain the digits of a code by chance.
                 self.assertIsNone(re.search(rf"(?<![0-9a-f]){re.escape(secret)}(?![0-9a-f])", content))
 
     def test_codes_are_stored_nowhere(self) -> None:
@@ -87,7 +87,7 @@ class StoredSecretsTest(WorkerCase):
             api.register(email, PASSWORD)
             code = code_in(self.mail_server.wait_for_mail(email))
             self.assert_nowhere(code)
-            # Proves that the places are searched.
+            # Prove that the search finds what is stored.
             self.assertIn("digest", dump_redis())
             self.assertIn("sent at attempt 1", self.worker.output())
             self.assertIn(email, dump_database())

@@ -29,8 +29,8 @@ class SessionCase(AccountCase):
     def setUp(self) -> None:
         super().setUp()
         self.user = make_user()
-        self.here = log_in(self.user)
-        self.there = log_in(self.user)
+        self.pair = log_in(self.user)
+        self.other_pair = log_in(self.user)
 
     def assert_open(self, pair: TokenPair) -> None:
         self.assertEqual(self.graphql.me(pair.access_token)["email"], self.user.email)
@@ -68,7 +68,7 @@ class RefreshTest(SessionCase):
                 for data in (newer, newest):
                     self.assertEqual(api.refresh(data["refresh_token"]).code, "TOKEN_INVALID")
                     self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
-        self.assert_open(self.here)
+        self.assert_open(self.pair)
 
     def test_token_reused_within_ten_seconds_returns_the_same_new_token(self) -> None:
         for api in self.apis:
@@ -88,17 +88,17 @@ class RefreshTest(SessionCase):
                 self.assertEqual(api.refresh(newer["refresh_token"]).code, "TOKEN_INVALID")
 
     def test_malformed_refresh_tokens_are_refused(self) -> None:
-        session, _, secret = self.here.refresh_token.partition(".")
+        session, _, secret = self.pair.refresh_token.partition(".")
         cases = {
             "unknown": f"{uuid.uuid4().hex}.{secret}",
             "empty": "",
             "a word": "null",
             "no secret": session,
-            "another's secret": f"{session}.{self.there.refresh_token.partition('.')[2]}",
+            "another's secret": f"{session}.{self.other_pair.refresh_token.partition('.')[2]}",
             "null characters": f"{session}\0.{secret}",
-            "a null character at the end": f"{self.here.refresh_token}\0",
+            "a null character at the end": f"{self.pair.refresh_token}\0",
             "not ASCII": f"{session}.é",
-            "an access token": self.here.access_token,
+            "an access token": self.pair.access_token,
             "10 kB": "x" * 10_240,
         }
         for api in self.apis:
@@ -116,7 +116,7 @@ class RefreshTest(SessionCase):
 
     def test_refresh_extends_the_session(self) -> None:
         Session.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
-        self.rest.refresh(self.here.refresh_token)
+        self.rest.refresh(self.pair.refresh_token)
         session = Session.objects.order_by("expires_at").last()
         self.assertGreater(session.expires_at, timezone.now() + timedelta(days=29))
 
@@ -139,34 +139,34 @@ class RefreshTest(SessionCase):
 
     def test_stored_sessions_contain_no_token(self) -> None:
         for session in Session.objects.values():
-            for pair in (self.here, self.there):
+            for pair in (self.pair, self.other_pair):
                 for secret in (pair.access_token, pair.refresh_token, pair.refresh_token.partition(".")[2]):
                     self.assertNotIn(secret, str(session))
 
 
 class EndTest(SessionCase):
     def test_logout_ends_the_current_session(self) -> None:
-        for api, mine in zip(self.apis, (self.here, log_in(self.user)), strict=True):
+        for api, mine in zip(self.apis, (self.pair, log_in(self.user)), strict=True):
             with self.subTest(api.name):
                 self.assertIsNone(api.log_out(mine.access_token).code)
                 self.assert_ended(mine)
-                self.assert_open(self.there)
+                self.assert_open(self.other_pair)
 
     def test_logout_everywhere_ends_all_own_sessions(self) -> None:
         other = make_user("other@example.com")
         others = log_in(other)
-        response = self.graphql.send("logout everywhere", None, f"Bearer {self.here.access_token}")
+        response = self.graphql.send("logout everywhere", None, f"Bearer {self.pair.access_token}")
         self.assertIsNone(response.code)
-        self.assert_ended(self.here)
-        self.assert_ended(self.there)
+        self.assert_ended(self.pair)
+        self.assert_ended(self.other_pair)
         self.assertEqual(self.graphql.me(others.access_token)["email"], other.email)
 
     def test_password_change_ends_other_sessions(self) -> None:
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        response = self.graphql.send("change password", change, f"Bearer {self.here.access_token}")
+        response = self.graphql.send("change password", change, f"Bearer {self.pair.access_token}")
         self.assertIsNone(response.code)
-        self.assert_open(self.here)
-        self.assert_ended(self.there)
+        self.assert_open(self.pair)
+        self.assert_ended(self.other_pair)
         self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
         self.assertIsNone(self.rest.log_in(self.user.email, OTHER_PASSWORD).code)
 
@@ -179,42 +179,42 @@ class EndTest(SessionCase):
         ]
         for change, code, field in cases:
             with self.subTest(code):
-                response = self.graphql.send("change password", change, f"Bearer {self.here.access_token}")
+                response = self.graphql.send("change password", change, f"Bearer {self.pair.access_token}")
                 self.assertEqual((response.code, response.field), (code, field))
-        self.assert_open(self.there)
+        self.assert_open(self.other_pair)
         self.assertIsNone(self.rest.log_in(self.user.email, PASSWORD).code)
 
     def test_password_reset_ends_all_sessions(self) -> None:
         code = new_code(Purpose.PASSWORD_RESET, self.user.email)
         reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
         self.assertIsNone(self.graphql.send("reset password", reset).code)
-        self.assert_ended(self.here)
-        self.assert_ended(self.there)
+        self.assert_ended(self.pair)
+        self.assert_ended(self.other_pair)
 
     def test_any_password_change_ends_all_sessions(self) -> None:
         self.user.set_password(OTHER_PASSWORD)
         self.user.save()
-        self.assert_ended(self.here)
-        self.assert_ended(self.there)
+        self.assert_ended(self.pair)
+        self.assert_ended(self.other_pair)
 
     def test_hash_upgrade_ends_no_session(self) -> None:
         hashers = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("PBKDF2", "MD5")]
         with override_settings(PASSWORD_HASHERS=hashers):
             newest = log_in(self.user)
             self.assertTrue(User.objects.get().password.startswith("pbkdf2"))
-            for pair in (self.here, self.there, newest):
+            for pair in (self.pair, self.other_pair, newest):
                 self.assert_open(pair)
             # The upgrade does not revive sessions of an older password.
-            Session.objects.filter(pk=read_refresh_token(self.there.refresh_token)[0]).update(
+            Session.objects.filter(pk=read_refresh_token(self.other_pair.refresh_token)[0]).update(
                 password_digest=digest_secret("another")
             )
             User.objects.update(password=make_password(PASSWORD, hasher="md5"))
             log_in(self.user)
-            self.assert_ended(self.there)
+            self.assert_ended(self.other_pair)
 
     def test_staff_cannot_delete_their_account(self) -> None:
         User.objects.update(is_staff=True)
-        header = f"Bearer {self.here.access_token}"
+        header = f"Bearer {self.pair.access_token}"
         self.assertEqual(self.graphql.send("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
         self.assertTrue(User.objects.exists())
         User.objects.update(is_staff=False)
@@ -231,20 +231,20 @@ class EndTest(SessionCase):
     def test_account_deletion_deletes_its_mails(self) -> None:
         for recipient in (self.user.email, "other@example.com"):
             OutgoingEmail.objects.create(task="some", recipient=recipient, language="en")
-        header = f"Bearer {self.here.access_token}"
+        header = f"Bearer {self.pair.access_token}"
         self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
         self.assertEqual(OutgoingEmail.objects.get().recipient, "other@example.com")
 
     def test_account_deletion_requires_the_password(self) -> None:
-        header = f"Bearer {self.here.access_token}"
+        header = f"Bearer {self.pair.access_token}"
         refused = self.graphql.send("delete", {"password": OTHER_PASSWORD}, header)
         self.assertEqual((refused.code, refused.field), ("WRONG_CREDENTIALS", "password"))
-        self.assert_open(self.here)
+        self.assert_open(self.pair)
         self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
         self.assertFalse(User.objects.exists())
         self.assertFalse(Session.objects.exists())
-        self.assert_ended(self.here)
-        self.assert_ended(self.there)
+        self.assert_ended(self.pair)
+        self.assert_ended(self.other_pair)
         self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
 
     def test_deletion_earlier_in_the_request_is_noticed(self) -> None:
@@ -256,13 +256,13 @@ class EndTest(SessionCase):
                 "errors { code }",
             ),
         }
-        for number, (mutation, (given, selected)) in enumerate(later.items()):
+        for number, (mutation, (fields, selected)) in enumerate(later.items()):
             with self.subTest(mutation):
                 user = make_user(f"user{number}@example.com")
                 query = (
                     f'mutation {{ a: accountDelete(input: {{password: "{PASSWORD}"}}) '
                     "{ errors { code } } "
-                    f"b: {mutation}(input: {given}) {{ {selected} }} }}"
+                    f"b: {mutation}(input: {fields}) {{ {selected} }} }}"
                 )
                 header = f"Bearer {log_in(user).access_token}"
                 (error,) = GraphQLClient().post(query, Authorization=header).json()["errors"]
@@ -313,7 +313,7 @@ class EndTest(SessionCase):
             User.objects.update(password=make_password(OTHER_PASSWORD))
             return right
 
-        header = f"Bearer {self.here.access_token}"
+        header = f"Bearer {self.pair.access_token}"
         change = {"old_password": PASSWORD, "new_password": "a third one entirely"}
         for send in (
             lambda: self.rest.log_in(self.user.email, PASSWORD),
@@ -336,21 +336,21 @@ class EndTest(SessionCase):
             "update": {"name": "Vera"},
             "delete": {"password": PASSWORD},
         }
-        for action, given in mutations.items():
+        for action, fields in mutations.items():
             with self.subTest(action):
-                self.assertEqual(self.graphql.send(action, given).code, "UNAUTHENTICATED")
-        self.assert_open(self.here)
+                self.assertEqual(self.graphql.send(action, fields).code, "UNAUTHENTICATED")
+        self.assert_open(self.pair)
 
 
 class UpdateTest(SessionCase):
-    def update(self, **given: object) -> tuple[str | None, str | None]:
-        response = self.graphql.send("update", given, f"Bearer {self.here.access_token}")
+    def update(self, **fields: object) -> tuple[str | None, str | None]:
+        response = self.graphql.send("update", fields, f"Bearer {self.pair.access_token}")
         return response.code, response.field
 
     def test_name_and_language_can_be_updated(self) -> None:
         self.assertEqual(self.update(name=" Вера "), (None, None))
         self.assertEqual(self.update(language="ru"), (None, None))
-        account = self.graphql.me(self.here.access_token)
+        account = self.graphql.me(self.pair.access_token)
         self.assertEqual((account["name"], account["language"]), ("Вера", "ru"))
         self.assertEqual(self.update(name=""), (None, None))
         self.assertEqual(self.update(name="x" * 150), (None, None))
@@ -362,5 +362,5 @@ class UpdateTest(SessionCase):
         self.assertEqual(self.update(language="xx"), ("INVALID", "language"))
         self.assertEqual(self.update(name="Vera", language="e\0"), ("INVALID", "language"))
         self.assertEqual(self.update(email="a@b.example")[0], "INVALID")
-        account = self.graphql.me(self.here.access_token)
+        account = self.graphql.me(self.pair.access_token)
         self.assertEqual((account["name"], account["language"]), ("", "en"))

@@ -113,13 +113,13 @@ class EqualErrorsTest(TestCase):
     def setUp(self) -> None:
         self.shoppers = make_shoppers(self.user)
 
-    def assert_refused(self, action: str, given: Any, code: str, field: str | None) -> None:
+    def assert_refused(self, action: str, fields: Any, code: str, field: str | None) -> None:
         """Check that both APIs return this error for this field and that nothing is written."""
         before = self.read_rows()
         responses = []
         for shopper in self.shoppers:
-            with self.subTest(action, given=given, api=shopper.api):
-                response = getattr(shopper, action)(given)
+            with self.subTest(action, fields=fields, api=shopper.api):
+                response = getattr(shopper, action)(fields)
                 self.assertEqual((response.code, response.field), (code, field))
                 self.assertTrue(response.message)
                 self.assertNotIn("Value error", response.message or "")

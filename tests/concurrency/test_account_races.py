@@ -34,26 +34,26 @@ from tests.accounts.cases import (
 from tests.concurrency.actors import MAX_SECONDS, Actor
 
 EMAIL = "vera@example.com"
-HERE = "192.0.2.1"
+ADDRESS = "192.0.2.1"
 SERVICES = "backend.accounts.services"
 
-confirm = partial(services.confirm_registration, email=EMAIL, address=HERE)
-reset = partial(services.reset_password, email=EMAIL, new_password=OTHER_PASSWORD, address=HERE)
+confirm = partial(services.confirm_registration, email=EMAIL, address=ADDRESS)
+reset = partial(services.reset_password, email=EMAIL, new_password=OTHER_PASSWORD, address=ADDRESS)
 
 
 def register(password: str) -> None:
-    services.register_account(email=EMAIL, password=password, language="en", address=HERE)
+    services.register_account(email=EMAIL, password=password, language="en", address=ADDRESS)
 
 
 def log_in_with(password: str) -> TokenPair:
-    return services.log_in(email=EMAIL, password=password, address=HERE)
+    return services.log_in(email=EMAIL, password=password, address=ADDRESS)
 
 
 def refresh(pair: TokenPair) -> TokenPair:
-    return services.refresh_session(refresh_token=pair.refresh_token, address=HERE)
+    return services.refresh_session(refresh_token=pair.refresh_token, address=ADDRESS)
 
 
-def outcome(call: Callable[[], Any]) -> type[Exception] | None:
+def get_error_type(call: Callable[[], Any]) -> type[Exception] | None:
     """Return the type of the exception that a call raises, or None."""
     try:
         call()
@@ -67,8 +67,8 @@ class PausedCall:
 
     def __init__(self, call: Callable[[], Any], target: str, *, after: bool = False) -> None:
         self._call, self._after = call, after
-        self._reached, self._go_on = Event(), Event()
-        self._patch = mock.patch(target, autospec=True, side_effect=self._hold)
+        self._reached, self._resumed = Event(), Event()
+        self._patch = mock.patch(target, autospec=True, side_effect=self._run_with_pause)
 
     def __enter__(self) -> "PausedCall":
         self._function = self._patch.get_original()[0]
@@ -80,19 +80,19 @@ class PausedCall:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._go_on.set()
+        self._resumed.set()
         self._thread.shutdown()
 
     def finish(self) -> type[Exception] | None:
         """Resume the call and return the type of the exception that it raises, or None."""
-        self._go_on.set()
-        return outcome(partial(self._future.result, MAX_SECONDS))
+        self._resumed.set()
+        return get_error_type(partial(self._future.result, MAX_SECONDS))
 
-    def _hold(self, *arguments: Any, **options: Any) -> Any:
+    def _run_with_pause(self, *arguments: Any, **options: Any) -> Any:
         if self._after:
             result = self._function(*arguments, **options)
         self._reached.set()
-        assert self._go_on.wait(MAX_SECONDS)
+        assert self._resumed.wait(MAX_SECONDS)
         return result if self._after else self._function(*arguments, **options)
 
     def _run(self) -> Any:
@@ -112,10 +112,12 @@ def without_conditions(*names: str) -> Iterator[None]:
     """Remove conditions with these names from all queries."""
     original = QuerySet.filter
 
-    def fewer(rows: QuerySet, *given: Any, **named: Any) -> QuerySet:
-        return original(rows, *given, **{name: value for name, value in named.items() if name not in names})
+    def filter_without_conditions(rows: QuerySet, *conditions: Any, **named: Any) -> QuerySet:
+        return original(
+            rows, *conditions, **{name: value for name, value in named.items() if name not in names}
+        )
 
-    with mock.patch.object(QuerySet, "filter", fewer):
+    with mock.patch.object(QuerySet, "filter", filter_without_conditions):
         yield
 
 
@@ -145,7 +147,7 @@ class ConfirmAndRegisterTest(ThreadCase):
         make_unconfirmed_user(EMAIL)
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
-    def hold_confirmation(self) -> PausedCall:
+    def pause_confirmation(self) -> PausedCall:
         """Confirm, and pause after the account has been read."""
         return PausedCall(
             partial(confirm, code=self.code), "django.db.models.query.QuerySet.first", after=True
@@ -158,7 +160,7 @@ class ConfirmAndRegisterTest(ThreadCase):
 
     def test_registration_waits_for_a_confirmation(self) -> None:
         with (
-            self.hold_confirmation() as confirming,
+            self.pause_confirmation() as confirming,
             Actor() as registering,
         ):
             registered = registering.start(register, OTHER_PASSWORD)
@@ -172,16 +174,16 @@ class ConfirmAndRegisterTest(ThreadCase):
     def test_confirmation_waits_for_a_registration(self) -> None:
         with Actor() as registering, Actor() as confirming:
             registering.do(register, OTHER_PASSWORD)
-            confirmed = confirming.start(partial(outcome, partial(confirm, code=self.code)))
+            confirmed = confirming.start(partial(get_error_type, partial(confirm, code=self.code)))
             self.assertTrue(confirming.waits())
             registering.commit()
             self.assertIs(confirmed.result(MAX_SECONDS), WrongCode)
         self.assertEqual(self.account(), (False, False))
 
-    def test_without_the_lock_a_foreign_password_is_confirmed(self) -> None:
+    def test_without_the_lock_the_password_of_another_person_is_confirmed(self) -> None:
         with (
             without_locks(),
-            self.hold_confirmation() as confirming,
+            self.pause_confirmation() as confirming,
         ):
             register(OTHER_PASSWORD)
             self.assertIsNone(confirming.finish())
@@ -244,8 +246,8 @@ class ParallelRegistrationTest(ThreadCase):
         self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
         self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_confirmation_code")
         confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
-        self.assertIsNone(outcome(partial(log_in_with, OTHER_PASSWORD)))
-        self.assertIs(outcome(partial(log_in_with, PASSWORD)), WrongCredentials)
+        self.assertIsNone(get_error_type(partial(log_in_with, OTHER_PASSWORD)))
+        self.assertIs(get_error_type(partial(log_in_with, PASSWORD)), WrongCredentials)
 
     def test_registrations_in_many_threads_create_one_account(self) -> None:
         passwords = [f"{PASSWORD} {number}" for number in range(5)]
@@ -255,12 +257,12 @@ class ParallelRegistrationTest(ThreadCase):
         self.assertEqual(sum(user.check_password(password) for password in passwords), 1)
         confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
 
-    def test_plain_insert_fails(self) -> None:
+    def test_without_the_upsert_the_second_registration_fails(self) -> None:
         original = QuerySet.bulk_create
         plain = mock.patch.object(QuerySet, "bulk_create", lambda rows, objs, **options: original(rows, objs))
         with plain, Actor() as first, Actor() as second:
             first.do(register, PASSWORD)
-            registered = second.start(outcome, partial(register, OTHER_PASSWORD))
+            registered = second.start(get_error_type, partial(register, OTHER_PASSWORD))
             first.commit()
             self.assertIs(registered.result(MAX_SECONDS), IntegrityError)
 
@@ -273,13 +275,13 @@ class ParallelRefreshTest(ThreadCase):
 
     def refresh_twice(self) -> list[type[Exception] | None]:
         """Refresh after another refresh with the same token has read the session."""
-        with self.hold_refresh() as first, Actor() as second:
-            refreshed = second.start(outcome, partial(refresh, self.pair))
+        with self.pause_refresh() as first, Actor() as second:
+            refreshed = second.start(get_error_type, partial(refresh, self.pair))
             results = [first.finish(), refreshed.result(MAX_SECONDS)]
             second.commit()
         return results
 
-    def hold_refresh(self) -> PausedCall:
+    def pause_refresh(self) -> PausedCall:
         """Refresh, and pause after the session has been read."""
         return PausedCall(partial(refresh, self.pair), f"{SERVICES}.sessions.compare_digest")
 
@@ -356,7 +358,7 @@ class ParallelConfirmationTest(ThreadCase):
         self.code = new_code(Purpose.CONFIRMATION, EMAIL)
 
     def confirm_twice(self) -> list[type[Exception] | None]:
-        return run_in_parallel([partial(outcome, partial(confirm, code=self.code))] * 2)
+        return run_in_parallel([partial(get_error_type, partial(confirm, code=self.code))] * 2)
 
     def test_one_of_two_parallel_confirmations_succeeds(self) -> None:
         self.assertCountEqual(self.confirm_twice(), [None, WrongCode])
@@ -373,23 +375,24 @@ class ParallelConfirmationTest(ThreadCase):
 
 
 class ParallelGuessTest(ThreadCase):
-    CROWD = 10
+    GUESSES = 10
 
     def guess(self, redeem: Callable[..., None]) -> bool:
         """Make ten wrong guesses in parallel and return whether the code is still valid."""
         code = create_code(Purpose.CONFIRMATION, EMAIL, "hash")
-        wrong = [f"{(int(code) + by) % 10**6:06}" for by in range(1, self.CROWD + 1)]
+        wrong = [f"{(int(code) + offset) % 10**6:06}" for offset in range(1, self.GUESSES + 1)]
         attempts = [
-            partial(outcome, partial(redeem, Purpose.CONFIRMATION, EMAIL, guess, "hash")) for guess in wrong
+            partial(get_error_type, partial(redeem, Purpose.CONFIRMATION, EMAIL, guess, "hash"))
+            for guess in wrong
         ]
-        self.assertEqual(run_in_parallel(attempts), [WrongCode] * self.CROWD)
-        return outcome(partial(codes.redeem_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
+        self.assertEqual(run_in_parallel(attempts), [WrongCode] * self.GUESSES)
+        return get_error_type(partial(codes.redeem_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
 
     def test_every_parallel_guess_counts(self) -> None:
         self.assertFalse(self.guess(codes.redeem_code))
 
     def test_without_the_script_ten_guesses_count_as_one(self) -> None:
-        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.CROWD, timeout=MAX_SECONDS).wait)))
+        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.GUESSES, timeout=MAX_SECONDS).wait)))
 
 
 class CleanupAndConfirmTest(ThreadCase):
@@ -410,16 +413,16 @@ class CleanupAndConfirmTest(ThreadCase):
 
     def confirm_before_the_lock(self) -> None:
         """Confirm between the selection and the locking of the accounts."""
-        found = QuerySet.values_list
+        read_values = QuerySet.values_list
 
-        def stale(rows: QuerySet, *fields: str, **options: Any) -> Any:
-            keys = list(found(rows, *fields, **options))
+        def confirm_after_reading(rows: QuerySet, *fields: str, **options: Any) -> Any:
+            keys = list(read_values(rows, *fields, **options))
             if rows.model is User and fields == ("pk",) and not self.is_user_confirmed():
                 with ThreadPoolExecutor(1) as thread:
                     thread.submit(self.confirm_in_thread).result(MAX_SECONDS)
             return keys
 
-        with without_locks(), mock.patch.object(QuerySet, "values_list", stale):
+        with without_locks(), mock.patch.object(QuerySet, "values_list", confirm_after_reading):
             cleanup.delete_unconfirmed_accounts()
 
     def is_user_confirmed(self) -> bool:

@@ -65,9 +65,9 @@ class LastUnitTest(ShopCase):
 
 
 class OppositeOrderTest(ShopCase):
-    """Two transactions lock products in opposite orders. Staff hold B until both wait."""
+    """Two transactions lock products in opposite orders. A third one locks B until both wait."""
 
-    def meet_at_b(self, first_step: Any, second_step: Any) -> None:
+    def run_until_both_wait(self, first_step: Any, second_step: Any) -> None:
         with Actor() as staff, Actor() as first, Actor() as second:
             staff.do(Product.objects.filter(pk=self.b.pk).update, price=7)
             one: Future[Any] = first.start(first_step)
@@ -84,7 +84,7 @@ class OppositeOrderTest(ShopCase):
         other = make_user()
         self.add(self.a, self.b, self.c)
         self.add(self.c, self.b, self.a, user=other)
-        self.meet_at_b(self.order, lambda: self.order(other))
+        self.run_until_both_wait(self.order, lambda: self.order(other))
 
     def test_two_orders_succeed(self) -> None:
         self.order_twice()
@@ -106,7 +106,7 @@ class OppositeOrderTest(ShopCase):
         number = self.order().number
         other = make_user()
         self.add(self.a, self.b, self.c, user=other)
-        self.meet_at_b(
+        self.run_until_both_wait(
             lambda: self.order(other), lambda: cancel_order(viewer=viewer_of(self.user), number=number)
         )
 

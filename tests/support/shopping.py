@@ -219,10 +219,10 @@ class GraphQLShopper(Shopper):
         return self.execute(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
 
     def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
-        given = _to_camel_case(fields or {}) | ({"idempotencyKey": key} if key is not None else {})
+        input_fields = _to_camel_case(fields or {}) | ({"idempotencyKey": key} if key is not None else {})
         response = self.execute(
             f"mutation($input: OrderInput) {{ orderCreate(input: $input) {{ {_ORDER_PAYLOAD} }} }}",
-            {"input": given} if given else {},
+            {"input": input_fields} if input_fields else {},
         )
         return ApiResponse(201, data=response.data) if response.code is None else response
 
@@ -301,10 +301,10 @@ def _to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
-def _to_camel_case(given: Any) -> Any:
-    if isinstance(given, dict):
-        return {to_camel_case(name): _to_camel_case(value) for name, value in given.items()}
-    return given
+def _to_camel_case(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {to_camel_case(name): _to_camel_case(item) for name, item in value.items()}
+    return value
 
 
 def _to_rest(value: Any, name: str = "") -> Any:
