@@ -40,7 +40,7 @@ def say(text: str) -> None:
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
 
-def ask(
+def send(
     method: str, path: str, body: Any = None, token: str = "", headers: dict[str, str] | None = None
 ) -> Any:
     """Send a request, print it with its response, and return the decoded response."""
@@ -58,24 +58,24 @@ def ask(
     print(f" \\\n    -H 'Content-Type: application/json' -d '{data}'" if data else "")
     try:
         with urlopen(request, timeout=10) as response:
-            answer = json.loads(response.read() or b"null")
+            content = json.loads(response.read() or b"null")
     except HTTPError as error:
         print(f"HTTP {error.code} {error.reason}")
-        answer = json.load(error)
+        content = json.load(error)
     except URLError as error:
         sys.exit(f"\nThe shop does not respond at {SHOP} ({error.reason}). Start it with `make up`.")
-    lines = json.dumps(answer, ensure_ascii=False, indent=2).splitlines()
+    lines = json.dumps(content, ensure_ascii=False, indent=2).splitlines()
     print("\n".join(lines[:MAX_LINES]))
     if len(lines) > MAX_LINES:
         print(f"… {len(lines) - MAX_LINES} more lines")
-    return answer
+    return content
 
 
 def query(text: str, token: str = "", headers: dict[str, str] | None = None, **variables: Any) -> Any:
     """Send a GraphQL query, print it with its response, and return its data."""
     body = {"query": " ".join(text.split()), "variables": variables}
-    answer = ask("POST", "/graphql", body, token, headers)
-    return answer["data"]
+    response = send("POST", "/graphql", body, token, headers)
+    return response["data"]
 
 
 def expect(condition: bool, failure: str) -> None:
@@ -101,17 +101,17 @@ def mailed_code(address: str) -> str:
 
 def accounts(product_id: int) -> None:
     """Register, confirm with the mailed code, log in, order the guest's cart, and log out."""
-    say("Add to a guest cart; its token is returned once")
-    guest = ask("POST", "/cart", {"product_id": product_id, "quantity": 2})
+    print_heading("Add to a guest cart; its token is returned once")
+    guest = send("POST", "/cart", {"product_id": product_id, "quantity": 2})
     guest_headers = {"X-Cart-Token": guest["token"]}
 
     address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
-    say("Register; the response is the same for new and existing addresses")
-    ask("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
-    problem = ask("POST", "/auth/login", {"email": address, "password": password})
+    print_heading("Register; the response is the same for new and existing addresses")
+    send("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
+    problem = send("POST", "/auth/login", {"email": address, "password": password})
     expect(problem["code"] == "WRONG_CREDENTIALS", "an unconfirmed account could log in")
 
-    say("Confirm with the code that a Celery worker has mailed")
+    print_heading("Confirm with the code that a Celery worker has mailed")
     code = mailed_code(address)
     query(
         """mutation Confirm($input: ConfirmInput!) {
@@ -120,7 +120,7 @@ def accounts(product_id: int) -> None:
         input={"email": address, "code": code},
     )
 
-    say("Log in and read the account")
+    print_heading("Log in and read the account")
     login = query(
         """mutation Login($input: LoginInput!) {
             tokenCreate(input: $input) { accessToken refreshToken expiresIn errors { code message } }
@@ -133,36 +133,36 @@ def accounts(product_id: int) -> None:
 
     checkout(product_id, login["accessToken"], guest_headers)
 
-    say("Refresh the tokens and log out; both tokens are then invalid")
-    tokens = ask("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
-    ask("POST", "/auth/logout", {}, token=tokens["access_token"])
-    refused = ask("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+    print_heading("Refresh the tokens and log out; both tokens are then invalid")
+    tokens = send("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
+    send("POST", "/auth/logout", {}, token=tokens["access_token"])
+    refused = send("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
     expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")
 
 
 def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
     """Merge the guest's cart, order over REST and cancel over GraphQL, and then the other way round."""
-    say("Send both tokens: the guest's cart is merged into the account's cart")
+    print_heading("Send both tokens: the guest's cart is merged into the account's cart")
     cart = query(
         "{ cart { lines { product { id name } quantity lineTotal } total currency } }", token, guest_headers
     )["cart"]
     expect(cart["lines"][0]["quantity"] == 2, "the guest's cart was lost")
-    empty = ask("GET", "/cart", headers=guest_headers)
+    empty = send("GET", "/cart", headers=guest_headers)
     expect(empty["lines"] == [], "the guest's token was valid after the merge")
 
-    say("Order over REST; repeating the idempotency key returns the existing order")
+    print_heading("Order over REST; repeating the idempotency key returns the existing order")
     body = {"comment": "Ring twice", "expected_total": cart["total"]}
     key = {"Idempotency-Key": secrets.token_hex(8)}
-    order = ask("POST", "/order", body, token, key)
-    again = ask("POST", "/order", body, token, key)
+    order = send("POST", "/order", body, token, key)
+    again = send("POST", "/order", body, token, key)
     expect(again["number"] == order["number"], "one idempotency key created two orders")
-    problem = ask("POST", "/order", {"comment": "Something else"}, token, key)
+    problem = send("POST", "/order", {"comment": "Something else"}, token, key)
     expect(
         problem["code"] == "IDEMPOTENCY_KEY_REUSED",
         "an idempotency key was accepted for two different orders",
     )
 
-    say("Read and cancel the order over GraphQL")
+    print_heading("Read and cancel the order over GraphQL")
     read = query(
         """query Read($number: String!) {
             me { order(number: $number) { number status total currency lines { name quantity lineTotal } } }
@@ -181,7 +181,7 @@ def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None
     refused = query(cancel, token, number=order["number"])["orderCancel"]
     expect(refused["errors"][0]["code"] == "ORDER_STATUS", "an order was cancelled twice")
 
-    say("Order over GraphQL, read and cancel over REST")
+    print_heading("Order over GraphQL, read and cancel over REST")
     query(
         """mutation Add($lines: [CartLineInput!]!) {
             cartLinesAdd(lines: $lines) { cart { totalQuantity total } errors { code message field } }
@@ -197,23 +197,23 @@ def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None
         input={"idempotencyKey": secrets.token_hex(8)},
     )["orderCreate"]["order"]
     number = urlencode({"number": created["number"]})
-    rest_order = ask("GET", f"/order?{number}", token=token)
+    rest_order = send("GET", f"/order?{number}", token=token)
     expect(rest_order["total"] == created["total"], "GraphQL and REST show different totals")
-    ask("POST", f"/order/cancel?{number}", token=token)
-    listed = ask("GET", "/orders?limit=5", token=token)["items"]
+    send("POST", f"/order/cancel?{number}", token=token)
+    listed = send("GET", "/orders?limit=5", token=token)["items"]
     expect([item["status"] for item in listed] == ["cancelled"] * 2, "the list has wrong orders")
 
 
 def main() -> None:
-    say("Check the health of the shop")
-    ask("GET", "/health/ready")
+    print_heading("Check the health of the shop")
+    send("GET", "/health/ready")
 
-    say("Read two levels of the category tree")
+    print_heading("Read two levels of the category tree")
     tree = query("{ categories(depth: 2) { name slug productCount children { name productCount } } }")
     expect(len(tree["categories"]) > 0, "there are no categories")
     category = max(tree["categories"], key=lambda node: node["productCount"])
 
-    say(f"List the products of “{category['name']}” by price, with facets")
+    print_heading(f"List the products of “{category['name']}” by price, with facets")
     listed = query(
         """query Browse($category: String) {
             products(categorySlug: $category, sortBy: PRICE_ASC, first: 3) {
@@ -227,7 +227,7 @@ def main() -> None:
     )["products"]
     expect(listed["totalCount"] == category["productCount"], "the list and the tree count differently")
 
-    say("Read the next page")
+    print_heading("Read the next page")
     query(
         """query Next($category: String, $after: String) {
             products(categorySlug: $category, sortBy: PRICE_ASC, first: 3, after: $after) {
@@ -238,23 +238,23 @@ def main() -> None:
         after=listed["pageInfo"]["endCursor"],
     )
 
-    say("List the same products over REST, up to a price")
+    print_heading("List the same products over REST, up to a price")
     limit = listed["nodes"][-1]["price"]
     filters = {"category": category["slug"], "sort": "price", "price_max": limit, "limit": 3}
-    rest = ask("POST", "/products", filters)
+    rest = send("POST", "/products", filters)
     expect(
         [item["name"] for item in rest["items"]] == [node["name"] for node in listed["nodes"]],
         "GraphQL and REST list different products",
     )
-    ask("GET", f"/products?{urlencode({**filters, 'limit': 1})}")
+    send("GET", f"/products?{urlencode({**filters, 'limit': 1})}")
 
-    say("Search in both languages, with misspellings")
+    print_heading("Search in both languages, with misspellings")
     for words in ("кружка", "кружкка", "headphones", "hedphones"):
         query("query Search($words: String) { products(first: 2, filter: { search: $words }) "
               "{ totalCount nodes { name price } } }", words=words)  # fmt: skip
 
-    say("Read a product")
-    ask("GET", f"/product?id={rest['items'][0]['id']}")
+    print_heading("Read a product")
+    send("GET", f"/product?id={rest['items'][0]['id']}")
 
     say("Refetch it over GraphQL by its global id")
     product_id = rest["items"][0]["id"]
@@ -269,18 +269,18 @@ def main() -> None:
                     id=str(rest["items"][0]["id"]))  # fmt: skip
     expect(len(offered["product"]["similar"]) == 3, "a product has too few similar products")
 
-    say("Send invalid input: both APIs return the same error code")
-    problem = ask("POST", "/products", {"price_min": "20", "price_max": "10"})
-    answer = ask(
+    print_heading("Send invalid input: both APIs return the same error code")
+    problem = send("POST", "/products", {"price_min": "20", "price_max": "10"})
+    response = send(
         "POST",
         "/graphql",
         {"query": '{ products(filter: { price: { min: "20", max: "10" } }) { totalCount } }'},
     )
-    expect(problem["code"] == answer["errors"][0]["extensions"]["code"], "the codes differ")
+    expect(problem["code"] == response["errors"][0]["extensions"]["code"], "the codes differ")
 
     accounts(next(item["id"] for item in rest["items"] if item["available_quantity"] > 2))
 
-    say(f"Continue with {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
+    print_heading(f"Continue with {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
 
 
 if __name__ == "__main__":
