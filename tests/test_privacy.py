@@ -119,15 +119,15 @@ class PrivacyTest(TestCase):
         self.assertEqual({(method, path) for path in paths for method in paths[path]}, set(operations))
         before = self.victim_rows()
         for attacker in range(2):
-            for (method, path), given in operations.items():
+            for (method, path), parameters in operations.items():
                 with self.subTest(f"{method} {path}", guest=not attacker):
                     response = Client().generic(
                         method.upper(),
                         path,
-                        json.dumps(given["body"]) if "body" in given else "",
+                        json.dumps(parameters["body"]) if "body" in parameters else "",
                         content_type="application/json",
-                        headers=self.attackers()[attacker] | given.get("headers", {}),
-                        query_params=given.get("query", {}),
+                        headers=self.attackers()[attacker] | parameters.get("headers", {}),
+                        query_params=parameters.get("query", {}),
                     )
                     self.assertLess(response.status_code, 500)
                     self.assertNotIn(response.status_code, (400, 405, 415))

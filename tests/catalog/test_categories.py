@@ -169,7 +169,7 @@ class Tree(TestCase):
             self.assertEqual(graphql.error(query, arguments)["extensions"]["code"], "INVALID")
 
     def test_alternating_parent_and_children_is_bounded_by_cost(self) -> None:
-        """Each step up and down again multiplies the response by the number of siblings."""
+        """Each step to the parent and back multiplies the response by the number of siblings."""
         for number in range(20):
             make_category(f"Shelf {number}", self.kitchen)
         graphql = GraphQLClient()

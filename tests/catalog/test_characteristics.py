@@ -50,7 +50,7 @@ class CharacteristicsTest(TestCase):
         assert self.shown() == []
 
     def test_bulk_upsert_keeps_existing_characteristics(self) -> None:
-        """As in an import: existing products keep their characteristics, new ones have none yet."""
+        """Existing products keep their characteristics, and new ones have none, as in an import."""
         CharacteristicValue.objects.create(product=self.product, characteristic=self.origin, value="Japan")
         made_up = [["Origin", "Mars", ""]]
         new = Product(sku="new", slug="new", name="New", price=1, characteristics=made_up)

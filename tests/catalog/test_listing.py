@@ -89,7 +89,7 @@ class Orders(TestCase):
             ProductSort.PRICE_DESC: ["ёлка", "banana", "жёлудь", "Ежевика", "Apple"],
             ProductSort.NAME: ["Apple", "banana", "Ежевика", "ёлка", "жёлудь"],
             ProductSort.NEWEST: ["жёлудь", "Ежевика", "ёлка", "Apple", "banana"],
-            # Equal ones go by the record, the latest first.
+            # Ties are broken by id, the highest first.
             ProductSort.POPULAR: ["Ежевика", "Apple", "banana", "жёлудь", "ёлка"],
         }
         for sort, order in expected.items():

@@ -137,7 +137,7 @@ class RandomEditsTest(HypothesisTestCase):
             except ShopError:
                 pass
             except IntegrityError as error:
-                # The database itself refuses what no service would have sent.
+                # Statements in SQL, which no service validates, are refused by the constraints.
                 if constraint_of(error) != "category_not_below_itself":
                     raise
             assert_listing_is_right()

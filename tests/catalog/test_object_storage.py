@@ -42,10 +42,10 @@ class StorageCase(AdminCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.keep_pictures_there()
+        self.store_pictures_on_server()
         self.addCleanup(self.delete_objects)
 
-    def keep_pictures_there(self, **options: Any) -> None:
+    def store_pictures_on_server(self, **options: Any) -> None:
         overridden = self.server.as_media(**options)
         overridden.enable()
         self.addCleanup(overridden.disable)
@@ -68,7 +68,7 @@ class MediaTest(StorageCase):
 
     def test_upload_is_visible_in_both_apis_and_public(self) -> None:
         upload = picture("tea.html", kind="PNG")
-        # A browser says what its user likes.
+        # Browsers send any content type.
         upload.content_type = "text/html"
         content = upload.read()
         upload.seek(0)
@@ -83,7 +83,7 @@ class MediaTest(StorageCase):
             assert response.headers["Cache-Control"].startswith("public, max-age=")
 
     def test_url_with_a_digest_is_immutable(self) -> None:
-        for name, for_ever in (
+        for name, is_immutable in (
             ("products/tea-0123456789ab.jpg", True),
             ("products/tea-012345678901_x7Gh3kD.png", True),
             ("renditions/products/tea-0123456789ab.jpg.640.webp", True),
@@ -94,7 +94,7 @@ class MediaTest(StorageCase):
             with self.subTest(name):
                 default_storage.save(name, ContentFile(b"x"))
                 head = self.server.client().head_object(Bucket=BUCKET, Key=name)
-                assert head["CacheControl"].endswith("immutable") == for_ever
+                assert head["CacheControl"].endswith("immutable") == is_immutable
                 assert head["ContentType"].startswith("image/")
 
     def test_list_does_not_access_the_storage(self) -> None:
@@ -103,7 +103,7 @@ class MediaTest(StorageCase):
             while Product.objects.count() < count:
                 make_image(make_product(category=category))
             before = self.server.requests()
-            assert before, "the pictures were not stored here"
+            assert before, "pictures of another storage"
             nodes = GraphQLClient().data(LIST)["products"]["nodes"]
             assert len([node for node in nodes if node["image"]["url"]]) == count
             for path in ("/products?limit=50", "/categories", f"/product?id={nodes[0]['databaseId']}"):
@@ -132,15 +132,15 @@ class MediaTest(StorageCase):
         assert not [name for name in names if "checksum" in name or "trailer" in name or "encoding" in name]
 
     def test_cdn_url_is_escaped(self) -> None:
-        self.keep_pictures_there(public_url="https://cdn.example.com/shop/", location="static")
+        self.store_pictures_on_server(public_url="https://cdn.example.com/shop/", location="static")
         assert default_storage.url("a b/ч.jpg") == "https://cdn.example.com/shop/static/a%20b/%D1%87.jpg"
         default_storage.save("a b/ч.jpg", ContentFile(b"x"))
         assert list(self.server.objects()) == ["static/a b/ч.jpg"]
         assert default_storage.listdir("a b") == ([], ["ч.jpg"])
 
     def test_bucket_in_the_hostname_is_supported(self) -> None:
-        self.keep_pictures_there(url=f"http://localhost:{self.server.port}", addressing="virtual")
-        with every_localhost_is_this_machine() as resolved_hosts:
+        self.store_pictures_on_server(url=f"http://localhost:{self.server.port}", addressing="virtual")
+        with resolve_every_localhost() as resolved_hosts:
             name = default_storage.save("products/a.jpg", ContentFile(b"x"))
             assert default_storage.open(name).read() == b"x"
         assert resolved_hosts == {f"{BUCKET}.localhost"}
@@ -174,7 +174,7 @@ class MediaTest(StorageCase):
 
 
 @contextmanager
-def every_localhost_is_this_machine() -> Any:
+def resolve_every_localhost() -> Any:
     """Resolve subdomains of localhost, which not every machine does; yield the set of resolved names."""
     resolved_hosts: set[str] = set()
     resolve = socket.getaddrinfo
@@ -262,7 +262,7 @@ class OutageTest(StorageCase):
             self.client.post(f"/admin/catalog/product/{product.pk}/delete/", {"post": "yes"})
         self.server.resume()
         assert not Product.objects.exists()
-        # The server that was silent may have heard the first.
+        # The frozen server may have received the first request.
         assert len(self.server.objects()) >= 4
 
     @override_settings(MEDIA_THROUGH_SHOP=True)
@@ -277,7 +277,7 @@ class OutageTest(StorageCase):
         assert self.client.get(f"/media/{image.file.name}").status_code == 200
 
     def test_wrong_key_is_reported_without_the_secret(self) -> None:
-        self.keep_pictures_there(secret_key="a-wrong-secret")
+        self.store_pictures_on_server(secret_key="a-wrong-secret")
         with self.assertRaises(StorageUnavailable) as refusal:
             default_storage.ping()  # type: ignore[attr-defined]
         assert "OBJECT_STORAGE_SECRET_KEY" in refusal.exception.message

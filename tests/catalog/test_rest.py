@@ -139,7 +139,7 @@ class Documentation(TestCase):
         self.staff = users.create_user("staff@example.com", "secret", is_staff=True)
 
     def statuses(self, permission: str) -> list[int]:
-        """Ask as a guest, a customer and a member of staff."""
+        """Send the requests of a guest, a customer and a member of staff."""
         found = []
         for user in (None, self.customer, self.staff):
             if user:
@@ -174,6 +174,6 @@ class Documentation(TestCase):
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 with self.subTest(path=path, method=method):
-                    # What takes nothing can be given nothing wrong.
+                    # Routes without parameters cannot refuse one.
                     self.assertTrue({"422", "401"} & operation["responses"].keys())
                     self.assertTrue(operation["summary"])

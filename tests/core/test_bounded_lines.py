@@ -1,3 +1,5 @@
+"""Limits of lines and rows in bytes and lines."""
+
 import csv
 import gzip
 import io

@@ -217,5 +217,5 @@ class CrashAtEveryStatementTest(ShopCase):
             while self.written() == before:
                 assert self.crash_before(number)
                 number += 1
-        # The stock is taken; there is no order, and the cart is full.
+        # The stock is taken, but there is no order, and the cart is not emptied.
         assert self.written() == ({"A": 9, "B": 9, "C": 10}, {"A": 1, "B": 1}, 0, 0, 0)

@@ -121,7 +121,7 @@ class SyncWorkersTest(LiveServerTestCase):
 
 @contextmanager
 def flood(web: Web, head: bytes, part: bytes) -> Iterator[None]:
-    """Let four clients send a request and parts of its body as fast as they are read, again and again."""
+    """Let four clients repeatedly send a request and parts of its body as fast as they are read."""
     ended = threading.Event()
 
     def send() -> None:

@@ -1,3 +1,5 @@
+"""Property tests: formatted feed cells parse to the same values."""
+
 import pytest
 from django.test import SimpleTestCase
 from hypothesis import given

@@ -14,7 +14,7 @@ MAX_PEAK_MB = 64
 BLOCK = 2**20
 BLOCKS = 128
 
-# Reads a feed in a process of its own, which prints its peak memory and what it has read.
+# Read a feed in a separate process, which prints its peak memory and the result.
 READ = """
 import sys
 from pathlib import Path

@@ -60,9 +60,9 @@ class SecureMailServer(MailServer):
         return await super().handle_DATA(server, session, envelope)
 
     def _authenticate(
-        self, server: Any, session: Any, envelope: Any, mechanism: str, given: LoginPassword
+        self, server: Any, session: Any, envelope: Any, mechanism: str, sent: LoginPassword
     ) -> AuthResult:
-        login = given.login.decode(), given.password.decode()
+        login = sent.login.decode(), sent.password.decode()
         self.logins.append(login)
         return AuthResult(success=login == (SENDER, self.password), handled=False)
 
@@ -139,7 +139,7 @@ class LoginTests(SmtpTests):
 
 class CertificateTests(SmtpTests):
     def assert_refused(self, security: str, certificate: trustme.LeafCert, error: str) -> None:
-        """Assert that the worker sends nothing to this server, and that the mail arrives after a fix."""
+        """Assert that the worker sends nothing to this server, and sends the mail when it is corrected."""
         self.mail_server.offer(security, certificate)
         self.assert_retry_scheduled(error)
         self.assertEqual((self.mail_server.encrypted, self.mail_server.logins), ([], []))

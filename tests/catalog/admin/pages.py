@@ -26,21 +26,21 @@ class Form(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name, value = given.get("name") or "", given.get("value") or ""
+        attributes = dict(attrs)
+        name, value = attributes.get("name") or "", attributes.get("value") or ""
         if tag == "form":
-            self._inside = given.get("id") == self._form_id
+            self._inside = attributes.get("id") == self._form_id
         if not self._inside or "__prefix__" in name:
             return
         match tag:
-            case "input" if given.get("type") in {"checkbox", "radio"}:
-                if "checked" in given:
+            case "input" if attributes.get("type") in {"checkbox", "radio"}:
+                if "checked" in attributes:
                     self.data[name] = value or "on"
-            case "input" if given.get("type") not in {"submit", "file"} and name:
+            case "input" if attributes.get("type") not in {"submit", "file"} and name:
                 self.data[name] = value
             case "select":
                 self._select = name
-            case "option" if "selected" in given and self._select:
+            case "option" if "selected" in attributes and self._select:
                 self.data[self._select] = value
             case "textarea":
                 self._textarea = name

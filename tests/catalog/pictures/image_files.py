@@ -1,4 +1,4 @@
-"""Image files with metadata of cameras and data of attackers."""
+"""Image files with camera metadata and with appended data."""
 
 import io
 import struct

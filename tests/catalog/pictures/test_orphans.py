@@ -60,7 +60,7 @@ class FindTest(OrphansCase):
             self.store("products/gone-0123456789ab.jpg"),
             self.store("categories/gone.png"),
             self.store("renditions/products/gone-0123456789ab.jpg.160.webp"),
-            # Of a width that the picture no longer has, and what is no rendition at all.
+            # A width that the picture does not have, and a name that is not a rendition's.
             self.store(f"renditions/{name}.1600.webp"),
             self.store(f"renditions/{name}.160.gif"),
             self.store("renditions/readme.txt"),
@@ -124,7 +124,7 @@ class ObjectStorageTest(TestCase):
             for name in orphans:
                 default_storage.save(name, ContentFile(b"x"))
             assert find_orphans().orphans == []
-            # As it will be in an hour.
+            # A negative grace period dates the scan one hour later.
             found = find_orphans(grace=-timedelta(hours=1))
             assert set(found.orphans) == orphans
             remove_orphans(found.orphans)

@@ -67,7 +67,7 @@ class MakeTest(RenditionCase):
     def test_renditions_of_a_category_image_are_made(self) -> None:
         category = make_category("Cups")
         update_category(category_id=category.pk, image=accept_picture(picture(size=(200, 100)), "cups"))
-        # Stored before its size was noted.
+        # An image stored before the columns of its size existed.
         Category.objects.update(image_width=0, image_height=0)
         make_renditions(kind="category", picture_id=category.pk)
         category.refresh_from_db()
@@ -167,7 +167,7 @@ class FailureTest(RenditionCase):
 
 
 class EnqueueTest(RenditionCase):
-    def handed_over(self) -> list[tuple[str, dict[str, Any]]]:
+    def enqueued_ids(self) -> list[tuple[str, dict[str, Any]]]:
         with (
             mock.patch.object(rendition_queue, "enqueue") as enqueue,
             self.captureOnCommitCallbacks(execute=True),
@@ -181,15 +181,15 @@ class EnqueueTest(RenditionCase):
         long_ago = timezone.now() - timedelta(days=1)
         ProductImage.objects.filter(pk=due.pk).update(renditions_due_at=long_ago)
         Category.objects.filter(pk=category.pk).update(renditions_due_at=long_ago)
-        assert self.handed_over() == [
+        assert self.enqueued_ids() == [
             (rendition_queue.TASK, {"kind": "product", "picture_id": due.pk}),
             (rendition_queue.TASK, {"kind": "category", "picture_id": category.pk}),
         ]
-        assert self.handed_over() == []
+        assert self.enqueued_ids() == []
         assert self.state(waiting)[1] and not self.state(made)[1]
 
     def test_number_enqueued_at_once_is_limited(self) -> None:
         for _ in range(3):
             make_picture(renditions_due_at=timezone.now())
         with mock.patch.object(rendition_queue, "MAX_ENQUEUED_AT_ONCE", 2):
-            assert [len(self.handed_over()) for _ in range(3)] == [2, 1, 0]
+            assert [len(self.enqueued_ids()) for _ in range(3)] == [2, 1, 0]

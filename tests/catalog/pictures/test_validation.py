@@ -176,7 +176,7 @@ class ValidationTest(SimpleTestCase):
         head, scan = data[:-2], data[data.rindex(b"\xff\xda") : -2]
         missing = validation.MAX_SCANS - data.count(b"\xff\xda")
         accepted(head + missing * scan + b"\xff\xd9")
-        # What phones append to a photo is not counted.
+        # Scans in the previews that phones append are not counted.
         accepted(head + b"\xff\xd9" + 2 * missing * scan)
         for before in (b"", b"\xff\xe1\x00\x04ab\x00"):
             with self.subTest(before=before):
