@@ -123,18 +123,18 @@ class GraphQL(Api):
             f"{selected} errors {{ code message field }} }} }}"
         )
         variables = {"input": {to_camel_case(name): value for name, value in (fields or {}).items()}}
-        return self._execute(query, variables if kind else {}, authorization)
+        return self.execute(query, variables if kind else {}, authorization)
 
     def read(self, authorization: str | None) -> ApiResponse:
-        return self._execute("{ me { id } }", {}, authorization)
+        return self.execute("{ me { id } }", {}, authorization)
 
     def me(self, access_token: str) -> dict[str, Any] | None:
         """Return the account of an access token."""
-        response = self._execute("{ me { email name language } }", {}, f"Bearer {access_token}")
+        response = self.execute("{ me { email name language } }", {}, f"Bearer {access_token}")
         assert response.code is None, response
         return response.data
 
-    def _execute(self, query: str, variables: dict[str, Any], authorization: str | None) -> ApiResponse:
+    def execute(self, query: str, variables: dict[str, Any], authorization: str | None) -> ApiResponse:
         headers = {"Authorization": authorization} if authorization is not None else {}
         response = GraphQLClient(self.client).post(query, variables, **headers)
         body = response.json()

@@ -211,8 +211,8 @@ class AccessTokenTest(AccountCase):
                 with CaptureQueriesContext(connection) as user_queries:
                     api.read(f"Bearer {self.token}")
                 # `me` reads the account as well.
-                of_the_answer = 1 if api is self.graphql else 0
-                self.assertEqual(len(user_queries) - len(guest_queries) - of_the_answer, 1)
+                response_queries = 1 if api is self.graphql else 0
+                self.assertEqual(len(user_queries) - len(guest_queries) - response_queries, 1)
                 self.assertFalse([query for query in guest_queries if "accounts_" in query["sql"]])
                 # A token with a wrong signature costs no query.
                 with self.assertNumQueries(0):
@@ -237,7 +237,7 @@ class AccessTokenTest(AccountCase):
                     self.assertIsNone(api.send("refresh", renew, header).code)
 
     def test_invalid_token_is_refused_where_the_viewer_is_read(self) -> None:
-        self.assertIsNone(self.graphql._answer("{ categories { id } }", {}, "Bearer x").code)
+        self.assertIsNone(self.graphql._parse("{ categories { id } }", {}, "Bearer x").code)
         catalogue = self.client.get("/categories", headers={"Authorization": "Bearer x"})
         self.assertEqual(catalogue.status_code, 200)
         for action, given in (
@@ -251,7 +251,7 @@ class AccessTokenTest(AccountCase):
 
     def test_me_is_null_for_guests(self) -> None:
         with self.assertNumQueries(0):
-            self.assertEqual(self.graphql._answer("{ me { email } }", {}, None).data, {})
+            self.assertEqual(self.graphql.execute("{ me { email } }", {}, None).data, {})
 
     def test_documentation_refuses_an_invalid_token(self) -> None:
         with self.settings(SWAGGER_PERMISSION="AUTHENTICATED"):

@@ -25,7 +25,7 @@ from tests.support.clients import GraphQLClient, RestClient
 from tests.support.people import access_token_of, make_user
 
 
-class Tree(TestCase):
+class CategoryTreeTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.home = make_category("Дом")

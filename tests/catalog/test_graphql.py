@@ -11,7 +11,7 @@ LIST = """{ products(first: 100) { nodes {
 } } }"""
 
 
-class Products(TestCase):
+class ProductsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.category = make_category("Clothes")

@@ -16,7 +16,7 @@ def names(products: object, sort: ProductSort | None = None, **window: object) -
     return [product.name for product in products.page(sort, Window.of(**window)).items]
 
 
-class Filters(TestCase):
+class FiltersTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.clothes = make_category("Clothes")
@@ -70,7 +70,7 @@ class Filters(TestCase):
         )
 
 
-class Orders(TestCase):
+class SortOrdersTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         now = timezone.now()
@@ -133,7 +133,7 @@ class Orders(TestCase):
         )
 
 
-class Cost(TestCase):
+class QueryCountsTest(TestCase):
     """The query count is independent of the number of products."""
 
     def setUp(self) -> None:

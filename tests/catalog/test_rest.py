@@ -9,7 +9,7 @@ from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import RestClient
 
 
-class Products(TestCase):
+class ProductsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.category = make_category("Dresses", make_category("Clothes"))
@@ -132,7 +132,7 @@ class Products(TestCase):
             self.assertEqual((problem["code"], problem["field"]), ("INVALID", "category"))
 
 
-class Documentation(TestCase):
+class DocumentationTest(TestCase):
     def setUp(self) -> None:
         users = get_user_model().objects
         self.customer = users.create_user("customer@example.com", "secret")

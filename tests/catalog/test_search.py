@@ -11,7 +11,7 @@ from backend.core.pagination import Window
 from tests.catalog.factories import make_category, make_product
 
 
-class ParseWords(unittest.TestCase):
+class ParseWordsTest(unittest.TestCase):
     def test_text_is_split_into_words(self) -> None:
         self.assertEqual(
             parse_words(" Ёлочный  T-shirt, 2.5 л/100 & <b>"),
@@ -32,7 +32,7 @@ class ParseWords(unittest.TestCase):
                 parse_words(text)
 
 
-class Search(TestCase):
+class SearchTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         cls.books = make_category("Books")

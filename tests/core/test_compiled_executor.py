@@ -283,7 +283,7 @@ def outcome(schema: strawberry.Schema, document: str) -> Any:
     return result.data, errors, context
 
 
-class CompiledExecutorTests(TestCase):
+class CompiledExecutorTest(TestCase):
     def assert_same(self, document: str) -> None:
         for _ in range(2):
             self.assertEqual(outcome(compiled, document), outcome(standard, document), document)

@@ -41,7 +41,7 @@ def pad(query: str, size: int) -> str:
     return f"{query}#".ljust(size, "x")
 
 
-class DocumentSize(TestCase):
+class DocumentSizeTest(TestCase):
     def setUp(self) -> None:
         self.graphql = GraphQLClient()
 
@@ -80,7 +80,7 @@ class DocumentSize(TestCase):
             self.assertLess(10 * len(query), settings.GRAPHQL_MAX_DOCUMENT_BYTES)
 
 
-class VariablesSize(SimpleTestCase):
+class VariablesSizeTest(SimpleTestCase):
     QUERY = "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }"
 
     def code(self, filters: Any) -> tuple[int, str]:
@@ -123,7 +123,7 @@ class VariablesSize(SimpleTestCase):
         parse_document.assert_not_called()
 
 
-class Cache(SimpleTestCase):
+class CacheTest(SimpleTestCase):
     def store(self, cache: DocumentCache, text: str) -> DocumentNode:
         document = parse(IndexedSource(text))
         cache.add(text, document)
@@ -195,7 +195,7 @@ class Cache(SimpleTestCase):
         self.assertLessEqual(size, cache.max_bytes)
 
 
-class Reuse(TestCase):
+class ReuseTest(TestCase):
     def setUp(self) -> None:
         self.graphql = GraphQLClient()
 
@@ -217,7 +217,7 @@ class Reuse(TestCase):
         self.assertEqual(self.count_work("{ unknown"), (2, 0))
 
 
-class Locations(SimpleTestCase):
+class LocationsTest(SimpleTestCase):
     def test_every_position_has_the_location_of_graphql_core(self) -> None:
         text = "\n{ a\r\n b\rc \n\n}\n"
         indexed, plain = IndexedSource(text), Source(text)
@@ -234,7 +234,7 @@ class Locations(SimpleTestCase):
         newline.finditer.assert_called_once()
 
 
-class Operations(TestCase):
+class OperationsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         product = make_product(category=make_category("Clothes"), stock=5)

@@ -31,7 +31,7 @@ class Query:
         return [Item() for _ in range(count)]
 
 
-class ErrorCount(TestCase):
+class ErrorCountTest(TestCase):
     """Each phase of a request with as many errors as are listed, and with one more."""
 
     def assert_listed(self, errors: list[Any], count: int, code: str = "INVALID") -> None:
@@ -79,7 +79,7 @@ class ErrorCount(TestCase):
         self.assertEqual(codes, ["NOT_FOUND", "NOT_FOUND"])
 
 
-class ErrorWork(TestCase):
+class ErrorWorkTest(TestCase):
     def test_document_is_read_once_whatever_the_number_of_errors(self) -> None:
         for count in (1, 10, 100):
             query = "{" + " ".join(f"unknown{number}" for number in range(count)) + "}"
@@ -99,7 +99,7 @@ class ErrorWork(TestCase):
         )
 
 
-class ErrorLength(TestCase):
+class ErrorLengthTest(TestCase):
     def test_long_message_is_shortened(self) -> None:
         text = "Cannot query field '' on type 'Query'."
         name = "x" * (errors_module.MAX_MESSAGE_LENGTH - len(text))
@@ -124,7 +124,7 @@ class ErrorLength(TestCase):
             self.assertLess(len(response.content), 2000)
 
 
-class ErrorField(TestCase):
+class ErrorFieldTest(TestCase):
     def field(self, query: str, variables: dict[str, Any] | None = None) -> list[str] | None:
         return GraphQLClient().error(query, variables)["extensions"]["field"]
 
@@ -163,7 +163,7 @@ class ErrorField(TestCase):
         )
 
 
-class ErrorCodes(SimpleTestCase):
+class ErrorCodesTest(SimpleTestCase):
     def code(self, query: str) -> str:
         return GraphQLClient().error(query)["extensions"]["code"]
 

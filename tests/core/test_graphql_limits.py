@@ -23,7 +23,7 @@ from tests.catalog.factories import make_category, make_product
 from tests.support.clients import GraphQLClient
 
 
-class Limits(TestCase):
+class LimitsTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         make_product(category=make_category("Clothes"))
@@ -226,7 +226,7 @@ class Limits(TestCase):
         self.assertEqual(len(done), 5)
 
 
-class Lists(TestCase):
+class ListLimitsTest(TestCase):
     """Lists beyond the maximum length are refused before their items are converted."""
 
     LINES = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) { errors { code field } } }"
@@ -336,7 +336,7 @@ class Lists(TestCase):
                 self.assertTrue(any(isinstance(directive, Constraint) for directive in directives))
 
 
-class ResponseSize(TestCase):
+class ResponseSizeTest(TestCase):
     QUERY = "{ products { nodes { description } } }"
 
     def test_response_to_a_query_is_limited_in_bytes(self) -> None:
@@ -374,7 +374,7 @@ class ResponseSize(TestCase):
             self.assertEqual(len(GraphQLClient().data(query)["cartLinesAdd"]["cart"]["lines"]), 1)
 
 
-class Introspection(TestCase):
+class IntrospectionTest(TestCase):
     QUERY = "{ __schema { queryType { name } } }"
 
     @strawberry.type

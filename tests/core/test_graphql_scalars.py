@@ -18,7 +18,7 @@ class Query:
         return value
 
 
-class DecimalScalar(TestCase):
+class DecimalScalarTest(TestCase):
     def setUp(self) -> None:
         self.schema = make_schema(Query)
 

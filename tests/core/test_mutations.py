@@ -13,7 +13,7 @@ mutation {
 """
 
 
-class SeveralMutations(TestCase):
+class SeveralMutationsTest(TestCase):
     def test_refusal_of_one_keeps_the_results_of_the_others(self) -> None:
         make_user("vera@example.com", "correct horse")
         body = GraphQLClient().post(REQUEST).json()
