@@ -34,7 +34,7 @@ class CleanupTest(AccountCase):
     def test_every_scheduled_task_exists(self) -> None:
         current_app.loader.import_default_modules()
         for entry in settings.CELERY_BEAT_SCHEDULE.values():
-            self.assertIn(entry["task"], current_app.tasks)
+            assert entry["task"] in current_app.tasks
 
     def run_task(self, name: str) -> None:
         current_app.loader.import_default_modules()
@@ -64,9 +64,9 @@ class CleanupTest(AccountCase):
         first, second = Session.objects.order_by("created_at")
         Session.objects.filter(pk=first.pk).update(expires_at=ago(seconds=1))
         self.run_task("accounts.delete_ended_sessions")
-        self.assertEqual(Session.objects.get().pk, second.pk)
-        self.assertEqual(self.rest.read(f"Bearer {over.access_token}").code, "TOKEN_INVALID")
-        self.assertIsNone(self.rest.read(f"Bearer {almost.access_token}").code)
+        assert Session.objects.get().pk == second.pk
+        assert self.rest.read(f"Bearer {over.access_token}").code == "TOKEN_INVALID"
+        assert self.rest.read(f"Bearer {almost.access_token}").code is None
 
     def test_sessions_of_an_old_password_are_deleted(self) -> None:
         user, other = make_user(), make_user("other@example.com")
@@ -77,7 +77,7 @@ class CleanupTest(AccountCase):
         # A deactivated account may be activated again, so its sessions stay.
         User.objects.filter(pk=other.pk).update(is_active=False)
         self.run_task("accounts.delete_ended_sessions")
-        self.assertEqual(Session.objects.get().pk, read_refresh_token(kept.refresh_token)[0])
+        assert Session.objects.get().pk == read_refresh_token(kept.refresh_token)[0]
 
     def test_unconfirmed_accounts_are_deleted_after_seven_days(self) -> None:
         def joined(user: User, **time: int) -> User:
@@ -90,7 +90,7 @@ class CleanupTest(AccountCase):
         again = joined(make_unconfirmed_user("again@example.com"), days=30)
         User.objects.filter(pk=staff.pk).update(is_staff=True)
         User.objects.filter(pk=once_in.pk).update(last_login=ago(days=20))
-        self.assertIsNone(self.rest.register(again.email, OTHER_PASSWORD).code)
+        assert self.rest.register(again.email, OTHER_PASSWORD).code is None
         kept = [
             staff,
             once_in,
@@ -119,17 +119,17 @@ class CleanupTest(AccountCase):
                 mock.patch.object(db.delete_in_batches, "__defaults__", (3,)),
                 CaptureQueriesContext(connection) as queries,
             ):
-                self.assertEqual(outbox.delete_finished_emails(), count)
+                assert outbox.delete_finished_emails() == count
             deleting = [query for query in queries if query["sql"].startswith("DELETE")]
-            self.assertEqual(len(deleting), deletions)
-        self.assertFalse(OutgoingEmail.objects.exists())
+            assert len(deleting) == deletions
+        assert not OutgoingEmail.objects.exists()
 
     def test_cleanup_returns_the_number_of_rows(self) -> None:
         log_in(make_user())
         make_unconfirmed_user("waiting@example.com")
-        self.assertEqual(cleanup.delete_ended_sessions(), 0)
-        self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
+        assert cleanup.delete_ended_sessions() == 0
+        assert cleanup.delete_unconfirmed_accounts() == 0
         Session.objects.update(expires_at=ago(days=1))
         User.objects.update(date_joined=ago(days=8))
-        self.assertEqual(cleanup.delete_ended_sessions(), 1)
-        self.assertEqual(cleanup.delete_unconfirmed_accounts(), 1)
+        assert cleanup.delete_ended_sessions() == 1
+        assert cleanup.delete_unconfirmed_accounts() == 1

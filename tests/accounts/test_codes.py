@@ -1,5 +1,6 @@
 """Validity of one-time codes, and protection against guessing."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from unittest import mock
@@ -63,30 +64,30 @@ class CodeTest(SimpleTestCase):
     def test_code_has_six_digits_and_works_once(self) -> None:
         for _ in range(50):
             code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-            self.assertRegex(code, r"^[0-9]{6}$")
-            self.assertEqual([self.redeem(code), self.redeem(code)], [True, False])
+            assert re.search(r"^[0-9]{6}$", code)
+            assert [self.redeem(code), self.redeem(code)] == [True, False]
 
     def test_code_is_bound_to_address_and_purpose(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-        self.assertFalse(self.redeem(code, email="other@example.com"))
-        self.assertFalse(self.redeem(code, purpose=Purpose.PASSWORD_RESET))
-        self.assertTrue(self.redeem(code, email="VERA@example.com"))
+        assert not self.redeem(code, email="other@example.com")
+        assert not self.redeem(code, purpose=Purpose.PASSWORD_RESET)
+        assert self.redeem(code, email="VERA@example.com")
 
     def test_code_is_bound_to_the_password(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-        self.assertFalse(self.redeem(code, password_hash="another"))
-        self.assertFalse(self.redeem(code, password_hash=""))
-        self.assertTrue(self.redeem(code))
+        assert not self.redeem(code, password_hash="another")
+        assert not self.redeem(code, password_hash="")
+        assert self.redeem(code)
 
     def test_code_expires_after_fifteen_minutes(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         (key,) = redis_client().keys("lavka:code:*")
-        self.assertTrue(890 <= redis_client().ttl(key) <= 900)
-        self.assertFalse(self.redeem(wrong(code)))
+        assert 890 <= redis_client().ttl(key) <= 900
+        assert not self.redeem(wrong(code))
         # An attempt does not extend the lifetime.
-        self.assertTrue(890 <= redis_client().ttl(key) <= 900)
+        assert 890 <= redis_client().ttl(key) <= 900
         redis_client().expire(key, 0)
-        self.assertFalse(self.redeem(code))
+        assert not self.redeem(code)
 
     def test_new_code_replaces_the_old_one_and_its_attempts(self) -> None:
         old = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
@@ -94,18 +95,18 @@ class CodeTest(SimpleTestCase):
             self.redeem(wrong(old))
         new = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
         if old != new:
-            self.assertFalse(self.redeem(old))
+            assert not self.redeem(old)
         for _ in range(3):
-            self.assertFalse(self.redeem(wrong(new)))
-        self.assertTrue(self.redeem(new))
+            assert not self.redeem(wrong(new))
+        assert self.redeem(new)
 
     def test_code_is_deleted_after_five_attempts(self) -> None:
         for wrong_attempts, is_valid in ((4, True), (5, False)):
             code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
             for _ in range(wrong_attempts):
-                self.assertFalse(self.redeem(wrong(code)))
-            self.assertIs(self.redeem(code), is_valid)
-            self.assertEqual(redis_client().keys("lavka:code:*"), [])
+                assert not self.redeem(wrong(code))
+            assert self.redeem(code) is is_valid
+            assert redis_client().keys("lavka:code:*") == []
 
 
 class GuessingTest(AccountCase):
@@ -121,27 +122,27 @@ class GuessingTest(AccountCase):
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
             for offset in range(1, 6):
-                self.assertEqual(api.confirm(EMAIL, wrong(code, offset)).code, "WRONG_CODE")
-            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
-            self.assertFalse(self.is_confirmed())
+                assert api.confirm(EMAIL, wrong(code, offset)).code == "WRONG_CODE"
+            assert api.confirm(EMAIL, code).code == "WRONG_CODE"
+            assert not self.is_confirmed()
             clear_rate_limits()
 
     def test_code_of_another_account_is_refused(self) -> None:
         other = make_user("other@example.com")
         code = new_code(Purpose.CONFIRMATION, other.email)
         for api in self.apis:
-            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
-            self.assertEqual(api.confirm("nobody@example.com", code).code, "WRONG_CODE")
-        self.assertEqual(self.rest.confirm(other.email, code).code, "WRONG_CODE")
-        self.assertFalse(self.is_confirmed())
+            assert api.confirm(EMAIL, code).code == "WRONG_CODE"
+            assert api.confirm("nobody@example.com", code).code == "WRONG_CODE"
+        assert self.rest.confirm(other.email, code).code == "WRONG_CODE"
+        assert not self.is_confirmed()
 
     def test_code_does_not_confirm_a_password_set_after_it(self) -> None:
         """An attacker registers the victim's address again after a code was sent to it."""
         for api in self.apis:
             code = new_code(Purpose.CONFIRMATION, EMAIL)
-            self.assertIsNone(api.register(EMAIL, f"{OTHER_PASSWORD} {api.name}").code)
-            self.assertEqual(api.confirm(EMAIL, code).code, "WRONG_CODE")
-            self.assertFalse(self.is_confirmed())
+            assert api.register(EMAIL, f"{OTHER_PASSWORD} {api.name}").code is None
+            assert api.confirm(EMAIL, code).code == "WRONG_CODE"
+            assert not self.is_confirmed()
             clear_rate_limits()
 
     def test_password_change_invalidates_the_reset_code(self) -> None:
@@ -149,17 +150,17 @@ class GuessingTest(AccountCase):
         code = new_code(Purpose.PASSWORD_RESET, user.email)
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
         header = f"Bearer {log_in(user).access_token}"
-        self.assertIsNone(self.graphql.send("change password", change, header).code)
+        assert self.graphql.send("change password", change, header).code is None
         reset = {"email": user.email, "code": code, "new_password": "a third one entirely"}
-        self.assertEqual(self.graphql.send("reset password", reset).code, "WRONG_CODE")
-        self.assertIsNone(self.rest.log_in(user.email, OTHER_PASSWORD).code)
+        assert self.graphql.send("reset password", reset).code == "WRONG_CODE"
+        assert self.rest.log_in(user.email, OTHER_PASSWORD).code is None
 
     def test_code_stays_valid_when_the_database_fails(self) -> None:
         for api in self.apis:
             with mock.patch.object(registration.UserStatus, "objects") as statuses:
                 statuses.filter.side_effect = OperationalError("Gone.")
-                self.assertEqual(api.confirm(EMAIL, self.code).code, "UNAVAILABLE")
-        self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
+                assert api.confirm(EMAIL, self.code).code == "UNAVAILABLE"
+        assert self.rest.confirm(EMAIL, self.code).code is None
 
     def confirmations(self, guesses: list[str], fragment: bool = False) -> str:
         fields = " ".join(
@@ -177,16 +178,16 @@ class GuessingTest(AccountCase):
             for count in (100, settings.GRAPHQL_MAX_MUTATIONS + 1):
                 query = self.confirmations(guesses[-count:], fragment)
                 error = GraphQLClient().error(query)
-                self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
-        self.assertFalse(self.is_confirmed())
-        self.assertIsNone(self.rest.confirm(EMAIL, self.code).code)
+                assert error["extensions"]["code"] == "TOO_COMPLEX"
+        assert not self.is_confirmed()
+        assert self.rest.confirm(EMAIL, self.code).code is None
 
     def test_each_confirmation_in_one_request_is_an_attempt(self) -> None:
         guesses = [wrong(self.code, by) for by in range(1, settings.GRAPHQL_MAX_MUTATIONS + 1)]
         data = GraphQLClient().data(self.confirmations(guesses, fragment=True))
-        self.assertEqual({payload["errors"][0]["code"] for payload in data.values()}, {"WRONG_CODE"})
-        self.assertEqual(self.rest.confirm(EMAIL, self.code).code, "WRONG_CODE")
-        self.assertFalse(self.is_confirmed())
+        assert {payload["errors"][0]["code"] for payload in data.values()} == {"WRONG_CODE"}
+        assert self.rest.confirm(EMAIL, self.code).code == "WRONG_CODE"
+        assert not self.is_confirmed()
 
 
 class ParallelRequestsTest(ThreadCase):
@@ -198,10 +199,10 @@ class ParallelRequestsTest(ThreadCase):
                 guesses = [wrong(code, by) for by in range(1, 101)]
                 responses = error_codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
                 # The rate limit allows ten attempts per hour and account.
-                self.assertEqual(responses.count("WRONG_CODE"), 10)
-                self.assertEqual(responses.count("RATE_LIMITED"), 90)
+                assert responses.count("WRONG_CODE") == 10
+                assert responses.count("RATE_LIMITED") == 90
                 clear_rate_limits()
-                self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
+                assert self.rest.confirm(EMAIL, code).code == "WRONG_CODE"
                 clear_rate_limits()
 
     def test_parallel_guesses_share_five_attempts_without_rate_limits(self) -> None:
@@ -211,12 +212,12 @@ class ParallelRequestsTest(ThreadCase):
             for _ in range(5):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 for by in range(1, 5):
-                    self.assertEqual(self.rest.confirm(EMAIL, wrong(code, by)).code, "WRONG_CODE")
+                    assert self.rest.confirm(EMAIL, wrong(code, by)).code == "WRONG_CODE"
                 # One attempt is left, and thirty are made in parallel.
                 guesses = [wrong(code, by) for by in range(5, 35)]
                 responses = error_codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
-                self.assertEqual(set(responses), {"WRONG_CODE"})
-                self.assertEqual(self.rest.confirm(EMAIL, code).code, "WRONG_CODE")
+                assert set(responses) == {"WRONG_CODE"}
+                assert self.rest.confirm(EMAIL, code).code == "WRONG_CODE"
 
     def test_code_confirms_once_in_parallel(self) -> None:
         for number, apis in enumerate(([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest])):
@@ -225,7 +226,7 @@ class ParallelRequestsTest(ThreadCase):
             code = new_code(Purpose.CONFIRMATION, email)
             responses = error_codes_of(partial(api().confirm, email, code) for api in apis)
             self.assertCountEqual(responses, [None, "WRONG_CODE"])
-            self.assertTrue(User.objects.get(email=email).is_confirmed)
+            assert User.objects.get(email=email).is_confirmed
 
     def test_code_resets_once_in_parallel(self) -> None:
         make_user(EMAIL)
@@ -238,10 +239,9 @@ class ParallelRequestsTest(ThreadCase):
         )
         self.assertCountEqual(responses, [None, "WRONG_CODE"])
         good = passwords[responses.index(None)]
-        self.assertEqual(
-            [self.rest.log_in(EMAIL, password).code for password in passwords],
-            [None if password == good else "WRONG_CREDENTIALS" for password in passwords],
-        )
+        assert [self.rest.log_in(EMAIL, password).code for password in passwords] == [
+            None if password == good else "WRONG_CREDENTIALS" for password in passwords
+        ]
 
     def test_parallel_registrations_create_one_account(self) -> None:
         for number in range(5):
@@ -252,10 +252,10 @@ class ParallelRequestsTest(ThreadCase):
                 partial(api.register, spelling, PASSWORD)
                 for api, spelling in zip(apis, spellings, strict=True)
             )
-            self.assertEqual(responses, [None] * 4)
-            self.assertEqual(User.objects.filter(email=email).count(), 1)
-            self.assertIsNone(self.rest.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
-            self.assertIsNone(self.rest.log_in(email, PASSWORD).code)
+            assert responses == [None] * 4
+            assert User.objects.filter(email=email).count() == 1
+            assert self.rest.confirm(email, new_code(Purpose.CONFIRMATION, email)).code is None
+            assert self.rest.log_in(email, PASSWORD).code is None
             clear_rate_limits()
 
     def test_parallel_refreshes_return_the_same_refresh_token(self) -> None:

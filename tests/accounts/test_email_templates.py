@@ -13,15 +13,15 @@ class EmailTemplateTest(SimpleTestCase):
             for language, _ in settings.LANGUAGES:
                 with self.subTest(name, language=language):
                     content = render_email(name, language, {"code": "<Tom> & Co's", "minutes": 5})
-                    self.assertTrue(content.subject.startswith("<Tom> & Co's "), content.subject)
-                    self.assertIn(" <Tom> & Co's.", content.text)
-                    self.assertEqual(content.html.count("&lt;Tom&gt; &amp; Co&#x27;s"), 3)
-                    self.assertNotIn("&amp;amp;", content.html)
-                    self.assertNotIn("<Tom>", content.html)
+                    assert content.subject.startswith("<Tom> & Co's "), content.subject
+                    assert " <Tom> & Co's." in content.text
+                    assert content.html.count("&lt;Tom&gt; &amp; Co&#x27;s") == 3
+                    assert "&amp;amp;" not in content.html
+                    assert "<Tom>" not in content.html
 
     def test_every_template_disables_autoescape(self) -> None:
         texts = sorted(PROJECT_DIR.glob("backend/*/templates/emails/*.txt"))
-        self.assertTrue(texts)
+        assert texts
         for text in texts:
             with self.subTest(text.name):
-                self.assertTrue(text.read_text().startswith("{% autoescape off %}"))
+                assert text.read_text().startswith("{% autoescape off %}")

@@ -68,13 +68,13 @@ class EnumerationTest(AccountCase):
             shapes = [without_values(statement["sql"]) for statement in statements]
             published = redis_client().llen("celery")
             found[email] = (response, hashing.call_count, commands, shapes, published)
-        self.assertEqual(len(found), 6)
+        assert len(found) == 6
         for email, what in found.items():
             with self.subTest(email):
-                self.assertEqual(what, found["unknown@example.com"])
+                assert what == found["unknown@example.com"]
         response, hashed, _, shapes, published = found["unknown@example.com"]
-        self.assertEqual((response.code, hashed, published), (expected, hashes, mails))
-        self.assertTrue(shapes)
+        assert (response.code, hashed, published) == (expected, hashes, mails)
+        assert shapes
 
     def test_register_does_not_reveal_accounts(self) -> None:
         for api in self.apis:
@@ -98,7 +98,7 @@ class EnumerationTest(AccountCase):
 
     def test_register_and_login_does_not_reveal_accounts(self) -> None:
         def register_and_log_in(api: Api, email: str) -> ApiResponse:
-            self.assertIsNone(api.register(email, OTHER_PASSWORD).code)
+            assert api.register(email, OTHER_PASSWORD).code is None
             return api.log_in(email, OTHER_PASSWORD)
 
         for api in self.apis:
@@ -124,7 +124,7 @@ class SchemaTest(AccountCase):
         names = {
             f"{kind}.{field['name']}" for kind, found in types.items() for field in found["fields"] or ()
         }
-        self.assertTrue({"Mutation.accountRegister", "Query.me"} <= names)
+        assert {"Mutation.accountRegister", "Query.me"} <= names
         theirs = (
             "verifyToken",
             "verifyAccount",
@@ -135,11 +135,16 @@ class SchemaTest(AccountCase):
         )
         for name in names:
             for their in theirs:
-                self.assertNotIn(their.lower(), name.lower())
-        self.assertEqual(
-            {name.partition(".")[2] for name in names if name.startswith("User.")},
-            {"id", "email", "name", "language", "dateJoined", "orders", "order"},
-        )
+                assert their.lower() not in name.lower()
+        assert {name.partition(".")[2] for name in names if name.startswith("User.")} == {
+            "id",
+            "email",
+            "name",
+            "language",
+            "dateJoined",
+            "orders",
+            "order",
+        }
 
     def graphql_data(self, query: str) -> Any:
         response = self.client.post("/graphql", {"query": query}, content_type="application/json")

@@ -45,16 +45,16 @@ class KilledWorkerTest(OneEmailCase):
     def test_mail_is_sent_once_after_a_worker_is_killed(self) -> None:
         self.mail_server.stall = True
         self.rest.register(EMAIL, PASSWORD)
-        self.assertTrue(self.mail_server.stalled.wait(30))
+        assert self.mail_server.stalled.wait(30)
         self.worker.kill()
-        self.assertEqual((self.mail().status, self.mail_server.mails), (Status.QUEUED, []))
+        assert (self.mail().status, self.mail_server.mails) == (Status.QUEUED, [])
         self.mail_server.stall = False
 
         self.worker.start()
         publish_emails_now()
         code = code_in(self.mail_server.wait_for_mail(EMAIL))
         wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
-        self.assertIsNone(self.rest.confirm(EMAIL, code).code)
+        assert self.rest.confirm(EMAIL, code).code is None
 
         # The broker redelivers the task of the killed worker, and beat may publish it again.
         for _ in range(2):
@@ -69,7 +69,7 @@ class KilledWorkerTest(OneEmailCase):
         self.addCleanup(second.stop)
         second.start()
         self.rest.register(EMAIL, PASSWORD)
-        self.assertTrue(self.mail_server.stalled.wait(30))
+        assert self.mail_server.stalled.wait(30)
         self.mail_server.stall = False
         workers = (self.worker, second)
         done = {worker: worker.output().count("succeeded in") for worker in workers}
@@ -79,37 +79,37 @@ class KilledWorkerTest(OneEmailCase):
             lambda: [worker for worker in workers if worker.output().count("succeeded in") > done[worker]],
             "the second task",
         )
-        self.assertEqual((self.mail_server.mails, self.mail().attempts), ([], 0))
+        assert (self.mail_server.mails, self.mail().attempts) == ([], 0)
         (second if idle is self.worker else self.worker).kill()
         current_app.send_task("accounts.send_confirmation_code", kwargs={"email_id": self.mail().pk})
-        self.assertIsNone(self.rest.confirm(EMAIL, code_in(self.mail_server.wait_for_mail(EMAIL))).code)
+        assert self.rest.confirm(EMAIL, code_in(self.mail_server.wait_for_mail(EMAIL))).code is None
 
 
 class MailServerDownTest(OneEmailCase):
     def test_mail_is_retried_until_the_server_is_back(self) -> None:
         self.mail_server.stop()
         started = time.monotonic()
-        self.assertIsNone(self.rest.register(EMAIL, PASSWORD).code)
-        self.assertLess(time.monotonic() - started, 2)
+        assert self.rest.register(EMAIL, PASSWORD).code is None
+        assert time.monotonic() - started < 2
         for attempt, seconds in ((1, 30), (2, 60), (3, 120)):
             mail = self.wait_for_attempt(attempt)
-            self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, "ConnectionRefusedError"))
+            assert (mail.status, mail.last_error) == (Status.QUEUED, "ConnectionRefusedError")
             delay = (mail.due_at - timezone.now()).total_seconds()
-            self.assertTrue(seconds - 10 < delay <= seconds, delay)
+            assert seconds - 10 < delay <= seconds, delay
             if attempt < 3:
                 publish_emails_now()
         self.mail_server.start()
         publish_emails_now()
         code = code_in(self.mail_server.wait_for_mail(EMAIL))
-        self.assertIsNone(self.rest.confirm(EMAIL, code).code)
+        assert self.rest.confirm(EMAIL, code).code is None
         wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
-        self.assertEqual((self.mail().attempts, self.mail().last_error), (4, ""))
+        assert (self.mail().attempts, self.mail().last_error) == (4, "")
 
     def test_temporary_refusal_is_retried(self) -> None:
         self.mail_server.refusal = "451 Later"
         self.rest.register(EMAIL, PASSWORD)
         mail = self.wait_for_attempt(1)
-        self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, "SMTPDataError"))
+        assert (mail.status, mail.last_error) == (Status.QUEUED, "SMTPDataError")
         self.mail_server.refusal = None
         publish_emails_now()
         self.mail_server.wait_for_mail(EMAIL)
@@ -118,12 +118,12 @@ class MailServerDownTest(OneEmailCase):
         self.mail_server.refused_recipients[EMAIL] = "550 No such user"
         self.rest.register(EMAIL, PASSWORD)
         mail = self.wait_for_attempt(1)
-        self.assertEqual((mail.status, mail.last_error), (Status.FAILED, "SMTPRecipientsRefused"))
+        assert (mail.status, mail.last_error) == (Status.FAILED, "SMTPRecipientsRefused")
 
     def test_full_mailbox_is_retried(self) -> None:
         self.mail_server.refused_recipients[EMAIL] = "452 Mailbox full"
         self.rest.register(EMAIL, PASSWORD)
-        self.assertEqual(self.wait_for_attempt(1).status, Status.QUEUED)
+        assert self.wait_for_attempt(1).status == Status.QUEUED
 
     def test_mail_that_cannot_be_rendered_fails_after_all_attempts(self) -> None:
         with transaction.atomic():
@@ -132,11 +132,11 @@ class MailServerDownTest(OneEmailCase):
                 task="accounts.send_already_registered", recipient="vera\n@example.com", language="en"
             )
         mail = self.wait_for_attempt(1)
-        self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, "ValueError"))
+        assert (mail.status, mail.last_error) == (Status.QUEUED, "ValueError")
         OutgoingEmail.objects.update(attempts=services.MAX_ATTEMPTS - 1)
         publish_emails_now()
-        self.assertEqual(self.wait_for_attempt(services.MAX_ATTEMPTS).status, Status.FAILED)
-        self.assertIn("could not be rendered", self.worker.output())
+        assert self.wait_for_attempt(services.MAX_ATTEMPTS).status == Status.FAILED
+        assert "could not be rendered" in self.worker.output()
 
 
 class BrokerDownTest(TransactionTestCase):
@@ -153,10 +153,10 @@ class BrokerDownTest(TransactionTestCase):
         with transaction.atomic():
             services.enqueue_email(task="accounts.send_already_registered", recipient=EMAIL, language="en")
         # Two timeouts, because a closed connection is opened again once.
-        self.assertLess(time.monotonic() - started, 2 * TIMEOUT_SECONDS + 0.9)
+        assert time.monotonic() - started < 2 * TIMEOUT_SECONDS + 0.9
         mail = OutgoingEmail.objects.get()
-        self.assertEqual((mail.status, mail.attempts), (Status.QUEUED, 0))
-        self.assertTrue(50 < (mail.due_at - timezone.now()).total_seconds() <= 60)
+        assert (mail.status, mail.attempts) == (Status.QUEUED, 0)
+        assert 50 < (mail.due_at - timezone.now()).total_seconds() <= 60
 
     def test_mail_is_stored_while_redis_is_down_or_silent(self) -> None:
         with dead_address() as address:
@@ -172,13 +172,13 @@ class BrokerDownTest(TransactionTestCase):
                     started = time.monotonic()
                     self.queue()
                     # Redis is skipped after the first failure.
-                    self.assertLess(time.monotonic() - started, TIMEOUT_SECONDS / 2)
-                    self.assertEqual(redis_client().llen("celery"), 0)
+                    assert time.monotonic() - started < TIMEOUT_SECONDS / 2
+                    assert redis_client().llen("celery") == 0
         self.queue()
-        self.assertEqual(redis_client().llen("celery"), 0)
+        assert redis_client().llen("celery") == 0
         redis._skip_until = time.monotonic()
         self.queue()
-        self.assertEqual(redis_client().llen("celery"), 1)
+        assert redis_client().llen("celery") == 1
 
     def test_mail_is_stored_when_the_broker_disappears(self) -> None:
         with dead_address() as address:
@@ -191,13 +191,13 @@ class BrokerDownTest(TransactionTestCase):
     def test_beat_publishes_mails_that_the_broker_missed(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):
             self.queue()
-        self.assertEqual(redis_client().llen("celery"), 0)
-        self.assertEqual(services.publish_due_emails(), 0)
+        assert redis_client().llen("celery") == 0
+        assert services.publish_due_emails() == 0
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-        self.assertEqual(services.publish_due_emails(), 1)
-        self.assertEqual(redis_client().llen("celery"), 1)
+        assert services.publish_due_emails() == 1
+        assert redis_client().llen("celery") == 1
         # It is not published again at once.
-        self.assertEqual(services.publish_due_emails(), 0)
+        assert services.publish_due_emails() == 0
 
     def test_beat_skips_mails_locked_by_a_worker(self) -> None:
         self.queue()
@@ -215,14 +215,14 @@ class BrokerDownTest(TransactionTestCase):
         def render(email: OutgoingEmail) -> None:
             with ThreadPoolExecutor(1) as thread:
                 # The row stays locked until this function returns.
-                self.assertEqual(thread.submit(beat).result(5), 0)
+                assert thread.submit(beat).result(5) == 0
             raise OSError
 
         services.send_email(email_id=OutgoingEmail.objects.get().pk, render=render)
         mail = OutgoingEmail.objects.get()
-        self.assertEqual((mail.attempts, mail.last_error), (1, "OSError"))
-        self.assertLess((mail.due_at - timezone.now()).total_seconds(), 31)
-        self.assertEqual(redis_client().llen("celery"), before)
+        assert (mail.attempts, mail.last_error) == (1, "OSError")
+        assert (mail.due_at - timezone.now()).total_seconds() < 31
+        assert redis_client().llen("celery") == before
 
     def test_beat_publishes_after_its_commit(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):
@@ -231,5 +231,5 @@ class BrokerDownTest(TransactionTestCase):
         in_transaction: list[bool] = []
         publish = mock.Mock(side_effect=lambda _: in_transaction.append(connection.in_atomic_block))
         with mock.patch.object(services, "_publish", publish):
-            self.assertEqual(services.publish_due_emails(), 1)
-        self.assertEqual(in_transaction, [False])
+            assert services.publish_due_emails() == 1
+        assert in_transaction == [False]

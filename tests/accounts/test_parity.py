@@ -68,8 +68,8 @@ class RefusalTest(AccountCase):
                 action, api=api.name, fields={name: str(value)[:30] for name, value in fields.items()}
             ):
                 response = api.send(action, fields)
-                self.assertEqual((response.code, response.field), (code, field))
-                self.assertEqual(self.written(), before)
+                assert (response.code, response.field) == (code, field)
+                assert self.written() == before
         clear_rate_limits()
 
     @staticmethod
@@ -113,8 +113,8 @@ class RefusalTest(AccountCase):
             for more in ("is_staff", "name", "pass"):
                 with self.subTest(more, api=api.name):
                     response = api.send("register", fields | {more: "true"})
-                    self.assertEqual((response.code, response.field), ("INVALID", more))
-        self.assertFalse(User.objects.exists())
+                    assert (response.code, response.field) == ("INVALID", more)
+        assert not User.objects.exists()
 
     def test_weak_passwords_are_refused(self) -> None:
         cases = {
@@ -137,10 +137,10 @@ class RefusalTest(AccountCase):
         # Passwords are hashed, so any character is accepted.
         for api in self.apis:
             responses = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
-            self.assertEqual([response.code for response in responses], [None, "WRONG_CREDENTIALS"])
-            self.assertIsNone(api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code)
-            self.assertIsNone(api.log_in(EMAIL, f"{PASSWORD}\0").code)
-            self.assertEqual(api.log_in(EMAIL, PASSWORD).code, "WRONG_CREDENTIALS")
+            assert [response.code for response in responses] == [None, "WRONG_CREDENTIALS"]
+            assert api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code is None
+            assert api.log_in(EMAIL, f"{PASSWORD}\x00").code is None
+            assert api.log_in(EMAIL, PASSWORD).code == "WRONG_CREDENTIALS"
             User.objects.all().delete()
             clear_rate_limits()
 
@@ -168,8 +168,8 @@ class RefusalTest(AccountCase):
             for api in self.apis:
                 with self.subTest(code[:20], api=api.name):
                     response = api.confirm(EMAIL, code)
-                    self.assertEqual((response.code, response.field), ("WRONG_CODE", "code"))
-                    self.assertEqual(User.objects.get().is_confirmed, before)
+                    assert (response.code, response.field) == ("WRONG_CODE", "code")
+                    assert User.objects.get().is_confirmed == before
             clear_rate_limits()
 
     def test_logins(self) -> None:
@@ -189,30 +189,30 @@ class RefusalTest(AccountCase):
     def test_graphql_errors_name_the_argument_path(self) -> None:
         query = "mutation($input: RefreshInput!) { tokenRefresh(input: $input) { errors { field } } }"
         data = GraphQLClient().data(query, {"input": {"refreshToken": "x"}})
-        self.assertEqual(data["tokenRefresh"]["errors"], [{"field": ["input", "refreshToken"]}])
+        assert data["tokenRefresh"]["errors"] == [{"field": ["input", "refreshToken"]}]
         error = GraphQLClient().error(query, {"input": {"refreshToken": 5}})
-        self.assertEqual(error["extensions"]["field"], ["input", "refreshToken"])
+        assert error["extensions"]["field"] == ["input", "refreshToken"]
 
     def test_rest_errors_have_their_status(self) -> None:
         make_unconfirmed_user(EMAIL)
-        self.assertEqual(self.rest.register("x", PASSWORD).status, 422)
-        self.assertEqual(self.rest.register(EMAIL, "x").status, 422)
-        self.assertEqual(self.rest.confirm(EMAIL, "x").status, 422)
-        self.assertEqual(self.rest.log_in(EMAIL, "x").status, 401)
-        self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).status, 401)
-        self.assertEqual(self.rest.refresh("x").status, 401)
+        assert self.rest.register("x", PASSWORD).status == 422
+        assert self.rest.register(EMAIL, "x").status == 422
+        assert self.rest.confirm(EMAIL, "x").status == 422
+        assert self.rest.log_in(EMAIL, "x").status == 401
+        assert self.rest.log_in(EMAIL, PASSWORD).status == 401
+        assert self.rest.refresh("x").status == 401
 
 
 class SuccessTest(AccountCase):
     def test_rest_statuses_of_successful_requests(self) -> None:
-        self.assertEqual(self.rest.register(EMAIL, PASSWORD).status, 202)
-        self.assertEqual(self.rest.resend(EMAIL).status, 202)
-        self.assertEqual(self.rest.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).status, 200)
+        assert self.rest.register(EMAIL, PASSWORD).status == 202
+        assert self.rest.resend(EMAIL).status == 202
+        assert self.rest.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).status == 200
         login = self.rest.log_in(EMAIL, PASSWORD)
-        self.assertEqual((login.status, login.data["expires_in"]), (200, 600))
-        self.assertEqual(login.data.keys(), {"access_token", "refresh_token", "expires_in"})
-        self.assertEqual(self.rest.refresh(login.data["refresh_token"]).status, 200)
-        self.assertEqual(self.rest.log_out(login.data["access_token"]).status, 204)
+        assert (login.status, login.data["expires_in"]) == (200, 600)
+        assert login.data.keys() == {"access_token", "refresh_token", "expires_in"}
+        assert self.rest.refresh(login.data["refresh_token"]).status == 200
+        assert self.rest.log_out(login.data["access_token"]).status == 204
 
     def test_values_at_the_limits_are_accepted(self) -> None:
         for api in self.apis:
@@ -225,19 +225,19 @@ class SuccessTest(AccountCase):
                 ("vera@пример.рф", PASSWORD),
             ):
                 with self.subTest(email[:30], api=api.name):
-                    self.assertIsNone(api.register(email, password).code)
-                    self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
-                    self.assertIsNone(api.log_in(email, password).code)
-                    self.assertEqual(User.objects.get(email=email).language, "en")
+                    assert api.register(email, password).code is None
+                    assert api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code is None
+                    assert api.log_in(email, password).code is None
+                    assert User.objects.get(email=email).language == "en"
                     clear_rate_limits()
             User.objects.all().delete()
 
     def test_idna_and_unicode_domain_are_one_account(self) -> None:
         for api, spelling in zip(self.apis, ("vera@xn--e1afmkfd.xn--p1ai", "VERA@Пример.РФ"), strict=True):
-            self.assertIsNone(api.register(spelling, PASSWORD).code)
-            self.assertEqual(User.objects.get().email, "vera@пример.рф")
-            self.assertIsNone(api.confirm(spelling, new_code(Purpose.CONFIRMATION, "vera@пример.рф")).code)
-            self.assertIsNone(api.log_in(spelling, PASSWORD).code)
+            assert api.register(spelling, PASSWORD).code is None
+            assert User.objects.get().email == "vera@пример.рф"
+            assert api.confirm(spelling, new_code(Purpose.CONFIRMATION, "vera@пример.рф")).code is None
+            assert api.log_in(spelling, PASSWORD).code is None
             User.objects.all().delete()
             clear_rate_limits()
 
@@ -246,21 +246,21 @@ class SuccessTest(AccountCase):
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
                 api.register(email, PASSWORD, language="en")
-                self.assertIsNone(api.register(email.upper(), OTHER_PASSWORD, language="ru").code)
+                assert api.register(email.upper(), OTHER_PASSWORD, language="ru").code is None
                 user = User.objects.get(email=email)
-                self.assertEqual((user.language, user.is_confirmed), ("ru", False))
-                self.assertIsNone(api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code)
-                self.assertEqual(api.log_in(email, PASSWORD).code, "WRONG_CREDENTIALS")
-                self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
+                assert (user.language, user.is_confirmed) == ("ru", False)
+                assert api.confirm(email, new_code(Purpose.CONFIRMATION, email)).code is None
+                assert api.log_in(email, PASSWORD).code == "WRONG_CREDENTIALS"
+                assert api.log_in(email, OTHER_PASSWORD).code is None
                 # A confirmed account does not change.
-                self.assertIsNone(api.register(email, PASSWORD).code)
-                self.assertIsNone(api.log_in(email, OTHER_PASSWORD).code)
+                assert api.register(email, PASSWORD).code is None
+                assert api.log_in(email, OTHER_PASSWORD).code is None
 
     def test_staff_account_cannot_be_registered_again(self) -> None:
         staff = make_unconfirmed_user("staff@example.com")
         staff.is_staff = True
         staff.save()
         for api in self.apis:
-            self.assertIsNone(api.register(staff.email, OTHER_PASSWORD).code)
+            assert api.register(staff.email, OTHER_PASSWORD).code is None
             staff.refresh_from_db()
-            self.assertTrue(staff.check_password(PASSWORD))
+            assert staff.check_password(PASSWORD)

@@ -28,10 +28,8 @@ class HashTest(TestCase):
         for api in make_apis():
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
-                self.assertIsNone(api.register(email, PASSWORD).code)
-                self.assertTrue(
-                    self.stored_hash(email).startswith("argon2$argon2id$"), self.stored_hash(email)[:20]
-                )
+                assert api.register(email, PASSWORD).code is None
+                assert self.stored_hash(email).startswith("argon2$argon2id$"), self.stored_hash(email)[:20]
 
     def test_outdated_hash_is_accepted_and_upgraded(self) -> None:
         old = make_password(PASSWORD, hasher="pbkdf2_sha256")
@@ -40,14 +38,14 @@ class HashTest(TestCase):
                 email = make_user(f"{api.name.lower()}@example.com").email
                 User.objects.filter(email=email).update(password=old)
 
-                self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
-                self.assertEqual(self.stored_hash(email), old)
+                assert api.log_in(email, OTHER_PASSWORD).code == "WRONG_CREDENTIALS"
+                assert self.stored_hash(email) == old
 
-                self.assertIsNone(api.log_in(email, PASSWORD).code)
+                assert api.log_in(email, PASSWORD).code is None
                 renewed = self.stored_hash(email)
-                self.assertTrue(renewed.startswith("argon2$argon2id$"), renewed[:20])
-                self.assertIsNone(api.log_in(email, PASSWORD).code)
-                self.assertEqual(self.stored_hash(email), renewed)
+                assert renewed.startswith("argon2$argon2id$"), renewed[:20]
+                assert api.log_in(email, PASSWORD).code is None
+                assert self.stored_hash(email) == renewed
 
 
 class SimilarityTest(AccountCase):
@@ -58,6 +56,6 @@ class SimilarityTest(AccountCase):
             with self.subTest(weak):
                 change = {"old_password": PASSWORD, "new_password": weak}
                 response = self.graphql.send("change password", change, header)
-                self.assertEqual((response.code, response.field), ("WEAK_PASSWORD", "new_password"))
+                assert (response.code, response.field) == ("WEAK_PASSWORD", "new_password")
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.send("change password", change, header).code)
+        assert self.graphql.send("change password", change, header).code is None

@@ -78,7 +78,7 @@ class StoredSecretsTest(WorkerCase):
         for place, content in places.items():
             with self.subTest(place):
                 # Digests and longer numbers can contain the digits of a code by chance.
-                self.assertIsNone(re.search(rf"(?<![0-9a-f]){re.escape(secret)}(?![0-9a-f])", content))
+                assert re.search(rf"(?<![0-9a-f]){re.escape(secret)}(?![0-9a-f])", content) is None
 
     def test_codes_are_stored_nowhere(self) -> None:
         make_user("known@example.com")
@@ -88,10 +88,10 @@ class StoredSecretsTest(WorkerCase):
             code = code_in(self.mail_server.wait_for_mail(email))
             self.assert_nowhere(code)
             # Prove that the search finds what is stored.
-            self.assertIn("digest", dump_redis())
-            self.assertIn("sent at attempt 1", self.worker.output())
-            self.assertIn(email, dump_database())
-            self.assertIsNone(api.confirm(email, code).code)
+            assert "digest" in dump_redis()
+            assert "sent at attempt 1" in self.worker.output()
+            assert email in dump_database()
+            assert api.confirm(email, code).code is None
             self.assert_nowhere(code)
         self.graphql.send("request reset", {"email": "known@example.com"})
         self.assert_nowhere(code_in(self.mail_server.wait_for_mail("known@example.com")))
@@ -109,8 +109,8 @@ class StoredSecretsTest(WorkerCase):
         for secret in secrets:
             self.assert_nowhere(secret)
         # Redis and the logs do not contain addresses.
-        self.assertNotIn(EMAIL, dump_redis())
-        self.assertNotIn(EMAIL, "\n".join(line for line in self.watch.lines if "SELECT" not in line))
+        assert EMAIL not in dump_redis()
+        assert EMAIL not in "\n".join(line for line in self.watch.lines if "SELECT" not in line)
 
 
 class BrokerMessageTest(ThreadCase):
@@ -121,18 +121,18 @@ class BrokerMessageTest(ThreadCase):
         self.rest.register("known@example.com", OTHER_PASSWORD)
         self.graphql.send("request reset", {"email": "known@example.com"})
         messages = [json.loads(message) for message in redis_client().lrange("celery", 0, -1)]
-        self.assertEqual(len(messages), 3)
+        assert len(messages) == 3
         mails = {mail.pk: mail for mail in OutgoingEmail.objects.all()}
         for message in messages:
             positional, named, _ = json.loads(base64.b64decode(message["body"]))
             mail = mails.pop(named["email_id"])
-            self.assertEqual((positional, named), ([], {"email_id": mail.pk}))
-            self.assertEqual(message["headers"]["task"], mail.task)
-            self.assertEqual(mail.context, {})
+            assert (positional, named) == ([], {"email_id": mail.pk})
+            assert message["headers"]["task"] == mail.task
+            assert mail.context == {}
             for secret in (PASSWORD, OTHER_PASSWORD, "example.com"):
-                self.assertNotIn(secret, json.dumps(message))
+                assert secret not in json.dumps(message)
 
     def test_no_table_has_a_code_column(self) -> None:
         for label in ("accounts", "notifications"):
             for model in apps.get_app_config(label).get_models():
-                self.assertNotIn("code", {field.name for field in model._meta.get_fields()})
+                assert "code" not in {field.name for field in model._meta.get_fields()}

@@ -85,8 +85,8 @@ def own_environment(directory: Path) -> dict[str, str]:
 
 class RedisStoppedTest(LiveServerTestCase):
     def assert_nothing_done(self) -> None:
-        self.assertFalse(User.objects.exists())
-        self.assertFalse(OutgoingEmail.objects.exists())
+        assert not User.objects.exists()
+        assert not OutgoingEmail.objects.exists()
 
     def test_registration_is_unavailable_while_redis_is_down(self) -> None:
         with ExitStack() as running:
@@ -98,7 +98,7 @@ class RedisStoppedTest(LiveServerTestCase):
             ]
             # Registration works, so later refusals are caused by Redis.
             other = {"email": "other@example.com", "password": PASSWORD}
-            self.assertEqual(post(requests[0][0], other), (202, None))
+            assert post(requests[0][0], other) == (202, None)
             User.objects.all().delete()
             OutgoingEmail.objects.all().delete()
 
@@ -106,22 +106,22 @@ class RedisStoppedTest(LiveServerTestCase):
             for url, body in requests:
                 with self.subTest("silent", url=url):
                     started = time.monotonic()
-                    self.assertEqual(post(url, body), (503, "UNAVAILABLE"))
-                    self.assertLess(time.monotonic() - started, MAX_SECONDS)
+                    assert post(url, body) == (503, "UNAVAILABLE")
+                    assert time.monotonic() - started < MAX_SECONDS
                     self.assert_nothing_done()
             server.send_signal(signal.SIGCONT)
 
             valkey.stop(server)
             for url, body in requests:
                 with self.subTest("gone", url=url):
-                    self.assertEqual(post(url, body), (503, "UNAVAILABLE"))
+                    assert post(url, body) == (503, "UNAVAILABLE")
                     self.assert_nothing_done()
 
             server = valkey.start(directory)
             self.addCleanup(valkey.stop, server)
             for url, body in requests:
-                self.assertEqual(post(url, body)[1], None)
-            self.assertEqual(User.objects.get().email, EMAIL)
+                assert post(url, body)[1] is None
+            assert User.objects.get().email == EMAIL
 
 
 class BrokerRestartedTest(TransactionTestCase):
@@ -173,13 +173,13 @@ class RedisDownTest(AccountCase):
                         api.confirm("waiting@example.com", self.code),
                         api.log_in(EMAIL, PASSWORD),
                     ):
-                        self.assertEqual((response.status, response.code), (503, "UNAVAILABLE"), api.name)
-                    self.assertIsNone(api.read(f"Bearer {self.pair['access_token']}").code)
+                        assert (response.status, response.code) == (503, "UNAVAILABLE"), api.name
+                    assert api.read(f"Bearer {self.pair['access_token']}").code is None
                     self.pair = api.refresh(self.pair["refresh_token"]).data
-                self.assertIsNone(self.rest.log_out(self.pair["access_token"]).code)
-        self.assertEqual(User.objects.count(), 2)
-        self.assertFalse(Session.objects.exists())
-        self.assertIsNone(self.rest.confirm("waiting@example.com", self.code).code)
+                assert self.rest.log_out(self.pair["access_token"]).code is None
+        assert User.objects.count() == 2
+        assert not Session.objects.exists()
+        assert self.rest.confirm("waiting@example.com", self.code).code is None
 
 
 class DatabaseDownTest(unittest.TestCase):
@@ -198,7 +198,7 @@ class DatabaseDownTest(unittest.TestCase):
                 for path, body in requests:
                     with self.subTest(path, database=way):
                         response = post(address + path, body, Authorization=header)
-                        self.assertEqual(response, (503, "UNAVAILABLE"))
+                        assert response == (503, "UNAVAILABLE")
                 for headers in ({"Authorization": header}, {}):
                     # Rate limits do not need the database, so each request has another e-mail address.
                     email = f"{uuid4().hex}@example.com"
@@ -208,4 +208,4 @@ class DatabaseDownTest(unittest.TestCase):
                     ):
                         with self.subTest(path, database=way, headers=list(headers)):
                             response = post(address + path, body, **headers)
-                            self.assertEqual(response, (503, "UNAVAILABLE"))
+                            assert response == (503, "UNAVAILABLE")

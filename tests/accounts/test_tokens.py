@@ -39,10 +39,10 @@ class AccessTokenTest(AccountCase):
         """Assert that both APIs refuse the token, also for reads that guests may make."""
         for api in self.apis:
             response = api.read(authorization)
-            self.assertEqual((response.status, response.code), (401, code), api.name)
+            assert (response.status, response.code) == (401, code), api.name
             scheme, _, token = authorization.partition(" ")
             response = api.log_out(token, scheme)
-            self.assertEqual((response.status, response.code), (401, code), api.name)
+            assert (response.status, response.code) == (401, code), api.name
 
     def signed(self, key: Any = None, algorithm: str = "HS256", **changes: Any) -> str:
         """Return a signed token with changed claims. None removes a claim."""
@@ -52,10 +52,10 @@ class AccessTokenTest(AccountCase):
             return jwt.encode(claims, tokens._key() if key is None else key, algorithm)
 
     def test_access_token_has_standard_claims(self) -> None:
-        self.assertEqual(self.claims.keys(), {"sub", "sid", "iat", "exp"})
-        self.assertEqual(self.claims["sub"], str(self.user.pk))
-        self.assertEqual(self.claims["exp"] - self.claims["iat"], 600)
-        self.assertEqual(jwt.get_unverified_header(self.token), {"alg": "HS256", "typ": "JWT"})
+        assert self.claims.keys() == {"sub", "sid", "iat", "exp"}
+        assert self.claims["sub"] == str(self.user.pk)
+        assert self.claims["exp"] - self.claims["iat"] == 600
+        assert jwt.get_unverified_header(self.token) == {"alg": "HS256", "typ": "JWT"}
 
     def test_accepted_authorization_headers(self) -> None:
         for authorization in (
@@ -66,19 +66,19 @@ class AccessTokenTest(AccountCase):
             f"Bearer {self.signed()}",
         ):
             with self.subTest(authorization.replace(self.token, "…")):
-                self.assertEqual(self.graphql.me(authorization.split()[-1])["email"], self.user.email)
+                assert self.graphql.me(authorization.split()[-1])["email"] == self.user.email
                 for api in self.apis:
-                    self.assertEqual(api.read(authorization).status, 200)
+                    assert api.read(authorization).status == 200
 
     def test_request_without_token_is_a_guest(self) -> None:
         for authorization in (None, "", "Bearer", "Basic dmVyYTpwYXNz", self.token):
             with self.subTest(authorization):
                 for api in self.apis:
-                    self.assertEqual(api.read(authorization).status, 200)
+                    assert api.read(authorization).status == 200
         for api in self.apis:
             response = api.log_out(None)
-            self.assertEqual(response.code, "UNAUTHENTICATED")
-        self.assertEqual(self.rest.log_out(None).status, 401)
+            assert response.code == "UNAUTHENTICATED"
+        assert self.rest.log_out(None).status == 401
 
     def test_token_with_another_signature_is_refused(self) -> None:
         header, payload, signature = self.token.split(".")
@@ -115,7 +115,7 @@ class AccessTokenTest(AccountCase):
     def test_issue_date_may_be_slightly_in_the_future(self) -> None:
         ahead = self.signed(iat=datetime.now(UTC) + timedelta(seconds=3))
         for api in self.apis:
-            self.assertIsNone(api.read(f"Bearer {ahead}").code)
+            assert api.read(f"Bearer {ahead}").code is None
 
     def test_access_token_expires_after_ten_minutes(self) -> None:
         for minutes, is_valid in ((9.9, True), (10.1, False)):
@@ -124,7 +124,7 @@ class AccessTokenTest(AccountCase):
                 clock.now.return_value = made
                 token = log_in(self.user).access_token
             for api in self.apis:
-                self.assertEqual(api.read(f"Bearer {token}").code, None if is_valid else "TOKEN_EXPIRED")
+                assert api.read(f"Bearer {token}").code == (None if is_valid else "TOKEN_EXPIRED")
 
     def test_tokens_with_invalid_claims_are_refused(self) -> None:
         cases: list[dict[str, Any]] = [
@@ -179,13 +179,13 @@ class AccessTokenTest(AccountCase):
 
         def without_status(user: User) -> None:
             user.status.delete()
-            self.assertEqual(self.rest.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+            assert self.rest.log_in(user.email, PASSWORD).code == "WRONG_CREDENTIALS"
 
         def archived(user: User) -> None:
             user.status.archived = True
             user.status.save()
             for api in self.apis:
-                self.assertEqual(api.log_in(user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+                assert api.log_in(user.email, PASSWORD).code == "WRONG_CREDENTIALS"
 
         def deleted(user: User) -> None:
             user.delete()
@@ -197,7 +197,7 @@ class AccessTokenTest(AccountCase):
                 end(user)
                 self.assert_refused(f"Bearer {pair.access_token}")
                 for api in self.apis:
-                    self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
+                    assert api.refresh(pair.refresh_token).code == "TOKEN_INVALID"
 
     def test_token_of_an_expired_session_is_refused(self) -> None:
         Session.objects.update(expires_at=datetime.now(UTC))
@@ -212,8 +212,8 @@ class AccessTokenTest(AccountCase):
                     api.read(f"Bearer {self.token}")
                 # `me` reads the account as well.
                 response_queries = 1 if api is self.graphql else 0
-                self.assertEqual(len(user_queries) - len(guest_queries) - response_queries, 1)
-                self.assertFalse([query for query in guest_queries if "accounts_" in query["sql"]])
+                assert len(user_queries) - len(guest_queries) - response_queries == 1
+                assert not [query for query in guest_queries if "accounts_" in query["sql"]]
                 # A token with a wrong signature costs no query.
                 with self.assertNumQueries(0):
                     api.read(f"Bearer {self.signed(secrets.token_bytes(32))}")
@@ -227,14 +227,14 @@ class AccessTokenTest(AccountCase):
                 with self.subTest(header[:10], api=api.name):
                     email = f"{api.name.lower()}{len(header)}@example.com"
                     login = {"email": email, "password": PASSWORD}
-                    self.assertIsNone(api.send("register", login, header).code)
-                    self.assertIsNone(api.send("resend", {"email": email}, header).code)
+                    assert api.send("register", login, header).code is None
+                    assert api.send("resend", {"email": email}, header).code is None
                     code = new_code(Purpose.CONFIRMATION, email)
-                    self.assertIsNone(api.send("confirm", {"email": email, "code": code}, header).code)
+                    assert api.send("confirm", {"email": email, "code": code}, header).code is None
                     response = api.send("login", login, header)
-                    self.assertEqual((response.status, response.code), (200, None))
+                    assert (response.status, response.code) == (200, None)
                     renew = {"refresh_token": response.data["refresh_token"]}
-                    self.assertIsNone(api.send("refresh", renew, header).code)
+                    assert api.send("refresh", renew, header).code is None
 
     def test_invalid_token_is_refused_where_the_viewer_is_read(self) -> None:
         self.assertIsNone(self.graphql._parse("{ categories { id } }", {}, "Bearer x").code)
@@ -247,16 +247,16 @@ class AccessTokenTest(AccountCase):
             ("delete", {"password": PASSWORD}),
         ):
             response = self.graphql.send(action, fields, "Bearer x")
-            self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"), action)
+            assert (response.status, response.code) == (401, "TOKEN_INVALID"), action
 
     def test_me_is_null_for_guests(self) -> None:
         with self.assertNumQueries(0):
-            self.assertEqual(self.graphql.execute("{ me { email } }", {}, None).data, {})
+            assert self.graphql.execute("{ me { email } }", {}, None).data == {}
 
     def test_documentation_refuses_an_invalid_token(self) -> None:
         with self.settings(SWAGGER_PERMISSION="AUTHENTICATED"):
             for path in ("/docs", "/openapi.json"):
                 good = self.client.get(path, headers={"Authorization": f"Bearer {self.token}"})
-                self.assertEqual(good.status_code, 200)
+                assert good.status_code == 200
                 bad = self.client.get(path, headers={"Authorization": "Bearer x"})
-                self.assertEqual((bad.status_code, bad.json()["code"]), (401, "TOKEN_INVALID"))
+                assert (bad.status_code, bad.json()["code"]) == (401, "TOKEN_INVALID")

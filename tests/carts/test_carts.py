@@ -28,27 +28,25 @@ class CartCase:
         """Return the codes of the cart's warnings, all of which are about the one product."""
         warnings = self.shopper.cart().data["warnings"]
         for warning in warnings:
-            self.assertEqual(warning["product_id"], self.product.pk)
-            self.assertIn("dress", warning["message"])
+            assert warning["product_id"] == self.product.pk
+            assert "dress" in warning["message"]
         return [warning["code"] for warning in warnings]
 
     def test_quantity_defaults_to_1(self: Any) -> None:
-        self.assertEqual(
-            self.shopper.add_line({"product_id": self.product.pk}).data["lines"][0]["quantity"], 1
-        )
+        assert self.shopper.add_line({"product_id": self.product.pk}).data["lines"][0]["quantity"] == 1
 
     def test_add_increases_the_quantity_and_update_replaces_it(self: Any) -> None:
         self.shopper.add(self.product.pk, 2)
-        self.assertEqual(self.shopper.add(self.product.pk, 2).data["total_quantity"], 4)
-        self.assertEqual(self.shopper.set(self.product.pk, 3).data["total_quantity"], 3)
-        self.assertEqual(CartLine.objects.get().quantity, 3)
+        assert self.shopper.add(self.product.pk, 2).data["total_quantity"] == 4
+        assert self.shopper.set(self.product.pk, 3).data["total_quantity"] == 3
+        assert CartLine.objects.get().quantity == 3
 
     def test_quantity_0_removes_the_line(self: Any) -> None:
         self.shopper.add(self.product.pk, 2)
         cart = self.shopper.set(self.product.pk, 0).data
-        self.assertEqual((cart["lines"], cart["total"], cart["warnings"]), ([], "0.00", []))
-        self.assertFalse(CartLine.objects.exists())
-        self.assertEqual(self.shopper.set(self.product.pk, 0).code, "NOT_FOUND")
+        assert (cart["lines"], cart["total"], cart["warnings"]) == ([], "0.00", [])
+        assert not CartLine.objects.exists()
+        assert self.shopper.set(self.product.pk, 0).code == "NOT_FOUND"
 
     def test_lines_are_oldest_first(self: Any) -> None:
         products = make_products(3)
@@ -56,77 +54,77 @@ class CartCase:
             self.shopper.add(product.pk)
         cart = self.shopper.add(products[1].pk).data
         shown = [line["product"]["id"] for line in cart["lines"]]
-        self.assertEqual(shown, [product.pk for product in reversed(products)])
-        self.assertEqual(self.shopper.cart().data, cart)
+        assert shown == [product.pk for product in reversed(products)]
+        assert self.shopper.cart().data == cart
 
     def test_line_has_the_current_price(self: Any) -> None:
         self.shopper.add(self.product.pk, 3)
         self.change_product(price="12.34")
         cart = self.shopper.cart().data
         (line,) = cart["lines"]
-        self.assertEqual((line["unit_price"], line["line_total"], cart["total"]), ("12.34", "37.02", "37.02"))
+        assert (line["unit_price"], line["line_total"], cart["total"]) == ("12.34", "37.02", "37.02")
 
     def test_price_change_warns_until_the_line_is_updated_or_the_price_is_restored(self: Any) -> None:
         self.shopper.add(self.product.pk)
-        self.assertEqual(self.warning_codes(), [])
+        assert self.warning_codes() == []
         self.change_product(price="12.00")
-        self.assertEqual(self.warning_codes(), ["PRICE_CHANGED"])
+        assert self.warning_codes() == ["PRICE_CHANGED"]
         self.change_product(price="10.00")
-        self.assertEqual(self.warning_codes(), [])
+        assert self.warning_codes() == []
         self.change_product(price="9.00")
-        self.assertEqual(self.warning_codes(), ["PRICE_CHANGED"])
-        self.assertEqual(self.shopper.set(self.product.pk, 1).data["warnings"], [])
-        self.assertEqual(self.warning_codes(), [])
+        assert self.warning_codes() == ["PRICE_CHANGED"]
+        assert self.shopper.set(self.product.pk, 1).data["warnings"] == []
+        assert self.warning_codes() == []
 
     def test_insufficient_stock_warns_until_the_stock_suffices(self: Any) -> None:
         self.shopper.add(self.product.pk, 5)
-        self.assertEqual(self.warning_codes(), [])
+        assert self.warning_codes() == []
         self.change_product(stock=4)
-        self.assertEqual(self.warning_codes(), ["NOT_ENOUGH_STOCK"])
-        self.assertFalse(self.shopper.cart().data["lines"][0]["is_available"])
+        assert self.warning_codes() == ["NOT_ENOUGH_STOCK"]
+        assert not self.shopper.cart().data["lines"][0]["is_available"]
         self.change_product(stock=0)
-        self.assertEqual(self.warning_codes(), ["NOT_ENOUGH_STOCK"])
-        self.assertEqual(self.shopper.add(self.product.pk).code, "OUT_OF_STOCK")
+        assert self.warning_codes() == ["NOT_ENOUGH_STOCK"]
+        assert self.shopper.add(self.product.pk).code == "OUT_OF_STOCK"
         self.change_product(stock=5)
-        self.assertEqual(self.warning_codes(), [])
-        self.assertTrue(self.shopper.cart().data["lines"][0]["is_available"])
+        assert self.warning_codes() == []
+        assert self.shopper.cart().data["lines"][0]["is_available"]
 
     def test_quantity_above_the_stock_is_accepted_with_a_warning(self: Any) -> None:
         response = self.shopper.add(self.product.pk, 6)
-        self.assertEqual([warning["code"] for warning in response.data["warnings"]], ["NOT_ENOUGH_STOCK"])
-        self.assertIn("5 in stock", response.data["warnings"][0]["message"])
+        assert [warning["code"] for warning in response.data["warnings"]] == ["NOT_ENOUGH_STOCK"]
+        assert "5 in stock" in response.data["warnings"][0]["message"]
         self.change_product(stock=500)
         message = self.shopper.set(self.product.pk, 999).data["warnings"][0]["message"]
-        self.assertNotIn("500", message)
+        assert "500" not in message
 
     def test_unpublished_product_warns_until_it_is_published_again(self: Any) -> None:
         self.shopper.add(self.product.pk)
         self.change_product(is_published=False, price="1.00", stock=0)
-        self.assertEqual(self.warning_codes(), ["NO_LONGER_SOLD"])
-        self.assertFalse(self.shopper.cart().data["lines"][0]["is_available"])
-        self.assertEqual(self.shopper.add(self.product.pk).code, "NOT_FOUND")
+        assert self.warning_codes() == ["NO_LONGER_SOLD"]
+        assert not self.shopper.cart().data["lines"][0]["is_available"]
+        assert self.shopper.add(self.product.pk).code == "NOT_FOUND"
         self.change_product(is_published=True, price="10.00", stock=5)
-        self.assertEqual(self.warning_codes(), [])
+        assert self.warning_codes() == []
 
     def test_one_line_can_have_several_warnings(self: Any) -> None:
         self.shopper.add(self.product.pk, 2)
         self.change_product(price="1.00", stock=1)
-        self.assertEqual(self.warning_codes(), ["NOT_ENOUGH_STOCK", "PRICE_CHANGED"])
+        assert self.warning_codes() == ["NOT_ENOUGH_STOCK", "PRICE_CHANGED"]
 
     def test_deleted_product_is_removed_from_the_cart(self: Any) -> None:
         self.shopper.add(self.product.pk)
         self.product.delete()
-        self.assertEqual(self.shopper.cart().data["lines"], [])
+        assert self.shopper.cart().data["lines"] == []
 
     def test_deleting_an_account_deletes_its_cart(self: Any) -> None:
         self.shopper.add(self.product.pk)
         self.user.delete()
-        self.assertFalse(Cart.objects.exists() or CartLine.objects.exists())
+        assert not (Cart.objects.exists() or CartLine.objects.exists())
 
     def test_maximum_quantity_at_the_maximum_price(self: Any) -> None:
         self.change_product(price="9999999999.99")
         self.shopper.add(self.product.pk, 999)
-        self.assertEqual(self.shopper.cart().data["total"], "9989999999990.01")
+        assert self.shopper.cart().data["total"] == "9989999999990.01"
 
 
 class GraphQLCartTest(CartCase, TestCase):
@@ -143,8 +141,8 @@ class GraphQLCartTest(CartCase, TestCase):
             content_type="application/json",
             headers=self.shopper.headers,
         ).json()["data"]["cartLinesAdd"]
-        self.assertEqual(payload["warnings"], [{"code": "NOT_ENOUGH_STOCK"}])
-        self.assertEqual(payload["warnings"], payload["cart"]["warnings"])
+        assert payload["warnings"] == [{"code": "NOT_ENOUGH_STOCK"}]
+        assert payload["warnings"] == payload["cart"]["warnings"]
 
 
 class RestCartTest(CartCase, TestCase):

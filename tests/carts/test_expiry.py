@@ -32,9 +32,9 @@ class ExpiryTest(TestCase):
         ]
         make_account_cart(timedelta(days=90) + A_MINUTE)
         make_guest_cart(2, timedelta(days=30) + A_MINUTE)
-        self.assertEqual(services.delete_expired_carts(), 2)
+        assert services.delete_expired_carts() == 2
         self.assertCountEqual(Cart.objects.all(), kept)
-        self.assertEqual(services.delete_expired_carts(), 0)
+        assert services.delete_expired_carts() == 0
 
     def test_only_the_lines_of_expired_carts_are_deleted(self) -> None:
         first, second = make_products(2)
@@ -42,7 +42,7 @@ class ExpiryTest(TestCase):
         kept = fill_cart(make_user(), {first: 3})
         Cart.objects.filter(pk=old.pk).update(touched_at=timezone.now() - timedelta(days=91))
         delete_expired_carts()
-        self.assertEqual(list(CartLine.objects.values_list("cart_id", "quantity")), [(kept.pk, 3)])
+        assert list(CartLine.objects.values_list("cart_id", "quantity")) == [(kept.pk, 3)]
 
     def test_every_change_extends_the_lifetime(self) -> None:
         (product,) = make_products(1)
@@ -57,12 +57,10 @@ class ExpiryTest(TestCase):
                     with self.subTest(action, api=shopper.api, guest=user is None):
                         shopper.add(product.pk)
                         Cart.objects.update(touched_at=timezone.now() - timedelta(days=89))
-                        self.assertIsNone(getattr(shopper, action)(*arguments).code)
-                        self.assertTrue(
-                            Cart.objects.filter(touched_at__gt=timezone.now() - A_MINUTE).exists()
-                        )
+                        assert getattr(shopper, action)(*arguments).code is None
+                        assert Cart.objects.filter(touched_at__gt=timezone.now() - A_MINUTE).exists()
 
     def test_beat_schedules_the_task(self) -> None:
         planned = {entry["task"] for entry in app.conf.beat_schedule.values()}
-        self.assertLessEqual({"carts.delete_expired_carts", "orders.count_popularity"}, planned)
-        self.assertIn("carts.delete_expired_carts", app.tasks)
+        assert {"carts.delete_expired_carts", "orders.count_popularity"} <= planned
+        assert "carts.delete_expired_carts" in app.tasks

@@ -35,25 +35,25 @@ class GuestCartLimitCase:
 
     def test_last_cart_of_a_minute_is_created_and_the_next_is_refused(self: Any) -> None:
         for _ in range(PER_MINUTE.amount):
-            self.assertIsNone(self.add_as_new_guest().code)
+            assert self.add_as_new_guest().code is None
         refused = self.add_as_new_guest()
-        self.assertEqual((refused.status, refused.code, refused.field), (429, "RATE_LIMITED", None))
-        self.assertEqual((Cart.objects.count(), CartLine.objects.count()), (PER_MINUTE.amount,) * 2)
+        assert (refused.status, refused.code, refused.field) == (429, "RATE_LIMITED", None)
+        assert (Cart.objects.count(), CartLine.objects.count()) == (PER_MINUTE.amount,) * 2
         end_window(PER_MINUTE)
-        self.assertIsNone(self.add_as_new_guest().code)
+        assert self.add_as_new_guest().code is None
 
     def test_last_cart_of_a_day_is_created_and_the_next_is_refused(self: Any) -> None:
         self.use_up(PER_DAY, remaining=1)
-        self.assertIsNone(self.add_as_new_guest().code)
+        assert self.add_as_new_guest().code is None
         end_window(PER_MINUTE)
-        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
+        assert self.add_as_new_guest().code == "RATE_LIMITED"
         end_window(PER_DAY)
-        self.assertIsNone(self.add_as_new_guest().code)
+        assert self.add_as_new_guest().code is None
 
     def test_other_addresses_are_not_limited(self: Any) -> None:
         self.use_up(PER_MINUTE)
-        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
-        self.assertIsNone(self.add_as_new_guest(OTHER_ADDRESS).code)
+        assert self.add_as_new_guest().code == "RATE_LIMITED"
+        assert self.add_as_new_guest(OTHER_ADDRESS).code is None
 
     def test_existing_carts_and_accounts_are_not_limited(self: Any) -> None:
         guest = self.shopper_class(address=ADDRESS)
@@ -61,20 +61,20 @@ class GuestCartLimitCase:
         self.use_up(PER_MINUTE, remaining=1)
         for shopper in (guest, self.shopper_class(make_user(), address=ADDRESS)):
             for response in (shopper.cart(), shopper.add(self.product.pk), shopper.set(self.product.pk, 3)):
-                self.assertIsNone(response.code)
-        self.assertEqual(self.add_as_new_guest().code, "RATE_LIMITED")
+                assert response.code is None
+        assert self.add_as_new_guest().code == "RATE_LIMITED"
 
     def test_refused_lines_are_not_counted(self: Any) -> None:
         self.use_up(PER_MINUTE, remaining=1)
         guest = self.shopper_class(address=ADDRESS)
-        self.assertEqual(guest.add(0).code, "NOT_FOUND")
-        self.assertEqual(guest.add(self.product.pk, 0).code, "OUT_OF_RANGE")
+        assert guest.add(0).code == "NOT_FOUND"
+        assert guest.add(self.product.pk, 0).code == "OUT_OF_RANGE"
         guest.cart()
         guest.clear()
-        self.assertIsNone(guest.add(self.product.pk).code)
+        assert guest.add(self.product.pk).code is None
 
     def test_thirty_guests_behind_one_address_are_served_at_once(self: Any) -> None:
-        self.assertEqual({self.add_as_new_guest().code for _ in range(30)}, {None})
+        assert {self.add_as_new_guest().code for _ in range(30)} == {None}
 
 
 class GraphQLGuestCartLimitTest(GuestCartLimitCase, TestCase):
@@ -86,9 +86,9 @@ class GraphQLGuestCartLimitTest(GuestCartLimitCase, TestCase):
         query = f"mutation {{ cartLinesAdd(lines: [{line}]) {{ cart {{ total }} }} }}"
         response = GraphQLClient(GraphQLShopper(address=ADDRESS).client).post(query)
         (error,) = response.json()["errors"]
-        self.assertEqual(response.status_code, 429)
-        self.assertEqual(response["Retry-After"], str(error["extensions"]["retryAfter"]))
-        self.assertTrue(1 <= error["extensions"]["retryAfter"] <= 61)
+        assert response.status_code == 429
+        assert response["Retry-After"] == str(error["extensions"]["retryAfter"])
+        assert 1 <= error["extensions"]["retryAfter"] <= 61
 
 
 class RestGuestCartLimitTest(GuestCartLimitCase, TestCase):
@@ -98,5 +98,5 @@ class RestGuestCartLimitTest(GuestCartLimitCase, TestCase):
         self.use_up(PER_MINUTE)
         client = RestClient(RestShopper(address=ADDRESS).client)
         response = client.post("/cart", {"product_id": self.product.pk})
-        self.assertEqual(response.status_code, 429)
-        self.assertTrue(1 <= int(response["Retry-After"]) <= 61)
+        assert response.status_code == 429
+        assert 1 <= int(response["Retry-After"]) <= 61

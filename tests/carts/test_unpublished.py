@@ -59,7 +59,7 @@ class UnpublishedProductCase:
     def assert_nothing_revealed(self: Any, response: Any) -> None:
         text = json.dumps(response, default=str)
         for value in (SECRET, SECRET_PRICE):
-            self.assertNotIn(value, text)
+            assert value not in text
 
     def line(self: Any) -> Any:
         """Return the line of the unpublished product."""
@@ -70,44 +70,41 @@ class UnpublishedProductCase:
     def test_line_shows_the_name_and_price_that_the_shopper_saw(self: Any) -> None:
         self.shopper.add(self.product.pk, 2)
         self.unpublish_and_edit()
-        self.assertEqual(
-            self.line(),
-            {
-                "product": {
-                    "id": self.product.pk,
-                    "sku": "",
-                    "slug": "",
-                    "name": "dress",
-                    "description": "",
-                    "price": "10.00",
-                    "currency": "RUB",
-                    "category": None,
-                    "image": None,
-                    "characteristics": [],
-                    "in_stock": False,
-                    "available_quantity": 0,
-                },
-                "quantity": 2,
-                "unit_price": "10.00",
-                "line_total": "20.00",
-                "is_available": False,
+        assert self.line() == {
+            "product": {
+                "id": self.product.pk,
+                "sku": "",
+                "slug": "",
+                "name": "dress",
+                "description": "",
+                "price": "10.00",
+                "currency": "RUB",
+                "category": None,
+                "image": None,
+                "characteristics": [],
+                "in_stock": False,
+                "available_quantity": 0,
             },
-        )
+            "quantity": 2,
+            "unit_price": "10.00",
+            "line_total": "20.00",
+            "is_available": False,
+        }
 
     def test_warning_has_the_name_that_the_shopper_saw(self: Any) -> None:
         self.shopper.add(self.product.pk)
         self.unpublish_and_edit()
         (warning,) = self.shopper.cart().data["warnings"]
-        self.assertEqual(warning["code"], "NO_LONGER_SOLD")
-        self.assertIn("“dress”", warning["message"])
+        assert warning["code"] == "NO_LONGER_SOLD"
+        assert "“dress”" in warning["message"]
 
     def test_total_excludes_the_line(self: Any) -> None:
         self.shopper.add(self.product.pk, 2)
         self.shopper.add(self.other.pk, 3)
-        self.assertEqual(self.shopper.cart().data["total"], "23.00")
+        assert self.shopper.cart().data["total"] == "23.00"
         self.unpublish_and_edit()
         cart = self.shopper.cart().data
-        self.assertEqual((cart["total"], cart["total_quantity"]), ("3.00", 5))
+        assert (cart["total"], cart["total_quantity"]) == ("3.00", 5)
 
     def test_order_is_refused_with_the_name_that_the_shopper_saw(self: Any) -> None:
         self.shopper.add(self.product.pk)
@@ -115,12 +112,12 @@ class UnpublishedProductCase:
         self.unpublish_and_edit()
         for fields in ({}, {"expected_total": "1.00"}):
             refused = self.shopper.order(fields)
-            self.assertEqual((refused.status, refused.code), (409, "NO_LONGER_SOLD"))
-            self.assertIn("“dress”", refused.message)
+            assert (refused.status, refused.code) == (409, "NO_LONGER_SOLD")
+            assert "“dress”" in refused.message
             self.assert_nothing_revealed(refused.message)
-        self.assertFalse(Order.objects.exists())
+        assert not Order.objects.exists()
         self.shopper.remove(self.product.pk)
-        self.assertEqual(self.shopper.order().data["total"], "1.00")
+        assert self.shopper.order().data["total"] == "1.00"
 
     def test_every_change_of_the_cart_keeps_what_the_shopper_saw(self: Any) -> None:
         self.shopper.add(self.product.pk)
@@ -128,19 +125,19 @@ class UnpublishedProductCase:
         self.assert_nothing_revealed(self.shopper.add(self.other.pk).data)
         self.assert_nothing_revealed(self.shopper.set(self.product.pk, 4).data)
         self.assert_nothing_revealed(self.shopper.remove(self.other.pk).data)
-        self.assertEqual(self.shopper.add(self.product.pk).code, "NOT_FOUND")
-        self.assertEqual((self.line()["quantity"], self.line()["line_total"]), (4, "40.00"))
+        assert self.shopper.add(self.product.pk).code == "NOT_FOUND"
+        assert (self.line()["quantity"], self.line()["line_total"]) == (4, "40.00")
         line = CartLine.objects.get()
-        self.assertEqual((line.name_seen, line.price_seen), ("dress", Decimal("10.00")))
+        assert (line.name_seen, line.price_seen) == ("dress", Decimal("10.00"))
 
     def test_merging_a_guest_cart_keeps_what_the_guest_saw(self: Any) -> None:
         guest = self.shopper_class()
         guest.add(self.product.pk)
         self.unpublish_and_edit()
         self.shopper = self.shopper_class(self.user, guest.cart_token)
-        self.assertEqual(self.line()["product"]["name"], "dress")
+        assert self.line()["product"]["name"] == "dress"
         line = CartLine.objects.get(cart__user=self.user)
-        self.assertEqual((line.name_seen, line.price_seen), ("dress", Decimal("10.00")))
+        assert (line.name_seen, line.price_seen) == ("dress", Decimal("10.00"))
 
     def test_name_seen_is_refreshed_with_price_seen(self: Any) -> None:
         for change, arguments in (("add", ()), ("set", (3,))):
@@ -149,8 +146,8 @@ class UnpublishedProductCase:
                 Product.objects.update(name=f"gown {change}", price="12.00")
                 getattr(self.shopper, change)(self.product.pk, *arguments)
                 Product.objects.update(name=SECRET, price=SECRET_PRICE, is_published=False)
-                self.assertEqual(self.line()["product"]["name"], f"gown {change}")
-                self.assertEqual(self.line()["unit_price"], "12.00")
+                assert self.line()["product"]["name"] == f"gown {change}"
+                assert self.line()["unit_price"] == "12.00"
                 Product.objects.update(is_published=True)
 
     def test_republished_product_shows_its_current_name_and_price(self: Any) -> None:
@@ -158,8 +155,8 @@ class UnpublishedProductCase:
         self.unpublish_and_edit()
         Product.objects.filter(pk=self.product.pk).update(is_published=True)
         cart = self.shopper.cart().data
-        self.assertEqual(cart["lines"][0]["product"]["name"], SECRET)
-        self.assertEqual([warning["code"] for warning in cart["warnings"]], ["PRICE_CHANGED"])
+        assert cart["lines"][0]["product"]["name"] == SECRET
+        assert [warning["code"] for warning in cart["warnings"]] == ["PRICE_CHANGED"]
 
     def test_query_count_does_not_depend_on_the_number_of_unpublished_products(self: Any) -> None:
         counts = set()
@@ -171,9 +168,9 @@ class UnpublishedProductCase:
             shopper = self.shopper_class(user)
             with CaptureQueriesContext(connection) as queries:
                 cart = shopper.cart().data
-            self.assertEqual(len(cart["warnings"]), number)
+            assert len(cart["warnings"]) == number
             counts.add(len(queries))
-        self.assertEqual(counts, {3})
+        assert counts == {3}
 
 
 class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):
@@ -189,15 +186,15 @@ class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):
         self.shopper.add(self.product.pk)
         fields = f"lines {{ product {{ {ALL_PRODUCT_FIELDS} }} }}"
         published = self.read(fields)["lines"][0]["product"]
-        self.assertEqual([item["name"] for item in published["similar"]], ["sock"])
+        assert [item["name"] for item in published["similar"]] == ["sock"]
         self.unpublish_and_edit()
         unpublished = self.read(fields)
         self.assert_nothing_revealed(unpublished)
         product = unpublished["lines"][0]["product"]
         for name in ("images", "similar", "boughtTogether", "characteristics"):
-            self.assertEqual(product[name], [])
-        self.assertEqual((product["inStock"], product["availableQuantity"]), (False, 0))
-        self.assertEqual(product["updatedAt"], product["createdAt"])
+            assert product[name] == []
+        assert (product["inStock"], product["availableQuantity"]) == (False, 0)
+        assert product["updatedAt"] == product["createdAt"]
 
     def test_suggestions_do_not_depend_on_an_unpublished_product(self) -> None:
         (complement,) = make_products(1, name="complement", stock=1)
@@ -205,9 +202,9 @@ class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):
         add_recommendations(Kind.COMPLEMENT, self.product, complement)
         self.shopper.add(self.product.pk)
         fields = "suggestions(first: 1) { name }"
-        self.assertEqual(self.read(fields), {"suggestions": [{"name": "complement"}]})
+        assert self.read(fields) == {"suggestions": [{"name": "complement"}]}
         self.unpublish_and_edit()
-        self.assertNotEqual(self.read(fields), {"suggestions": [{"name": "complement"}]})
+        assert self.read(fields) != {"suggestions": [{"name": "complement"}]}
 
 
 class RestUnpublishedProductTest(UnpublishedProductCase, TestCase):
@@ -229,4 +226,4 @@ class MigrationTest(TransactionTestCase):
                     [cart.pk, product.pk],
                 )
         MigrationExecutor(connection).migrate([("carts", "0003_cartline_name_seen")])
-        self.assertEqual(list(CartLine.objects.values_list("name_seen", flat=True)), ["dress", "sock"])
+        assert list(CartLine.objects.values_list("name_seen", flat=True)) == ["dress", "sock"]

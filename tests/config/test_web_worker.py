@@ -37,7 +37,7 @@ class ThreadsTest(unittest.TestCase):
             running -= 1
 
         gevent.joinall([gevent.spawn(threads.run, job) for _ in range(10)], raise_error=True)
-        self.assertEqual(maximum, 1)
+        assert maximum == 1
 
     def test_slow_jobs_run_in_parallel_up_to_the_limit(self) -> None:
         threads, started, release = Threads(), [], threading.Event()
@@ -48,12 +48,12 @@ class ThreadsTest(unittest.TestCase):
 
         jobs = [gevent.spawn(threads.run, slow) for _ in range(MAX_THREADS + 1)]
         gevent.sleep(SLOW_SECONDS * (MAX_THREADS + 5))
-        self.assertEqual(len(started), MAX_THREADS)
-        self.assertGreater(threads.longest_run(), SLOW_SECONDS)
+        assert len(started) == MAX_THREADS
+        assert threads.longest_run() > SLOW_SECONDS
         release.set()
         gevent.joinall(jobs, raise_error=True)
-        self.assertEqual(len(started), MAX_THREADS + 1)
-        self.assertEqual(threads.longest_run(), 0)
+        assert len(started) == MAX_THREADS + 1
+        assert threads.longest_run() == 0
 
     def test_exception_is_raised_in_the_caller(self) -> None:
         with self.assertRaises(ZeroDivisionError):
@@ -82,10 +82,10 @@ class RequestBodiesTest(LiveServerTestCase):
         for size, expected in ((limit, 200), (limit + 1, 413)):
             body = QUERY.ljust(size)
             status, response = self.send(GRAPHQL + b"Content-Length: %d\r\n\r\n" % size, body)
-            self.assertEqual(status, expected)
+            assert status == expected
             if status == 413:
                 (error,) = orjson.loads(response)["errors"]
-                self.assertEqual(error["extensions"]["code"], "TOO_LARGE")
+                assert error["extensions"]["code"] == "TOO_LARGE"
 
     def test_chunked_body_is_accepted_up_to_the_limit(self) -> None:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -93,15 +93,15 @@ class RequestBodiesTest(LiveServerTestCase):
         for padding, expected in ((b"", 200), (b" " * (limit - len(QUERY)), 200), (b" " * limit, 413)):
             chunks = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (QUERY, padding) if chunk]
             status, response = self.send(head, *chunks, b"0\r\n\r\n")
-            self.assertEqual(status, expected, response)
+            assert status == expected, response
 
     def test_large_form_of_a_guest_is_refused_before_it_is_read(self) -> None:
         # Only the header is sent: there would be no response if the server waited for the body.
         for path in (b"/admin/login/", b"/cart", b"/products", b"/nowhere"):
             head = LOGIN_FORM.replace(b"/admin/login/", path) + b"Content-Length: 1000000000\r\n\r\n--x"
             status, response = self.send(head)
-            self.assertEqual(status, 413)
-            self.assertEqual(orjson.loads(response)["code"], "TOO_LARGE")
+            assert status == 413
+            assert orjson.loads(response)["code"] == "TOO_LARGE"
 
     def test_staff_can_send_large_forms_to_the_admin_up_to_their_limit(self) -> None:
         login = Client()
@@ -111,18 +111,18 @@ class RequestBodiesTest(LiveServerTestCase):
         body %= b" " * (2 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         head = LOGIN_FORM + cookie
         # The body is read. The request is refused because the CSRF token is missing.
-        self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 403)
+        assert self.send(head + b"Content-Length: %d\r\n\r\n" % len(body), body)[0] == 403
         too_large = settings.STAFF_UPLOAD_MAX_BYTES + 1
-        self.assertEqual(self.send(head + b"Content-Length: %d\r\n\r\n" % too_large)[0], 413)
+        assert self.send(head + b"Content-Length: %d\r\n\r\n" % too_large)[0] == 413
         # For other URLs staff have the same limit as shoppers.
         elsewhere = head.replace(b"/admin/login/", b"/cart")
-        self.assertEqual(self.send(elsewhere + b"Content-Length: %d\r\n\r\n" % len(body), body)[0], 413)
+        assert self.send(elsewhere + b"Content-Length: %d\r\n\r\n" % len(body), body)[0] == 413
 
     def test_client_that_disconnects_within_a_body_gets_no_response(self) -> None:
         with socket.create_connection(("127.0.0.1", self.web.port), timeout=20) as client:
             client.sendall(GRAPHQL + b"Content-Length: 100\r\n\r\n" + QUERY)
             client.shutdown(socket.SHUT_WR)
-            self.assertEqual(client.recv(1000), b"")
+            assert client.recv(1000) == b""
 
     def test_path_cannot_forge_a_line_of_the_access_log(self) -> None:
         self.send(b"GET /a\x1b\xff HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -131,7 +131,7 @@ class RequestBodiesTest(LiveServerTestCase):
             lambda: "GET /a%0aPOST%20/order%20200%1b%5b31m%00/%D1%8F 404" in self.web.output(), "The log"
         )
 
-        self.assertNotIn("\x1b", self.web.output())
+        assert "\x1b" not in self.web.output()
 
     def test_refused_body_gets_a_response_before_the_connection_closes(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.web.port, timeout=20)
@@ -140,5 +140,5 @@ class RequestBodiesTest(LiveServerTestCase):
             connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
             with connection.getresponse() as response:
                 response.read()
-                self.assertEqual(response.status, expected)
-                self.assertEqual(response.will_close, expected == 413)
+                assert response.status == expected
+                assert response.will_close == (expected == 413)

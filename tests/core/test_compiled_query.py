@@ -32,18 +32,18 @@ class CompiledQueryTest(TestCase):
         for ids, most, names in ((both, 3, ["Red", "Blue"]), (both, 2, ["Red"]), ([], 3, []), ([0], 3, [])):
             with self.subTest(ids=ids, most=most), self.assertNumQueries(1):
                 found = query.run(ids=ids, most=most)
-                self.assertEqual([product.name for product in found], names)
+                assert [product.name for product in found] == names
         red, blue = query.run(ids=both, most=3)
         with self.assertNumQueries(0):
-            self.assertEqual(red.category.name, "Clothes")
-            self.assertEqual(red.characteristics, [["Weight", "250", "g"]])
-            self.assertIsNone(blue.category)
-        self.assertEqual(red.get_deferred_fields(), {"search_vector"})
+            assert red.category.name == "Clothes"
+            assert red.characteristics == [["Weight", "250", "g"]]
+            assert blue.category is None
+        assert red.get_deferred_fields() == {"search_vector"}
 
     def test_values_list_returns_tuples(self) -> None:
         query = CompiledQuery(lambda: Product.objects.filter(name=Param("name")).values_list("pk", "price"))
-        self.assertEqual(query.first(name="Red"), (self.red.pk, Decimal("1.50")))
-        self.assertIsNone(query.first(name="Green"))
+        assert query.first(name="Red") == (self.red.pk, Decimal("1.50"))
+        assert query.first(name="Green") is None
 
     def test_query_is_compiled_once(self) -> None:
         query = CompiledQuery(lambda: Product.objects.filter(pk=Param("id")))
@@ -63,9 +63,9 @@ class CompiledQueryTest(TestCase):
             load_pictures([self.red, again, self.blue])
         with self.assertNumQueries(0):
             for product in (self.red, again):
-                self.assertEqual(list(product.images.all()), images)
-                self.assertEqual([picture.alt for picture in product.pictures], ["Red", "Red"])
-            self.assertIsNone(self.blue.image)
+                assert list(product.images.all()) == images
+                assert [picture.alt for picture in product.pictures] == ["Red", "Red"]
+            assert self.blue.image is None
 
     def test_prefetching_and_locking_querysets_are_refused(self) -> None:
         by_id = Product.objects.filter(pk=Param("id"))

@@ -17,7 +17,7 @@ class SeveralMutationsTest(TestCase):
     def test_refusal_of_one_keeps_the_results_of_the_others(self) -> None:
         make_user("vera@example.com", "correct horse")
         body = GraphQLClient().post(REQUEST).json()
-        self.assertTrue(body["data"]["accepted"]["accessToken"])
-        self.assertIsNone(body["data"]["refused"])
+        assert body["data"]["accepted"]["accessToken"]
+        assert body["data"]["refused"] is None
         [error] = body["errors"]
-        self.assertEqual((error["path"], error["extensions"]["code"]), (["refused"], "UNAUTHENTICATED"))
+        assert (error["path"], error["extensions"]["code"]) == (["refused"], "UNAUTHENTICATED")

@@ -50,14 +50,12 @@ class PreforkTest(WorkerCase):
                 services.enqueue_email(task="accounts.send_confirmation_code", recipient=email, language="en")
         left = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.SENT)
         wait_until(lambda: not left.exists(), "the last mail")
-        self.assertEqual(sorted(mail["To"] for mail in self.mail_server.mails), sorted(emails))
-        self.assertEqual({mail.attempts for mail in OutgoingEmail.objects.all()}, {1})
-        self.assertIsNone(
-            self.rest.confirm(emails[0], code_in(self.mail_server.wait_for_mail(emails[0]))).code
-        )
+        assert sorted(mail["To"] for mail in self.mail_server.mails) == sorted(emails)
+        assert {mail.attempts for mail in OutgoingEmail.objects.all()} == {1}
+        assert self.rest.confirm(emails[0], code_in(self.mail_server.wait_for_mail(emails[0]))).code is None
 
         self.check_connections()
-        self.assertNotIn("Traceback", self.worker.output())
+        assert "Traceback" not in self.worker.output()
 
     def check_connections(self) -> None:
         parents, children = set(), set()
@@ -66,10 +64,10 @@ class PreforkTest(WorkerCase):
             (parents if role == "parent" else children).add(process)
             databases[process].add(database)
             redises[process].add(redis)
-        self.assertEqual((len(parents), len(children), len(parents & children)), (1, 2, 0))
+        assert (len(parents), len(children), len(parents & children)) == (1, 2, 0)
         for one, other in combinations(databases, 2):
-            self.assertFalse(databases[one] & databases[other])
-            self.assertFalse(redises[one] & redises[other])
+            assert not databases[one] & databases[other]
+            assert not redises[one] & redises[other]
         # The children do not break the connections of the parent.
         [parent] = parents
-        self.assertEqual((len(databases[parent]), len(redises[parent])), (1, 1))
+        assert (len(databases[parent]), len(redises[parent])) == (1, 1)

@@ -54,7 +54,7 @@ class IntervalTest(TestCase):
 
     def assert_published_at_once(self) -> OutgoingEmail:
         email, is_published = self.queued()
-        self.assertTrue(is_published)
+        assert is_published
         return email
 
     def test_first_mail_is_published_at_once(self) -> None:
@@ -63,12 +63,12 @@ class IntervalTest(TestCase):
     def test_mail_within_the_interval_is_delayed(self) -> None:
         last = make_finished(Status.SENT, 59)
         email, is_published = self.queued()
-        self.assertFalse(is_published)
-        self.assertEqual(email.due_at, last.sent_at + MINUTE)
+        assert not is_published
+        assert email.due_at == last.sent_at + MINUTE
         # Beat publishes it only when it is due.
-        self.assertEqual(services.publish_due_emails(), 0)
+        assert services.publish_due_emails() == 0
         OutgoingEmail.objects.filter(pk=email.pk).update(due_at=timezone.now())
-        self.assertEqual(services.publish_due_emails(), 1)
+        assert services.publish_due_emails() == 1
 
     def test_mail_after_the_interval_is_published_at_once(self) -> None:
         make_finished(Status.SENT, 61)
@@ -78,13 +78,13 @@ class IntervalTest(TestCase):
         last = make_finished(Status.SENT, 30)
         for _ in range(3):
             email, is_published = self.queued()
-            self.assertFalse(is_published)
-            self.assertEqual(email.due_at, last.sent_at + MINUTE)
+            assert not is_published
+            assert email.due_at == last.sent_at + MINUTE
 
     def test_queued_mail_is_replaced(self) -> None:
         first = self.assert_published_at_once()
         second = self.assert_published_at_once()
-        self.assertNotEqual(first.pk, second.pk)
+        assert first.pk != second.pk
 
     def test_new_mail_replaces_a_mail_that_waits_for_a_retry(self) -> None:
         OutgoingEmail.objects.create(
@@ -106,14 +106,14 @@ class IntervalTest(TestCase):
         make_finished(Status.SENT, 1, task="another")
         OutgoingEmail.objects.create(task="another", recipient=RECIPIENT, language="en")
         self.assert_published_at_once()
-        self.assertEqual(OutgoingEmail.objects.count(), 4)
+        assert OutgoingEmail.objects.count() == 4
 
     def test_mails_without_interval_are_not_merged(self) -> None:
         for _ in range(2):
             with self.captureOnCommitCallbacks(execute=True):
                 enqueue_email(task="some", recipient=RECIPIENT, language="en")
-        self.assertEqual(redis_client().llen("celery"), 2)
-        self.assertEqual(OutgoingEmail.objects.count(), 2)
+        assert redis_client().llen("celery") == 2
+        assert OutgoingEmail.objects.count() == 2
 
 
 class ParallelEnqueueTest(TransactionTestCase):
@@ -124,11 +124,11 @@ class ParallelEnqueueTest(TransactionTestCase):
         with Actor() as first, Actor() as second:
             first.do(queue)
             waiting = second.start(queue)
-            self.assertTrue(second.waits())
+            assert second.waits()
             first.commit()
             waiting.result()
             second.commit()
-        self.assertEqual(OutgoingEmail.objects.count(), 1)
+        assert OutgoingEmail.objects.count() == 1
 
     def test_parallel_mails_are_not_merged_without_the_lock(self) -> None:
         def queue_unlocked() -> None:
@@ -143,7 +143,7 @@ class ParallelEnqueueTest(TransactionTestCase):
             second.do(queue_unlocked)
             first.commit()
             second.commit()
-        self.assertEqual(OutgoingEmail.objects.count(), 2)
+        assert OutgoingEmail.objects.count() == 2
 
     def test_mail_being_sent_counts_as_sent_now(self) -> None:
         """Its content may be outdated, so the next mail follows after the interval."""
@@ -159,8 +159,8 @@ class ParallelEnqueueTest(TransactionTestCase):
         services.send_email(email_id=being_sent.pk, render=render)
         being_sent.refresh_from_db()
         waiting = OutgoingEmail.objects.get(status=Status.QUEUED)
-        self.assertEqual(being_sent.status, Status.SENT)
-        self.assertTrue(50 < (waiting.due_at - timezone.now()).total_seconds() <= 60)
+        assert being_sent.status == Status.SENT
+        assert 50 < (waiting.due_at - timezone.now()).total_seconds() <= 60
 
     def test_change_is_lost_if_a_mail_being_sent_counts_as_queued(self) -> None:
         """The twin treats every queued row as not yet rendered."""
@@ -177,7 +177,7 @@ class ParallelEnqueueTest(TransactionTestCase):
 
         queue()
         services.send_email(email_id=OutgoingEmail.objects.get().pk, render=render)
-        self.assertEqual(OutgoingEmail.objects.get().status, Status.SENT)
+        assert OutgoingEmail.objects.get().status == Status.SENT
 
     def test_worker_skips_a_replaced_mail(self) -> None:
         queue()
@@ -189,7 +189,7 @@ class ParallelEnqueueTest(TransactionTestCase):
             actor.commit()
         services.send_email(email_id=old, render=render)
         render.assert_not_called()
-        self.assertNotEqual(OutgoingEmail.objects.get(status=Status.QUEUED).pk, old)
+        assert OutgoingEmail.objects.get(status=Status.QUEUED).pk != old
 
     def test_delete_emails_skips_a_mail_being_sent(self) -> None:
         for _ in range(2):
@@ -199,7 +199,7 @@ class ParallelEnqueueTest(TransactionTestCase):
         with Actor() as worker:
             worker.do(lambda: OutgoingEmail.objects.select_for_update().get(pk=being_sent.pk))
             services.delete_emails(recipient=RECIPIENT)
-            self.assertEqual(OutgoingEmail.objects.get(), being_sent)
+            assert OutgoingEmail.objects.get() == being_sent
 
 
 class QueryPlanTest(TestCase):
@@ -216,11 +216,11 @@ class QueryPlanTest(TestCase):
         admin = OutgoingEmailAdmin(OutgoingEmail, site)
         listed = admin.get_changelist_instance(request).get_queryset(request)
         plan = self.plan(listed[:100])
-        self.assertIn("email_created", plan)
-        self.assertNotIn("Sort", plan)
+        assert "email_created" in plan
+        assert "Sort" not in plan
         found = admin.get_search_results(request, listed.order_by(), RECIPIENT)[0]
-        self.assertIn("email_recipient_task", self.plan(found))
+        assert "email_recipient_task" in self.plan(found)
 
     def test_last_mail_is_found_by_index(self) -> None:
         found = OutgoingEmail.objects.filter(task="some", recipient=RECIPIENT, status__in=["queued", "sent"])
-        self.assertIn("email_recipient_task", self.plan(found))
+        assert "email_recipient_task" in self.plan(found)

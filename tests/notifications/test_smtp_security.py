@@ -109,28 +109,28 @@ class SmtpTests:
         self.queue()
         wait_until(lambda: OutgoingEmail.objects.get().attempts == 1, "the first attempt")
         mail = OutgoingEmail.objects.get()
-        self.assertEqual((mail.status, mail.last_error), (Status.QUEUED, error))
-        self.assertEqual(self.mail_server.mails, [])
+        assert (mail.status, mail.last_error) == (Status.QUEUED, error)
+        assert self.mail_server.mails == []
 
     def assert_arrives(self) -> None:
         """Assert that the mail arrives over the expected connection."""
         mail = self.mail_server.wait_for_mail(EMAIL)
-        self.assertEqual(mail["From"], SENDER)
-        self.assertEqual(self.mail_server.encrypted, [self.security != "none"])
+        assert mail["From"] == SENDER
+        assert self.mail_server.encrypted == [self.security != "none"]
         wait_until(lambda: OutgoingEmail.objects.get().status == Status.SENT, "the mail to be sent")
 
     def test_mail_arrives(self) -> None:
         self.queue()
         self.assert_arrives()
-        self.assertEqual(self.mail_server.logins, [(SENDER, self.password)] if self.password else [])
+        assert self.mail_server.logins == ([(SENDER, self.password)] if self.password else [])
 
 
 class LoginTests(SmtpTests):
     def test_wrong_password_is_retried(self) -> None:
         self.mail_server.password = "another"
         self.assert_retry_scheduled("SMTPAuthenticationError")
-        self.assertEqual(set(self.mail_server.logins), {(SENDER, self.password)})
-        self.assertNotIn(self.password, self.worker.output())
+        assert set(self.mail_server.logins) == {(SENDER, self.password)}
+        assert self.password not in self.worker.output()
 
         self.mail_server.password = self.password
         publish_emails_now()
@@ -142,7 +142,7 @@ class CertificateTests(SmtpTests):
         """Assert that the worker sends nothing to this server, and sends the mail when it is corrected."""
         self.mail_server.offer(security, certificate)
         self.assert_retry_scheduled(error)
-        self.assertEqual((self.mail_server.encrypted, self.mail_server.logins), ([], []))
+        assert (self.mail_server.encrypted, self.mail_server.logins) == ([], [])
 
         self.mail_server.offer(self.security, self.certificate)
         publish_emails_now()
