@@ -137,7 +137,7 @@ class ProductList:
         order = _ORDERS[sort]
         position = read_position(order, window)
         if self.search:
-            # Its conditions depend on its words.
+            # The SQL of a search depends on its words, so it is not compiled.
             entries, relevance = self._matching()
             if sort is ProductSort.RELEVANCE:
                 entries = entries.annotate(relevance=relevance)
@@ -196,7 +196,7 @@ class ProductList:
 
 
 class _Shape(NamedTuple):
-    """All that the SQL of a page depends on, except for its parameters."""
+    """Everything that determines the SQL of a page, except its parameters."""
 
     is_own_category: bool
     has_price_min: bool

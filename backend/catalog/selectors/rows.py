@@ -1,7 +1,7 @@
 """Plain rows of products and categories, for reads that nearly every request makes.
 
-A model instance takes Django ten times as long to create as a row, and pictures are read in the same query.
-Rows have the attributes of the models that the APIs show.
+Django takes ten times as long to create a model instance as a row. Pictures are read in the same query.
+Rows have those attributes of the models that the APIs return.
 """
 
 from collections.abc import Iterable, Sequence
