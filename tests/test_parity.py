@@ -12,11 +12,6 @@ from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import GraphQLClient, RestClient
 from tests.support.shopping import PRODUCT
 
-PRODUCT = """
-    id: databaseId sku slug name description price currency inStock availableQuantity
-    category { id: databaseId name slug } image { url alt width height srcset }
-    characteristics { name value unit }
-"""
 PRODUCTS = f"""
 query Products(
   $category: ID, $slug: String, $filter: ProductFilter, $sort: ProductSort, $first: Int, $after: String

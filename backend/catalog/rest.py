@@ -280,9 +280,7 @@ class _Filters(Schema):
     category: _IdOrSlug | None = Field(
         None, description="Id or slug of a category. Without it, the whole shop is listed."
     )
-    include_subcategories: StrictBool = Field(
-        True, description="Whether to list products of subcategories too."
-    )
+    include_subcategories: StrictBool = Field(True, description="True to list products of subcategories too.")
     price_min: _Price | None = Field(None, description="Lowest price, inclusive.", examples=["1000"])
     price_max: _Price | None = Field(None, description="Highest price, inclusive.", examples=["19999.99"])
     sort: Sort | None = Field(

@@ -146,7 +146,7 @@ class Order(ResponseModel):
     contact: delivery.Contact | None = Field(description="Null if the customer gave no contact.")
     delivery_address: delivery.Address | None = Field(description="Null if the customer gave no address.")
     comment: str = Field(description="Comment of the customer; empty if there is none.")
-    is_cancellable: bool = Field(description="Whether the customer can still cancel the order.")
+    is_cancellable: bool = Field(description="True if the customer can still cancel the order.")
     history: Annotated[list[OrderStatusChange], RelatedList] = Field(
         description="Status history, oldest first."
     )
