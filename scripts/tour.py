@@ -35,7 +35,7 @@ def find_port() -> str:
 SHOP = os.environ.get("SHOP_URL") or f"http://localhost:{find_port()}"
 
 
-def say(text: str) -> None:
+def print_heading(text: str) -> None:
     """Print a heading."""
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
@@ -256,14 +256,14 @@ def main() -> None:
     print_heading("Read a product")
     send("GET", f"/product?id={rest['items'][0]['id']}")
 
-    say("Refetch it over GraphQL by its global id")
+    print_heading("Refetch it over GraphQL by its global id")
     product_id = rest["items"][0]["id"]
     found = query("query Find($id: ID!) { product(id: $id) { id } }", id=str(product_id))["product"]
     node = query("query Refetch($id: ID!) { node(id: $id) { id ... on Product { databaseId name } } }",
                  id=found["id"])["node"]  # fmt: skip
     expect(node["databaseId"] == product_id, "the global id belongs to another product")
 
-    say("Read similar products, products bought together, and recommendations")
+    print_heading("Read similar products, products bought together, and recommendations")
     offered = query("query Offer($id: ID!) { product(id: $id) { name similar(first: 3) { name } "
                     "boughtTogether(first: 3) { name } } recommendations(first: 3) { name } }",
                     id=str(rest["items"][0]["id"]))  # fmt: skip

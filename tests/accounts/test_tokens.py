@@ -246,7 +246,7 @@ class AccessTokenTest(AccountCase):
             ("update", {"name": "Vera"}),
             ("delete", {"password": PASSWORD}),
         ):
-            response = self.graphql.send(action, fields, "Bearer x")
+            response = self.graphql.send(action, given, "Bearer x")
             assert (response.status, response.code) == (401, "TOKEN_INVALID"), action
 
     def test_me_is_null_for_guests(self) -> None:

@@ -292,7 +292,7 @@ class ParallelRefreshTest(ThreadCase):
         self.assertEqual(len({pair.refresh_token for pair in pairs}), 1)
         for pair in pairs:
             self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
-        self.assertIsNone(outcome(partial(refresh, pairs[0])))
+        self.assertIsNone(get_error_type(partial(refresh, pairs[0])))
 
     def test_second_refresh_waits_for_the_first(self) -> None:
         self.assertEqual(self.refresh_twice(), [None, None])
@@ -305,20 +305,20 @@ class ParallelRefreshTest(ThreadCase):
 
     def test_without_the_lock_an_older_token_replaces_a_newer_one(self) -> None:
         """The session ends when its owner uses the newest token."""
-        with without_locks(), self.hold_refresh() as first:
+        with without_locks(), self.pause_refresh() as first:
             newest = refresh(refresh(self.pair))
             self.assertIsNone(first.finish())
-        self.assertIs(outcome(partial(refresh, newest)), TokenInvalid)
+        self.assertIs(get_error_type(partial(refresh, newest)), TokenInvalid)
         self.assertFalse(Session.objects.exists())
 
     def test_slow_refresh_does_not_replace_a_newer_token(self) -> None:
-        with self.hold_refresh() as first, Actor() as second:
+        with self.pause_refresh() as first, Actor() as second:
             newest = second.start(lambda: refresh(refresh(self.pair)))
             self.assertTrue(second.waits())
             self.assertIsNone(first.finish())
-            pair = newest.result(PATIENCE)
+            pair = newest.result(MAX_SECONDS)
             second.commit()
-        self.assertIsNone(outcome(partial(refresh, pair)))
+        self.assertIsNone(get_error_type(partial(refresh, pair)))
 
     def change_password(self) -> None:
         session_id = read_refresh_token(self.pair.refresh_token)[0]

@@ -367,7 +367,7 @@ class EqualErrorsTest(TestCase):
 
     def test_texts_are_stored_without_invisible_characters(self) -> None:
         user = make_user()
-        for shopper in both(user):
+        for shopper in make_shoppers(user):
             with self.subTest(shopper.api):
                 shopper.add(self.product.pk)
                 answer = shopper.order(
