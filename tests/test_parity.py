@@ -34,7 +34,11 @@ SORTS = {
 
 def as_rest(product: dict[str, Any]) -> dict[str, Any]:
     """Convert a GraphQL product to the names and types of REST."""
-    renamed = {"inStock": "in_stock", "availableQuantity": "available_quantity"}
+    renamed = {
+        "inStock": "in_stock",
+        "availableQuantity": "available_quantity",
+        "compareAtPrice": "compare_at_price",
+    }
     return {renamed.get(key, key): value for key, value in product.items()}
 
 
@@ -90,6 +94,7 @@ class ProductsTest(ParityCase):
                 cls.dresses if number % 2 else clothes,
                 {"Цвет": ["красный", "синий"][number % 2], "Weight (g)": str(100 + number)},
                 price=Decimal(number % 3 + 1) * Decimal("9.99"),
+                compare_at_price=Decimal("49.90") if number % 2 else None,
                 stock=number,
                 description=f"Light & airy <b>dress</b> “{number}”",
             )

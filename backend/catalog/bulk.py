@@ -27,6 +27,7 @@ _UPDATED_FIELDS = [
     "description",
     "category",
     "price",
+    "compare_at_price",
     "stock",
     "is_published",
     "updated_at",

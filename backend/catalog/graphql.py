@@ -230,6 +230,9 @@ class Product(Node):
     name: auto = column(description="Name of the product.")
     description: auto = column(description="Description as plain text; may be empty.")
     price: auto = column(description="Current price of one unit, with two decimals, in `currency`.")
+    compare_at_price: auto = column(
+        description="Former price in `currency`, shown crossed out; null if the product is not on sale."
+    )
     currency: str = column(description="ISO 4217 code of the currency of the shop.")
     category: Category | None = column(description="Category of the product; null if it has none.")
     image: Image | None = column(description="Main picture, the first of `images`; null if there is none.")

@@ -181,6 +181,14 @@ class Product(models.Model):
     description = models.TextField(blank=True, max_length=20_000)
     category = TreeForeignKey(Category, models.PROTECT, null=True, blank=True, related_name="products")
     price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
+    compare_at_price = models.DecimalField(
+        "compare-at price",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="The former price, shown crossed out. It must be above the price.",
+    )
     stock = models.PositiveIntegerField(default=0)
     is_published = models.BooleanField("published", default=True)
     popularity = models.PositiveIntegerField(
@@ -206,6 +214,12 @@ class Product(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(condition=models.Q(price__gte=0), name="product_price_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(compare_at_price__isnull=True)
+                | models.Q(compare_at_price__gt=models.F("price")),
+                name="product_compare_at_price_above_price",
+                violation_error_message="The compare-at price must be above the price.",
+            ),
             models.CheckConstraint(condition=models.Q(stock__gte=0), name="product_stock_not_negative"),
         ]
         indexes = [

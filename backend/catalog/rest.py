@@ -122,6 +122,10 @@ class Product(ResponseModel):
     price: Decimal = Field(
         description="Current price of one unit, with two decimals, in `currency`.", examples=["28.99"]
     )
+    compare_at_price: Decimal | None = Field(
+        description="Former price in `currency`, shown crossed out; null if the product is not on sale.",
+        examples=["34.99"],
+    )
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
     image: Image | None = Field(description="Main picture; null if there is none.")

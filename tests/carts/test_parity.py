@@ -58,6 +58,7 @@ class EqualResponsesTest(TestCase):
                 "name": "Платье “A&B”",
                 "description": "<b>",
                 "price": "30.00",
+                "compare_at_price": None,
                 "currency": "RUB",
                 "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
                 "image": dress["product"]["image"],

@@ -24,7 +24,7 @@ SECRET = "secret"
 SECRET_PRICE = "77.77"
 
 ALL_PRODUCT_FIELDS = """
-    id sku slug name description price currency inStock availableQuantity createdAt updatedAt
+    id sku slug name description price compareAtPrice currency inStock availableQuantity createdAt updatedAt
     category { name } image { url alt } images { url alt } characteristics { name value unit }
     similar { name } boughtTogether { name }
 """
@@ -50,6 +50,7 @@ class UnpublishedProductCase:
             name=SECRET,
             description=SECRET,
             price=SECRET_PRICE,
+            compare_at_price=f"1{SECRET_PRICE}",
             stock=43,
             category=make_category(SECRET),
         )
@@ -78,6 +79,7 @@ class UnpublishedProductCase:
                 "name": "dress",
                 "description": "",
                 "price": "10.00",
+                "compare_at_price": None,
                 "currency": "RUB",
                 "category": None,
                 "image": None,

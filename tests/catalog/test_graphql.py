@@ -1,5 +1,7 @@
 """GraphQL fields of the catalogue: values and query counts."""
 
+from decimal import Decimal
+
 from django.test import TestCase
 
 from tests.catalog.factories import make_category, make_image, make_product
@@ -21,6 +23,14 @@ class ProductsTest(TestCase):
 
     def setUp(self) -> None:
         self.graphql = GraphQLClient()
+
+    def test_compare_at_price_is_null_without_a_sale(self) -> None:
+        query = "{ products { nodes { price compareAtPrice } } }"
+        for compare_at_price, expected in [(None, None), (Decimal("34.5"), "34.50")]:
+            self.product.compare_at_price = compare_at_price
+            self.product.save()
+            (node,) = self.graphql.data(query)["products"]["nodes"]
+            self.assertEqual(node, {"price": "28.90", "compareAtPrice": expected})
 
     def test_product_has_all_fields(self) -> None:
         (node,) = self.graphql.data(

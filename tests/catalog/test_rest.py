@@ -1,5 +1,6 @@
 """REST endpoints of the catalogue: values, caching and documentation."""
 
+from decimal import Decimal
 from unittest import mock
 
 from django.contrib.auth import get_user_model
@@ -20,6 +21,14 @@ class ProductsTest(TestCase):
 
     def setUp(self) -> None:
         self.rest = RestClient()
+
+    def test_compare_at_price_is_null_without_a_sale(self) -> None:
+        for compare_at_price, expected in [(None, None), (Decimal("34.5"), "34.50")]:
+            self.product.compare_at_price = compare_at_price
+            self.product.save()
+            card = self.rest.get("/product", {"slug": self.product.slug}).json()
+            (item,) = self.rest.get("/products").json()["items"]
+            self.assertEqual([card["compare_at_price"], item["compare_at_price"]], [expected, expected])
 
     def test_product_card_has_all_fields(self) -> None:
         # The product, the path of its category, the recommendations, and best sellers since these are short.

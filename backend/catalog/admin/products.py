@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -32,12 +33,33 @@ class ProductForm(PartialUpdateForm):
 
     class Meta:
         model = Product
-        fields = ["name", "slug", "sku", "category", "description", "price", "stock", "is_published"]
+        fields = [
+            "name",
+            "slug",
+            "sku",
+            "category",
+            "description",
+            "price",
+            "compare_at_price",
+            "stock",
+            "is_published",
+        ]
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
         name, sku = self.cleaned_data.get("name") or "", self.cleaned_data.get("sku") or ""
         return slug or free_product_slug(name, sku)
+
+
+class ProductListForm(PartialUpdateForm):
+    """Row of the editable list, which has no compare-at price to validate the price against."""
+
+    def clean_price(self) -> Decimal:
+        price: Decimal = self.cleaned_data["price"]
+        compare_at_price = self.instance.compare_at_price
+        if "price" in self.changed_data and compare_at_price is not None and price >= compare_at_price:
+            raise forms.ValidationError(f"The price must be below the compare-at price, {compare_at_price}.")
+        return price
 
 
 class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
@@ -109,7 +131,7 @@ class ProductAdmin(CategoryChoiceAdmin, PartialUpdateAdmin):
     readonly_fields = ["popularity", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": [("name", "slug"), ("sku", "category"), "description"]}),
-        ("Sale", {"fields": [("price", "stock", "is_published")]}),
+        ("Sale", {"fields": [("price", "compare_at_price", "stock", "is_published")]}),
         ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
     ]
     always_saved = ("updated_at",)
@@ -143,7 +165,7 @@ class ProductAdmin(CategoryChoiceAdmin, PartialUpdateAdmin):
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> type[forms.ModelForm]:
         narrow = {"price": forms.NumberInput(attrs={"style": "width: 8em"})}
-        return super().get_changelist_form(request, **{"widgets": narrow} | options)
+        return super().get_changelist_form(request, **{"form": ProductListForm, "widgets": narrow} | options)
 
     def get_changelist_formset(self, request: HttpRequest, **options: Any) -> Any:
         if request.method == "POST":

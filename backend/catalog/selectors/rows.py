@@ -27,6 +27,7 @@ _PRODUCT_COLUMNS = (
     "name",
     "description",
     "price",
+    "compare_at_price",
     "stock",
     "is_published",
     "popularity",
@@ -119,6 +120,7 @@ class ProductRow:
     name: str
     description: str
     price: Decimal
+    compare_at_price: Decimal | None
     stock: int
     is_published: bool
     popularity: int

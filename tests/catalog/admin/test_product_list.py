@@ -1,5 +1,6 @@
 """The product list in the admin: edits, filters, actions and query counts."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -70,6 +71,16 @@ class EditingTest(ProductListCase):
         assert "greater than or equal to 0" in str(forms[2].errors)
         assert "no more than 12 digits" in str(forms[0].errors)
         assert Product.objects.get(sku="T-1").price == 10
+
+    def test_price_must_stay_below_the_compare_at_price(self) -> None:
+        Product.objects.filter(sku="T-1").update(compare_at_price="12.00")
+        for price in ("12.00", "12.01"):
+            response = self.client.post(LIST, self.open() | {"form-2-price": price})
+            assert self.errors(response) == {
+                "price": ["The price must be below the compare-at price, 12.00."]
+            }
+        self.assert_saved(self.client.post(LIST, self.open() | {"form-2-price": "11.99"}))
+        assert Product.objects.get(sku="T-1").price == Decimal("11.99")
 
     def test_product_deleted_concurrently_is_reported(self) -> None:
         page = self.open()

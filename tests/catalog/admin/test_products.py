@@ -1,6 +1,7 @@
 """The product form in the admin, its inlines and its validation."""
 
 import hashlib
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -85,6 +86,15 @@ class AddProductTest(AdminCase):
                 errors = self.errors(self.client.post(ADD, NEW | {field: value}))
                 assert message in "".join(errors[field]), errors
         assert Product.objects.count() == 1
+
+    def test_compare_at_price_must_be_above_the_price(self) -> None:
+        for value in ("12.50", "12.49", "0"):
+            with self.subTest(value=value):
+                response = self.client.post(ADD, NEW | {"compare_at_price": value})
+                self.assertContains(response, "The compare-at price must be above the price.")
+        assert not Product.objects.exists()
+        self.assert_saved(self.client.post(ADD, NEW | {"compare_at_price": "12.51"}))
+        assert Product.objects.get().compare_at_price == Decimal("12.51")
 
     def test_database_conflict_is_shown_as_a_message(self) -> None:
         """The form is sent twice at once, so its own check does not see the other product."""
