@@ -4,6 +4,7 @@ Every `format_…` function writes what the matching `parse_…` function reads.
 """
 
 import re
+import unicodedata
 
 from backend.core.text import clean_text
 
@@ -23,8 +24,8 @@ ATTRIBUTES = {
     "age_group": "Age group",
     "energy_efficiency_class": "Energy efficiency class",
 }
-# All supported columns in export order.
-COLUMNS = (
+# All exported columns in order.
+EXPORTED_COLUMNS = (
     "id",
     "title",
     "description",
@@ -35,11 +36,14 @@ COLUMNS = (
     "availability",
     "quantity",
     "price",
+    "sale_price",
     "product_type",
     *ATTRIBUTES,
     "product_detail",
     "status",
 )
+# All supported columns. `oldprice` is the crossed-out price in Yandex's format.
+COLUMNS = (*EXPORTED_COLUMNS, "sale_price_effective_date", "oldprice")
 MAX_UNIT = 20
 # Google requires a section name before every detail. The shop has no sections.
 SECTION = "General"
@@ -50,6 +54,12 @@ _DETAIL_TOKEN = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=[,:]|\Z)|([^,:]*)')
 _PART_TOKEN = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=:|\Z)|([^:]*)')
 _PATH_STEP = re.compile(r"(?:\\[\\>]|[^>])+")
 _LABEL = re.compile(r"(.*\S) \(((?:[^()\\]|\\[()\\])*)\)", re.DOTALL)
+
+# Zero-width joiners belong to the spelling only in scripts from Hebrew on, and in emoji.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+    "|(?<![\u0590-\u1fff\u2190-\U0010ffff])[\u200c\u200d]"
+)
 
 Detail = tuple[str, str, str]
 
@@ -73,6 +83,11 @@ def _quote(text: str, special: str) -> str:
     if any(character in text for character in special) or text != text.strip():
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+def normalize_name(text: str) -> str:
+    """Return a text in Unicode NFC, without invisible characters, with runs of spaces folded to one."""
+    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", clean_text(text))).split())
 
 
 def parse_list(cell: str) -> list[str]:
@@ -155,7 +170,7 @@ def parse_path(cell: str) -> tuple[str, ...]:
     """
     if cell.lstrip().startswith('"'):
         cell = next((content for content, quoted, _ in _split_tokens(cell, _LIST_TOKEN) if quoted), cell)
-    steps = (clean_text(re.sub(r"\\([\\>])", r"\1", step)) for step in _PATH_STEP.findall(cell))
+    steps = (normalize_name(re.sub(r"\\([\\>])", r"\1", step)) for step in _PATH_STEP.findall(cell))
     return tuple(step for step in steps if step)
 
 

@@ -1,16 +1,25 @@
-"""Reader of tab-, comma- and semicolon-separated tables, in which a broken row does not affect the others."""
+"""Reader of delimited tables, in which a broken row does not affect the others."""
 
 import csv
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from backend.core.bounded_lines import BoundedLines
-from backend.feeds.cells import is_utf_8
+from backend.feeds.cells import COLUMNS, is_utf_8, normalize_name
+from backend.feeds.markup import decode_field
 from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUnreadable, RawRow
 
 # Google accepts these in several columns of one feed.
 REPEATABLE_COLUMNS = {"additional_image_link", "product_detail", "product_type"}
+# Lines in which the header is searched. Templates and exports have comments above it.
+MAX_HEADER_LINE = 10
+_NOT_UTF_8 = "the header (line {}) is not UTF-8; save the feed as UTF-8"
+_DELIMITERS = "\t,;|"
+# Excel's hint, which is not a row.
+_SEPARATOR_HINT = re.compile(r'"?sep=([\t,;|])"?', re.IGNORECASE)
 # Lines that the quoted cells of one row can span. An unclosed quotation mark would take the whole feed.
 MAX_ROW_LINES = 2000
 # A broken row is read again without the lines that its quoted cell took. All rows together may read this
@@ -27,19 +36,22 @@ class _Lines(BoundedLines):
         self._waiting: deque[bytes] = deque()
         self._bytes_put_back = 0
 
-    def read_header(self) -> str:
-        """Return the first line.
+    def read_header_line(self) -> str:
+        """Return the next line, or "" at the end of the file.
 
         Raises:
             FeedUnreadable: it is too long or not UTF-8.
         """
+        self.start_row()
         try:
-            header = next(self, "")
+            line = next(self, "")
         except csv.Error as error:
-            raise FeedUnreadable(f"the header (line 1) is longer than {MAX_ROW:,} bytes") from error
-        if not is_utf_8(header):
-            raise FeedUnreadable("the header (line 1) is not UTF-8; save the feed as UTF-8")
-        return header
+            raise FeedUnreadable(
+                f"the header (line {self.number}) is longer than {MAX_ROW:,} bytes"
+            ) from error
+        if not is_utf_8(line):
+            raise FeedUnreadable(_NOT_UTF_8.format(self.number))
+        return line
 
     def put_back_all_but_first(self) -> bytes:
         """Put back the lines of the row after the first one, which is returned.
@@ -67,40 +79,61 @@ def read_table(file: BinaryIO) -> tuple[list[str], Iterator[RawRow]]:
     """Return the columns of a table and an iterator of its rows.
 
     Raises:
-        FeedUnreadable: the first line is not a header with an "id" column, or is above a limit.
+        FeedUnreadable: none of the first `MAX_HEADER_LINE` lines is a header with an "id" column, or the
+            header is above a limit or has a supported column more than once.
     """
     lines = _Lines(file)
-    header = lines.read_header()
-    delimiter = max("\t,;", key=header.count)
-    try:
-        names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
-    except csv.Error as error:
-        raise FeedUnreadable(f"the header (line 1) cannot be read: {error}") from error
-    columns = [_normalize_column(name) for name in names]
-    while columns and not columns[-1]:
+    columns, delimiter = _find_header(lines)
+    location = f"the header (line {lines.number})"
+    while not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
-        raise FeedUnreadable(
-            f"the header (line 1) has {len(columns):,} columns; the limit is {MAX_COLUMNS:,}"
-        )
+        raise FeedUnreadable(f"{location} has {len(columns):,} columns; the limit is {MAX_COLUMNS:,}")
     if any(len(name) > MAX_COLUMN_NAME for name in columns):
-        raise FeedUnreadable(
-            f"the header (line 1) has a column name of more than {MAX_COLUMN_NAME:,} characters"
-        )
-    if "id" not in columns:
-        raise FeedUnreadable(
-            'this is not a product feed: line 1 is neither XML nor a header with an "id" column '
-            f"(its columns: {', '.join(columns)[:200] or 'none'})"
-        )
-    counts = Counter(columns)
-    repeated = sorted(name for name in counts if counts[name] > 1 and name not in REPEATABLE_COLUMNS)
+        raise FeedUnreadable(f"{location} has a column name of more than {MAX_COLUMN_NAME:,} characters")
+    counts = Counter(name for name in columns if name in COLUMNS and name not in REPEATABLE_COLUMNS)
+    repeated = sorted(name for name in counts if counts[name] > 1)
     if repeated:
-        raise FeedUnreadable(f"the header (line 1) has columns more than once: {', '.join(repeated)[:200]}")
+        raise FeedUnreadable(f"{location} has columns more than once: {', '.join(repeated)}")
     return columns, _read_rows(lines, columns, delimiter)
 
 
+def _find_header(lines: _Lines) -> tuple[list[str], str]:
+    """Return the columns and the delimiter of the first line with an "id" column."""
+    hint, reason = "", ""
+    while lines.number < MAX_HEADER_LINE and (line := lines.read_header_line()):
+        separator = _SEPARATOR_HINT.fullmatch(line.rstrip("\r\n"))
+        if separator:
+            hint = separator[1]
+            continue
+        for delimiter in dict.fromkeys([hint or _most_frequent(line), _most_frequent(line)]):
+            lines.put_back_all_but_first()
+            try:
+                # Quoted cells of the header, and of comments above it, can span lines.
+                names = next(csv.reader(chain([line], lines), delimiter=delimiter, strict=True), [])
+            except csv.Error as error:
+                lines.put_back_all_but_first()
+                reason = reason or f"the header (line {lines.number}) cannot be read: {error}"
+                continue
+            if not all(map(is_utf_8, names)):
+                raise FeedUnreadable(_NOT_UTF_8.format(lines.number))
+            columns = [_normalize_column(name) for name in names]
+            if "id" in columns:
+                return columns, delimiter
+            if any(columns):
+                reason = reason or (
+                    f"this is not a product feed: line {lines.number} is neither XML nor a header with an "
+                    f'"id" column (its columns: {", ".join(columns)[:200]})'
+                )
+    raise FeedUnreadable(reason or 'this is not a product feed: no line is a header with an "id" column')
+
+
+def _most_frequent(line: str) -> str:
+    return max(_DELIMITERS, key=line.count)
+
+
 def _normalize_column(name: str) -> str:
-    return name.strip().lower().removeprefix("g:").replace(" ", "_")
+    return normalize_name(name).lower().removeprefix("g:").replace(" ", "_")
 
 
 def _read_rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[RawRow]:
@@ -128,15 +161,16 @@ def _read_rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[Ra
 def _fit_or_recover(
     lines: _Lines, columns: list[str], delimiter: str, values: list[str] | None, reason: str
 ) -> tuple[list[str] | None, str]:
-    """Return one value per column, or None and the reason.
+    """Return one value per column, or None and the reason. A short row is padded with empty cells.
 
     If the row could not be read, the lines after its first one are put back. In a tab-separated table,
     the first line is then split without quoting, so that a stray quotation mark is plain text.
     """
     if values is not None:
         values = _drop_empty_cells(values, len(columns))
-        if len(values) == len(columns):
-            return values, ""
+        missing = len(columns) - len(values)
+        if missing == 0 or (missing > 0 and not _contains_rows(values, columns, delimiter)):
+            return values + [""] * missing, ""
         reason = f"has {len(values)} columns where the header has {len(columns)}"
     line = lines.put_back_all_but_first()
     if lines.is_too_long(line):
@@ -144,11 +178,25 @@ def _fit_or_recover(
     if delimiter == "\t":
         text = line.decode("utf-8", "surrogateescape")
         unquoted = _drop_empty_cells(text.rstrip("\r\n").split(delimiter), len(columns))
-        if len(unquoted) == len(columns):
-            return unquoted, ""
+        missing = len(columns) - len(unquoted)
+        if missing == 0 or (missing > 0 and not any(map(_is_unclosed, unquoted))):
+            return unquoted + [""] * missing, ""
     if values is None:
         reason = f"cannot be read: {reason}"
     return None, reason
+
+
+def _contains_rows(values: list[str], columns: list[str], delimiter: str) -> bool:
+    """Return whether a cell of a short row seems to contain other rows, after a stray quotation mark."""
+    required = max(columns.index(name) for name in ("id", "title", "price") if name in columns)
+    return any(
+        line.count(delimiter) >= max(required, 1) for value in values for line in value.split("\n")[1:]
+    )
+
+
+def _is_unclosed(cell: str) -> bool:
+    """Return whether a cell begins with a quotation mark and does not end with another one."""
+    return cell.startswith('"') and cell.count('"') % 2 == 1
 
 
 def _drop_empty_cells(values: list[str], width: int) -> list[str]:
@@ -161,9 +209,12 @@ def _drop_empty_cells(values: list[str], width: int) -> list[str]:
 def _by_column(columns: list[str], values: list[str]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for column, value in zip(columns, values, strict=True):
+        if column not in COLUMNS:
+            continue
+        text = decode_field(column, value)
         if column not in cells or not cells[column]:
-            cells[column] = value
-        elif value and column != "product_type":
+            cells[column] = text
+        elif text and column != "product_type":
             # The other repeatable columns contain lists, which can be joined.
-            cells[column] += "," + value
+            cells[column] += "," + text
     return cells

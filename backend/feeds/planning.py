@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from backend.catalog.bulk import ProductUpsert
 from backend.catalog.models import Product, ProductImage
@@ -14,6 +15,7 @@ from backend.feeds.product_rows import ProductRow
 from backend.feeds.raw_rows import RowRefused
 from backend.feeds.report import Change
 
+_NULLABLE = {"compare_at_price", "category_id"}
 _ATTRIBUTE_NAMES = set(ATTRIBUTES.values())
 
 
@@ -135,21 +137,20 @@ def plan_row(
         for column, value in (("title", row.name), ("price", row.price)):
             if value is None:
                 raise RowRefused(column, "is missing; a new product needs it")
-    problems = list(prepared.problems) if prepared else []
-    problems += [
-        ("product_detail", f"{name} occurs more than once; the first value counts") for name in row.repeated
-    ]
+    problems = list(row.problems) + (prepared.problems if prepared else [])
     fields = _plan_texts(row, product)
     if _plan_slug(row, product, state, problems):
         fields.append("slug")
+    price, compare_at_price = _prices(row, product)
     wanted = {
-        "price": row.price,
+        "price": price,
+        "compare_at_price": compare_at_price,
         "stock": _stock(row, default_stock if created else None),
         "category_id": product.category_id if row.category is None else categories.id_of(row.category),
         "is_published": row.is_published,
     }
     for name, new in wanted.items():
-        if (new is not None or name == "category_id") and getattr(product, name) != new:
+        if (new is not None or name in _NULLABLE) and getattr(product, name) != new:
             setattr(product, name, new)
             fields.append(name)
     characteristics = merge_characteristics(row, current_characteristics(product))
@@ -179,12 +180,28 @@ def _plan_slug(row: ProductRow, product: Product, state: BatchState, problems: l
             state.slug_owners[row.slug] = row.sku
             return True
         if owner != row.sku:
-            problems.append(("link", f"{row.slug[:80]} is already the slug of product {owner}"))
+            problems.append(("link", f"{row.slug[:80]!r} is already the slug of product {owner!r}"))
     if product.slug:
         return False
     product.slug = free_product_slug(product.name, row.sku, lambda slug: bool(state.find_slug_owner(slug)))
     state.slug_owners[product.slug] = row.sku
     return True
+
+
+def _prices(row: ProductRow, product: Product) -> tuple[Decimal | None, Decimal | None]:
+    """Return the price, or None if it does not change, and the compare-at price.
+
+    A feed without sale columns keeps the compare-at price as long as it is above the price.
+    """
+    compare_at_price = product.compare_at_price
+    if row.is_on_sale is None:
+        if row.price is not None and compare_at_price is not None and compare_at_price <= row.price:
+            compare_at_price = None
+        return row.price, compare_at_price
+    regular = row.price if row.price is not None else compare_at_price or product.price
+    if row.sale_price is None or row.sale_price >= regular:
+        return regular, None
+    return row.sale_price, regular
 
 
 def _stock(row: ProductRow, default: int | None) -> int | None:

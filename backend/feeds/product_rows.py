@@ -1,32 +1,53 @@
 """Validation of raw rows and their conversion to typed values."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from urllib.parse import urlsplit
+from typing import TypeVar
 
-from django.core.validators import slug_re
+from django.utils import timezone
 
-from backend.catalog.models import (
-    MAX_PRICE,
-    Category,
-    Characteristic,
-    CharacteristicValue,
-    Product,
-    ProductImage,
-)
+from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
 from backend.core.text import clean_text
-from backend.feeds.cells import ATTRIBUTES, Detail, parse_details, parse_list, parse_path
+from backend.feeds.amounts import parse_price, parse_quantity
+from backend.feeds.cells import (
+    ATTRIBUTES,
+    COLUMNS,
+    Detail,
+    normalize_name,
+    parse_details,
+    parse_list,
+    parse_path,
+)
+from backend.feeds.product_links import find_slug
 from backend.feeds.raw_rows import RawRow, RowRefused
+from backend.feeds.sales import is_in_effect
 
-MAX_QUANTITY = 2_147_483_647
 MAX_CATEGORY_DEPTH = 10
 MAX_PICTURES = 50
 MAX_DETAILS = 1000
 
-_AVAILABILITY = {"in_stock": True, "out_of_stock": False, "preorder": False, "backorder": False}
+# A row is refused if one of these columns is in the feed and its cell is empty or unreadable. Another
+# unreadable cell is reported, and counts as a missing column.
+REQUIRED_COLUMNS = ("id", "title", "price")
+
+# Spellings in lower case, without spaces, hyphens, underscores and the address of schema.org.
+_IN_STOCK = (
+    "instock available availablefororder onlineonly limitedavailability limitedstock lowstock "
+    "true yes y 1 вналичии естьвналичии есть да"
+)
+_OUT_OF_STOCK = (
+    "outofstock soldout unavailable notavailable notinstock discontinued preorder presale backorder "
+    "madetoorder reserved instoreonly false no n 0 нетвналичии нет отсутствует распродано подзаказ предзаказ "
+    "ожидается снятспродажи снятспроизводства"
+)
+_AVAILABILITY = dict.fromkeys(_IN_STOCK.split(), True) | dict.fromkeys(_OUT_OF_STOCK.split(), False)
+_SCHEMA_ORG = re.compile(r"https?://(?:www\.)?schema\.org/|schema:", re.IGNORECASE)
 _STATUS = {"active": True, "published": True, "archived": False, "hidden": False}
-_PRICE = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?: ?([A-Za-z]{3}))?")
+
+Value = TypeVar("Value")
 
 
 def _max_length(
@@ -35,12 +56,9 @@ def _max_length(
     return int(model._meta.get_field(name).max_length)  # type: ignore[union-attr, arg-type]
 
 
-_MAX_LENGTHS = {
-    "id": _max_length(Product, "sku"),
-    "title": _max_length(Product, "name"),
-    "description": _max_length(Product, "description"),
-}
-_MAX_SLUG = _max_length(Product, "slug")
+_MAX_SKU = _max_length(Product, "sku")
+_MAX_NAME = _max_length(Product, "name")
+_MAX_DESCRIPTION = _max_length(Product, "description")
 _MAX_CATEGORY = _max_length(Category, "name")
 _MAX_CHARACTERISTIC = _max_length(Characteristic, "name")
 _MAX_VALUE = _max_length(CharacteristicValue, "value")
@@ -53,12 +71,15 @@ class ProductRow:
 
     Attributes:
         slug: the last step of the link, if it is a valid slug.
+        price: the price while there is no sale.
+        is_on_sale: whether `sale_price` is in effect.
+        sale_price: the price of the sale; None without one.
         category: names from the root; empty for no category.
         attributes: (name, value) of the characteristics with columns of their own. An empty value clears.
         details: (name, unit, value) of the characteristics in `product_detail`.
         pictures: links in display order.
         alts: alternative texts of the pictures.
-        repeated: names in `product_detail` that occur again with another value.
+        problems: (column, reason) of the values that are ignored.
     """
 
     line: int
@@ -67,6 +88,8 @@ class ProductRow:
     description: str | None = None
     slug: str | None = None
     price: Decimal | None = None
+    is_on_sale: bool | None = None
+    sale_price: Decimal | None = None
     in_stock: bool | None = None
     quantity: int | None = None
     category: tuple[str, ...] | None = None
@@ -75,54 +98,197 @@ class ProductRow:
     pictures: tuple[str, ...] | None = None
     alts: tuple[str, ...] | None = None
     is_published: bool | None = None
-    repeated: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
 
 
-def parse_row(raw: RawRow, *, currency: str, accept_currency: str = "") -> ProductRow:
+def parse_row(
+    raw: RawRow, *, currency: str, accept_currency: str = "", now: datetime | None = None
+) -> ProductRow:
     """Validate a raw row and convert it to typed values.
 
     Args:
         currency: the shop's currency, ISO 4217.
         accept_currency: another currency whose prices are taken unconverted.
+        now: the time at which sales are or are not in effect; the current time by default.
 
     Raises:
-        RowRefused: the row could not be read, or a value is missing, too long or invalid.
+        RowRefused: the row could not be read, or a required value is missing, too long or invalid.
     """
     if raw.refusal:
         raise raw.refusal
-    cells = raw.cells
-    _check_text(cells)
-    for name, limit in _MAX_LENGTHS.items():
-        _check_length(name, clean_text(cells.get(name, "")), limit)
-    sku = clean_text(cells.get("id", ""))
-    if not sku:
-        raise RowRefused("id", "is missing")
-    details, repeated = _details(cells)
-    return ProductRow(
-        line=raw.line,
-        sku=sku,
-        name=_required(cells, "title"),
-        description=clean_text(cells["description"]) if "description" in cells else None,
-        slug=_slug(cells.get("link", "")),
-        price=_price(cells, currency, accept_currency),
-        in_stock=_availability(cells.get("availability", "")),
-        quantity=_quantity(cells.get("quantity", "")),
-        category=_category(cells),
-        attributes=_attributes(cells),
-        details=details,
-        pictures=_pictures(cells),
-        alts=_alts(cells),
-        is_published=_status(cells.get("status", "")),
-        repeated=repeated,
-    )
+    return _RowParser(raw, currency, accept_currency, now or timezone.now()).parse()
 
 
-def _check_text(cells: dict[str, str]) -> None:
-    for name, text in cells.items():
-        if "\0" in text:
-            raise RowRefused(name, "contains a NUL character, which is not accepted")
-        if not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text):
-            raise RowRefused(name, "is not valid UTF-8")
+class _RowParser:
+    """Parser of one row, which collects the problems of its optional cells."""
+
+    def __init__(self, raw: RawRow, currency: str, accept_currency: str, now: datetime) -> None:
+        self._line = raw.line
+        self._currency = currency
+        self._accept_currency = accept_currency
+        self._now = now
+        self._problems: list[tuple[str, str]] = []
+        texts = {name: raw.cells[name] for name in COLUMNS if name in raw.cells}
+        unreadable = {name: reason for name, text in texts.items() if (reason := _check_text(text))}
+        unreadable |= {name: raw.unreadable[name] for name in COLUMNS if name in raw.unreadable}
+        for name, reason in unreadable.items():
+            if name in REQUIRED_COLUMNS:
+                raise RowRefused(name, reason)
+            self._problems.append((name, reason))
+        self._cells = {name: text for name, text in texts.items() if not _check_text(text)}
+        if "sale_price_effective_date" in unreadable:
+            self._cells.pop("sale_price", None)
+
+    def parse(self) -> ProductRow:
+        sku = self._required("id", _MAX_SKU)
+        if sku is None:
+            raise RowRefused("id", "is missing")
+        name = self._required("title", _MAX_NAME)
+        price, is_on_sale, sale_price = self._prices()
+        return ProductRow(
+            line=self._line,
+            sku=sku,
+            name=name,
+            description=self._optional("description", _description),
+            slug=find_slug(self._cells.get("link", "")),
+            price=price,
+            is_on_sale=is_on_sale,
+            sale_price=sale_price,
+            in_stock=self._optional("availability", _availability),
+            quantity=self._quantity(),
+            category=self._optional("product_type", _category),
+            attributes=self._attributes(),
+            details=self._optional("product_detail", self._details),
+            pictures=self._pictures(),
+            alts=self._optional("image_alt", _alts),
+            is_published=self._optional("status", _status),
+            problems=tuple(self._problems),
+        )
+
+    def _required(self, name: str, limit: int) -> str | None:
+        if name not in self._cells:
+            return None
+        value = clean_text(self._cells[name])
+        if not value:
+            raise RowRefused(name, "is missing")
+        _check_length(name, value, limit)
+        return value
+
+    def _optional(self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        """Return the parsed cell. If it is missing or unreadable, report that and return None."""
+        if name not in self._cells:
+            return None
+        try:
+            return parse(self._cells[name])
+        except ValueError as error:
+            self._problems.append((name, str(error)))
+        except RowRefused as error:
+            self._problems.append((name, error.reason))
+        return None
+
+    def _is_empty(self, name: str) -> bool:
+        return not clean_text(self._cells.get(name, ""))
+
+    def _parse_price(self, text: str) -> Decimal:
+        return parse_price(text, currency=self._currency, accept_currency=self._accept_currency)
+
+    def _prices(self) -> tuple[Decimal | None, bool | None, Decimal | None]:
+        """Return the price without a sale, whether there is a sale, and its price."""
+        price = None
+        if "price" in self._cells:
+            if self._is_empty("price"):
+                raise RowRefused("price", "is missing")
+            try:
+                price = self._parse_price(self._cells["price"])
+            except ValueError as error:
+                raise RowRefused("price", str(error)) from error
+        if "sale_price" in self._cells:
+            return price, *self._sale(price)
+        if price is None or "oldprice" not in self._cells:
+            return price, None, None
+        if self._is_empty("oldprice"):
+            return price, False, None
+        old_price = self._optional("oldprice", self._parse_price)
+        if old_price is None:
+            return price, None, None
+        if old_price > price:
+            return old_price, True, price
+        if old_price < price:
+            self._problems.append(("oldprice", f"must be above the price, {price}"))
+        return price, False, None
+
+    def _sale(self, price: Decimal | None) -> tuple[bool | None, Decimal | None]:
+        """Return whether there is a sale, and its price."""
+        if self._is_empty("sale_price"):
+            return False, None
+        sale_price = self._optional("sale_price", self._parse_price)
+        in_effect: bool | None = True
+        if not self._is_empty("sale_price_effective_date"):
+            in_effect = self._optional("sale_price_effective_date", self._is_in_effect)
+        if sale_price is None or in_effect is None:
+            return None, None
+        if not in_effect or sale_price == price:
+            return False, None
+        if sale_price == 0 or (price is not None and sale_price > price):
+            limit = "the price" if price is None else f"the price, {price}"
+            self._problems.append(("sale_price", f"must be above 0 and below {limit}"))
+            return False, None
+        return True, sale_price
+
+    def _is_in_effect(self, period: str) -> bool:
+        return is_in_effect(clean_text(period), self._now)
+
+    def _quantity(self) -> int | None:
+        quantity = None if self._is_empty("quantity") else self._optional("quantity", parse_quantity)
+        if quantity is not None and quantity < 0:
+            self._problems.append(("quantity", f"{quantity} is below 0; the stock is set to 0"))
+            return 0
+        return quantity
+
+    def _attributes(self) -> tuple[tuple[str, str], ...]:
+        values = [(name, self._optional(column, _attribute)) for column, name in ATTRIBUTES.items()]
+        return tuple((name, value) for name, value in values if value is not None)
+
+    def _details(self, cell: str) -> tuple[Detail, ...]:
+        """Return the valid details, each name once, and report the others."""
+        first: dict[tuple[str, str], Detail] = {}
+        for name, unit, value in parse_details(cell):
+            if not value:
+                continue
+            try:
+                _check_detail(name, value)
+            except RowRefused as error:
+                self._problems.append((error.field, error.reason))
+                continue
+            detail = first.setdefault((name, unit), (name, unit, value))
+            if detail[2] != value:
+                self._problems.append(
+                    ("product_detail", f"{name!r} occurs more than once; the first value counts")
+                )
+        if len(first) > MAX_DETAILS:
+            raise ValueError(f"has {len(first):,} names; the limit is {MAX_DETAILS:,}")
+        return tuple(first.values())
+
+    def _pictures(self) -> tuple[str, ...] | None:
+        if "image_link" not in self._cells and "additional_image_link" not in self._cells:
+            return None
+        links = parse_list(self._cells.get("additional_image_link", ""))
+        links.insert(0, clean_text(self._cells.get("image_link", "")))
+        unique = tuple(dict.fromkeys(link for link in links if link))
+        if len(unique) > MAX_PICTURES:
+            self._problems.append(
+                ("additional_image_link", f"has {len(unique)} pictures; the first {MAX_PICTURES} count")
+            )
+        return unique[:MAX_PICTURES]
+
+
+def _check_text(text: str) -> str:
+    """Return why a text cannot be read, or ""."""
+    if "\0" in text:
+        return "contains a NUL character, which is not accepted"
+    if not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text):
+        return "is not valid UTF-8"
+    return ""
 
 
 def _check_length(name: str, text: str, limit: int, subject: str = "") -> None:
@@ -130,61 +296,33 @@ def _check_length(name: str, text: str, limit: int, subject: str = "") -> None:
         raise RowRefused(name, f"{subject}is {len(text):,} characters long; the limit is {limit:,}")
 
 
-def _required(cells: dict[str, str], name: str) -> str | None:
-    if name not in cells:
-        return None
-    value = clean_text(cells[name])
-    if not value:
-        raise RowRefused(name, "is missing")
-    return value
+def _check_detail(name: str, value: str) -> None:
+    if not name:
+        raise RowRefused("product_detail", f"the value {value[:40]!r} has no name")
+    _check_length("product_detail", name, _MAX_CHARACTERISTIC, "a name ")
+    _check_length("product_detail", value, _MAX_VALUE, f"the value of {name!r} ")
 
 
-def _slug(link: str) -> str | None:
-    try:
-        slug = urlsplit(clean_text(link)).path.rstrip("/").rpartition("/")[2]
-    except ValueError:
-        return None
-    return slug if len(slug) <= _MAX_SLUG and slug_re.fullmatch(slug) else None
+def _description(cell: str) -> str:
+    text = clean_text(cell)
+    _check_length("description", text, _MAX_DESCRIPTION)
+    return text
 
 
-def _price(cells: dict[str, str], currency: str, accept_currency: str) -> Decimal | None:
-    text = _required(cells, "price")
-    if text is None:
-        return None
-    match = _PRICE.fullmatch(text)
-    if not match:
-        raise RowRefused("price", f'{text[:40]!r} is not a price such as "28.99 {currency}"')
-    sign, units, fraction, given = match.groups()
-    if given and given.upper() not in (currency, accept_currency.upper()):
-        raise RowRefused(
-            "price",
-            f"is in {given.upper()} but the shop's currency is {currency}; "
-            f"--accept-currency {given.upper()} takes the numbers unconverted",
-        )
-    price = Decimal(f"{units}.{fraction or '0'}")
-    if (sign and price) or price > MAX_PRICE:
-        raise RowRefused("price", f"must be between 0 and {MAX_PRICE:,}")
-    if price != round(price, 2):
-        raise RowRefused("price", f"{text[:40]!r} has more than two decimal places")
-    return round(price, 2)
+def _attribute(cell: str) -> str:
+    text = clean_text(cell)
+    _check_length("", text, _MAX_VALUE)
+    return text
 
 
 def _availability(cell: str) -> bool | None:
-    value = clean_text(cell).lower().replace(" ", "_")
+    value = normalize_name(cell)
     if not value:
         return None
-    if value not in _AVAILABILITY:
-        raise RowRefused("availability", f"{value[:40]!r} must be one of {', '.join(_AVAILABILITY)}")
-    return _AVAILABILITY[value]
-
-
-def _quantity(cell: str) -> int | None:
-    value = clean_text(cell)
-    if not value:
-        return None
-    if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) > MAX_QUANTITY:
-        raise RowRefused("quantity", f"{value[:40]!r} is not a whole number from 0 to {MAX_QUANTITY:,}")
-    return int(value)
+    in_stock = _AVAILABILITY.get(re.sub("[ _-]", "", _SCHEMA_ORG.sub("", value)).lower())
+    if in_stock is None:
+        raise ValueError(f"{value[:40]!r} must be one of in_stock, out_of_stock, preorder, backorder")
+    return in_stock
 
 
 def _status(cell: str) -> bool | None:
@@ -192,71 +330,21 @@ def _status(cell: str) -> bool | None:
     if not value:
         return None
     if value not in _STATUS:
-        raise RowRefused("status", f"{value[:40]!r} must be one of {', '.join(_STATUS)}")
+        raise ValueError(f"{value[:40]!r} must be one of {', '.join(_STATUS)}")
     return _STATUS[value]
 
 
-def _category(cells: dict[str, str]) -> tuple[str, ...] | None:
-    if "product_type" not in cells:
-        return None
-    path = parse_path(cells["product_type"])
+def _category(cell: str) -> tuple[str, ...]:
+    path = parse_path(cell)
     if len(path) > MAX_CATEGORY_DEPTH:
-        raise RowRefused("product_type", f"is {len(path)} levels deep; the limit is {MAX_CATEGORY_DEPTH}")
+        raise ValueError(f"is {len(path)} levels deep; the limit is {MAX_CATEGORY_DEPTH}")
     for name in path:
         _check_length("product_type", name, _MAX_CATEGORY, "a category name ")
     return path
 
 
-def _attributes(cells: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    attributes = []
-    for column, name in ATTRIBUTES.items():
-        if column in cells:
-            value = clean_text(cells[column])
-            _check_length(column, value, _MAX_VALUE)
-            attributes.append((name, value))
-    return tuple(attributes)
-
-
-def _details(cells: dict[str, str]) -> tuple[tuple[Detail, ...] | None, tuple[str, ...]]:
-    """Return the details with each name once, and the names that occur again with another value."""
-    if "product_detail" not in cells:
-        return None, ()
-    try:
-        details = parse_details(cells["product_detail"])
-    except ValueError as error:
-        raise RowRefused("product_detail", str(error)) from error
-    first: dict[tuple[str, str], Detail] = {}
-    repeated = []
-    for name, unit, value in details:
-        if not value:
-            continue
-        if not name:
-            raise RowRefused("product_detail", f"the value {value[:40]!r} has no name")
-        _check_length("product_detail", name, _MAX_CHARACTERISTIC, "a name ")
-        _check_length("product_detail", value, _MAX_VALUE, f"the value of {name} ")
-        if (name, unit) not in first:
-            first[name, unit] = (name, unit, value)
-        elif first[name, unit][2] != value:
-            repeated.append(name)
-    if len(first) > MAX_DETAILS:
-        raise RowRefused("product_detail", f"has {len(first):,} names; the limit is {MAX_DETAILS:,}")
-    return tuple(first.values()), tuple(repeated)
-
-
-def _pictures(cells: dict[str, str]) -> tuple[str, ...] | None:
-    if "image_link" not in cells and "additional_image_link" not in cells:
-        return None
-    links = [clean_text(cells.get("image_link", "")), *parse_list(cells.get("additional_image_link", ""))]
-    unique = tuple(dict.fromkeys(link for link in links if link))
-    if len(unique) > MAX_PICTURES:
-        raise RowRefused("additional_image_link", f"has {len(unique)} pictures; the limit is {MAX_PICTURES}")
-    return unique
-
-
-def _alts(cells: dict[str, str]) -> tuple[str, ...] | None:
-    if "image_alt" not in cells:
-        return None
-    alts = tuple(clean_text(alt) for alt in parse_list(cells["image_alt"]))
+def _alts(cell: str) -> tuple[str, ...]:
+    alts = tuple(clean_text(alt) for alt in parse_list(cell))
     for alt in alts:
         _check_length("image_alt", alt, _MAX_ALT, "a text ")
     return alts

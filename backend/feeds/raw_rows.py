@@ -3,7 +3,7 @@
 A few megabytes of gzip can unpack to gigabytes. Readers hold one row at a time, within these limits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Bytes of one row: a line of a table with all lines that its quoted cells span; an XML tag or comment.
 # Also the characters of an XML item.
@@ -44,23 +44,27 @@ class RawRow:
         line: the line at which it begins.
         cells: text by column name, in lower case and without the prefix "g:".
         refusal: why the row could not be read; `cells` is empty then.
+        unreadable: why a cell could not be read, by column name.
     """
 
     line: int
     cells: dict[str, str]
     refusal: RowRefused | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def refuse(cls, line: int, reason: str, *, field: str = "") -> "RawRow":
+    def refuse(cls, line: int, reason: str) -> "RawRow":
         """Return a row that could not be read."""
-        return cls(line, {}, RowRefused(field, reason))
+        return cls(line, {}, RowRefused("", reason))
 
     @classmethod
     def from_cells(cls, line: int, cells: dict[str, str]) -> "RawRow":
-        """Return a row with these cells, or a refused row if a cell is longer than `MAX_CELL`."""
-        for name, text in cells.items():
-            if len(text) > MAX_CELL:
-                return cls.refuse(
-                    line, f"is {len(text):,} characters long; the limit is {MAX_CELL:,}", field=name
-                )
-        return cls(line, cells)
+        """Return a row with these cells. A cell longer than `MAX_CELL` is unreadable."""
+        unreadable = {
+            name: f"is {len(text):,} characters long; the limit is {MAX_CELL:,}"
+            for name, text in cells.items()
+            if len(text) > MAX_CELL
+        }
+        return cls(
+            line, {name: text for name, text in cells.items() if name not in unreadable}, None, unreadable
+        )

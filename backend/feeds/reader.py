@@ -11,12 +11,13 @@ from typing import BinaryIO, cast
 
 from backend.feeds.delimited_rows import read_table
 from backend.feeds.raw_rows import FeedUnreadable, RawRow
+from backend.feeds.recoding import detect_utf_16, ends_lines_with_carriage_returns, recode
 from backend.feeds.xml_items import read_items
 
 GZIP_MAGIC = b"\x1f\x8b"
 DOUBLE_GZIP = "the feed is compressed twice; decompress it once"
 
-_HEAD_BYTES = 4096
+_HEAD_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -42,9 +43,10 @@ class OpenFeed:
 
 @contextmanager
 def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
-    """Open a feed: a tab-, comma- or semicolon-separated table, RSS 2.0 or Atom, plain or gzipped.
+    """Open a feed: a table, RSS 2.0, Atom or Yandex YML, plain or gzipped.
 
-    The format is detected from the content. Memory use does not depend on the size of the file.
+    A table is separated by tabs, commas, semicolons or vertical bars, and encoded in UTF-8 or UTF-16. The
+    format is detected from the content. Memory use does not depend on the size of the file.
 
     Args:
         source: a path, or a seekable binary file, which the caller closes.
@@ -86,16 +88,20 @@ def _open(raw: BinaryIO) -> OpenFeed:
     if is_gzip and head.startswith(GZIP_MAGIC):
         # Limits apply to the content of one decompression.
         raise FeedUnreadable(DOUBLE_GZIP)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not head[2:].lstrip(b"\0 \r\n").startswith(b"<"):
-        raise FeedUnreadable("the feed is in UTF-16; save it as UTF-8")
     if not head.strip():
         raise FeedUnreadable(
             "the feed is empty"
             if len(head) < _HEAD_BYTES
             else f"the feed begins with {_HEAD_BYTES:,} bytes of white space"
         )
-    if head.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").lstrip(b"\0 \t\r\n").startswith(b"<"):
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\xff\xfe \t\r\n").startswith(b"<"):
+        # The XML parser decodes UTF-16 itself.
         return OpenFeed(_with_translated_errors(read_items(stream)), raw, size)
+    codec = detect_utf_16(head)
+    start = head.decode(codec, "ignore").encode() if codec else head
+    convert = ends_lines_with_carriage_returns(start)
+    if codec or convert:
+        stream = recode(stream, codec, convert_carriage_returns=convert)
     with _translating_errors():
         columns, rows = read_table(stream)
     return OpenFeed(_with_translated_errors(rows), raw, size, columns)

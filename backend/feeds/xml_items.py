@@ -1,56 +1,65 @@
-"""Reader of RSS 2.0 and Atom feeds, one item at a time."""
+"""Streaming reader of XML feeds, one item at a time."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
+from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.ElementTree import DefusedXMLParser
 
-from backend.feeds.cells import format_list
+from backend.feeds.google_items import GoogleItems
+from backend.feeds.markup import BLOCKS
 from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUnreadable, RawRow
+from backend.feeds.xml_elements import XmlField, XmlItem, local_name
+from backend.feeds.yml_offers import YmlOffers
 
-# Bytes before the first item.
+# Bytes before the first item, and between two elements before it that the format reads.
 MAX_PREAMBLE = 1_000_000
 # Levels of nested elements. Expat allocates memory for every open element.
 MAX_DEPTH = 100
 
 _CHUNK = 64 * 1024
-_ATOM = "{http://www.w3.org/2005/Atom}"
-_GOOGLE = "{http://base.google.com/"
-_LISTS = {"additional_image_link", "product_detail"}
-_ITEMS = {"item", "entry"}
-# RSS names of Atom elements.
-_SYNONYMS = {"summary": "description", "content": "description"}
-_DETAIL_PARTS = ("section_name", "attribute_name", "attribute_value")
-# XHTML elements that begin a new line.
-_BLOCKS = {"p", "div", "br", "ul", "ol", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}
+_YML_ROOT = "yml_catalog"
+
+
+class _Parser(DefusedXMLParser):
+    """A parser that refuses a DTD, but accepts a reference to one, which it does not load.
+
+    Feeds of Yandex Market begin with `<!DOCTYPE yml_catalog SYSTEM "shops.dtd">`.
+    """
+
+    def defused_start_doctype_decl(
+        self, name: str, sysid: str | None, pubid: str | None, has_internal_subset: bool
+    ) -> None:
+        if has_internal_subset or name != _YML_ROOT:
+            raise DTDForbidden(name, sysid, pubid)
 
 
 class _ItemCollector:
-    """Parser target that collects the fields of finished items.
-
-    The value of a field is all text inside it, regardless of markup.
+    """Parser target that collects finished items.
 
     Attributes:
         root: local name of the root element.
         has_items: whether any item has begun.
+        preamble_start: the position after the last element before the first item that the format reads.
     """
 
     def __init__(self) -> None:
-        self.parser = DefusedXMLParser(target=self, forbid_dtd=True)
+        self.parser = _Parser(target=self, forbid_dtd=True)
         self.root = ""
+        self.format: GoogleItems | YmlOffers = GoogleItems()
         self.has_items = False
+        self.preamble_start = 0
         self._finished: list[RawRow] = []
         # Expat and ElementTree keep every name until the end, so their number is limited.
         self._names: set[str] = set()
         self._depth = 0
+        # The depth of the open item, or of the open element before the items; 0 if there is none.
         self._item_depth = 0
-        self._line = 0
+        self._preamble_depth = 0
         self._size = 0
-        self._fields: dict[str, list[str]] = {}
-        self._google: set[str] = set()
-        self._parts: dict[str, str] = {}
+        self._item = XmlItem(0)
+        self._field = XmlField("")
         self._part_start = 0
         self._text: list[str] = []
 
@@ -72,43 +81,72 @@ class _ItemCollector:
             self._refuse_feed(f"elements are nested more than {MAX_DEPTH:,} levels deep")
         for name in (tag, *attributes):
             self._check_name(name)
-        name = _local_name(tag)
+        name = local_name(tag)
         if self._depth == 1:
             self.root = name
-        if not self._item_depth:
-            if name in _ITEMS:
-                self.has_items = True
-                self._item_depth = self._depth
-                self._line = self.expat.CurrentLineNumber
-                self._fields, self._google, self._size = {}, set(), 0
-            return
-        self._size += 2 * len(name) + len("<></>")
-        if self._depth == self._item_depth + 1:
-            self._text, self._parts = [], {}
-            if tag == f"{_ATOM}link" and attributes.get("rel", "alternate") == "alternate":
-                self._append(attributes.get("href", ""))
-        else:
-            if self._depth == self._item_depth + 2:
-                self._part_start = len(self._text)
-            self._break_line(name)
+            if name == _YML_ROOT:
+                self.format = YmlOffers()
+        if self._item_depth:
+            self._size += 2 * len(name) + len("<></>")
+            if self._depth == self._item_depth + 1:
+                self._start_field(tag, attributes)
+            else:
+                if self._depth == self._item_depth + 2:
+                    self._part_start = len(self._text)
+                self._break_line(name)
+        elif name in self.format.items:
+            self.has_items = True
+            self._item_depth = self._depth
+            self._size = 0
+            self._item = XmlItem(self.expat.CurrentLineNumber, self._keep(attributes))
+        elif name in self.format.preamble_elements and not self.has_items and not self._preamble_depth:
+            self._preamble_depth = self._depth
+            self._size = 0
+            self._start_field(tag, attributes)
 
     def data(self, text: str) -> None:
-        if self._item_depth:
+        if self._item_depth or self._preamble_depth:
             self._append(text)
 
     def end(self, tag: str) -> None:
-        name = _local_name(tag)
-        if self._item_depth == self._depth:
+        name = local_name(tag)
+        if self._depth == self._preamble_depth:
+            self._end_preamble_element()
+        elif self._depth == self._item_depth:
             self._item_depth = 0
-            self._finished.append(self._to_row())
+            self._finished.append(
+                self.format.to_row(self._item)
+                if self._size <= MAX_ROW
+                else RawRow.refuse(self._item.line, f"is longer than {MAX_ROW:,} characters")
+            )
+            self._item = XmlItem(0)
         elif self._item_depth and self._size <= MAX_ROW:
             if self._depth == self._item_depth + 1:
-                self._end_field(tag, "".join(self._text))
+                self._field.text = "".join(self._text)
+                self._item.fields.append(self._field)
             else:
-                if self._depth == self._item_depth + 2 and name in _DETAIL_PARTS:
-                    self._parts[name] = "".join(self._text[self._part_start :])
+                if self._depth == self._item_depth + 2 and name in self.format.parts:
+                    self._field.parts[name] = "".join(self._text[self._part_start :])
                 self._break_line(name)
         self._depth -= 1
+
+    def _start_field(self, tag: str, attributes: dict[str, str]) -> None:
+        self._text = []
+        self._field = XmlField(tag, self._keep(attributes))
+
+    def _end_preamble_element(self) -> None:
+        self._preamble_depth = 0
+        self.preamble_start = self.expat.CurrentByteIndex
+        if self._size > MAX_ROW:
+            self._refuse_feed(f"<{self._field.name}> is longer than {MAX_ROW:,} characters")
+        self._field.text = "".join(self._text)
+        self.format.add_preamble_element(self._field)
+
+    def _keep(self, attributes: dict[str, str]) -> dict[str, str]:
+        """Return the attributes that the format reads, and count their size."""
+        kept = {name: value for name, value in attributes.items() if name in self.format.attributes}
+        self._size += sum(map(len, kept.values()))
+        return kept if self._size <= MAX_ROW else {}
 
     def close(self) -> None:
         """Do nothing. The parser requires the method."""
@@ -131,44 +169,12 @@ class _ItemCollector:
             self._text.append(text)
 
     def _break_line(self, name: str) -> None:
-        if name in _BLOCKS and self._text and not self._text[-1].endswith("\n"):
+        if name in BLOCKS and self._text and not self._text[-1].endswith("\n"):
             self._text.append("\n")
-
-    def _end_field(self, tag: str, text: str) -> None:
-        name = _local_name(tag)
-        if tag.startswith(_ATOM):
-            name = _SYNONYMS.get(name, name)
-        if name == "product_detail" and self._parts:
-            parts = [self._parts.get(part, "").strip() for part in _DETAIL_PARTS]
-            # Quotes preserve commas and colons in the parts.
-            text = ":".join('"' + part.replace('"', '""') + '"' for part in parts)
-        elif name in ("additional_image_link", "product_type"):
-            text = format_list([text.strip()]) if text.strip() else ""
-        # Google's elements take precedence over those of RSS and Atom with the same name, such as id.
-        if tag.startswith(_GOOGLE):
-            if name not in self._google:
-                self._fields.pop(name, None)
-            self._google.add(name)
-        elif name in self._google:
-            return
-        self._fields.setdefault(name, []).append(text)
-
-    def _to_row(self) -> RawRow:
-        if self._size > MAX_ROW:
-            return RawRow.refuse(self._line, f"is longer than {MAX_ROW:,} characters")
-        cells = {}
-        for name, values in self._fields.items():
-            filled = [value for value in values if value.strip()]
-            cells[name] = ",".join(filled) if name in _LISTS else (filled or [""])[0]
-        return RawRow.from_cells(self._line, cells)
-
-
-def _local_name(tag: str) -> str:
-    return tag.rpartition("}")[2]
 
 
 def read_items(file: BinaryIO) -> Iterator[RawRow]:
-    """Yield the items of an RSS or Atom feed.
+    """Yield the items of an RSS or Atom feed, or the offers of a YML feed.
 
     Raises:
         FeedUnreadable: the XML is not well-formed, declares a DTD or entities, is above a limit, or is not
@@ -185,7 +191,7 @@ def read_items(file: BinaryIO) -> Iterator[RawRow]:
     error = _parse(collector, None)
     if error:
         raise error
-    if not collector.has_items and collector.root not in ("rss", "feed", "RDF"):
+    if not collector.has_items and collector.root not in collector.format.roots:
         raise FeedUnreadable(f"this is not a product feed: the root element is <{collector.root}>")
 
 
@@ -218,6 +224,7 @@ def _check_position(collector: _ItemCollector, size: int) -> FeedUnreadable | No
             f"line {collector.expat.CurrentLineNumber}: "
             f"a tag, comment or declaration is longer than {MAX_ROW:,} bytes"
         )
-    if not collector.has_items and size > MAX_PREAMBLE:
-        return FeedUnreadable(f"no <item> or <entry> begins in the first {MAX_PREAMBLE:,} bytes")
+    if not collector.has_items and size - collector.preamble_start > MAX_PREAMBLE:
+        names = " or ".join(f"<{name}>" for name in sorted(collector.format.items, reverse=True))
+        return FeedUnreadable(f"no {names} begins in the first {MAX_PREAMBLE:,} bytes")
     return None

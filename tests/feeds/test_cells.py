@@ -11,6 +11,7 @@ from backend.feeds.cells import (
     format_label,
     format_list,
     format_path,
+    normalize_name,
     parse_details,
     parse_label,
     parse_list,
@@ -35,7 +36,7 @@ class CellsTest(SimpleTestCase):
     def test_formatted_labels_parse_to_the_same_name_and_unit(self, name: str, unit: str) -> None:
         assert parse_label(format_label(name, unit)) == (name, unit)
 
-    @given(st.lists(FILLED, max_size=5))
+    @given(st.lists(FILLED.map(normalize_name), max_size=5))
     def test_formatted_paths_parse_to_the_same_names(self, names: list[str]) -> None:
         assert parse_path(format_path(names)) == tuple(names)
 
@@ -62,3 +63,19 @@ class CellsTest(SimpleTestCase):
         assert parse_path("Food, Drinks & Co > Tea >  > Black ") == ("Food, Drinks & Co", "Tea", "Black")
         assert parse_path('"A, b > C","D > E"') == ("A, b", "C")
         assert parse_path(" > ") == ()
+
+    def test_spellings_of_a_path_are_one_path(self) -> None:
+        path = ("Чай и кофе", "Чайники")
+        for cell in [
+            "Чай и кофе > Чайники",
+            "Чай\u00a0и  кофе>Чайники >",
+            "Чай\u202fи кофе > Чайники\u200b",
+            "Ча\u0438\u0306 и кофе > Ча\u0438\u0306ники",
+            "\ufeffЧай и\tкофе\u00ad > \u200eЧай\u2060ники\u200d",
+        ]:
+            with self.subTest(cell=cell.encode()):
+                assert parse_path(cell) == path
+
+    def test_joiners_are_kept_where_they_belong_to_the_spelling(self) -> None:
+        for name in ("می\u200cخواهم", "क्\u200dष", "👩\u200d🔬 Lab"):
+            assert normalize_name(name) == name

@@ -1,15 +1,17 @@
 """Import of rows into products, categories and characteristics."""
 
+from datetime import timedelta
 from decimal import Decimal
 from unittest import mock
 
 import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from backend.catalog.models import Category, Characteristic, Product
 from backend.core.errors import Invalid
-from backend.feeds import category_paths, importer, product_rows
+from backend.feeds import category_paths, importer, product_rows, raw_rows
 from backend.feeds.raw_rows import FeedUnreadable
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.feeds.helpers import FeedTestCase, Row, counts, product_row, table
@@ -177,12 +179,34 @@ class SlugTest(FeedTestCase):
             self.run_import(*rows)
             assert self.slugs() == expected
 
+    def test_query_strings_that_identify_the_product_leave_no_slug(self) -> None:
+        for number, (link, slug) in enumerate(
+            [
+                ("https://shop.example/ru/?p=3", None),
+                ("https://shop.example/ru/?anything=3", None),
+                ("https://shop.example/product?id=3", None),
+                ("https://shop.example/product?product_id=3&utm_source=x", None),
+                ("https://shop.example/catalog?goods=3", None),
+                ("https://shop.example/?cup", None),
+                ("https://shop.example/shop/#!/cup", None),
+                ("https://shop.example/shop#/cup", None),
+                ("https://shop.example/p/red-cup?variant=1", "red-cup"),
+                ("https://shop.example/p/blue-cup/?utm_source=x&utm_medium=y&gclid=5", "blue-cup"),
+                ("https://shop.example/p/green-cup/", "green-cup"),
+                ("https://shop.example/p/old-cup?tab=reviews#top", "old-cup"),
+            ]
+        ):
+            sku = f"A-{number}"
+            with self.subTest(link=link):
+                self.run_import(product_row(sku, title=f"Name {number}", link=link))
+                assert self.slugs()[sku] == (slug or f"name-{number}")
+
     def test_taken_slug_is_reported_and_replaced(self) -> None:
         Product.objects.create(sku="OLD", slug="cup", name="Old", price=1)
         for number in range(2):
             report = self.run_import(product_row("A-1", link="cup"))
             assert [str(problem) for problem in report.problems] == [
-                "line 2 [A-1] link: cup is already the slug of product OLD"
+                "line 2 [A-1] link: 'cup' is already the slug of product 'OLD'"
             ]
             assert counts(report)[number * 2] == 1
         assert self.slugs() == {"OLD": "cup", "A-1": "product-a-1"}
@@ -209,6 +233,140 @@ class SlugTest(FeedTestCase):
         self.run_import(product_row("A-1", link="cup"))
         self.run_import(product_row("A-1", link="mug"))
         assert self.slugs() == {"A-1": "mug"}
+
+
+class SpellingsTest(FeedTestCase):
+    def test_spellings_of_a_category_path_are_one_category(self) -> None:
+        spellings = [
+            "Чай и кофе > Чайники",
+            "Ча\u0438\u0306\u00a0и  кофе>Ча\u0438\u0306ники >",
+            "Чай\u202fи кофе > Чай\u200bники\u00ad",
+            "Чай &nbsp;и кофе &gt; Чайники",
+        ]
+        report = self.run_import(
+            *(product_row(f"A-{number}", product_type=cell) for number, cell in enumerate(spellings))
+        )
+        assert (report.problems, report.categories_created) == ([], 2)
+        assert [category.name for category in Category.objects.all()] == ["Чай и кофе", "Чайники"]
+        assert Product.objects.values("category").distinct().count() == 1
+
+    def test_existing_category_is_found_in_another_spelling(self) -> None:
+        tea = Category.objects.create(name="Ча\u0438\u0306 \u00a0зелёный", slug="tea")
+        report = self.run_import(product_row(product_type="Чай зелёный"))
+        assert report.categories_created == 0
+        assert Product.objects.get().category == tea
+
+    def test_character_references_are_decoded_once(self) -> None:
+        row = product_row(
+            title="Tom &amp; Co &quot;L&quot; caf&eacute; &#8470;5 &amp;amp; R&D &copy=1",
+            description="<p>One<br/>Two &amp; &lt;three&gt;</p>",
+            product_type="A &gt; B &amp;gt; C",
+            brand="H&amp;M",
+            product_detail="S:Screen:5&quot;,S:Use &amp; care:&amp;lt;",
+        )
+        self.run_import(row)
+        product = Product.objects.get()
+        assert product.name == 'Tom & Co "L" café №5 &amp; R&D &copy=1'
+        assert product.description == "One\nTwo & <three>"
+        assert product.category is not None
+        assert product.category.name == "B &gt; C"
+        assert product.characteristics == [
+            ["Brand", "H&M", ""],
+            ["Screen", '5"', ""],
+            ["Use & care", "&lt;", ""],
+        ]
+
+    def test_availability_in_all_spellings(self) -> None:
+        in_stock = (
+            "in stock,In Stock,instock,InStock,in_stock,in-stock, in_stock ,IN\u00a0STOCK,available,"
+            "available for order,true,TRUE,1,yes,https://schema.org/InStock,http://schema.org/InStock,"
+            "limited availability,LimitedAvailability,в наличии,Есть в наличии,есть"
+        )
+        out_of_stock = (
+            "out of stock,OutOfStock,out-of-stock,https://schema.org/OutOfStock,sold out,discontinued,"
+            "pre-order,preorder,PreOrder,back order,backorder,false,0,no,нет в наличии,под заказ,Нет"
+        )
+        for stock, spellings in [(10, in_stock), (0, out_of_stock)]:
+            for spelling in spellings.split(","):
+                with self.subTest(spelling=spelling):
+                    Product.objects.all().delete()
+                    report = self.run_import(product_row(availability=spelling), default_stock=10)
+                    assert report.problems == []
+                    assert Product.objects.get().stock == stock
+
+
+class SaleTest(FeedTestCase):
+    def prices(self, **cells: str) -> tuple[Decimal, Decimal | None]:
+        """Import a row and return the price and the compare-at price."""
+        row = {"id": "A-1", "title": "A"} | cells
+        self.report = self.run_import(row)
+        assert not self.report.refused
+        assert counts(self.run_import(row)) == (0, 0, 1, 0)
+        return Product.objects.values_list("price", "compare_at_price").get()
+
+    def test_sale_price_becomes_the_price(self) -> None:
+        assert self.prices(price="100", sale_price="80 RUB") == (80, 100)
+        assert self.prices(price="100", sale_price="70,50 ₽") == (Decimal("70.50"), 100)
+        assert self.prices(price="100", sale_price="") == (100, None)
+
+    def test_sale_price_is_in_effect_from_its_start_to_its_end(self) -> None:
+        def moment(seconds: int) -> str:
+            return (timezone.now() + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+        for period, price in [
+            (f"{moment(-60)}/{moment(60)}", 80),
+            (f"{moment(-120)} / {moment(-60)}", 100),
+            (f"{moment(60)}/{moment(120)}", 100),
+            ("2020-01-01/2099-12-31", 80),
+            ("2020-01-01T00:00-0800/2020-12-31T23:59-0800", 100),
+            ("2098-01-01T00:00Z/2099-12-31T23:59Z", 100),
+        ]:
+            with self.subTest(period=period):
+                expected = (price, 100 if price == 80 else None)
+                cells = {"price": "100", "sale_price": "80", "sale_price_effective_date": period}
+                assert self.prices(**cells) == expected
+                assert self.report.problems == []
+
+    def test_unreadable_period_costs_the_sale(self) -> None:
+        for period in (
+            "soon",
+            "2026-05-01",
+            "2026-05-01/",
+            "2026-05-31/2026-05-01",
+            "1/2/3",
+            "2026-13-01/2027-01-01",
+        ):
+            with self.subTest(period=period):
+                Product.objects.all().delete()
+                cells = {"price": "100", "sale_price": "80", "sale_price_effective_date": period}
+                assert self.prices(**cells) == (100, None)
+                (problem,) = self.report.problems
+                assert (problem.field, problem.refused) == ("sale_price_effective_date", False)
+
+    def test_sale_price_that_is_not_lower_is_ignored(self) -> None:
+        for sale_price, problems in [
+            ("100", []),
+            ("100.01", ["must be above 0 and below the price, 100.00"]),
+            ("0", ["must be above 0 and below the price, 100.00"]),
+            ("1,234", ["'1,234' can mean 1234 or 1.234; write thousands as 1000.00, or two decimal places"]),
+        ]:
+            with self.subTest(sale_price=sale_price):
+                assert self.prices(price="100", sale_price=sale_price) == (100, None)
+                assert [problem.reason for problem in self.report.problems] == problems
+        assert self.prices(price="100", sale_price="99.99") == (Decimal("99.99"), 100)
+
+    def test_feed_without_sale_columns_keeps_a_higher_compare_at_price(self) -> None:
+        self.prices(price="100", sale_price="80")
+        assert self.prices(quantity="1") == (80, 100)
+        assert self.prices(price="99.99") == (Decimal("99.99"), 100)
+        assert self.prices(price="100") == (100, None)
+
+    def test_feed_of_sale_prices_alone_keeps_the_regular_price(self) -> None:
+        self.prices(price="100")
+        assert self.prices(sale_price="80") == (80, 100)
+        assert self.prices(sale_price="70") == (70, 100)
+        assert self.prices(sale_price="") == (100, None)
+        assert self.prices(sale_price="100") == (100, None)
 
 
 class CharacteristicsTest(FeedTestCase):
@@ -245,7 +403,7 @@ class CharacteristicsTest(FeedTestCase):
     def test_repeated_detail_is_reported_and_the_first_value_counts(self) -> None:
         report = self.run_import(product_row(product_detail="S:Use:home,S:Use:office,S:Use:home,S:Use (h):2"))
         assert [problem.reason for problem in report.problems] == [
-            "Use occurs more than once; the first value counts"
+            "'Use' occurs more than once; the first value counts"
         ]
         assert Product.objects.get().characteristics == [["Use", "home", ""], ["Use", "2", "h"]]
 
@@ -278,35 +436,94 @@ class RefusalTest(FeedTestCase):
             ({"price": "NaN"}, "price: 'NaN' is not a price"),
             ({"price": "٣"}, "price: '٣' is not a price"),
             ({"price": "10000000000"}, "price: must be between 0 and 9,999,999,999.99"),
-            ({"price": "1.005"}, "price: '1.005' has more than two decimal places"),
+            ({"price": "1234.005"}, "price: '1234.005' has more than two decimal places"),
+            (
+                {"price": "1,234 RUB"},
+                "price: '1,234 RUB' can mean 1234 or 1.234; write thousands as 1000.00, or two decimal",
+            ),
             (
                 {"price": "1 USD"},
                 "price: is in USD but the shop's currency is RUB; --accept-currency USD takes",
             ),
             ({"id": "x" * 65}, "id: is 65 characters long; the limit is 64"),
             ({"title": "x" * 256}, "title: is 256 characters long; the limit is 255"),
-            ({"description": "x" * 20_001}, "description: is 20,001 characters long; the limit is 20,000"),
-            ({"brand": "x" * 256}, "brand: is 256 characters long; the limit is 255"),
-            ({"product_type": "A > " + "x" * 201}, "product_type: a category name is 201 characters long"),
-            ({"product_type": " > ".join("x" * 11)}, "product_type: is 11 levels deep; the limit is 10"),
-            ({"product_detail": "S:" + "x" * 101 + ":1"}, "product_detail: a name is 101 characters long"),
-            ({"product_detail": "S:N:" + "x" * 256}, "product_detail: the value of N is 256 characters long"),
-            ({"product_detail": "S::1"}, "product_detail: the value '1' has no name"),
-            ({"product_detail": "words"}, "product_detail: 'words' is not Section:Name:Value"),
-            ({"quantity": "-1"}, "quantity: '-1' is not a whole number"),
-            ({"quantity": "1.5"}, "quantity: '1.5' is not a whole number"),
-            (
-                {"quantity": "2147483648"},
-                "quantity: '2147483648' is not a whole number from 0 to 2,147,483,647",
-            ),
-            ({"availability": "maybe"}, "availability: 'maybe' must be one of in_stock"),
-            ({"status": "maybe"}, "status: 'maybe' must be one of active"),
-            ({"image_alt": "x" * 256}, "image_alt: a text is 256 characters long"),
             ({"title": "a\0b"}, "title: contains a NUL character"),
             ({"id": "GOOD-1"}, "id: occurs in line 2 already; the first row counts"),
         ]:
             with self.subTest(cells=cells):
                 assert self.refusal(**cells).startswith(reason)
+
+    def test_unreadable_optional_cell_costs_the_cell(self) -> None:
+        """The row is imported, and the product keeps the value that it has."""
+        before = FULL | {"image_alt": ""}
+        self.run_import(before)
+        values = Product.objects.values(
+            "name", "description", "stock", "category", "is_published", "characteristics"
+        )
+        expected = values.get() | {"name": "New"}
+        for column, text, reason in [
+            ("description", "x" * 20_001, "is 20,001 characters long; the limit is 20,000"),
+            ("description", "a\0b", "contains a NUL character, which is not accepted"),
+            ("brand", "x" * 256, "is 256 characters long; the limit is 255"),
+            ("product_type", "A > " + "x" * 201, "a category name is 201 characters long; the limit is 200"),
+            ("product_type", " > ".join("x" * 11), "is 11 levels deep; the limit is 10"),
+            ("product_detail", "words", "'words' is not Section:Name:Value"),
+            ("quantity", "1.5", "'1.5' is not a whole number from 0 to 2,147,483,647"),
+            ("quantity", "2147483648", "'2147483648' is not a whole number from 0 to 2,147,483,647"),
+            ("quantity", "1,000", "'1,000' can mean 1000 or 1.000; write it without a separator"),
+            ("availability", "maybe", "'maybe' must be one of in_stock, out_of_stock, preorder, backorder"),
+            ("status", "maybe", "'maybe' must be one of active, published, archived, hidden"),
+            ("image_alt", "x" * 256, "a text is 256 characters long; the limit is 255"),
+        ]:
+            with self.subTest(column=column, text=text[:20]):
+                Product.objects.update(name="Old")
+                report = self.run_import(before | {"title": "New", column: text})
+                assert [str(problem) for problem in report.problems] == [f"line 2 [A-1] {column}: {reason}"]
+                assert counts(report) == (0, 1, 0, 0)
+                assert values.get() == expected
+
+    def test_longest_texts_are_imported(self) -> None:
+        row = product_row(
+            "x" * 64,
+            title="x" * 255,
+            description="x" * 20_000,
+            brand="x" * 255,
+            product_type=" > ".join(["x" * 200] * 10),
+            product_detail=f"S:{'n' * 100}:{'v' * 255}",
+            quantity="2147483647",
+        )
+        report = self.run_import(row)
+        assert (counts(report), report.problems) == ((1, 0, 0, 0), [])
+
+    def test_bad_detail_costs_only_itself(self) -> None:
+        bad = "S:" + "x" * 101 + ":1,S::1,S:N:" + "x" * 256
+        report = self.run_import(product_row(product_detail=f"S:A:1,{bad},S:B:2"))
+        assert [problem.reason for problem in report.problems] == [
+            "a name is 101 characters long; the limit is 100",
+            "the value '1' has no name",
+            "the value of 'N' is 256 characters long; the limit is 255",
+        ]
+        assert Product.objects.get().characteristics == [["A", "1", ""], ["B", "2", ""]]
+
+    def test_negative_quantity_is_reported_and_counts_as_zero(self) -> None:
+        report = self.run_import(product_row(quantity="-2", availability="in_stock"))
+        assert [problem.reason for problem in report.problems] == ["-2 is below 0; the stock is set to 0"]
+        assert Product.objects.get().stock == 0
+
+    def test_pictures_are_limited_in_number(self) -> None:
+        for count in (product_rows.MAX_PICTURES, product_rows.MAX_PICTURES + 1):
+            links = [f"{number}.jpg" for number in range(count)]
+            row = product_rows.parse_row(
+                raw_rows.RawRow(2, product_row(image_link=links[0], additional_image_link=",".join(links))),
+                currency="RUB",
+            )
+            assert row.pictures == tuple(links[: product_rows.MAX_PICTURES])
+            assert len(row.problems) == count - product_rows.MAX_PICTURES
+
+    def test_ignored_columns_are_not_validated(self) -> None:
+        feed = table(product_row("A-1", tax="x"), product_row("A-2", tax="TAX"))
+        report = self.run_import(feed.replace(b"TAX", b"\xff\0" + b"x" * 200_000))
+        assert (counts(report), report.problems) == ((2, 0, 0, 0), [])
 
     def test_refused_category_refuses_the_row(self) -> None:
         create = category_paths.create_category
@@ -338,9 +555,11 @@ class RefusalTest(FeedTestCase):
 
     def test_product_details_are_limited_in_number(self) -> None:
         with mock.patch.object(product_rows, "MAX_DETAILS", 3):
-            assert self.refusal(product_detail="S:A:1,S:B:2,S:C:3,S:D:4") == (
-                "product_detail: has 4 names; the limit is 3"
-            )
+            report = self.run_import(product_row("A-4", product_detail="S:A:1,S:B:2,S:C:3,S:D:4"))
+            assert [str(problem) for problem in report.problems] == [
+                "line 2 [A-4] product_detail: has 4 names; the limit is 3"
+            ]
+            assert Product.objects.get().characteristics == []
             assert counts(self.run_import(product_row(product_detail="S:A:1,S:B:2,S:C:3,S:A:4"))) == (
                 1,
                 0,

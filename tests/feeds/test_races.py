@@ -63,6 +63,38 @@ class CharacteristicsTest(FeedTestCase):
         assert self.import_during(delete) == [["Color", "blue", ""]]
 
 
+class CompareAtPriceTest(FeedTestCase):
+    """Staff set a compare-at price after the batch was planned and before it is locked."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.run_import(product_row("A-1", price="10"))
+
+    def set_compare_at_price(self) -> None:
+        Product.objects.update(compare_at_price=12)
+
+    def test_compare_at_price_set_by_staff_is_kept_above_the_new_price(self) -> None:
+        for price, expected in (("11", (11, 12)), ("12", (12, None))):
+
+            def lock_late(skus: Sequence[str]) -> None:
+                self.set_compare_at_price()
+                lock_products_for_import(skus)
+
+            Product.objects.update(price=10, compare_at_price=None)
+            with mock.patch.object(importer, "lock_products_for_import", lock_late):
+                report = self.run_import(product_row("A-1", price=price))
+            assert counts(report) == (0, 1, 0, 0)
+            assert Product.objects.values_list("price", "compare_at_price").get() == expected
+
+    def test_without_a_new_plan_the_compare_at_price_is_lost(self) -> None:
+        row = ProductRow(line=2, sku="A-1", price=Decimal(11))
+        plan = plan_row(row, load_batch([row]), CategoryPaths(dry_run=False), None, default_stock=1)
+        self.set_compare_at_price()
+        lock_products_for_import([row.sku])
+        upsert_products([plan.to_upsert()])
+        assert Product.objects.get().compare_at_price is None
+
+
 class ConcurrentImportsTest(TransactionTestCase):
     """Two imports create the same product; the second begins before the first commits."""
 

@@ -46,7 +46,7 @@ def read_until_broken(data: bytes) -> tuple[list[RawRow], str]:
 
 class TableTest(SimpleTestCase):
     def test_tabs_commas_and_semicolons_separate_columns(self) -> None:
-        for delimiter in "\t,;":
+        for delimiter in "\t,;|":
             rows = read(f'ID{delimiter}g:Title\n1{delimiter}"a{delimiter}""b""\nc"\n'.encode())
             assert rows == [RawRow(2, {"id": "1", "title": f'a{delimiter}"b"\nc'})]
 
@@ -63,13 +63,83 @@ class TableTest(SimpleTestCase):
         assert [row.line for row in rows if row.refusal] == [2]
         assert [row.cells["title"] for row in rows if not row.refusal] == ["b", "c\nd", "e"]
 
-    def test_row_with_another_number_of_columns_is_refused(self) -> None:
-        rows = read(b"id\ttitle\tprice\n1\ta\n2\ta\t1\tx\n3\ta\t1\t\t\n")
-        assert [str(row.refusal) for row in rows[:2]] == [
-            "has 2 columns where the header has 3",
-            "has 4 columns where the header has 3",
+    def test_row_with_more_columns_is_refused(self) -> None:
+        rows = read(b"id\ttitle\tprice\n2\ta\t1\tx\n3\ta\t1\t\t\n")
+        assert str(rows[0].refusal) == "has 4 columns where the header has 3"
+        assert rows[1].cells == {"id": "3", "title": "a", "price": "1"}
+
+    def test_short_rows_are_padded_with_empty_cells(self) -> None:
+        for delimiter in "\t,;":
+            table = "id,title,price,brand,color\n1,a,10\n2,b,20,B\n3\n4,d,40,D,red\n"
+            rows = read(table.replace(",", delimiter).encode())
+            assert [(row.line, row.refusal) for row in rows] == [(2, None), (3, None), (4, None), (5, None)]
+            assert rows[0].cells == {"id": "1", "title": "a", "price": "10", "brand": "", "color": ""}
+            assert rows[1].cells["brand"] == "B"
+            assert rows[2].cells == {"id": "3", "title": "", "price": "", "brand": "", "color": ""}
+
+    def test_short_row_of_several_lines_is_padded(self) -> None:
+        (row,) = read(b'id,title,price,description,brand\n1,a,10,"One, two.\nThree"\n')
+        assert row.cells["description"] == "One, two.\nThree"
+        assert row.cells["brand"] == ""
+
+    def test_short_row_that_contains_other_rows_is_refused(self) -> None:
+        """The quotation mark before "open" is not closed until two rows later."""
+        header = b"id,title,price,brand\n"
+        rows = read(header + b'1,"open,10,B\n2,b,20,B\n3,c"\n4,d,40,D\n')
+        assert [(row.line, bool(row.refusal), row.cells.get("id")) for row in rows] == [
+            (2, True, None),
+            (3, False, "2"),
+            (4, False, "3"),
+            (5, False, "4"),
         ]
-        assert rows[2].cells == {"id": "3", "title": "a", "price": "1"}
+
+    def test_short_row_with_a_stray_quotation_mark_is_padded_between_tabs(self) -> None:
+        rows = read(b'id\ttitle\tprice\tbrand\n1\t"Best" pan\t10\n2\t"open\t20\n3\tc\t30\tC\n')
+        assert rows[0].cells == {"id": "1", "title": '"Best" pan', "price": "10", "brand": ""}
+        assert str(rows[1].refusal).startswith("cannot be read")
+        assert rows[2].cells["brand"] == "C"
+
+    def test_ignored_columns_can_repeat_and_lack_a_name(self) -> None:
+        rows = read(b"id,,title,shipping,,shipping\n1,x,a,RU:100,y,KZ:300\n2,,b\n")
+        assert [row.cells for row in rows] == [{"id": "1", "title": "a"}, {"id": "2", "title": "b"}]
+
+    def test_supported_columns_cannot_repeat(self) -> None:
+        with pytest.raises(FeedUnreadable, match="columns more than once: price, title"):
+            read(b"id,price,title,title,price,x,x\n")
+
+    def test_lines_above_the_header_are_skipped(self) -> None:
+        for above in [
+            b"# Required | A unique content ID,# Required | Title\n",
+            b'"# The ID, unique\nin the feed","# Title"\n',
+            b"\r\n\r\n",
+            b"Products of 2026-05-01,\n",
+            b"sep=,\n",
+            b'"sep=,"\r\n',
+        ]:
+            for mark in (b"", b"\xef\xbb\xbf"):
+                with self.subTest(above=above, mark=mark):
+                    (row,) = read(mark + above + b"id,title\n1,a\n")
+                    assert row == RawRow(above.count(b"\n") + 2, {"id": "1", "title": "a"})
+
+    def test_header_can_have_cells_of_several_lines(self) -> None:
+        (row,) = read(b'"Title\n(required)","Image\nLink",title,id\n"x\ny",a.jpg,a,1\n')
+        assert row == RawRow(4, {"id": "1", "title": "a", "image_link": "a.jpg"})
+
+    def test_unclosed_quotation_mark_above_the_header_costs_its_line(self) -> None:
+        (row,) = read(b'"Products, of May\nid,title\n1,a\n')
+        assert row == RawRow(3, {"id": "1", "title": "a"})
+        with pytest.raises(FeedUnreadable, match=r"the header \(line 1\) cannot be read"):
+            read(b'id,"title\n1,a\n')
+
+    def test_separator_hint_overrides_the_most_frequent_delimiter(self) -> None:
+        (row,) = read(b'sep=;\n"id";"a,b,c";title\n1;x;a\n')
+        assert row.cells == {"id": "1", "title": "a"}
+
+    def test_header_is_searched_in_a_limited_number_of_lines(self) -> None:
+        comments = b"# comment\n" * (delimited_rows.MAX_HEADER_LINE - 1)
+        assert len(read(comments + b"id,title\n1,a\n")) == 1
+        with pytest.raises(FeedUnreadable, match="line 1 is neither XML nor a header"):
+            read(comments + b"# comment\nid,title\n1,a\n")
 
     def test_repeated_columns_are_joined(self) -> None:
         rows = read(b"id\tadditional_image_link\tadditional_image_link\n1\ta.jpg\tb.jpg\n")
@@ -81,7 +151,7 @@ class TableTest(SimpleTestCase):
             (b"  \n", "is empty"),
             (b"name,price\n1,2\n", 'with an "id" column'),
             (b"id\tid\n", "columns more than once: id"),
-            ("id\ttitle\n".encode("utf-16"), "UTF-16"),
+            ('name,"x\n'.encode("utf-16"), "cannot be read"),
             (b"\x1f\x8bnot really", "gzip"),
             (gzip.compress(gzip.compress(b"id\n1\n")), "compressed twice"),
             (b"<html><body>Not found</body></html>", "the root element is <html>"),
@@ -148,8 +218,43 @@ class XmlTest(SimpleTestCase):
 
     def test_entities_are_unreadable(self) -> None:
         bomb = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><rss><item><id>&b;</id></item></rss>'
-        with pytest.raises(FeedUnreadable, match="a DTD or entities"):
-            read(bomb)
+        for feed in (bomb, bomb.replace(b"x [", b"yml_catalog [")):
+            with pytest.raises(FeedUnreadable, match="a DTD or entities"):
+                read(feed)
+
+    def test_google_namespace_is_recognized_in_any_spelling(self) -> None:
+        for namespace in [
+            "http://base.google.com/ns/1.0",
+            "https://base.google.com/ns/1.0",
+            "http://base.google.com/ns/1.0/",
+            "HTTPS://BASE.GOOGLE.COM/NS/1.0/",
+            "http://www.base.google.com/ns/1.0",
+        ]:
+            for title in (
+                "<title>RSS</title><g:title>Google</g:title>",
+                "<g:title>Google</g:title><title>RSS</title>",
+            ):
+                feed = f'<rss xmlns:g="{namespace}"><item><id>tag:1</id><g:id>1</g:id>{title}</item></rss>'
+                with self.subTest(feed=feed):
+                    assert read(feed.encode())[0].cells == {"id": "1", "title": "Google"}
+
+    def test_elements_of_other_namespaces_count_last(self) -> None:
+        (row,) = read(
+            b"""<rss xmlns:g="http://base.google.com/ns/1.0" xmlns:media="http://search.yahoo.com/mrss/"
+            xmlns:atom="http://www.w3.org/2005/Atom"><item><media:title>Media</media:title><title>RSS</title>
+            <g:title/><media:id>5</media:id><atom:id>1</atom:id><media:price>3</media:price></item></rss>"""
+        )
+        assert row.cells == {"title": "RSS", "id": "1", "price": "3"}
+
+    def test_utf_16_and_windows_1251_are_read(self) -> None:
+        feed = "<rss><item><id>1</id><title>Чашка</title></item></rss>"
+        for data in [
+            feed.encode("utf-16"),
+            '<?xml version="1.0" encoding="utf-16"?>'.encode("utf-16") + feed.encode("utf-16-le"),
+            b'<?xml version="1.0" encoding="windows-1251"?>' + feed.encode("cp1251"),
+            b"\xef\xbb\xbf" + feed.encode(),
+        ]:
+            assert read(data)[0].cells["title"] == "Чашка"
 
     def test_broken_xml_is_read_up_to_the_break(self) -> None:
         rows, message = read_until_broken(RSS.encode()[:-40])
@@ -158,6 +263,51 @@ class XmlTest(SimpleTestCase):
 
 
 class EncodingTest(SimpleTestCase):
+    TABLE = 'id\ttitle\r\n1\t"Чашка\n🫖"\r\n2\tb\r\n'
+    ROWS = (RawRow(2, {"id": "1", "title": "Чашка\n🫖"}), RawRow(4, {"id": "2", "title": "b"}))
+
+    def test_utf_16_is_read_with_and_without_byte_order_mark(self) -> None:
+        for data in [
+            self.TABLE.encode("utf-16"),
+            b"\xfe\xff" + self.TABLE.encode("utf-16-be"),
+            self.TABLE.encode("utf-16-le"),
+            self.TABLE.encode("utf-16-be"),
+            # A line feed of one byte at the end.
+            self.TABLE.encode("utf-16") + b"\n",
+        ]:
+            for feed in (data, gzip.compress(data)):
+                with self.subTest(data=feed[:10]):
+                    assert read(feed) == list(self.ROWS)
+
+    def test_invalid_utf_16_costs_one_row(self) -> None:
+        for title in ("\ud800", "\udc00"):
+            data = f"id\ttitle\n1\t{title}\n2\tb\n".encode("utf-16", "surrogatepass")
+            broken, intact = read(data)
+            assert any("\udc80" <= character <= "\udcff" for character in broken.cells["title"])
+            assert intact.cells == {"id": "2", "title": "b"}
+        *_, last = read("id\ttitle\n1\ta\n2\tb".encode("utf-16")[:-1])
+        assert last.cells["title"] == "\udcff"
+
+    def test_utf_16_is_read_across_chunks(self) -> None:
+        rows = "".join(f"{number}\tЧашка 🫖 {number}\n" for number in range(30_000))
+        data = ("id\ttitle\n" + rows).encode("utf-16")
+        for start in (0, 1):
+            # The table begins with a comment of one more character, so that chunks end inside characters.
+            feed = data[:2] + "#\n"[: start * 2].encode("utf-16-le") + data[2:]
+            found = read(feed)
+            assert len(found) == 30_000
+            assert all(row.cells["title"] == f"Чашка 🫖 {row.cells['id']}" for row in found)
+
+    def test_carriage_returns_alone_end_lines(self) -> None:
+        for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+            for table in ("id,title\r1,Чашка\r2,b\r", '\r"a\nb",id,title\r"x",1,Чашка\r,2,b'):
+                with self.subTest(encoding=encoding, table=table):
+                    rows = read(table.encode(encoding))
+                    assert [row.cells for row in rows] == [
+                        {"id": "1", "title": "Чашка"},
+                        {"id": "2", "title": "b"},
+                    ]
+
     def test_header_in_another_encoding_is_unreadable(self) -> None:
         for header in ("id\tназвание\tprice\n".encode("cp1251"), b"\x89PNG\r\n\x1a\n\xff"):
             with self.assertRaises(FeedUnreadable) as raised:
@@ -240,15 +390,17 @@ class TableLimitsTest(SimpleTestCase):
             texts = ["ы" * raw_rows.MAX_CELL, "ы" * (raw_rows.MAX_CELL + 1)]
             lines = [f"{number}{delimiter}{text}\n" for number, text in enumerate(texts)]
             fits, exceeds = read(f"id{delimiter}title\n{''.join(lines)}".encode())
-            assert fits.refusal is None
-            assert str(exceeds.refusal) == "title: is 100,001 characters long; the limit is 100,000"
+            assert fits.unreadable == {}
+            assert exceeds == RawRow(
+                3, {"id": "1"}, None, {"title": "is 100,001 characters long; the limit is 100,000"}
+            )
 
     def test_joined_cells_of_repeated_columns_are_limited(self) -> None:
         half = "x" * (raw_rows.MAX_CELL // 2)
         header = "id\tproduct_detail\tproduct_detail\n"
         fits, exceeds = read(f"{header}1\t{half}\t{half[1:]}\n2\t{half}\t{half}\n".encode())
-        assert fits.refusal is None
-        assert "product_detail: is 100,001 characters long" in str(exceeds.refusal)
+        assert fits.unreadable == {}
+        assert "is 100,001 characters long" in exceeds.unreadable["product_detail"]
 
     def test_lines_that_are_read_again_are_limited(self) -> None:
         # Every line closes the quotation mark of the line before and opens another one.
@@ -289,9 +441,9 @@ class XmlLimitsTest(SimpleTestCase):
 
     def test_field_is_limited_in_characters(self) -> None:
         text = "ы" * raw_rows.MAX_CELL
-        assert self.item(f"<title>{text}</title>").refusal is None
-        refusal = self.item(f"<title>{text}ы</title>").refusal
-        assert str(refusal) == "title: is 100,001 characters long; the limit is 100,000"
+        assert self.item(f"<title>{text}</title>").unreadable == {}
+        unreadable = self.item(f"<title>{text}ы</title>").unreadable
+        assert unreadable == {"title": "is 100,001 characters long; the limit is 100,000"}
 
     def test_tags_and_comments_are_limited_in_bytes(self) -> None:
         # The position of the parser is checked once per chunk.

@@ -1,0 +1,89 @@
+"""Export of products as a feed of Yandex Market (YML), which `yml_offers` reads."""
+
+from collections.abc import Iterable, Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from django.conf import settings
+from django.utils import timezone
+
+from backend.catalog.models import Category
+from backend.core.text import clean_text
+from backend.feeds.cells import ATTRIBUTES, format_label
+from backend.feeds.exported_products import ExportedProduct
+from backend.feeds.markup import encode_field
+
+# Elements of an offer by characteristic. The other characteristics become <param>.
+_ELEMENTS = {ATTRIBUTES["brand"]: "vendor", ATTRIBUTES["gtin"]: "barcode", ATTRIBUTES["mpn"]: "vendorCode"}
+
+
+def format_yml(products: Iterable[ExportedProduct], *, link_prefix: str) -> Iterator[str]:
+    """Yield a YML feed in pieces: the head with all categories, and one piece per product.
+
+    YML has no alternative texts of pictures.
+    """
+    categories = list(Category.objects.order_by("tree_id", "lft").values_list("id", "parent_id", "name"))
+    category_ids = {category_id for category_id, _, _ in categories}
+    yield (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<yml_catalog date="{timezone.localtime().isoformat(timespec="minutes")}">\n'
+        f"<shop>\n<name>Shop</name>\n<company>Shop</company>\n<url>{_text(settings.PUBLIC_URL)}</url>\n"
+        f'<currencies>\n<currency id="{settings.SHOP_CURRENCY}" rate="1"/>\n</currencies>\n'
+    )
+    yield "<categories>\n"
+    for category_id, parent_id, name in categories:
+        parent = f' parentId="{parent_id}"' if parent_id else ""
+        yield f'<category id="{category_id}"{parent}>{_text(name)}</category>\n'
+    yield "</categories>\n<offers>\n"
+    for product in products:
+        yield _offer(product, category_ids, link_prefix)
+    yield "</offers>\n</shop>\n</yml_catalog>\n"
+
+
+def _offer(exported: ExportedProduct, category_ids: set[int], link_prefix: str) -> str:
+    product = exported.product
+    sale = product.compare_at_price is not None
+    elements = [
+        _element("url", link_prefix + product.slug),
+        _element("price", str(product.price)),
+        _element("oldprice", str(product.compare_at_price)) if sale else "",
+        _element("currencyId", settings.SHOP_CURRENCY),
+        # A category that staff have added since the head was written has no id in this feed.
+        _element("categoryId", str(product.category_id)) if product.category_id in category_ids else "",
+        *(_element("picture", link) for link in exported.pictures),
+        _element("name", product.name),
+        *(
+            _element(element, exported.attributes[name])
+            for name, element in _ELEMENTS.items()
+            if name in exported.attributes
+        ),
+        f"<description>{_cdata(product.description)}</description>\n" if product.description else "",
+        *(_param(*detail) for detail in exported.details_beside(tuple(_ELEMENTS))),
+        _element("count", str(product.stock)),
+        "" if product.is_published else _element("disabled", "true"),
+    ]
+    available = "true" if product.stock else "false"
+    return f'<offer id={_attribute(product.sku)} available="{available}">\n{"".join(elements)}</offer>\n'
+
+
+def _element(name: str, text: str) -> str:
+    return f"<{name}>{_text(text)}</{name}>\n"
+
+
+def _param(name: str, unit: str, value: str) -> str:
+    # Without a unit, an import would read parentheses at the end of the name as one.
+    label = _attribute(name if unit else format_label(name, ""))
+    return f"<param name={label}{f' unit={_attribute(unit)}' if unit else ''}>{_text(value)}</param>\n"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(encode_field("", clean_text(text)))
+
+
+def _text(text: str) -> str:
+    # XML parsers convert a literal carriage return to a line feed.
+    return escape(encode_field("", clean_text(text)), {"\r": "&#13;"})
+
+
+def _cdata(text: str) -> str:
+    html = encode_field("description", clean_text(text)).replace("\r", "&#13;")
+    return f"<![CDATA[{html.replace(']]>', ']]]]><![CDATA[>')}]]>"
