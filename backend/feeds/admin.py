@@ -56,7 +56,7 @@ class FeedForm(forms.Form):
     """Upload form for a feed and the options of its import."""
 
     feed = forms.FileField(
-        help_text="Tab-separated, CSV, RSS or Atom, plain or gzipped; at most 5 MB unpacked."
+        help_text="Tab-separated, CSV, RSS, Atom or YML, plain or gzipped; at most 5 MB unpacked."
     )
     accept_currency = forms.CharField(
         required=False,

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.pictures.deletion import discard_files
@@ -41,7 +42,7 @@ def import_feed(
     default_stock: int = DEFAULT_STOCK,
     dry_run: bool = False,
     batch_size: int = BATCH_SIZE,
-    on_problem: Callable[[Problem], None] | None = None,
+    on_problem: Callable[[Problem, bool], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
     """Create and update products from a feed, in the format that the package's docstring describes.
@@ -57,7 +58,7 @@ def import_feed(
         default_stock: the stock of a new product that is in stock without a quantity.
         dry_run: write nothing; the report says what an import would do.
         batch_size: rows per transaction.
-        on_problem: called with every problem; the report lists the first thousand.
+        on_problem: called with every problem and whether the report lists it.
         on_progress: called with the bytes read from the file so far, and its size.
 
     Raises:
@@ -112,7 +113,7 @@ class _Importer:
         accept_currency: str,
         default_stock: int,
         dry_run: bool,
-        on_problem: Callable[[Problem], None] | None,
+        on_problem: Callable[[Problem, bool], None] | None,
         pool: ThreadPoolExecutor,
     ) -> None:
         self.report = ImportReport()
@@ -124,6 +125,7 @@ class _Importer:
         self._dry_run = dry_run
         self._on_problem = on_problem
         self._pool = pool
+        self._started_at = timezone.now()
         self._lines_by_sku: dict[str, int] = {}
         self._categories = CategoryPaths(dry_run=dry_run)
         self._new_categories: set[CategoryPath] = set()
@@ -136,7 +138,10 @@ class _Importer:
                 self.columns.update(raw.cells)
                 try:
                     row = parse_row(
-                        raw, currency=settings.SHOP_CURRENCY, accept_currency=self._accept_currency
+                        raw,
+                        currency=settings.SHOP_CURRENCY,
+                        accept_currency=self._accept_currency,
+                        now=self._started_at,
                     )
                     if row.sku in lines:
                         raise RowRefused(
@@ -289,9 +294,9 @@ class _Importer:
         self._report_problem(Problem(line, sku, error.field, reason, refused=True))
 
     def _report_problem(self, problem: Problem) -> None:
-        self.report.add_problem(problem)
+        is_listed = self.report.add_problem(problem)
         if self._on_problem:
-            self._on_problem(problem)
+            self._on_problem(problem, is_listed)
 
     def _discard_unused_pictures(self, prepared: dict[str, RowPictures]) -> None:
         """Delete the stored pictures of rows that were not written."""

@@ -97,7 +97,7 @@ def prepare_pictures(
         except PictureRefused as error:
             match = _find_by_link(link, remaining)
             if match is None:
-                result.problems.append((column, f"{link[:120]}: {error}"))
+                result.problems.append((column, f"{link[:120]!r}: {error}"))
                 continue
         except StorageUnavailable as error:
             result.storage_error = f"{column}: {link[:120]}: {error.message}"

@@ -1,9 +1,16 @@
 """The report of an import."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 # Counts are exact. The lists are cut, so that a feed of bad rows does not fill the memory.
 MAX_LISTED = 1000
+# Rows that are listed of each kind of problem. The others are counted.
+MAX_LISTED_PER_KIND = 3
+
+# Values in a reason, which differ between problems of the same kind.
+_VALUE = re.compile(r"""(?<!\w)'(?:[^'\\\n]|\\.)*+'(?!\w)|(?<!\w)"(?:[^"\\\n]|\\.)*+"(?!\w)|[0-9][0-9,.]*+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,42 @@ class Problem:
         product = f" [{self.sku}]" if self.sku else ""
         column = f" {self.field}:" if self.field else ""
         return f"line {self.line}{product}{column} {self.reason}{' (row refused)' if self.refused else ''}"
+
+    @property
+    def kind(self) -> tuple[str, str, bool]:
+        """What problems that differ only in their values have in common."""
+        first_line = self.reason.partition("\n")[0]
+        return self.field, _VALUE.sub("…", first_line), self.refused
+
+
+@dataclass(slots=True)
+class ProblemKind:
+    """The problems of one kind.
+
+    Attributes:
+        problems: those in the first rows, which are listed.
+        rows: the number of rows with such a problem.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    rows: int = 0
+    last_line: int = 0
+
+    @property
+    def more(self) -> str:
+        """The number of rows that are not listed, as text; empty if all are."""
+        count = self.rows - MAX_LISTED_PER_KIND
+        return f"… and {count:,} more row{'s' if count > 1 else ''}" if count > 0 else ""
+
+    def add(self, problem: Problem) -> bool:
+        """Count a problem, and return whether it is listed."""
+        # A row can have several problems of one kind.
+        self.rows += problem.line != self.last_line
+        self.last_line = problem.line
+        if self.rows > MAX_LISTED_PER_KIND:
+            return False
+        self.problems.append(problem)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +102,32 @@ class ImportReport:
     pictures_added: int = 0
     pictures_removed: int = 0
     problem_count: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problem_kinds: dict[tuple[str, str, bool], ProblemKind] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)
     stopped: str = ""
 
-    def add_problem(self, problem: Problem) -> None:
-        """Count and list a problem."""
+    @property
+    def problems(self) -> list[Problem]:
+        """The listed problems, the first ones of each kind."""
+        return [problem for kind in self.problem_kinds.values() for problem in kind.problems]
+
+    def add_problem(self, problem: Problem) -> bool:
+        """Count a problem, and return whether it is listed."""
         self.problem_count += 1
         self.refused += problem.refused
-        if len(self.problems) < MAX_LISTED:
-            self.problems.append(problem)
+        kind = self.problem_kinds.get(problem.kind)
+        if kind is None:
+            if len(self.problem_kinds) >= MAX_LISTED // MAX_LISTED_PER_KIND:
+                return False
+            kind = self.problem_kinds.setdefault(problem.kind, ProblemKind())
+        return kind.add(problem)
+
+    def repeated_problems(self) -> Iterator[str]:
+        """Yield a line of text for each kind of problem with rows that are not listed."""
+        for kind in self.problem_kinds.values():
+            if kind.more:
+                yield f"{kind.more} like {kind.problems[0]}"
 
     def add_change(self, change: Change) -> None:
         """Count and list a created or updated product."""

@@ -25,6 +25,24 @@ class ImportProductsTest(FeedTestCase):
             "1 created, 0 updated, 0 unchanged, 1 refused\n"
         )
 
+    def test_repeated_problems_are_counted(self) -> None:
+        rows = [product_row(f"A-{number}", color="") | {"price": f"{number} USD"} for number in range(3000)]
+        rows += [product_row(f"B-{number}", color="x" * 256) for number in range(4)]
+        lines = self.run_command(table(*rows)).splitlines()
+        reason = (
+            "price: is in USD but the shop's currency is RUB; "
+            "--accept-currency USD takes the numbers unconverted"
+        )
+        color = "color: is 256 characters long; the limit is 255"
+        assert lines == [
+            *(f"line {number + 2} [A-{number}] {reason} (row refused)" for number in range(3)),
+            *(f"line {number + 3002} [B-{number}] {color}" for number in range(3)),
+            f"… and 2,997 more rows like line 2 [A-0] {reason} (row refused)",
+            f"… and 1 more row like line 3002 [B-0] {color}",
+            "4 created, 0 updated, 0 unchanged, 3000 refused; 4 other problems",
+        ]
+        assert len(self.run_command(table(*rows), "--verbosity=2").splitlines()) == 3005
+
     def test_dry_run_currency_and_default_stock_options(self) -> None:
         feed = table(product_row(price="5 USD"))
         assert "Dry run: 1 created" in self.run_command(feed, "--dry-run", "--accept-currency=USD")

@@ -91,6 +91,12 @@ class FeedAdminTest(FeedTestCase):
         assert "&lt;script&gt;x" in page
         assert "<script>x" not in page
 
+    def test_repeated_problems_are_counted(self) -> None:
+        rows = [product_row(f"A-{number}") | {"price": f"x{number}"} for number in range(3000)]
+        page = self.upload(table(*rows)).content.decode()
+        assert page.count("is not a price such as") == 3
+        assert "… and 2,997 more rows" in page
+
     def test_import_requires_all_three_permissions(self) -> None:
         for missing in ("add_product", "change_product", "add_category"):
             names = {"view_product", "add_product", "change_product", "add_category"} - {missing}
@@ -105,7 +111,7 @@ class FeedAdminTest(FeedTestCase):
         make_product(sku="A-2")
         page = self.client.get("/admin/catalog/product/").content.decode()
         assert "Import feed" in page
-        for format in ("tsv", "csv", "xml"):
+        for format in ("tsv", "csv", "xml", "yml"):
             assert EXPORT.format(format) in page
             response = self.client.get(EXPORT.format(format))
             assert response["Content-Disposition"] == f'attachment; filename="products.{format}"'

@@ -97,7 +97,7 @@ class PicturesTest(FeedTestCase):
         self.put("a.jpg", picture())
         self.run_import(product_row(image_link="a.jpg"))
         for link, reason in [
-            ("absent.jpg", "absent.jpg: the file does not exist"),
+            ("absent.jpg", "'absent.jpg': the file does not exist"),
             (".", "the file does not exist"),
             ("../secret.jpg", "is outside the folder of the feed"),
             ("link.jpg", "is outside the folder of the feed"),

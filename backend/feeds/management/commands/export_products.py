@@ -11,7 +11,10 @@ from backend.feeds.exporter import FORMATS, PictureCopier, export_feed, open_for
 
 
 class Command(BaseCommand):
-    help = "Export all products as a Google Merchant Center feed. import_products accepts the same format."
+    help = (
+        "Export all products as a feed of Google Merchant Center (tsv, csv, xml) or Yandex Market (yml). "
+        "import_products accepts the same formats."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--format", choices=FORMATS, default="tsv", help="default: %(default)s")

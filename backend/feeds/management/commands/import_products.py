@@ -13,9 +13,10 @@ from backend.feeds.report import ImportReport, Problem
 
 class Command(BaseCommand):
     help = (
-        "Import products from a Google Merchant Center feed: tab-separated, CSV, RSS or Atom, plain or "
-        "gzipped. Importing the same feed again changes nothing. An existing product keeps its stock, "
-        "even if it is 0, unless the feed gives a quantity or an availability other than in_stock."
+        "Import products from a Google Merchant Center feed (tab-separated, CSV, RSS or Atom) or a Yandex "
+        "Market feed (YML), plain or gzipped. Importing the same feed again changes nothing. An existing "
+        "product keeps its stock, even if it is 0, unless the feed gives a quantity or an availability other "
+        "than in_stock. The first rows with each kind of problem are listed; --verbosity 2 lists all."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,9 +58,10 @@ class Command(BaseCommand):
         # `disable=None` hides the bar if the output is not a terminal.
         with tqdm(unit="B", unit_scale=True, disable=None, desc=options["feed"].name) as bar:
 
-            def show_problem(problem: Problem) -> None:
-                bar.clear()
-                self.stdout.write(str(problem))
+            def show_problem(problem: Problem, is_listed: bool) -> None:
+                if is_listed or options["verbosity"] > 1:
+                    bar.clear()
+                    self.stdout.write(str(problem))
 
             def show_progress(position: int, size: int) -> None:
                 bar.total = size
@@ -77,6 +79,9 @@ class Command(BaseCommand):
                 )
             except FeedUnreadable as error:
                 raise CommandError(str(error)) from error
+        if options["verbosity"] < 2:
+            for line in report.repeated_problems():
+                self.stdout.write(line)
         self._print_summary(report, dry_run=options["dry_run"])
 
     def _print_summary(self, report: ImportReport, *, dry_run: bool) -> None:

@@ -20,6 +20,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for problem in report.problems:
             self.stdout.write(str(problem))
+        for line in report.repeated_problems():
+            self.stdout.write(line)
         self.stdout.write(report.summary())
         if report.stopped:
             raise CommandError(report.stopped)
