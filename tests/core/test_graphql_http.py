@@ -155,7 +155,7 @@ class ErrorTest(HttpTest):
             self.assertIsNone(response.json()["data"])
             with (
                 mock.patch.object(selectors, "read_category_tree", side_effect=OperationalError),
-                self.assertLogs("backend.core.graphql.errors", "WARNING"),
+                self.assertLogs("backend.core.problems", "WARNING"),
             ):
                 response = self.post({"query": "{ categories { name } }"}, accept)
             self.assertEqual((response.status_code, self.code(response)), (503, "UNAVAILABLE"))

@@ -7,7 +7,7 @@ from django.test import TestCase
 from tests.catalog.factories import make_product
 from tests.support.clients import GraphQLClient, RestClient
 from tests.support.people import make_user
-from tests.support.shopping import both
+from tests.support.shopping import make_shoppers
 
 NO_BOOLEANS = ["yes", "no", "true", "false", "on", "1", "", 1, 0, 1.0, []]
 NO_QUERY_BOOLEANS = ["yes", "no", "True", "FALSE", "on", "off", "1", "0", "t", " true", "", "null"]
@@ -82,32 +82,32 @@ class StrictValuesTest(TestCase):
         self.assertEqual(self.rest.get("/products", {"price_min": "5.00"}).json()["total"], 1)
 
     def test_expected_total_has_the_syntax_of_json_numbers(self) -> None:
-        for shopper in both(make_user()):
+        for shopper in make_shoppers(make_user()):
             shopper.add(self.product.pk)
             for value in NO_NUMBERS:
-                answer = shopper.order({"expected_total": value})
-                self.assertEqual((answer.code, answer.field), ("INVALID", "expected_total"), value)
+                response = shopper.order({"expected_total": value})
+                self.assertEqual((response.code, response.field), ("INVALID", "expected_total"), value)
 
     def test_page_size_is_an_integer(self) -> None:
         for value in ("5", "1_0", 5.5, True, []):
             with self.subTest(value=value):
                 self.assert_invalid(self.rest.post("/products", {"limit": value}), "limit")
         user = make_user()
-        shoppers = both(user)
+        shoppers = make_shoppers(user)
         for value in ("1_0", " 5", "+5", "5.0", "٥", "", "true", "9" * 40):
             with self.subTest(value=value):
                 for path in ("/products", "/recommendations"):
                     self.assert_invalid(self.rest.get(path, {"limit": value}), "limit")
                 for shopper in shoppers:
-                    answer = shopper.orders(limit=value)
-                    self.assertEqual((answer.code, answer.field), ("INVALID", "limit"))
+                    response = shopper.orders(limit=value)
+                    self.assertEqual((response.code, response.field), ("INVALID", "limit"))
         for value in (5, 5.0):
             self.assertEqual(self.rest.post("/products", {"limit": value}).status_code, 200)
         self.assertEqual(self.rest.get("/products", {"limit": "5"}).status_code, 200)
 
     def test_quantity_is_an_integer(self) -> None:
-        for shopper in both(make_user()):
+        for shopper in make_shoppers(make_user()):
             for value in ("5", "1_0", 5.5, True, None, []):
-                answer = shopper.add(self.product.pk, value)
-                self.assertEqual((answer.code, answer.field), ("INVALID", "quantity"), value)
+                response = shopper.add(self.product.pk, value)
+                self.assertEqual((response.code, response.field), ("INVALID", "quantity"), value)
             self.assertIsNone(shopper.add(self.product.pk, 2.0).code)
