@@ -75,7 +75,7 @@ def test_price_is_edited_in_the_list(open_page: OpenPage, screenshot: Callable[[
         page.get_by_role("button", name="Save").click()
         expect(page.locator(".messagelist")).to_have_text("1 product was changed successfully.")
         row.get_by_role("link", name="Сенча № 2").click()
-        expect(page.get_by_label("Price:")).to_have_value("123.45")
+        expect(page.get_by_label("Price:", exact=True)).to_have_value("123.45")
         expect(page.locator("#id_category")).to_have_text("Чай › Зелёный › Сенча")
         assert page.locator("img[alt=Пачка]").evaluate("picture => picture.naturalWidth") == 60
         screenshot(page, "admin-product")
@@ -91,7 +91,7 @@ def test_product_is_added_with_a_suggested_category(open_page: OpenPage) -> None
         page.get_by_label("Name:").press("Tab")
         expect(page.get_by_label("Slug:")).to_have_value("kruzhka")
         page.get_by_label("SKU:").fill("M-1")
-        page.get_by_label("Price:").fill("5")
+        page.get_by_label("Price:", exact=True).fill("5")
         page.locator("#id_category + .select2").click()
         page.locator(".select2-search__field").fill("зел")
         page.get_by_role("option", name="Чай › Зелёный", exact=True).click()

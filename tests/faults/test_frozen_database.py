@@ -105,7 +105,7 @@ class FrozenDatabaseTest(unittest.TestCase):
             for cause, request, headers in requests:
                 with self.subTest(request[1]):
                     lines = len(web.output().splitlines())
-                    self.assertEqual(web.ask(*request, **headers)[0], 503)
+                    self.assertEqual(web.send_request(*request, **headers)[0], 503)
                     access = f"{request[0]} {request[1]} 503 "
                     wait_until(lambda: access in web.output(), "The access log")  # noqa: B023
                     logged, accessed = web.output().splitlines()[lines:]
