@@ -64,7 +64,8 @@ class StorageOutageTest(TransactionTestCase):
 
     def assert_no_row_without_its_file(self) -> None:
         names = set(ProductImage.objects.values_list("file", flat=True))
-        assert names <= set(self.server.objects())
+        # Uploads that were in progress when the server was frozen may be unreadable. No row refers to them.
+        assert names <= set(self.server.names())
         assert len(names) == Product.objects.count()
 
     def assert_completes(self) -> None:

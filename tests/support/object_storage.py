@@ -82,9 +82,12 @@ class Server:
     def objects(self) -> dict[str, bytes]:
         """Return the content of all objects by name."""
         client = self.client()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        names = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+        return {name: client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in self.names()}
+
+    def names(self) -> list[str]:
+        """Return the names of all objects."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
     def start(self) -> "Server":
         """Start or restart the server."""
