@@ -94,7 +94,7 @@ class TotalTest(CountsCase):
         ]
         for _ in range(2):
             totals = [list_products(**arguments).total() for arguments in filters]
-            self.assertEqual(totals, [20_004, 10_002, 18_000, 16_204, 10_005])
+            self.assertEqual(totals, [2_004, 1_002, 1_800, 1_624, 1_005])
 
     def test_total_is_exact_without_redis(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
@@ -126,7 +126,7 @@ class ProductCountsTest(CountsCase):
     def test_counts_at_the_limit_are_exact(self) -> None:
         add_entries(self.large.pk, 1, EXACT_COUNT_LIMIT - 2)
         add_entries(self.small.pk, 1, 1)
-        with self.assertNumQueries(3):
+        with self.assertNumQueries(2):
             self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 2, 1])
         add_entries(self.small.pk, 2, 1)
         self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 2, 2])
@@ -143,12 +143,14 @@ class ProductCountsTest(CountsCase):
 
     def test_small_category_of_a_large_shop_is_counted_exactly(self) -> None:
         add_entries(self.large.pk, 1, EXACT_COUNT_LIMIT + 1)
-        self.counts()
+        query = "query($slug: String) { category(slug: $slug) { productCount } }"
+        GraphQLClient().data(query, {"slug": "large"})
         add_entries(self.small.pk, 1, 1)
         add_entries(self.large.pk, EXACT_COUNT_LIMIT + 2, 1)
         self.assertEqual(count_products([self.small.pk]), {self.small.pk: 1})
         self.assertEqual(count_products([self.large.pk])[self.large.pk], EXACT_COUNT_LIMIT + 1)
-        query = "query($slug: String) { category(slug: $slug) { productCount } }"
+        both = count_products([self.large.pk, self.small.pk])
+        self.assertEqual(both, {self.large.pk: EXACT_COUNT_LIMIT + 2, self.small.pk: 1})
         for slug, expected in (("small", 1), ("large", EXACT_COUNT_LIMIT + 1)):
             found = GraphQLClient().data(query, {"slug": slug})["category"]["productCount"]
             self.assertEqual(found, expected)

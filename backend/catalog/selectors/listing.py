@@ -19,7 +19,12 @@ from backend.catalog.models import (
     ListingEntry,
 )
 from backend.catalog.selectors.categories import get_category
-from backend.catalog.selectors.counts import count_entries
+from backend.catalog.selectors.counts import (
+    EXACT_COUNT_LIMIT,
+    count_up_to_limit,
+    read_large_total,
+    select_up_to_limit,
+)
 from backend.catalog.selectors.rows import CategoryRow, ProductRow, make_product, select_products
 from backend.catalog.selectors.search import Search, read_search
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
@@ -149,8 +154,14 @@ class ProductList:
         )
 
     def total(self) -> int:
-        """Count the products; see `count_entries`."""
-        return count_entries(self.entries())
+        """Count the products in one query, and in a second one if there are many and no total is cached."""
+        if self.search:
+            count = count_up_to_limit(self.entries())
+        else:
+            count = len(_compile_count(self._filters()).run(**self._params()))
+        if count <= EXACT_COUNT_LIMIT:
+            return count
+        return read_large_total((self._filters(), self._params(), self.search), self.entries())
 
     def _matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
         """Return the matching entries, and their relevance if there is a search."""
@@ -170,39 +181,52 @@ class ProductList:
         self, order: SortOrder, window: Window, position: tuple[Any, int] | None
     ) -> list[tuple[Any, ...]]:
         shape = _Shape(
-            is_own_category=self.category is not None and not self.include_subcategories,
-            has_price_min=self.price_min is not None,
-            has_price_max=self.price_max is not None,
-            has_stock=self.in_stock is not None,
-            characteristics=len(self.characteristics),
+            filters=self._filters(),
             sort=order.name,
             size=window.size,
             is_backward=window.backward,
             has_cursor=position is not None,
         )
         key, row_id = position or (None, None)
+        return _compile_page(shape).run(**self._params(), key=key, row_id=row_id)
+
+    def _filters(self) -> "_Filters":
+        return _Filters(
+            is_own_category=self.category is not None and not self.include_subcategories,
+            has_price_min=self.price_min is not None,
+            has_price_max=self.price_max is not None,
+            has_stock=self.in_stock is not None,
+            characteristics=len(self.characteristics),
+        )
+
+    def _params(self) -> dict[str, Any]:
+        """Return the values of the placeholders in compiled queries."""
         params: dict[str, Any] = {
             "category": self.category.pk if self.category else WHOLE_SHOP,
             "price_min": self.price_min,
             "price_max": self.price_max,
             "in_stock": self.in_stock,
-            "key": key,
-            "row_id": row_id,
         }
         for number, wanted in enumerate(self.characteristics):
             params[f"ids{number}"] = list(wanted.characteristic_ids)
             params[f"values{number}"] = list(wanted.values)
-        return _compile_page(shape).run(**params)
+        return params
 
 
-class _Shape(NamedTuple):
-    """Everything that determines the SQL of a page, except its parameters."""
+class _Filters(NamedTuple):
+    """Everything that determines the SQL of the conditions of a list, except its parameters."""
 
     is_own_category: bool
     has_price_min: bool
     has_price_max: bool
     has_stock: bool
     characteristics: int
+
+
+class _Shape(NamedTuple):
+    """Everything that determines the SQL of a page, except its parameters."""
+
+    filters: _Filters
     sort: str
     size: int
     is_backward: bool
@@ -211,24 +235,32 @@ class _Shape(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _compile_page(shape: _Shape) -> CompiledQuery[tuple[Any, ...]]:
-    category = Param("category")
     return CompiledQuery(
         lambda: _select_page(
-            _filter_entries(
-                ancestor=category,
-                own_category=category if shape.is_own_category else None,
-                price_min=Param("price_min") if shape.has_price_min else None,
-                price_max=Param("price_max") if shape.has_price_max else None,
-                in_stock=Param("in_stock") if shape.has_stock else None,
-                characteristics=[
-                    (Param(f"ids{number}"), Param(f"values{number}"))
-                    for number in range(shape.characteristics)
-                ],
-            ),
+            _filter_by_params(shape.filters),
             _ORDERS[ProductSort(shape.sort)],
             Window(shape.size, backward=shape.is_backward),
             (Param("key"), Param("row_id")) if shape.has_cursor else None,
         )
+    )
+
+
+@lru_cache(maxsize=256)
+def _compile_count(filters: _Filters) -> CompiledQuery[tuple[Any, ...]]:
+    return CompiledQuery(lambda: select_up_to_limit(_filter_by_params(filters)))
+
+
+def _filter_by_params(filters: _Filters) -> "QuerySet[ListingEntry]":
+    category = Param("category")
+    return _filter_entries(
+        ancestor=category,
+        own_category=category if filters.is_own_category else None,
+        price_min=Param("price_min") if filters.has_price_min else None,
+        price_max=Param("price_max") if filters.has_price_max else None,
+        in_stock=Param("in_stock") if filters.has_stock else None,
+        characteristics=[
+            (Param(f"ids{number}"), Param(f"values{number}")) for number in range(filters.characteristics)
+        ],
     )
 
 
