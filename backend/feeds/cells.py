@@ -43,7 +43,7 @@ EXPORTED_COLUMNS = (
     "status",
 )
 # All supported columns. `oldprice` is the crossed-out price in Yandex's format.
-COLUMNS = (*EXPORTED_COLUMNS, "sale_price_effective_date", "oldprice")
+COLUMNS = frozenset({*EXPORTED_COLUMNS, "sale_price_effective_date", "oldprice"})
 MAX_UNIT = 20
 # Google requires a section name before every detail. The shop has no sections.
 SECTION = "General"
@@ -87,6 +87,8 @@ def _quote(text: str, special: str) -> str:
 
 def normalize_name(text: str) -> str:
     """Return a text in Unicode NFC, without invisible characters, with runs of spaces folded to one."""
+    if text.isascii():
+        return " ".join(clean_text(text).split())
     return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", clean_text(text))).split())
 
 

@@ -128,14 +128,19 @@ class _RowParser:
         self._accept_currency = accept_currency
         self._now = now
         self._problems: list[tuple[str, str]] = []
-        texts = {name: raw.cells[name] for name in COLUMNS if name in raw.cells}
-        unreadable = {name: reason for name, text in texts.items() if (reason := _check_text(text))}
-        unreadable |= {name: raw.unreadable[name] for name in COLUMNS if name in raw.unreadable}
+        unreadable = {name: reason for name, reason in raw.unreadable.items() if name in COLUMNS}
+        self._cells: dict[str, str] = {}
+        for name, text in raw.cells.items():
+            if name in COLUMNS:
+                reason = _check_text(text)
+                if reason:
+                    unreadable[name] = reason
+                else:
+                    self._cells[name] = text
         for name, reason in unreadable.items():
             if name in REQUIRED_COLUMNS:
                 raise RowRefused(name, reason)
             self._problems.append((name, reason))
-        self._cells = {name: text for name, text in texts.items() if not _check_text(text)}
         if "sale_price_effective_date" in unreadable:
             self._cells.pop("sale_price", None)
 
