@@ -67,6 +67,21 @@ class PeakMemoryTest(SimpleTestCase):
             ("header", (b"id\ttitle", b"x", b"\n1\ta\n"), "the header (line 1) is longer than 500,000 bytes"),
             ("columns", (b"id", b"\ta", b"\n1\ta\n"), "the header (line 1) is longer than 500,000 bytes"),
             ("line", (b"id,title\n1,", b"x", b"\n"), "line 2 is longer than 500,000 bytes"),
+            (
+                "line ended by a carriage return",
+                (b"id,title\r1,", b"x", b"\r"),
+                "line 2 is longer than 500,000",
+            ),
+            (
+                "line in UTF-16",
+                ("id\ttitle\n1\t".encode("utf-16"), b"x\0", b"\n\0"),
+                "line 2 is longer than 500,000 bytes",
+            ),
+            (
+                "categories",
+                (b"<yml_catalog><shop>", b'<category id="1">' + b"x" * 100 + b"</category>", b"</shop>"),
+                "the categories have more than 4,000,000 characters altogether",
+            ),
             ("cells", (b"id,title\n1,", b",", b"\n"), "line 2 is longer than 500,000 bytes"),
             ("quoted line", (b'id,title\n1,"', b"x", b'"\n'), "line 2 is longer than 500,000 bytes"),
             (
