@@ -140,7 +140,7 @@ def test_security_states_who_can_call_an_operation() -> None:
         }
         guest = send(operation_id, **request)
         invalid = send(operation_id, **request, headers={"Authorization": "Bearer x"})
-        # Login answers 401 to wrong credentials.
+        # Login returns 401 for wrong credentials.
         guest_is_refused = guest.status_code == 401 and guest.json()["code"] == "UNAUTHENTICATED"
         token_is_read = invalid.status_code == 401 and invalid.json()["code"] == "TOKEN_INVALID"
         expected = token if guest_is_refused else [{}, *token] if token_is_read else []

@@ -1,4 +1,4 @@
-"""The answers printed in README.md are those of a shop with the sample catalogue."""
+"""The responses printed in README.md are those of a shop with the sample catalogue."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from tests.support.people import ADDRESS, access_token_of, make_user, viewer_of
 README = Path(__file__).resolve().parents[1] / "README.md"
 SHOP = "localhost:8000"
 FORMATTER = "python3 -m json.tool --no-ensure-ascii"
-# A command and the answer below it.
+# A command and the response below it.
 EXAMPLE = re.compile(r"^```sh\n(curl [^\n]+)\n```\n```json\n(.+?)\n```$", re.MULTILINE | re.DOTALL)
 
 

@@ -67,14 +67,14 @@ class NodesTest(TestCase):
         ]
         self.shopper.add(self.product.pk, 3)
 
-    def ask(self, shopper: GraphQLShopper, query: str, variables: dict[str, Any]) -> Any:
+    def execute(self, shopper: GraphQLShopper, query: str, variables: dict[str, Any]) -> Any:
         body = GraphQLClient(shopper.client).post(query, variables, **shopper.headers).json()
         assert "errors" not in body, body
         return body["data"]
 
     def own_ids(self) -> dict[str, str]:
         """Return the id of an object of each type as the APIs return it."""
-        data = self.ask(
+        data = self.execute(
             self.shopper,
             """query($number: String!, $product: ID) {
                 product(id: $product) { id category { id } }
@@ -99,9 +99,9 @@ class NodesTest(TestCase):
         self.assertEqual(len(set(ids.values())), 7)
         for type_name, id in ids.items():
             self.assertEqual(
-                self.ask(self.shopper, NODE, {"id": id})["node"], {"__typename": type_name, "id": id}
+                self.execute(self.shopper, NODE, {"id": id})["node"], {"__typename": type_name, "id": id}
             )
-        nodes = self.ask(self.shopper, NODES, {"ids": list(ids.values())})["nodes"]
+        nodes = self.execute(self.shopper, NODES, {"ids": list(ids.values())})["nodes"]
         self.assertEqual([(node["__typename"], node["id"]) for node in nodes], list(ids.items()))
         product, category, cart, cart_line, user, order, order_line = nodes
         self.assertEqual((product["databaseId"], product["name"]), (self.product.pk, "Mug"))
@@ -114,7 +114,7 @@ class NodesTest(TestCase):
 
     def test_database_id_is_the_id_in_rest(self) -> None:
         (listed,) = RestShopper().client.get("/products").json()["items"]
-        nodes = self.ask(self.shopper, NODES, {"ids": list(self.own_ids().values())[:2]})["nodes"]
+        nodes = self.execute(self.shopper, NODES, {"ids": list(self.own_ids().values())[:2]})["nodes"]
         self.assertEqual([node["databaseId"] for node in nodes], [listed["id"], listed["category"]["id"]])
 
     def test_objects_of_other_people_are_null(self) -> None:
@@ -126,9 +126,9 @@ class NodesTest(TestCase):
         guest = GraphQLShopper()
         guest.add(self.product.pk)
         for shopper in (other, staff, guest, GraphQLShopper()):
-            self.assertEqual(self.ask(shopper, NODES, {"ids": private})["nodes"], [None] * 5)
+            self.assertEqual(self.execute(shopper, NODES, {"ids": private})["nodes"], [None] * 5)
             for id in private:
-                self.assertIsNone(self.ask(shopper, NODE, {"id": id})["node"])
+                self.assertIsNone(self.execute(shopper, NODE, {"id": id})["node"])
 
     def test_cart_of_a_guest_is_visible_to_the_holder_of_its_token_only(self) -> None:
         guest = GraphQLShopper()
@@ -143,7 +143,7 @@ class NodesTest(TestCase):
             ("other guest", GraphQLShopper()),
             ("account", self.shopper),
         ]:
-            cart, line = self.ask(shopper, NODES, {"ids": [cart_id, line_id]})["nodes"]
+            cart, line = self.execute(shopper, NODES, {"ids": [cart_id, line_id]})["nodes"]
             quantities[name] = (cart and cart["totalQuantity"], line and line["quantity"])
         self.assertEqual(quantities, {"holder": (7, 7), "other guest": (0, None), "account": (None, None)})
 
@@ -161,7 +161,7 @@ class NodesTest(TestCase):
         ids = self.own_ids()
         self.product.is_published = False
         self.product.save()
-        self.assertIsNone(self.ask(self.shopper, NODE, {"id": ids["Product"]})["node"])
+        self.assertIsNone(self.execute(self.shopper, NODE, {"id": ids["Product"]})["node"])
 
     def test_unknown_ids_are_null(self) -> None:
         unknown = [
@@ -172,28 +172,28 @@ class NodesTest(TestCase):
             *(encode_global_id("CartLine", key) for key in ("0", "x", "guest", ":")),
             *(encode_global_id(name, "1") for name in ("Node", "Query", "Image", "ProductFilter", "Unknown")),
         ]
-        nodes = self.ask(self.shopper, NODES, {"ids": unknown})["nodes"]
+        nodes = self.execute(self.shopper, NODES, {"ids": unknown})["nodes"]
         self.assertEqual(nodes, [None] * len(unknown))
         for id in unknown:
-            self.assertIsNone(self.ask(self.shopper, NODE, {"id": id})["node"])
+            self.assertIsNone(self.execute(self.shopper, NODE, {"id": id})["node"])
 
     def test_order_and_repetitions_are_kept(self) -> None:
         products = [product.global_id for product in make_products(5)]
         ids = [*products[::-1], "unknown", self.mugs.global_id, products[2], products[2]]
-        nodes = self.ask(self.shopper, NODES, {"ids": ids})["nodes"]
+        nodes = self.execute(self.shopper, NODES, {"ids": ids})["nodes"]
         self.assertEqual(
             [node and node["id"] for node in nodes], [None if id == "unknown" else id for id in ids]
         )
 
     def test_number_of_ids_is_limited(self) -> None:
         ids = [product.global_id for product in make_products(MAX_NODES)]
-        self.assertEqual(len(self.ask(self.shopper, NODES, {"ids": ids})["nodes"]), MAX_NODES)
+        self.assertEqual(len(self.execute(self.shopper, NODES, {"ids": ids})["nodes"]), MAX_NODES)
         error = GraphQLClient().error(NODES, {"ids": [*ids, "unknown"]})
         self.assertEqual(
             (error["message"], error["extensions"]),
             ("ids must have at most 100 items, not 101.", {"code": "TOO_LONG", "field": ["ids"]}),
         )
-        self.assertEqual(self.ask(self.shopper, NODES, {"ids": []})["nodes"], [])
+        self.assertEqual(self.execute(self.shopper, NODES, {"ids": []})["nodes"], [])
 
 
 class QueryCountTest(TestCase):

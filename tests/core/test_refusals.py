@@ -18,10 +18,10 @@ class LogCase(TestCase):
     def setUp(self) -> None:
         self.client = Client(raise_request_exception=False)
 
-    def logged(self, ask: Any) -> tuple[HttpResponse, list[logging.LogRecord]]:
+    def logged(self, send: Any) -> tuple[HttpResponse, list[logging.LogRecord]]:
         """Return the response of a call, and what it logs."""
         with self.assertLogs(level="INFO") as logs:
-            response = ask()
+            response = send()
         return response, logs.records
 
     def assert_one_line(self, records: list[logging.LogRecord], *texts: str) -> None:
@@ -34,7 +34,7 @@ class LogCase(TestCase):
 
 
 class HostTest(LogCase):
-    def ask(self, path: str, host: str) -> HttpResponse:
+    def send(self, path: str, host: str) -> HttpResponse:
         if path == "/graphql":
             body = {"query": "{ categories { id } }"}
             return self.client.post(path, body, content_type="application/json", headers={"Host": host})
@@ -44,7 +44,7 @@ class HostTest(LogCase):
         for host in ("evil.example", "two words", "localhost.evil.example:8000"):
             for path in ("/products", "/graphql", "/health/ready", "/admin/"):
                 with self.subTest(path=path, host=host):
-                    response, records = self.logged(lambda: self.ask(path, host))  # noqa: B023
+                    response, records = self.logged(lambda: self.send(path, host))  # noqa: B023
                     self.assertEqual(response.status_code, 400)
                     self.assertEqual(response["Cache-Control"], "no-store")
                     self.assert_one_line(records, repr(host), "ALLOWED_HOSTS")
@@ -62,15 +62,15 @@ class HostTest(LogCase):
                         )
 
     def test_logged_host_is_short_and_escaped(self) -> None:
-        _, records = self.logged(lambda: self.ask("/products", "x" * 5000))
+        _, records = self.logged(lambda: self.send("/products", "x" * 5000))
         self.assertLess(len(records[0].getMessage()), 200)
-        _, records = self.logged(lambda: self.ask("/products", "a\x1b[31mb"))
+        _, records = self.logged(lambda: self.send("/products", "a\x1b[31mb"))
         self.assertNotIn("\x1b", records[0].getMessage())
 
     def test_known_host_is_served_and_nothing_is_logged(self) -> None:
         with self.assertNoLogs(level="INFO"):
             for path in ("/products", "/graphql"):
-                self.assertEqual(self.ask(path, "localhost:8000").status_code, 200)
+                self.assertEqual(self.send(path, "localhost:8000").status_code, 200)
 
 
 class MethodTest(TestCase):
@@ -154,11 +154,11 @@ class UnavailableTest(LogCase):
         )
         with mock.patch("backend.core.throttling._limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
-            for ask in (
+            for send in (
                 lambda: RestClient(self.client).post("/auth/login", login),
                 lambda: GraphQLClient(self.client).post(mutation),
             ):
-                response, records = self.logged(ask)
+                response, records = self.logged(send)
                 self.assert_unavailable(response)
                 self.assert_one_line(records, "Redis failed: ConnectionError")
 
@@ -172,9 +172,9 @@ class UnavailableTest(LogCase):
             "django.contrib.admin.sites.AdminSite.each_context": (lambda: self.client.get("/admin/login/"),),
         }
         for target, calls in asks.items():
-            for ask in calls:
+            for send in calls:
                 with mock.patch(target, side_effect=bug):
-                    response, records = self.logged(ask)
+                    response, records = self.logged(send)
                 self.assertNotIn("Retry-After", response)
                 (record,) = records
                 self.assertEqual(record.levelname, "ERROR")

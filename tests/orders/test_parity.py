@@ -370,7 +370,7 @@ class EqualErrorsTest(TestCase):
         for shopper in make_shoppers(user):
             with self.subTest(shopper.api):
                 shopper.add(self.product.pk)
-                answer = shopper.order(
+                response = shopper.order(
                     {
                         "contact": {
                             "name": "\u200fВера\u00ad\u200b\u2028 Павлова\u202c\ufeff",
@@ -380,7 +380,7 @@ class EqualErrorsTest(TestCase):
                         "comment": "\u200e Позвоните\r\n\tзаранее,\u2029 пожалуйста",
                     }
                 )
-                order = answer.data
+                order = response.data
                 assert order["contact"] == {
                     "name": "Вера Павлова",
                     "phone": "+79001234567",
