@@ -39,8 +39,8 @@ class PageCostsTest(TestCase):
     ) -> None:
         headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
         body = GraphQLClient().post(query, variables, **headers).json()
-        self.assertNotIn("errors", body)
-        self.assertLess(body["extensions"]["cost"]["requested"], SHARE * settings.GRAPHQL_MAX_COST)
+        assert "errors" not in body
+        assert body["extensions"]["cost"]["requested"] < SHARE * settings.GRAPHQL_MAX_COST
 
     def test_list_with_facets_is_affordable(self) -> None:
         category = make_category("Clothes")
@@ -93,7 +93,7 @@ class FilterCostsTest(TestCase):
 
     def cost(self, products: str) -> int:
         body = GraphQLClient().post(f"{{ {products} }}").json()
-        self.assertNotIn("errors", body)
+        assert "errors" not in body
         cost: int = body["extensions"]["cost"]["requested"]
         return cost
 
@@ -101,10 +101,10 @@ class FilterCostsTest(TestCase):
         make_product(name="Dress", characteristics={"Color": "red", "Size": "S"})
         color, size = '{name: "Color", values: ["red"]}', '{name: "Size", values: ["S"]}'
         plain = self.cost("products { totalCount }")
-        self.assertEqual(self.cost('products(filter: {search: "dress"}) { totalCount }'), plain + 7_500)
+        assert self.cost('products(filter: {search: "dress"}) { totalCount }') == plain + 7500
         for filters, count in ((color, 1), (f"{color}, {size}", 2)):
             charged = self.cost(f"products(filter: {{characteristics: [{filters}]}}) {{ totalCount }}")
-            self.assertEqual(charged, plain + count * 1_250)
+            assert charged == plain + count * 1250
 
     def test_search_beyond_the_limit_is_not_run(self) -> None:
         query = '{ products(filter: {search: "dress"}) { totalCount } }'
@@ -113,7 +113,7 @@ class FilterCostsTest(TestCase):
             GraphQLClient().data(query)
         with override_settings(GRAPHQL_MAX_COST=cost - 1), self.assertNumQueries(0):
             error = GraphQLClient().error(query)
-        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+        assert error["extensions"]["code"] == "TOO_COMPLEX"
 
     def test_four_lists_with_facets_are_accepted_and_five_are_refused(self) -> None:
         def lists(count: int) -> str:
@@ -123,7 +123,7 @@ class FilterCostsTest(TestCase):
         GraphQLClient().data(lists(4))
         with self.assertNumQueries(0):
             error = GraphQLClient().error(lists(5))
-        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+        assert error["extensions"]["code"] == "TOO_COMPLEX"
 
 
 class ExpensiveQueriesTest(TestCase):
@@ -132,11 +132,11 @@ class ExpensiveQueriesTest(TestCase):
     def assert_limited(self, accepted: str, refused: str, *, user: User | None = None) -> None:
         headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
         body = GraphQLClient().post(accepted, **headers).json()
-        self.assertNotIn("errors", body)
+        assert "errors" not in body
         cost = body["extensions"]["cost"]
-        self.assertGreater(cost["requested"], 0.6 * cost["maximum"])
+        assert cost["requested"] > 0.6 * cost["maximum"]
         (error,) = GraphQLClient().post(refused, **headers).json()["errors"]
-        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+        assert error["extensions"]["code"] == "TOO_COMPLEX"
 
     def test_nested_recommendations_are_limited(self) -> None:
         def nested(count: int) -> str:
@@ -206,8 +206,8 @@ class ExpensiveQueriesTest(TestCase):
             names = " ".join(f"d{n}: description" for n in range(aliases))
             return f"{{ products(first: 30) {{ nodes {{ {names} }} }} }}"
 
-        self.assertEqual(len(GraphQLClient().data(page(1))["products"]["nodes"]), 30)
-        self.assertEqual(GraphQLClient().error(page(2))["extensions"]["code"], "TOO_COMPLEX")
+        assert len(GraphQLClient().data(page(1))["products"]["nodes"]) == 30
+        assert GraphQLClient().error(page(2))["extensions"]["code"] == "TOO_COMPLEX"
 
 
 def _aliased_names(count: int) -> str:

@@ -49,7 +49,7 @@ class ReadmeTest(StorageCase, TransactionTestCase):
         parser.add_argument("url")
         arguments = parser.parse_args(shlex.split(command.replace("$TOKEN", self.token))[1:])
         host, _, path = arguments.url.partition("/")
-        self.assertEqual(host, SHOP)
+        assert host == SHOP
         headers = dict(header.split(": ", 1) for header in arguments.H)
         if arguments.d is None:
             return self.client.get(f"/{path}", headers=headers)
@@ -58,15 +58,15 @@ class ReadmeTest(StorageCase, TransactionTestCase):
 
     def test_printed_answers_are_those_of_the_shop(self) -> None:
         examples = EXAMPLE.findall(README.read_text())
-        self.assertGreaterEqual(len(examples), 5)
+        assert len(examples) >= 5
         for command, printed in examples:
             with self.subTest(command[:100]):
                 curl, _, formatter = command.partition(" | ")
-                self.assertIn(formatter, ("", FORMATTER))
+                assert formatter in ("", FORMATTER)
                 answer = self.run_curl(curl).content.decode()
                 if formatter:
                     answer = json.dumps(json.loads(answer), indent=4, ensure_ascii=False)
-                self.assertTrue(matches(printed, answer), f"{answer}\nis not\n{printed}")
+                assert matches(printed, answer), f"{answer}\nis not\n{printed}"
 
 
 def test_every_printed_answer_follows_its_command() -> None:

@@ -263,8 +263,8 @@ class ParallelRequestsTest(ThreadCase):
         for apis in ([GraphQL, GraphQL], [Rest, Rest], [GraphQL, Rest]):
             pair = log_in(user)
             responses = run_in_parallel([partial(api().refresh, pair.refresh_token) for api in apis])
-            self.assertEqual([response.code for response in responses], [None, None])
+            assert [response.code for response in responses] == [None, None]
             (token,) = {response.data["refresh_token"] for response in responses}
             for response in responses:
-                self.assertIsNone(self.rest.read(f"Bearer {response.data['access_token']}").code)
-            self.assertIsNone(self.rest.refresh(token).code)
+                assert self.rest.read(f"Bearer {response.data['access_token']}").code is None
+            assert self.rest.refresh(token).code is None

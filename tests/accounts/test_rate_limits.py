@@ -36,13 +36,13 @@ def end_window(limit: RateLimitItem) -> None:
 class LimitCase(AccountCase):
     def assert_limited(self, response: ApiResponse, limit: RateLimitItem) -> None:
         """Assert that the request is refused until the window of the limit ends."""
-        self.assertEqual((response.code, response.field), ("RATE_LIMITED", None))
+        assert (response.code, response.field) == ("RATE_LIMITED", None)
         assert response.retry_after is not None
-        self.assertTrue(limit.get_expiry() - 50 <= response.retry_after <= limit.get_expiry() + 1, response)
+        assert limit.get_expiry() - 50 <= response.retry_after <= limit.get_expiry() + 1, response
 
     def assert_limited_in_both(self, action: str, fields: dict[str, Any], limit: RateLimitItem) -> None:
         graphql, rest = (api.send(action, fields) for api in self.apis)
-        self.assertEqual((graphql.status, rest.status), (429, 429))
+        assert (graphql.status, rest.status) == (429, 429)
         for response in (graphql, rest):
             self.assert_limited(response, limit)
 
@@ -54,7 +54,7 @@ class LoginLimitTest(LimitCase):
 
     def fail_to_log_in(self, times: int, api: Api, email: str = EMAIL) -> None:
         for _ in range(times):
-            self.assertEqual(api.log_in(email, OTHER_PASSWORD).code, "WRONG_CREDENTIALS")
+            assert api.log_in(email, OTHER_PASSWORD).code == "WRONG_CREDENTIALS"
 
     def test_wait_grows_with_each_window(self) -> None:
         for api in self.apis:
@@ -79,15 +79,15 @@ class LoginLimitTest(LimitCase):
                         end_window(other)
                     self.assert_limited_in_both("login", right, limit)
                     waits.append(api.log_in(EMAIL, PASSWORD).retry_after)
-                self.assertEqual(waits, sorted(waits))
+                assert waits == sorted(waits)
                 clear_rate_limits()
-                self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
+                assert api.log_in(EMAIL, PASSWORD).code is None
 
     def test_successful_login_resets_the_limits(self) -> None:
         for api in self.apis:
             for _ in range(3):
                 self.fail_to_log_in(4, api)
-                self.assertIsNone(api.log_in(EMAIL, PASSWORD).code)
+                assert api.log_in(EMAIL, PASSWORD).code is None
                 end_window(rate_limits.LOGIN_PER_ADDRESS[0])
 
     def test_both_apis_share_the_limits(self) -> None:
@@ -100,7 +100,7 @@ class LoginLimitTest(LimitCase):
     def test_limits_of_one_account_do_not_affect_another(self) -> None:
         self.fail_to_log_in(5, self.rest)
         make_user("other@example.com")
-        self.assertIsNone(self.rest.log_in("other@example.com", PASSWORD).code)
+        assert self.rest.log_in("other@example.com", PASSWORD).code is None
 
     def test_attacker_does_not_lock_the_owner_out(self) -> None:
         for network, neighbour, owner in (
@@ -110,8 +110,8 @@ class LoginLimitTest(LimitCase):
             with self.subTest(network):
                 self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, Rest(network))
                 for address in (network, neighbour):
-                    self.assertEqual(Rest(address).log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
-                self.assertIsNone(Rest(owner).log_in(EMAIL, PASSWORD).code)
+                    assert Rest(address).log_in(EMAIL, PASSWORD).code == "RATE_LIMITED"
+                assert Rest(owner).log_in(EMAIL, PASSWORD).code is None
 
     def test_guesses_from_many_networks_are_limited(self) -> None:
         hour, day = rate_limits.LOGIN_PER_ACCOUNT
@@ -119,7 +119,7 @@ class LoginLimitTest(LimitCase):
         for number in range(hour.amount - 1):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.1"))
         # The owner's successful login resets the count.
-        self.assertIsNone(self.rest.log_in(EMAIL, PASSWORD).code)
+        assert self.rest.log_in(EMAIL, PASSWORD).code is None
         for number in range(hour.amount):
             self.fail_to_log_in(1, Rest(f"198.51.{number}.2"))
         self.assert_limited_in_both("login", fields, hour)
@@ -158,9 +158,9 @@ class LoginLimitTest(LimitCase):
             "code": new_code(Purpose.PASSWORD_RESET, EMAIL),
             "new_password": OTHER_PASSWORD,
         }
-        self.assertEqual(self.rest.log_in(EMAIL, OTHER_PASSWORD).code, "RATE_LIMITED")
-        self.assertIsNone(self.graphql.send("reset password", reset).code)
-        self.assertIsNone(self.rest.log_in(EMAIL, OTHER_PASSWORD).code)
+        assert self.rest.log_in(EMAIL, OTHER_PASSWORD).code == "RATE_LIMITED"
+        assert self.graphql.send("reset password", reset).code is None
+        assert self.rest.log_in(EMAIL, OTHER_PASSWORD).code is None
 
     def test_logins_to_many_accounts_from_one_address_are_limited(self) -> None:
         limit = rate_limits.LOGIN_PER_ADDRESS[0]
@@ -168,7 +168,7 @@ class LoginLimitTest(LimitCase):
             self.fail_to_log_in(1, self.apis[number % 2], f"user{number}@example.com")
         self.assert_limited_in_both("login", {"email": EMAIL, "password": PASSWORD}, limit)
         for elsewhere in (GraphQL("192.0.2.7"), Rest("192.0.2.8")):
-            self.assertIsNone(elsewhere.log_in(EMAIL, PASSWORD).code)
+            assert elsewhere.log_in(EMAIL, PASSWORD).code is None
 
     def test_limits_use_the_address_that_the_proxy_saw(self) -> None:
         def log_in_from(forwarded: str) -> int:
@@ -182,27 +182,27 @@ class LoginLimitTest(LimitCase):
         with only, mock.patch.object(rate_limits, "LOGIN_PER_NETWORK", []):
             # Without a trusted proxy the header is ignored, because clients can send anything.
             statuses = [log_in_from(f"192.0.2.{number}") for number in range(limit + 1)]
-            self.assertEqual(statuses, [200] * limit + [429])
+            assert statuses == [200] * limit + [429]
             with override_settings(TRUSTED_PROXIES=1):
                 statuses = [log_in_from(f"192.0.2.{number}, 198.51.100.1") for number in range(limit + 1)]
-                self.assertEqual(statuses, [200] * limit + [429])
-                self.assertEqual(log_in_from("198.51.100.1, 198.51.100.2"), 200)
+                assert statuses == [200] * limit + [429]
+                assert log_in_from("198.51.100.1, 198.51.100.2") == 200
 
     def test_password_checks_of_a_session_are_limited(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         change = {"old_password": "wrong", "new_password": OTHER_PASSWORD}
         for _ in range(3):
-            self.assertEqual(self.graphql.send("change password", change, header).code, "WRONG_CREDENTIALS")
+            assert self.graphql.send("change password", change, header).code == "WRONG_CREDENTIALS"
         for _ in range(2):
             response = self.graphql.send("delete", {"password": "wrong"}, header)
-            self.assertEqual(response.code, "WRONG_CREDENTIALS")
+            assert response.code == "WRONG_CREDENTIALS"
         right = change | {"old_password": PASSWORD}
         for response in (
             self.graphql.send("change password", right, header),
             self.graphql.send("delete", {"password": PASSWORD}, header),
         ):
             self.assert_limited(response, rate_limits.PASSWORD_PER_ACCOUNT[0])
-        self.assertTrue(User.objects.get().check_password(PASSWORD))
+        assert User.objects.get().check_password(PASSWORD)
 
     def test_correct_password_resets_the_limit_of_a_session(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
@@ -211,15 +211,15 @@ class LoginLimitTest(LimitCase):
         for _ in range(3):
             for _ in range(rate_limits.PASSWORD_PER_ACCOUNT[0].amount - 1):
                 response = self.graphql.send("change password", wrong, header)
-                self.assertEqual(response.code, "WRONG_CREDENTIALS")
-            self.assertIsNone(self.graphql.send("change password", right, header).code)
+                assert response.code == "WRONG_CREDENTIALS"
+            assert self.graphql.send("change password", right, header).code is None
 
     def test_failed_logins_do_not_prevent_a_password_change(self) -> None:
         header = f"Bearer {log_in(User.objects.get()).access_token}"
         self.fail_to_log_in(rate_limits.LOGIN_PER_NETWORK[0].amount, self.rest)
-        self.assertEqual(self.rest.log_in(EMAIL, PASSWORD).code, "RATE_LIMITED")
+        assert self.rest.log_in(EMAIL, PASSWORD).code == "RATE_LIMITED"
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.send("change password", change, header).code)
+        assert self.graphql.send("change password", change, header).code is None
 
 
 class RefreshLimitTest(LimitCase):
@@ -231,7 +231,7 @@ class RefreshLimitTest(LimitCase):
             token = self.rest.refresh(token).data["refresh_token"]
         self.assert_limited_in_both("refresh", {"refresh_token": token}, minute)
         # The refused requests did not consume the token.
-        self.assertIsNone(Rest("192.0.2.7").refresh(token).code)
+        assert Rest("192.0.2.7").refresh(token).code is None
 
 
 class MailLimitTest(LimitCase):
@@ -249,15 +249,15 @@ class MailLimitTest(LimitCase):
                     if number < 4
                     else self.graphql.send("request reset", {"email": email})
                 )
-                self.assertIsNone(response.code)
+                assert response.code is None
             before = list(OutgoingEmail.objects.values())
             self.assert_limited_in_both("register", {"email": email, "password": PASSWORD}, hour)
             self.assert_limited_in_both("resend", {"email": email}, hour)
             self.assert_limited(self.graphql.send("request reset", {"email": email}), hour)
-            self.assertEqual(list(OutgoingEmail.objects.values()), before)
+            assert list(OutgoingEmail.objects.values()) == before
             end_window(hour)
             for _ in range(day.amount - hour.amount):
-                self.assertIsNone(self.rest.resend(email).code)
+                assert self.rest.resend(email).code is None
             end_window(hour)
             self.assert_limited_in_both("resend", {"email": email}, day)
             end_window(rate_limits.MAIL_PER_ADDRESS[0])
@@ -265,12 +265,12 @@ class MailLimitTest(LimitCase):
     def test_requests_from_one_address_are_limited(self) -> None:
         limit = rate_limits.MAIL_PER_ADDRESS[0]
         for number in range(limit.amount):
-            self.assertIsNone(self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code)
+            assert self.apis[number % 2].register(f"user{number}@example.com", PASSWORD).code is None
         users = User.objects.count()
-        self.assertEqual(users, limit.amount)
+        assert users == limit.amount
         self.assert_limited_in_both("register", {"email": EMAIL, "password": PASSWORD}, limit)
-        self.assertEqual(User.objects.count(), users)
-        self.assertIsNone(Rest("192.0.2.7").register(EMAIL, PASSWORD).code)
+        assert User.objects.count() == users
+        assert Rest("192.0.2.7").register(EMAIL, PASSWORD).code is None
 
 
 class CodeLimitTest(LimitCase):
@@ -279,27 +279,27 @@ class CodeLimitTest(LimitCase):
         fields = {"email": EMAIL, "code": "123456"}
         reset = fields | {"new_password": PASSWORD}
         for number in range(hour.amount):
-            self.assertEqual(self.apis[number % 2].confirm(EMAIL, "123456").code, "WRONG_CODE")
+            assert self.apis[number % 2].confirm(EMAIL, "123456").code == "WRONG_CODE"
         self.assert_limited_in_both("confirm", fields, hour)
         end_window(hour)
         for _ in range(day.amount - hour.amount):
-            self.assertEqual(self.rest.confirm(EMAIL, "123456").code, "WRONG_CODE")
+            assert self.rest.confirm(EMAIL, "123456").code == "WRONG_CODE"
         end_window(hour)
         self.assert_limited_in_both("confirm", fields, day)
         end_window(rate_limits.CODES_PER_ADDRESS[0])
         # Other purposes and other accounts have their own counts.
         for _ in range(hour.amount):
-            self.assertEqual(self.graphql.send("reset password", reset).code, "WRONG_CODE")
+            assert self.graphql.send("reset password", reset).code == "WRONG_CODE"
         self.assert_limited(self.graphql.send("reset password", reset), hour)
-        self.assertEqual(self.rest.confirm("other@example.com", "123456").code, "WRONG_CODE")
+        assert self.rest.confirm("other@example.com", "123456").code == "WRONG_CODE"
 
     def test_requests_from_one_address_are_limited(self) -> None:
         limit = rate_limits.CODES_PER_ADDRESS[0]
         for number in range(limit.amount):
             response = self.apis[number % 2].confirm(f"user{number}@example.com", "123456")
-            self.assertEqual(response.code, "WRONG_CODE")
+            assert response.code == "WRONG_CODE"
         self.assert_limited_in_both("confirm", {"email": EMAIL, "code": "123456"}, limit)
-        self.assertEqual(Rest("192.0.2.7").confirm(EMAIL, "123456").code, "WRONG_CODE")
+        assert Rest("192.0.2.7").confirm(EMAIL, "123456").code == "WRONG_CODE"
 
 
 class WindowTest(LimitCase):
@@ -315,7 +315,7 @@ class WindowTest(LimitCase):
             for number in range(tried, limit.amount):
                 for other in shorter:
                     end_window(other)
-                self.assertEqual(send(number).code, code)
+                assert send(number).code == code
             tried = limit.amount
             for other in shorter:
                 end_window(other)
@@ -372,8 +372,8 @@ class ClientAddressTest(SimpleTestCase):
             "unix": "unix",
         }.items():
             with self.subTest(peer):
-                self.assertEqual(self.address(peer), expected)
-                self.assertEqual(self.address(peer, "198.51.100.1"), expected)
+                assert self.address(peer) == expected
+                assert self.address(peer, "198.51.100.1") == expected
 
     @override_settings(TRUSTED_PROXIES=2)
     def test_client_address_behind_two_proxies(self) -> None:
@@ -387,7 +387,7 @@ class ClientAddressTest(SimpleTestCase):
             "made up, 203.0.113.1": "192.0.2.1",
         }.items():
             with self.subTest(forwarded):
-                self.assertEqual(self.address("192.0.2.1", forwarded), expected)
+                assert self.address("192.0.2.1", forwarded) == expected
 
     def test_network_of_an_address(self) -> None:
         for address, expected in {
@@ -399,7 +399,7 @@ class ClientAddressTest(SimpleTestCase):
             "": "",
         }.items():
             with self.subTest(address):
-                self.assertEqual(network_of(address), expected)
+                assert network_of(address) == expected
 
     @override_settings(TRUSTED_PROXIES=1)
     def test_client_address_behind_one_proxy(self) -> None:
@@ -415,9 +415,9 @@ class ClientAddressTest(SimpleTestCase):
             "198.51.100.1:1234": "192.0.2.1",
         }.items():
             with self.subTest(forwarded):
-                self.assertEqual(self.address("192.0.2.1", forwarded), expected)
+                assert self.address("192.0.2.1", forwarded) == expected
 
     @override_settings(CORS_ALLOWED_ORIGINS=["https://www.example.com"])
     def test_cors_exposes_retry_after(self) -> None:
         response = self.client.get("/health/live", headers={"Origin": "https://www.example.com"})
-        self.assertIn("Retry-After", response.headers["Access-Control-Expose-Headers"].split(", "))
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"].split(", ")

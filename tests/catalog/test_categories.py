@@ -41,34 +41,34 @@ class CategoryTreeTest(TestCase):
         home, books = read_category_tree(with_counts=True)
         (kitchen,) = home.children or ()
         (mugs,) = kitchen.children or ()
-        self.assertEqual([node.product_count for node in (home, kitchen, mugs, books)], [3, 2, 2, 0])
+        assert [node.product_count for node in (home, kitchen, mugs, books)] == [3, 2, 2, 0]
         ids = [self.home.pk, self.mugs.pk, self.books.pk]
-        self.assertEqual(count_products(ids), {self.home.pk: 3, self.mugs.pk: 2})
+        assert count_products(ids) == {self.home.pk: 3, self.mugs.pk: 2}
 
     def test_parent_children_and_ancestors(self) -> None:
         home, _ = read_category_tree()
         (mugs,) = (home.children or ())[0].children or ()
-        self.assertEqual([node.name for node in mugs.ancestors], ["Дом", "Кухня"])
-        self.assertEqual([node.name for node in read_category_path(self.mugs.pk)], ["Дом", "Кухня", "Кружки"])
-        self.assertEqual(read_category_path(None), [])
+        assert [node.name for node in mugs.ancestors] == ["Дом", "Кухня"]
+        assert [node.name for node in read_category_path(self.mugs.pk)] == ["Дом", "Кухня", "Кружки"]
+        assert read_category_path(None) == []
         paths = read_category_paths([self.mugs.pk, self.books.pk, 0])
-        self.assertEqual(set(paths), {node.pk for node in (self.home, self.kitchen, self.mugs, self.books)})
-        self.assertEqual([node.pk for node in paths[self.books.pk].ancestors], [])
+        assert set(paths) == {node.pk for node in (self.home, self.kitchen, self.mugs, self.books)}
+        assert [node.pk for node in paths[self.books.pk].ancestors] == []
         children = read_category_children([self.home.pk, self.books.pk])
-        self.assertEqual([node.name for node in children[self.home.pk]], ["Кухня"])
-        self.assertEqual(children[self.books.pk], [])
+        assert [node.name for node in children[self.home.pk]] == ["Кухня"]
+        assert children[self.books.pk] == []
 
     def test_empty_collections_take_no_query(self) -> None:
         with self.assertNumQueries(0):
-            self.assertEqual(read_category_paths([]), {})
-            self.assertEqual(read_category_children([]), {})
+            assert read_category_paths([]) == {}
+            assert read_category_children([]) == {}
 
     def test_category_is_found_by_id_and_slug(self) -> None:
         for category in (get_category(id=self.mugs.pk), get_category(slug="kruzhki")):
             assert category
-            self.assertEqual((category.pk, category.name, category.has_path), (self.mugs.pk, "Кружки", False))
+            assert (category.pk, category.name, category.has_path) == (self.mugs.pk, "Кружки", False)
         for unknown in ({"id": 0}, {"slug": "nope"}, {"slug": "kruzhki\0"}):
-            self.assertIsNone(get_category(**unknown))  # type: ignore[arg-type]
+            assert get_category(**unknown) is None  # type: ignore[arg-type]
 
     def test_tree_of_any_size_takes_one_query_and_another_one_for_counts(self) -> None:
         query = """{
@@ -84,9 +84,9 @@ class CategoryTreeTest(TestCase):
                 rest = RestClient().get("/categories").json()
             for number in range(15):
                 make_category(f"More {_} {number}", self.kitchen)
-        self.assertEqual([node["name"] for node in data["categories"]], ["Дом", "Books"])
-        self.assertEqual([node["product_count"] for node in rest], [3, 0])
-        self.assertEqual(len(rest[0]["children"][0]["children"]), 16)
+        assert [node["name"] for node in data["categories"]] == ["Дом", "Books"]
+        assert [node["product_count"] for node in rest] == [3, 0]
+        assert len(rest[0]["children"][0]["children"]) == 16
 
     def test_both_apis_return_the_same_tree(self) -> None:
         Category.objects.filter(slug="books").update(
@@ -108,9 +108,7 @@ class CategoryTreeTest(TestCase):
                 "children": [as_rest(child) for child in node.get("children", [])],
             }
 
-        self.assertEqual(
-            [as_rest(node) for node in data["categories"]], RestClient().get("/categories").json()
-        )
+        assert [as_rest(node) for node in data["categories"]] == RestClient().get("/categories").json()
 
     def test_depth_limits_the_levels(self) -> None:
         query = (
@@ -125,25 +123,25 @@ class CategoryTreeTest(TestCase):
             (None, [{"name": "Кухня", "children": [mugs]}]),
         ]:
             with self.subTest(depth), self.assertNumQueries(1):
-                self.assertEqual(graphql.data(query, {"depth": depth})["categories"][0]["children"], children)
+                assert graphql.data(query, {"depth": depth})["categories"][0]["children"] == children
         error = graphql.error(query, {"depth": 0})
-        self.assertEqual(error["extensions"], {"code": "OUT_OF_RANGE", "field": ["depth"]})
+        assert error["extensions"] == {"code": "OUT_OF_RANGE", "field": ["depth"]}
 
     def test_only_the_requested_levels_are_read(self) -> None:
         for depth, names in [(1, ["Дом", "Books"]), (2, ["Дом", "Кухня", "Books"])]:
             nodes = read_category_tree(depth)
             found = [name for node in nodes for name in (node.name, *(c.name for c in node.children or ()))]
-            self.assertEqual(found, names)
+            assert found == names
         with self.assertNumQueries(1) as queries:
             GraphQLClient().data("{ categories { name } }")
-        self.assertIn('"level" < (1)', queries[0]["sql"])
+        assert '"level" < (1)' in queries[0]["sql"]
 
     def test_two_depths_in_one_document_are_independent(self) -> None:
         data = GraphQLClient().data(
             "{ one: categories(depth: 1) { children { name } } all: categories { children { name } } }"
         )
-        self.assertEqual(data["one"][0]["children"], [])
-        self.assertEqual(data["all"][0]["children"], [{"name": "Кухня"}])
+        assert data["one"][0]["children"] == []
+        assert data["all"][0]["children"] == [{"name": "Кухня"}]
 
     def test_category_with_breadcrumbs(self) -> None:
         query = """query($id: ID, $slug: String) {
@@ -161,12 +159,12 @@ class CategoryTreeTest(TestCase):
         graphql = GraphQLClient()
         # The category, its count, its path and its children.
         with self.assertNumQueries(4):
-            self.assertEqual(graphql.data(query, {"id": str(self.kitchen.pk)})["category"], expected)
-        self.assertEqual(graphql.data(query, {"slug": "kukhnia"})["category"], expected)
+            assert graphql.data(query, {"id": str(self.kitchen.pk)})["category"] == expected
+        assert graphql.data(query, {"slug": "kukhnia"})["category"] == expected
         for unknown in ({"slug": "nope"}, {"id": "999"}, {"id": "abc"}):
-            self.assertIsNone(graphql.data(query, unknown)["category"])
+            assert graphql.data(query, unknown)["category"] is None
         for arguments in ({}, {"id": "1", "slug": "dom"}):
-            self.assertEqual(graphql.error(query, arguments)["extensions"]["code"], "INVALID")
+            assert graphql.error(query, arguments)["extensions"]["code"] == "INVALID"
 
     def test_alternating_parent_and_children_is_bounded_by_cost(self) -> None:
         """Each step to the parent and back multiplies the response by the number of siblings."""
@@ -184,14 +182,14 @@ class CategoryTreeTest(TestCase):
             )
 
         graphql.data(zigzag(3))
-        self.assertEqual(graphql.error(zigzag(4))["extensions"]["code"], "TOO_COMPLEX")
+        assert graphql.error(zigzag(4))["extensions"]["code"] == "TOO_COMPLEX"
         query = '{ category(slug: "kruzhki") { ' + "ancestors { children { " * 5 + "id " + "} } " * 5 + "} }"
-        self.assertEqual(graphql.error(query)["extensions"]["code"], "TOO_COMPLEX")
+        assert graphql.error(query)["extensions"]["code"] == "TOO_COMPLEX"
 
     def test_breadcrumbs_do_not_count_products(self) -> None:
         with self.assertNumQueries(1) as queries:
             GraphQLClient().data("{ categories { name children { ancestors { name } } } }")
-        self.assertNotIn("listingentry", queries[0]["sql"])
+        assert "listingentry" not in queries[0]["sql"]
 
 
 class BatchesTest(TestCase):
@@ -230,11 +228,11 @@ class BatchesTest(TestCase):
     def assert_fixed(self, query: str) -> None:
         self.add_products(1)
         few, data = self.count_queries(query)
-        self.assertIn("Root", str(data))
+        assert "Root" in str(data)
         self.add_products(4)
         many, data = self.count_queries(query)
-        self.assertGreater(str(data).count("Root"), 4)
-        self.assertEqual(few, many)
+        assert str(data).count("Root") > 4
+        assert few == many
 
     def test_list_of_products(self) -> None:
         self.assert_fixed(f"{{ products {{ nodes {{ {self.CATEGORY} }} }} }}")
@@ -245,7 +243,7 @@ class BatchesTest(TestCase):
             with self.subTest(fields):
                 # The page and the paths.
                 query = f"{{ products {{ nodes {{ category {{ {fields} }} }} }} }}"
-                self.assertEqual(self.count_queries(query)[0], 2)
+                assert self.count_queries(query)[0] == 2
 
     def test_edges(self) -> None:
         self.assert_fixed(f"{{ products {{ edges {{ node {{ {self.CATEGORY} }} }} }} }}")
@@ -257,12 +255,12 @@ class BatchesTest(TestCase):
         self.add_products(2)
         fill_cart(self.user, {self.products[0]: 1})
         few, data = self.count_queries(query)
-        self.assertIn("Root", str(data))
+        assert "Root" in str(data)
         self.add_products(4)
         fill_cart(self.user, dict.fromkeys(self.products[2:4], 1))
         many, data = self.count_queries(query)
-        self.assertEqual([len(data["cart"][name]) for name in ("lines", "suggestions")], [3, 3])
-        self.assertEqual(few, many)
+        assert [len(data["cart"][name]) for name in ("lines", "suggestions")] == [3, 3]
+        assert few == many
 
     def test_orders(self) -> None:
         for lists in ("nodes { %s }", "edges { node { %s } }"):
@@ -275,8 +273,8 @@ class BatchesTest(TestCase):
                 for product in self.products[-4:]:
                     make_order(self.user, (product, 1), (self.products[0], 1))
                 many, data = self.count_queries(query)
-                self.assertGreater(str(data).count("Root"), 8)
-                self.assertEqual(few, many)
+                assert str(data).count("Root") > 8
+                assert few == many
 
     def test_recommendations_of_recommendations(self) -> None:
         self.add_products(2)
@@ -297,8 +295,8 @@ class BatchesTest(TestCase):
         self.add_products(4)
         relate()
         many, data = self.count_queries(query)
-        self.assertEqual(len(data["recommendations"]), 6)
-        self.assertEqual(few, many)
+        assert len(data["recommendations"]) == 6
+        assert few == many
 
     def test_facets(self) -> None:
         query = """{ products(categorySlug: "root") { facets { categories {
@@ -325,7 +323,7 @@ class BatchesTest(TestCase):
                 queries, data = self.count_queries(
                     f"{{ nodes(ids: [{ids}]) {{ ... on {kind} {{ {fields} }} }} }}"
                 )
-                self.assertEqual(str(data).count("'Root'"), count)
+                assert str(data).count("'Root'") == count
                 counts.append(queries)
             with self.subTest(kind):
                 self.assertEqual(*counts)
@@ -338,9 +336,9 @@ class BatchesTest(TestCase):
                 card = GraphQLClient().data(
                     f'{{ product(id: "{product_id}") {{ name category {{ ancestors {{ name }} }} }} }}'
                 )["product"]
-            self.assertEqual(card["category"]["ancestors"], [{"name": "Root"}, {"name": "Parent 0"}])
+            assert card["category"]["ancestors"] == [{"name": "Root"}, {"name": "Parent 0"}]
             with CaptureQueriesContext(connection) as queries:
                 path = RestClient().get("/product", {"id": product_id}).json()["category_path"]
-            self.assertEqual([part["name"] for part in path], ["Root", "Parent 0", "Category 0"])
-            self.assertEqual(sum("catalog_ancestors" in query["sql"] for query in queries), 1)
+            assert [part["name"] for part in path] == ["Root", "Parent 0", "Category 0"]
+            assert sum("catalog_ancestors" in query["sql"] for query in queries) == 1
             self.add_products(3)

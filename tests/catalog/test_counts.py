@@ -46,40 +46,40 @@ class TotalTest(CountsCase):
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT - 1)
         for expected in (EXACT_COUNT_LIMIT - 1, EXACT_COUNT_LIMIT):
             with self.assertNumQueries(1):
-                self.assertEqual(list_products().total(), expected)
+                assert list_products().total() == expected
             add_entries(WHOLE_SHOP, EXACT_COUNT_LIMIT, int(expected < EXACT_COUNT_LIMIT))
 
     def test_total_above_the_limit_is_cached(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
         with self.assertNumQueries(2):
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 1)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 1
         add_entries(WHOLE_SHOP, EXACT_COUNT_LIMIT + 2, 1)
         with self.assertNumQueries(1):
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 1)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 1
         clear_redis()
-        self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 2)
+        assert list_products().total() == EXACT_COUNT_LIMIT + 2
 
     def test_total_that_falls_to_the_limit_is_exact_again(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
         list_products().total()
         ListingEntry.objects.filter(product_id=1).delete()
-        self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT)
+        assert list_products().total() == EXACT_COUNT_LIMIT
 
     def test_cached_total_expires(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
         with override_settings(CATALOG_CACHE_SECONDS=1):
             list_products().total()
             add_entries(WHOLE_SHOP, EXACT_COUNT_LIMIT + 2, 1)
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 1)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 1
             time.sleep(1.1)
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 2)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 2
 
     def test_zero_seconds_disable_the_cache(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
         with override_settings(CATALOG_CACHE_SECONDS=0):
             list_products().total()
             add_entries(WHOLE_SHOP, EXACT_COUNT_LIMIT + 2, 1)
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 2)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 2
 
     def test_each_filter_has_its_own_total(self) -> None:
         category = make_category("Clothes")
@@ -94,7 +94,7 @@ class TotalTest(CountsCase):
         ]
         for _ in range(2):
             totals = [list_products(**arguments).total() for arguments in filters]
-            self.assertEqual(totals, [2_004, 1_002, 1_800, 1_624, 1_005])
+            assert totals == [2004, 1002, 1800, 1624, 1005]
 
     def test_total_is_exact_without_redis(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
@@ -105,14 +105,14 @@ class TotalTest(CountsCase):
             mock.patch("backend.core.redis.redis_client", return_value=refusing),
             self.assertLogs("backend.core.redis", "WARNING"),
         ):
-            self.assertEqual(list_products().total(), EXACT_COUNT_LIMIT + 2)
+            assert list_products().total() == EXACT_COUNT_LIMIT + 2
 
     def test_both_apis_return_the_same_total(self) -> None:
         add_entries(WHOLE_SHOP, 1, EXACT_COUNT_LIMIT + 1)
         rest = RestClient().get("/products").json()["total"]
         add_entries(WHOLE_SHOP, EXACT_COUNT_LIMIT + 2, 1)
         graphql = GraphQLClient().data("{ products { totalCount } }")["products"]["totalCount"]
-        self.assertEqual([rest, graphql], [EXACT_COUNT_LIMIT + 1] * 2)
+        assert [rest, graphql] == [EXACT_COUNT_LIMIT + 1] * 2
 
 
 class ProductCountsTest(CountsCase):
@@ -127,19 +127,19 @@ class ProductCountsTest(CountsCase):
         add_entries(self.large.pk, 1, EXACT_COUNT_LIMIT - 2)
         add_entries(self.small.pk, 1, 1)
         with self.assertNumQueries(2):
-            self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 2, 1])
+            assert self.counts() == [EXACT_COUNT_LIMIT - 2, 1]
         add_entries(self.small.pk, 2, 1)
-        self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 2, 2])
+        assert self.counts() == [EXACT_COUNT_LIMIT - 2, 2]
 
     def test_counts_of_the_tree_above_the_limit_are_cached(self) -> None:
         add_entries(self.large.pk, 1, EXACT_COUNT_LIMIT - 1)
         add_entries(self.small.pk, 1, 2)
-        self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 1, 2])
+        assert self.counts() == [EXACT_COUNT_LIMIT - 1, 2]
         add_entries(self.small.pk, 3, 1)
         with self.assertNumQueries(2):
-            self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 1, 2])
+            assert self.counts() == [EXACT_COUNT_LIMIT - 1, 2]
         clear_redis()
-        self.assertEqual(self.counts(), [EXACT_COUNT_LIMIT - 1, 3])
+        assert self.counts() == [EXACT_COUNT_LIMIT - 1, 3]
 
     def test_small_category_of_a_large_shop_is_counted_exactly(self) -> None:
         add_entries(self.large.pk, 1, EXACT_COUNT_LIMIT + 1)
@@ -147,10 +147,10 @@ class ProductCountsTest(CountsCase):
         GraphQLClient().data(query, {"slug": "large"})
         add_entries(self.small.pk, 1, 1)
         add_entries(self.large.pk, EXACT_COUNT_LIMIT + 2, 1)
-        self.assertEqual(count_products([self.small.pk]), {self.small.pk: 1})
-        self.assertEqual(count_products([self.large.pk])[self.large.pk], EXACT_COUNT_LIMIT + 1)
+        assert count_products([self.small.pk]) == {self.small.pk: 1}
+        assert count_products([self.large.pk])[self.large.pk] == EXACT_COUNT_LIMIT + 1
         both = count_products([self.large.pk, self.small.pk])
-        self.assertEqual(both, {self.large.pk: EXACT_COUNT_LIMIT + 2, self.small.pk: 1})
+        assert both == {self.large.pk: EXACT_COUNT_LIMIT + 2, self.small.pk: 1}
         for slug, expected in (("small", 1), ("large", EXACT_COUNT_LIMIT + 1)):
             found = GraphQLClient().data(query, {"slug": slug})["category"]["productCount"]
-            self.assertEqual(found, expected)
+            assert found == expected

@@ -164,21 +164,21 @@ class ConfirmAndRegisterTest(ThreadCase):
             Actor() as registering,
         ):
             registered = registering.start(register, OTHER_PASSWORD)
-            self.assertTrue(registering.waits())
-            self.assertIsNone(confirming.finish())
+            assert registering.waits()
+            assert confirming.finish() is None
             registered.result(MAX_SECONDS)
             registering.commit()
-        self.assertEqual(self.account(), (True, True))
-        self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_already_registered")
+        assert self.account() == (True, True)
+        assert OutgoingEmail.objects.get().task == "accounts.send_already_registered"
 
     def test_confirmation_waits_for_a_registration(self) -> None:
         with Actor() as registering, Actor() as confirming:
             registering.do(register, OTHER_PASSWORD)
             confirmed = confirming.start(partial(get_error_type, partial(confirm, code=self.code)))
-            self.assertTrue(confirming.waits())
+            assert confirming.waits()
             registering.commit()
-            self.assertIs(confirmed.result(MAX_SECONDS), WrongCode)
-        self.assertEqual(self.account(), (False, False))
+            assert confirmed.result(MAX_SECONDS) is WrongCode
+        assert self.account() == (False, False)
 
     def test_without_the_lock_the_password_of_another_person_is_confirmed(self) -> None:
         with (
@@ -186,8 +186,8 @@ class ConfirmAndRegisterTest(ThreadCase):
             self.pause_confirmation() as confirming,
         ):
             register(OTHER_PASSWORD)
-            self.assertIsNone(confirming.finish())
-        self.assertEqual(self.account(), (True, False))
+            assert confirming.finish() is None
+        assert self.account() == (True, False)
 
 
 class LoginAndResetTest(ThreadCase):
@@ -207,29 +207,29 @@ class LoginAndResetTest(ThreadCase):
             return logging_in.finish()
 
     def test_login_checked_before_a_reset_is_refused(self) -> None:
-        self.assertIs(self.log_in_during_the_reset(), WrongCredentials)
-        self.assertFalse(Session.objects.exists())
+        assert self.log_in_during_the_reset() is WrongCredentials
+        assert not Session.objects.exists()
 
     def test_reset_waits_for_a_login_and_ends_its_session(self) -> None:
         with Actor() as logging_in, Actor() as resetting:
             logging_in.do(log_in_with, PASSWORD)
             done = resetting.start(reset, code=self.code)
-            self.assertTrue(resetting.waits())
+            assert resetting.waits()
             logging_in.commit()
             done.result(MAX_SECONDS)
             resetting.commit()
-        self.assertFalse(Session.objects.exists())
+        assert not Session.objects.exists()
 
     def test_without_the_condition_the_session_is_created_but_ended(self) -> None:
         with without_conditions("password"):
-            self.assertIsNone(self.log_in_during_the_reset())
-        self.assertTrue(Session.objects.exists())
-        self.assertFalse(Session.objects.open().exists())
+            assert self.log_in_during_the_reset() is None
+        assert Session.objects.exists()
+        assert not Session.objects.open().exists()
 
     def test_without_both_guards_the_old_password_opens_a_session(self) -> None:
         with without_conditions("password", "password_digest"):
-            self.assertIsNone(self.log_in_during_the_reset())
-            self.assertTrue(Session.objects.open().exists())
+            assert self.log_in_during_the_reset() is None
+            assert Session.objects.open().exists()
 
 
 class ParallelRegistrationTest(ThreadCase):
@@ -239,22 +239,22 @@ class ParallelRegistrationTest(ThreadCase):
         with Actor() as first, Actor() as second:
             first.do(register, PASSWORD)
             registered = second.start(register, OTHER_PASSWORD)
-            self.assertTrue(second.waits())
+            assert second.waits()
             first.commit()
             registered.result(MAX_SECONDS)
             second.commit()
-        self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
-        self.assertEqual(OutgoingEmail.objects.get().task, "accounts.send_confirmation_code")
+        assert User.objects.get().check_password(OTHER_PASSWORD)
+        assert OutgoingEmail.objects.get().task == "accounts.send_confirmation_code"
         confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
-        self.assertIsNone(get_error_type(partial(log_in_with, OTHER_PASSWORD)))
-        self.assertIs(get_error_type(partial(log_in_with, PASSWORD)), WrongCredentials)
+        assert get_error_type(partial(log_in_with, OTHER_PASSWORD)) is None
+        assert get_error_type(partial(log_in_with, PASSWORD)) is WrongCredentials
 
     def test_registrations_in_many_threads_create_one_account(self) -> None:
         passwords = [f"{PASSWORD} {number}" for number in range(5)]
-        self.assertEqual(run_in_parallel([partial(register, password) for password in passwords]), [None] * 5)
-        self.assertEqual(OutgoingEmail.objects.count(), 1)
+        assert run_in_parallel([partial(register, password) for password in passwords]) == [None] * 5
+        assert OutgoingEmail.objects.count() == 1
         user = User.objects.get()
-        self.assertEqual(sum(user.check_password(password) for password in passwords), 1)
+        assert sum(user.check_password(password) for password in passwords) == 1
         confirm(code=new_code(Purpose.CONFIRMATION, EMAIL))
 
     def test_without_the_upsert_the_second_registration_fails(self) -> None:
@@ -264,7 +264,7 @@ class ParallelRegistrationTest(ThreadCase):
             first.do(register, PASSWORD)
             registered = second.start(get_error_type, partial(register, OTHER_PASSWORD))
             first.commit()
-            self.assertIs(registered.result(MAX_SECONDS), IntegrityError)
+            assert registered.result(MAX_SECONDS) is IntegrityError
 
 
 class ParallelRefreshTest(ThreadCase):
@@ -288,37 +288,37 @@ class ParallelRefreshTest(ThreadCase):
     def test_parallel_refreshes_return_the_same_usable_token(self) -> None:
         pairs: list[TokenPair] = []
         calls = [lambda: pairs.append(refresh(self.pair))] * 8
-        self.assertEqual(run_in_parallel(calls), [None] * 8)
-        self.assertEqual(len({pair.refresh_token for pair in pairs}), 1)
+        assert run_in_parallel(calls) == [None] * 8
+        assert len({pair.refresh_token for pair in pairs}) == 1
         for pair in pairs:
-            self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
-        self.assertIsNone(get_error_type(partial(refresh, pairs[0])))
+            assert self.rest.read(f"Bearer {pair.access_token}").code is None
+        assert get_error_type(partial(refresh, pairs[0])) is None
 
     def test_second_refresh_waits_for_the_first(self) -> None:
-        self.assertEqual(self.refresh_twice(), [None, None])
-        self.assertTrue(Session.objects.exists())
+        assert self.refresh_twice() == [None, None]
+        assert Session.objects.exists()
 
     def test_second_refresh_after_the_interval_ends_the_session(self) -> None:
         with override_settings(REFRESH_REUSE_INTERVAL=timedelta(0)):
             self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
-        self.assertFalse(Session.objects.exists())
+        assert not Session.objects.exists()
 
     def test_without_the_lock_an_older_token_replaces_a_newer_one(self) -> None:
         """The session ends when its owner uses the newest token."""
         with without_locks(), self.pause_refresh() as first:
             newest = refresh(refresh(self.pair))
-            self.assertIsNone(first.finish())
-        self.assertIs(get_error_type(partial(refresh, newest)), TokenInvalid)
-        self.assertFalse(Session.objects.exists())
+            assert first.finish() is None
+        assert get_error_type(partial(refresh, newest)) is TokenInvalid
+        assert not Session.objects.exists()
 
     def test_slow_refresh_does_not_replace_a_newer_token(self) -> None:
         with self.pause_refresh() as first, Actor() as second:
             newest = second.start(lambda: refresh(refresh(self.pair)))
-            self.assertTrue(second.waits())
-            self.assertIsNone(first.finish())
+            assert second.waits()
+            assert first.finish() is None
             pair = newest.result(MAX_SECONDS)
             second.commit()
-        self.assertIsNone(get_error_type(partial(refresh, pair)))
+        assert get_error_type(partial(refresh, pair)) is None
 
     def change_password(self) -> None:
         session_id = read_refresh_token(self.pair.refresh_token)[0]
@@ -332,11 +332,11 @@ class ParallelRefreshTest(ThreadCase):
         with Actor() as changing, Actor() as refreshing:
             changing.do(self.change_password)
             refreshed = refreshing.start(refresh, self.pair)
-            self.assertTrue(refreshing.waits())
+            assert refreshing.waits()
             changing.commit()
             pair = refreshed.result(MAX_SECONDS)
             refreshing.commit()
-        self.assertIsNone(self.rest.read(f"Bearer {pair.access_token}").code)
+        assert self.rest.read(f"Bearer {pair.access_token}").code is None
 
     def test_locking_and_reading_in_one_statement_ends_the_session(self) -> None:
         """The statement waits for the new session row but joins the old account row."""
@@ -345,10 +345,10 @@ class ParallelRefreshTest(ThreadCase):
         with Actor() as changing, Actor() as refreshing:
             changing.do(self.change_password)
             found = refreshing.start(locked_sessions.first)
-            self.assertTrue(refreshing.waits())
+            assert refreshing.waits()
             changing.commit()
-            self.assertIsNone(found.result(MAX_SECONDS))
-        self.assertTrue(Session.objects.open().filter(pk=session_id).exists())
+            assert found.result(MAX_SECONDS) is None
+        assert Session.objects.open().filter(pk=session_id).exists()
 
 
 class ParallelConfirmationTest(ThreadCase):
@@ -362,7 +362,7 @@ class ParallelConfirmationTest(ThreadCase):
 
     def test_one_of_two_parallel_confirmations_succeeds(self) -> None:
         self.assertCountEqual(self.confirm_twice(), [None, WrongCode])
-        self.assertTrue(User.objects.get().is_confirmed)
+        assert User.objects.get().is_confirmed
 
     def test_without_locks_conditions_and_script_both_succeed(self) -> None:
         in_steps = redeem_in_steps(Barrier(2, timeout=MAX_SECONDS).wait)
@@ -371,7 +371,7 @@ class ParallelConfirmationTest(ThreadCase):
             # The row lock of a real UPDATE would make the second request wait and check again.
             twin.enter_context(mock.patch.object(QuerySet, "update", return_value=1))
             twin.enter_context(mock.patch(f"{SERVICES}.email_codes.redeem_code", in_steps))
-            self.assertEqual(self.confirm_twice(), [None, None])
+            assert self.confirm_twice() == [None, None]
 
 
 class ParallelGuessTest(ThreadCase):
@@ -385,14 +385,14 @@ class ParallelGuessTest(ThreadCase):
             partial(get_error_type, partial(redeem, Purpose.CONFIRMATION, EMAIL, guess, "hash"))
             for guess in wrong
         ]
-        self.assertEqual(run_in_parallel(attempts), [WrongCode] * self.GUESSES)
+        assert run_in_parallel(attempts) == [WrongCode] * self.GUESSES
         return get_error_type(partial(codes.redeem_code, Purpose.CONFIRMATION, EMAIL, code, "hash")) is None
 
     def test_every_parallel_guess_counts(self) -> None:
-        self.assertFalse(self.guess(codes.redeem_code))
+        assert not self.guess(codes.redeem_code)
 
     def test_without_the_script_ten_guesses_count_as_one(self) -> None:
-        self.assertTrue(self.guess(redeem_in_steps(Barrier(self.GUESSES, timeout=MAX_SECONDS).wait)))
+        assert self.guess(redeem_in_steps(Barrier(self.GUESSES, timeout=MAX_SECONDS).wait))
 
 
 class CleanupAndConfirmTest(ThreadCase):
@@ -407,9 +407,9 @@ class CleanupAndConfirmTest(ThreadCase):
     def test_account_being_confirmed_is_not_deleted(self) -> None:
         with Actor() as confirming:
             confirming.do(confirm, code=self.code)
-            self.assertEqual(cleanup.delete_unconfirmed_accounts(), 0)
+            assert cleanup.delete_unconfirmed_accounts() == 0
             confirming.commit()
-        self.assertTrue(User.objects.get().is_confirmed)
+        assert User.objects.get().is_confirmed
 
     def confirm_before_the_lock(self) -> None:
         """Confirm between the selection and the locking of the accounts."""
@@ -436,9 +436,9 @@ class CleanupAndConfirmTest(ThreadCase):
 
     def test_account_confirmed_after_the_selection_is_not_deleted(self) -> None:
         self.confirm_before_the_lock()
-        self.assertTrue(self.is_user_confirmed())
+        assert self.is_user_confirmed()
 
     def test_without_the_second_check_a_confirmed_account_is_deleted(self) -> None:
         with without_conditions("status__verified"):
-            self.assertEqual(cleanup.delete_unconfirmed_accounts(), 1)
-        self.assertFalse(User.objects.exists())
+            assert cleanup.delete_unconfirmed_accounts() == 1
+        assert not User.objects.exists()

@@ -34,46 +34,46 @@ class CacheCase(SimpleTestCase):
 class ComputeOnceTest(CacheCase):
     def test_value_is_computed_again_after_it_expires(self) -> None:
         for expected in (1, 1):
-            self.assertEqual(compute_once("name", self.compute, seconds=1), expected)
+            assert compute_once("name", self.compute, seconds=1) == expected
         time.sleep(1.1)
-        self.assertEqual(compute_once("name", self.compute, seconds=1), 2)
+        assert compute_once("name", self.compute, seconds=1) == 2
 
     def test_zero_seconds_compute_every_time(self) -> None:
         for expected in (1, 2):
-            self.assertEqual(compute_once("name", self.compute, seconds=0), expected)
-        self.assertEqual(read_cached(["name"]), {})
+            assert compute_once("name", self.compute, seconds=0) == expected
+        assert read_cached(["name"]) == {}
 
     def test_empty_values_are_cached(self) -> None:
         for value in (0, [], "", None, {}):
             with self.subTest(repr(value)):
                 compute_once(f"empty {value!r}", lambda: value, seconds=60)  # noqa: B023
-                self.assertEqual(compute_once(f"empty {value!r}", self.compute, seconds=60), value)
-        self.assertEqual(self.calls, 0)
+                assert compute_once(f"empty {value!r}", self.compute, seconds=60) == value
+        assert self.calls == 0
 
     def test_failure_is_not_cached_and_does_not_block_others(self) -> None:
         with self.assertRaises(ZeroDivisionError):
             compute_once("name", lambda: 1 // 0, seconds=60)
         started = time.monotonic()
-        self.assertEqual(compute_once("name", self.compute, seconds=60), 1)
-        self.assertLess(time.monotonic() - started, cache.LOCK_SECONDS / 2)
+        assert compute_once("name", self.compute, seconds=60) == 1
+        assert time.monotonic() - started < cache.LOCK_SECONDS / 2
 
     def test_lock_of_a_killed_process_delays_others_only_for_a_time(self) -> None:
         with mock.patch.object(cache, "LOCK_SECONDS", 0.5):
             redis_client().set(cache._key("name:lock"), "killed", px=60_000)
             started = time.monotonic()
-            self.assertEqual(compute_once("name", self.compute, seconds=60), 1)
-            self.assertLess(0.5, time.monotonic() - started)
+            assert compute_once("name", self.compute, seconds=60) == 1
+            assert time.monotonic() - started > 0.5
 
     def test_slow_process_does_not_release_the_lock_of_another_one(self) -> None:
         lock = cache._key("name:lock")
         compute_once("name", lambda: redis_client().set(lock, "another"), seconds=60)
-        self.assertEqual(redis_client().get(lock), b"another")
+        assert redis_client().get(lock) == b"another"
 
     def test_value_is_computed_without_redis(self) -> None:
         compute_once("name", self.compute, seconds=60)
         with silent_redis():
-            self.assertEqual(compute_once("name", self.compute, seconds=60), 2)
-            self.assertEqual(compute_once("name", self.compute, seconds=60), 3)
+            assert compute_once("name", self.compute, seconds=60) == 2
+            assert compute_once("name", self.compute, seconds=60) == 3
 
 
 class CrowdTest(CacheCase):
@@ -92,10 +92,10 @@ class CrowdTest(CacheCase):
         return found
 
     def test_crowd_computes_a_missing_value_once(self) -> None:
-        self.assertEqual(self.run_crowd(), [1] * CLIENTS)
+        assert self.run_crowd() == [1] * CLIENTS
 
     def test_without_the_lock_every_client_computes_it(self) -> None:
         unlocked = cache._READ_OR_LOCK.replace("and 1 or 0", "and 1 or 1")
         with mock.patch.object(cache, "_READ_OR_LOCK", unlocked):
             self.run_crowd()
-        self.assertGreater(self.calls, 1)
+        assert self.calls > 1

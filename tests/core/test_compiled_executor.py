@@ -286,12 +286,12 @@ def outcome(schema: strawberry.Schema, document: str) -> Any:
 class CompiledExecutorTest(TestCase):
     def assert_same(self, document: str) -> None:
         for _ in range(2):
-            self.assertEqual(outcome(compiled, document), outcome(standard, document), document)
+            assert outcome(compiled, document) == outcome(standard, document), document
 
     def assert_compiled(self, document: str, runs: int) -> None:
         Executor.completed = 0
         self.assert_same(document)
-        self.assertEqual(Executor.completed, runs, document)
+        assert Executor.completed == runs, document
 
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
     @given(documents())
@@ -311,8 +311,8 @@ class CompiledExecutorTest(TestCase):
             completed += bool(Executor.completed)
 
         count()
-        self.assertGreater(valid, 95)
-        self.assertGreater(completed, 40)
+        assert valid > 95
+        assert completed > 40
 
     def test_every_kind_of_field_is_compiled(self) -> None:
         for document in self._supported():
@@ -351,9 +351,9 @@ class CompiledExecutorTest(TestCase):
             result = compiled.execute_sync(
                 "mutation { count { number failing } plain }", context_value=context
             )
-        self.assertEqual(context["calls"], 6)
+        assert context["calls"] == 6
         assert result.data
-        self.assertEqual(result.data["plain"], 6)
+        assert result.data["plain"] == 6
 
     def test_operation_with_an_unsupported_value_is_not_compiled_again(self) -> None:
         document = "{ part { generated name } }"
@@ -366,7 +366,7 @@ class CompiledExecutorTest(TestCase):
         for yes in (True, False):
             for no in (True, False):
                 values = {"yes": yes, "no": no}
-                self.assertEqual(
-                    compiled.execute_sync(document, variable_values=values).data,
-                    standard.execute_sync(document, variable_values=values).data,
+                assert (
+                    compiled.execute_sync(document, variable_values=values).data
+                    == standard.execute_sync(document, variable_values=values).data
                 )

@@ -1,6 +1,7 @@
 """Size limits, cache and operations of query documents."""
 
 import json
+import re
 import tracemalloc
 from threading import Thread
 from typing import Any
@@ -47,7 +48,7 @@ class DocumentSizeTest(TestCase):
 
     def assert_too_large(self, response: HttpResponse) -> None:
         [error] = response.json()["errors"]
-        self.assertEqual((response.status_code, error["extensions"]["code"]), (413, "TOO_LARGE"))
+        assert (response.status_code, error["extensions"]["code"]) == (413, "TOO_LARGE")
 
     def test_largest_document_is_accepted(self) -> None:
         self.graphql.data(pad("{ __typename }", settings.GRAPHQL_MAX_DOCUMENT_BYTES))
@@ -70,14 +71,14 @@ class DocumentSizeTest(TestCase):
         client = self.graphql.client
         query = "{ __typename }"
         with override_settings(GRAPHQL_MAX_DOCUMENT_BYTES=14):
-            self.assertEqual(client.get("/graphql", {"query": query}).status_code, 200)
+            assert client.get("/graphql", {"query": query}).status_code == 200
         with override_settings(GRAPHQL_MAX_DOCUMENT_BYTES=13):
             self.assert_too_large(client.get("/graphql", {"query": query}))
 
     def test_introspection_and_large_page_fit_many_times(self) -> None:
         for query in (get_introspection_query(), LARGE_PAGE):
             self.graphql.data(query)
-            self.assertLess(10 * len(query), settings.GRAPHQL_MAX_DOCUMENT_BYTES)
+            assert 10 * len(query) < settings.GRAPHQL_MAX_DOCUMENT_BYTES
 
 
 class VariablesSizeTest(SimpleTestCase):
@@ -92,30 +93,30 @@ class VariablesSizeTest(SimpleTestCase):
         for variables, fault in (("[]", "object"), ('"x"', "object"), ("7", "object"), ("{", "JSON")):
             with self.subTest(variables):
                 response = self.client.get("/graphql", {"query": query, "variables": variables})
-                self.assertEqual(response.status_code, 400)
+                assert response.status_code == 400
                 (error,) = response.json()["errors"]
-                self.assertEqual(error["extensions"]["code"], "MALFORMED")
-                self.assertRegex(error["message"], f"variables.* must be .*{fault}")
+                assert error["extensions"]["code"] == "MALFORMED"
+                assert re.search(f"variables.* must be .*{fault}", error["message"])
         body = {"query": query, "variables": []}
         response = self.client.post("/graphql", body, content_type="application/json")
-        self.assertRegex(response.json()["errors"][0]["message"], "variables.* must be .*object")
+        assert re.search("variables.* must be .*object", response.json()["errors"][0]["message"])
         for variables in ("{}", "null", ""):
             response = self.client.get("/graphql", {"query": query, "variables": variables})
-            self.assertEqual(response.status_code, 200)
+            assert response.status_code == 200
 
     def test_variables_with_too_many_values_are_refused(self) -> None:
         # The variable itself is a value too.
-        self.assertEqual(self.code({str(n): 1 for n in range(9_999)}), (200, "INVALID"))
-        self.assertEqual(self.code({str(n): 1 for n in range(10_000)}), (413, "TOO_LARGE"))
+        assert self.code({str(n): 1 for n in range(9999)}) == (200, "INVALID")
+        assert self.code({str(n): 1 for n in range(10000)}) == (413, "TOO_LARGE")
 
     def test_values_are_counted_at_every_level(self) -> None:
         # 1 + 101 + 101 * 98 values.
         inputs = {str(n): {str(m): 1 for m in range(98)} for n in range(101)}
-        self.assertEqual(self.code(inputs), (200, "INVALID"))
-        self.assertEqual(self.code(inputs | {"101": {}}), (413, "TOO_LARGE"))
+        assert self.code(inputs) == (200, "INVALID")
+        assert self.code(inputs | {"101": {}}) == (413, "TOO_LARGE")
 
     def test_long_list_counts_up_to_the_list_limit(self) -> None:
-        self.assertEqual(self.code(["x"] * 10_000), (200, "TOO_LONG"))
+        assert self.code(["x"] * 10000) == (200, "TOO_LONG")
 
     def test_refused_variables_are_not_coerced(self) -> None:
         with mock.patch.object(documents, "parse") as parse_document:
@@ -134,23 +135,23 @@ class CacheTest(SimpleTestCase):
         first = self.store(cache, "{ a }")
         cache.max_bytes = 2 * cache.size
         self.store(cache, "{ b }")
-        self.assertIs(cache.get("{ a }"), first)
+        assert cache.get("{ a }") is first
         self.store(cache, "{ c }")
-        self.assertIs(cache.get("{ a }"), first)
-        self.assertIsNone(cache.get("{ b }"))
-        self.assertIsNotNone(cache.get("{ c }"))
+        assert cache.get("{ a }") is first
+        assert cache.get("{ b }") is None
+        assert cache.get("{ c }") is not None
 
     def test_size_is_bounded_whatever_documents_are_stored(self) -> None:
         cache = DocumentCache(max_bytes=300_000)
         for number in range(300):
             self.store(cache, pad(f"{{ a{number} }}", 32_000))
-            self.assertLessEqual(cache.size, cache.max_bytes)
-        self.assertEqual(len(cache), 4)
+            assert cache.size <= cache.max_bytes
+        assert len(cache) == 4
 
     def test_document_larger_than_the_cache_is_not_kept(self) -> None:
         cache = DocumentCache(max_bytes=1000)
         self.store(cache, pad("{ a }", 1000))
-        self.assertEqual((len(cache), cache.size), (0, 0))
+        assert (len(cache), cache.size) == (0, 0)
 
     def test_estimate_is_not_below_the_memory_of_a_document(self) -> None:
         for text in (
@@ -172,8 +173,8 @@ class CacheTest(SimpleTestCase):
                     memory, _ = tracemalloc.get_traced_memory()
                 finally:
                     tracemalloc.stop()
-                self.assertLessEqual(memory, cache.size)
-                self.assertLess(cache.size, 10 * memory)
+                assert memory <= cache.size
+                assert cache.size < 10 * memory
 
     def test_size_is_right_after_concurrent_use(self) -> None:
         cache = DocumentCache(max_bytes=20_000)
@@ -191,8 +192,8 @@ class CacheTest(SimpleTestCase):
         for thread in threads:
             thread.join()
         size = sum(entry.size for entry in cache._entries.values())
-        self.assertEqual(cache.size, size)
-        self.assertLessEqual(size, cache.max_bytes)
+        assert cache.size == size
+        assert size <= cache.max_bytes
 
 
 class ReuseTest(TestCase):
@@ -206,15 +207,15 @@ class ReuseTest(TestCase):
             mock.patch.object(documents, "validate", wraps=documents.validate) as validate_document,
         ):
             first, second = (self.graphql.post(query).json() for _ in range(2))
-        self.assertEqual(first, second)
+        assert first == second
         return parse_document.call_count, validate_document.call_count
 
     def test_valid_document_is_parsed_and_validated_once(self) -> None:
-        self.assertEqual(self.count_work("{ here: __typename }"), (1, 1))
+        assert self.count_work("{ here: __typename }") == (1, 1)
 
     def test_invalid_document_is_not_stored(self) -> None:
-        self.assertEqual(self.count_work("{ unknown }"), (2, 2))
-        self.assertEqual(self.count_work("{ unknown"), (2, 0))
+        assert self.count_work("{ unknown }") == (2, 2)
+        assert self.count_work("{ unknown") == (2, 0)
 
 
 class LocationsTest(SimpleTestCase):
@@ -224,7 +225,7 @@ class LocationsTest(SimpleTestCase):
         # The position between the two characters of one line break belongs to no token.
         for position in set(range(len(text))) - {text.index("\r\n") + 1}:
             with self.subTest(position):
-                self.assertEqual(indexed.get_location(position), plain.get_location(position))
+                assert indexed.get_location(position) == plain.get_location(position)
 
     def test_text_is_scanned_once_for_all_errors(self) -> None:
         source = IndexedSource("\n" * 1000)
@@ -251,11 +252,11 @@ class OperationsTest(TestCase):
 
     def assert_malformed(self, response: HttpResponse, status: int = 200) -> None:
         body = response.json()
-        self.assertNotIn("data", body)
+        assert "data" not in body
         [error] = body["errors"]
-        self.assertEqual((response.status_code, error["extensions"]["code"]), (status, "MALFORMED"))
-        self.assertIn("operation", error["message"])
-        self.assertEqual(Cart.objects.count(), 0)
+        assert (response.status_code, error["extensions"]["code"]) == (status, "MALFORMED")
+        assert "operation" in error["message"]
+        assert Cart.objects.count() == 0
 
     def test_document_with_several_operations_runs_none_without_a_name(self) -> None:
         for name in (None, ""):
@@ -263,20 +264,20 @@ class OperationsTest(TestCase):
         self.assert_malformed(self.send("query A { a: __typename } query B { b: __typename }", method="GET"))
 
     def test_named_operation_runs_alone(self) -> None:
-        self.assertEqual(self.send(self.document, "Name").json()["data"], {"__typename": "Query"})
-        self.assertEqual(Cart.objects.count(), 0)
-        self.assertEqual(self.send(self.document, "Add").json()["data"], {"cartLinesAdd": {"errors": []}})
-        self.assertEqual(Cart.objects.count(), 1)
+        assert self.send(self.document, "Name").json()["data"] == {"__typename": "Query"}
+        assert Cart.objects.count() == 0
+        assert self.send(self.document, "Add").json()["data"] == {"cartLinesAdd": {"errors": []}}
+        assert Cart.objects.count() == 1
 
     def test_named_operation_runs_by_get(self) -> None:
         query = "query A { a: __typename } query B { b: __typename }"
-        self.assertEqual(self.send(query, "B", method="GET").json()["data"], {"b": "Query"})
+        assert self.send(query, "B", method="GET").json()["data"] == {"b": "Query"}
 
     def test_mutation_does_not_run_by_get(self) -> None:
         response = self.send(self.document, "Add", method="GET")
-        self.assertEqual((response.status_code, response["Allow"]), (405, "POST"))
-        self.assertEqual(response.json()["errors"][0]["extensions"]["code"], "METHOD_NOT_ALLOWED")
-        self.assertEqual(Cart.objects.count(), 0)
+        assert (response.status_code, response["Allow"]) == (405, "POST")
+        assert response.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+        assert Cart.objects.count() == 0
 
     def test_unknown_name_is_malformed(self) -> None:
         for method in ("POST", "GET"):
@@ -290,9 +291,7 @@ class OperationsTest(TestCase):
 
     def test_single_operation_needs_no_name(self) -> None:
         for name in (None, ""):
-            self.assertEqual(
-                self.send("query Name { __typename }", name).json()["data"], {"__typename": "Query"}
-            )
+            assert self.send("query Name { __typename }", name).json()["data"] == {"__typename": "Query"}
 
     def test_document_without_an_operation_is_malformed(self) -> None:
         self.assert_malformed(self.send("fragment A on Query { __typename }"))

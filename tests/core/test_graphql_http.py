@@ -58,16 +58,16 @@ class MediaTypeTest(HttpTest):
                     self.post({"query": NAME}, accept),
                     self.client.get("/graphql", {"query": NAME}, headers={"Accept": accept}),
                 ):
-                    self.assertEqual((response.status_code, self.media_type(response)), (200, expected))
-                    self.assertIn("Accept", response["Vary"])
+                    assert (response.status_code, self.media_type(response)) == (200, expected)
+                    assert "Accept" in response["Vary"]
 
     def test_request_without_accept_gets_json(self) -> None:
         response = self.client.post("/graphql", json.dumps({"query": NAME}), content_type=JSON)
-        self.assertEqual(response["Content-Type"], JSON)
+        assert response["Content-Type"] == JSON
 
     def test_encoding_is_declared(self) -> None:
         response = self.post({"query": NAME}, RESPONSE_JSON)
-        self.assertEqual(response["Content-Type"], f"{RESPONSE_JSON}; charset=utf-8")
+        assert response["Content-Type"] == f"{RESPONSE_JSON}; charset=utf-8"
 
 
 class RefusalTest(HttpTest):
@@ -100,45 +100,51 @@ class RefusalTest(HttpTest):
             with self.subTest(name):
                 for accept, status in ((JSON, json_status), (RESPONSE_JSON, strict_status)):
                     response = self.post(body, accept)
-                    self.assertEqual(
-                        (response.status_code, self.code(response), self.media_type(response)),
-                        (status, code, accept),
+                    assert (response.status_code, self.code(response), self.media_type(response)) == (
+                        status,
+                        code,
+                        accept,
                     )
-                    self.assertNotIn("data", response.json())
-                    self.assertEqual(response["Cache-Control"], "no-store")
+                    assert "data" not in response.json()
+                    assert response["Cache-Control"] == "no-store"
 
     def test_refused_method_and_content_type_have_the_accepted_media_type(self) -> None:
         for accept in (JSON, RESPONSE_JSON):
             headers = {"Accept": accept}
             response = self.client.delete("/graphql", headers=headers)
-            self.assertEqual(
-                (response.status_code, response["Allow"], self.code(response), self.media_type(response)),
-                (405, "GET, POST", "METHOD_NOT_ALLOWED", accept),
-            )
+            assert (
+                response.status_code,
+                response["Allow"],
+                self.code(response),
+                self.media_type(response),
+            ) == (405, "GET, POST", "METHOD_NOT_ALLOWED", accept)
             mutation = {"query": "mutation { cartClear { errors { code } } }"}
             response = self.client.get("/graphql", mutation, headers=headers)
-            self.assertEqual(
-                (response.status_code, response["Allow"], self.code(response), self.media_type(response)),
-                (405, "POST", "METHOD_NOT_ALLOWED", accept),
-            )
+            assert (
+                response.status_code,
+                response["Allow"],
+                self.code(response),
+                self.media_type(response),
+            ) == (405, "POST", "METHOD_NOT_ALLOWED", accept)
             response = self.post({"query": NAME}, accept, content_type="text/plain")
-            self.assertEqual(
-                (response.status_code, self.code(response), self.media_type(response)),
-                (415, "UNSUPPORTED_MEDIA_TYPE", accept),
+            assert (response.status_code, self.code(response), self.media_type(response)) == (
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+                accept,
             )
 
     def test_large_response_is_refused(self) -> None:
         with override_settings(GRAPHQL_MAX_RESPONSE_BYTES=10):
             for accept, status in ((JSON, 200), (RESPONSE_JSON, 400)):
                 response = self.post({"query": NAME}, accept)
-                self.assertEqual((response.status_code, self.code(response)), (status, "TOO_COMPLEX"))
-                self.assertNotIn("data", response.json())
+                assert (response.status_code, self.code(response)) == (status, "TOO_COMPLEX")
+                assert "data" not in response.json()
 
     def test_request_over_budget_is_refused(self) -> None:
         with override_settings(GRAPHQL_MAX_COST=1_000):
             for accept, status in ((JSON, 200), (RESPONSE_JSON, 400)):
                 response = self.post({"query": "{ products { totalCount } }"}, accept)
-                self.assertEqual((response.status_code, self.code(response)), (status, "TOO_COMPLEX"))
+                assert (response.status_code, self.code(response)) == (status, "TOO_COMPLEX")
 
 
 class ErrorTest(HttpTest):
@@ -151,29 +157,29 @@ class ErrorTest(HttpTest):
     def test_error_that_leaves_no_data_keeps_its_status(self) -> None:
         for accept in (JSON, RESPONSE_JSON):
             response = self.post({"query": "{ cart { total } }"}, accept, Authorization="Bearer nonsense")
-            self.assertEqual((response.status_code, self.code(response)), (401, "TOKEN_INVALID"))
-            self.assertIsNone(response.json()["data"])
+            assert (response.status_code, self.code(response)) == (401, "TOKEN_INVALID")
+            assert response.json()["data"] is None
             with (
                 mock.patch.object(selectors, "read_category_tree", side_effect=OperationalError),
                 self.assertLogs("backend.core.problems", "WARNING"),
             ):
                 response = self.post({"query": "{ categories { name } }"}, accept)
-            self.assertEqual((response.status_code, self.code(response)), (503, "UNAVAILABLE"))
-            self.assertIsNone(response.json()["data"])
+            assert (response.status_code, self.code(response)) == (503, "UNAVAILABLE")
+            assert response.json()["data"] is None
 
     def test_partial_response_is_200_in_the_media_type_of_the_specification(self) -> None:
         for accept, status in ((JSON, 401), (RESPONSE_JSON, 200)):
             response = self.post({"query": "{ me { name } }"}, accept, Authorization="Bearer nonsense")
-            self.assertEqual((response.status_code, self.code(response)), (status, "TOKEN_INVALID"))
-            self.assertEqual(response.json()["data"], {"me": None})
+            assert (response.status_code, self.code(response)) == (status, "TOKEN_INVALID")
+            assert response.json()["data"] == {"me": None}
 
     def test_rate_limit_tells_when_to_retry_in_every_media_type(self) -> None:
         login = 'mutation { tokenCreate(input: { email: "a@example.com", password: "x" }) { expiresIn } }'
         for accept, status in ((JSON, 429), (RESPONSE_JSON, 200)):
             with mock.patch("backend.accounts.services.log_in", side_effect=RateLimited(17)):
                 response = self.post({"query": login}, accept)
-            self.assertEqual((response.status_code, self.code(response)), (status, "RATE_LIMITED"))
-            self.assertEqual(response["Retry-After"], "17")
+            assert (response.status_code, self.code(response)) == (status, "RATE_LIMITED")
+            assert response["Retry-After"] == "17"
 
     def test_internal_error_before_execution_is_500_in_the_media_type_of_the_specification(self) -> None:
         for accept, status in ((JSON, 200), (RESPONSE_JSON, 500)):
@@ -182,8 +188,8 @@ class ErrorTest(HttpTest):
                 self.assertLogs("backend.core.graphql.errors", "ERROR"),
             ):
                 response = self.post({"query": NAME}, accept)
-            self.assertEqual((response.status_code, self.code(response)), (status, "INTERNAL"))
-            self.assertNotIn("data", response.json())
+            assert (response.status_code, self.code(response)) == (status, "INTERNAL")
+            assert "data" not in response.json()
 
 
 class ParametersTest(HttpTest):
@@ -204,7 +210,7 @@ class ParametersTest(HttpTest):
         ):
             with self.subTest(parameters):
                 response = self.get(**parameters)
-                self.assertEqual((response.status_code, response.json()), (200, plain.json()))
+                assert (response.status_code, response.json()) == (200, plain.json())
 
     def test_parameter_that_is_no_json_object_is_refused(self) -> None:
         for name in ("variables", "extensions"):
@@ -217,17 +223,17 @@ class ParametersTest(HttpTest):
             ):
                 with self.subTest(name=name, value=value):
                     response = self.get(**{name: value})
-                    self.assertEqual((response.status_code, self.code(response)), (400, "MALFORMED"))
-                    self.assertIn(name, response.json()["errors"][0]["message"])
+                    assert (response.status_code, self.code(response)) == (400, "MALFORMED")
+                    assert name in response.json()["errors"][0]["message"]
 
     def test_browser_gets_graphiql_unless_it_sends_a_query(self) -> None:
         html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         client = Client()
-        self.assertIn("text/html", client.get("/graphql", headers=html)["Content-Type"])
-        self.assertEqual(client.get("/graphql", {"query": NAME}, headers=html)["Content-Type"], JSON)
-        self.assertEqual(client.get("/graphql", {"extensions": "{}"}, headers=html).status_code, 400)
+        assert "text/html" in client.get("/graphql", headers=html)["Content-Type"]
+        assert client.get("/graphql", {"query": NAME}, headers=html)["Content-Type"] == JSON
+        assert client.get("/graphql", {"extensions": "{}"}, headers=html).status_code == 400
 
 
 class ShapeTest(TestCase):
     def test_data_is_present_if_the_request_was_executed(self) -> None:
-        self.assertEqual(list(GraphQLClient().post(NAME).json()), ["data", "extensions"])
+        assert list(GraphQLClient().post(NAME).json()) == ["data", "extensions"]

@@ -36,19 +36,19 @@ class EncodingTest(TestCase):
     def test_id_is_decoded_to_its_type_and_key(self) -> None:
         for type_name, key in [("Product", "6"), ("CartLine", "guest:6"), ("Order", str(2**63 - 1))]:
             text = encode_global_id(type_name, key)
-            self.assertEqual(decode_global_id(text), (type_name, key))
-            self.assertFalse(text.isdigit())
+            assert decode_global_id(text) == (type_name, key)
+            assert not text.isdigit()
 
     def test_other_spellings_are_not_ids(self) -> None:
         text = encode_global_id("Product", 6)
-        self.assertEqual(text, "UHJvZHVjdDo2")
+        assert text == "UHJvZHVjdDo2"
         padded = encode_global_id("Product", 16)
         for other in (
             *("", "6", "Product:6", "é", "\0", "%%%", text[:-1], f"{text}=", f" {text}", f"{text}\n"),
             *(f"{padded}==", f"{padded}=", padded[:-1] + chr(ord(padded[-1]) + 1), text * 100),
         ):
             with self.subTest(other):
-                self.assertIsNone(decode_global_id(other))
+                assert decode_global_id(other) is None
 
 
 class NodesTest(TestCase):
@@ -96,26 +96,24 @@ class NodesTest(TestCase):
 
     def test_every_type_is_refetched_by_its_id(self) -> None:
         ids = self.own_ids()
-        self.assertEqual(len(set(ids.values())), 7)
+        assert len(set(ids.values())) == 7
         for type_name, id in ids.items():
-            self.assertEqual(
-                self.execute(self.shopper, NODE, {"id": id})["node"], {"__typename": type_name, "id": id}
-            )
+            assert self.execute(self.shopper, NODE, {"id": id})["node"] == {"__typename": type_name, "id": id}
         nodes = self.execute(self.shopper, NODES, {"ids": list(ids.values())})["nodes"]
-        self.assertEqual([(node["__typename"], node["id"]) for node in nodes], list(ids.items()))
+        assert [(node["__typename"], node["id"]) for node in nodes] == list(ids.items())
         product, category, cart, cart_line, user, order, order_line = nodes
-        self.assertEqual((product["databaseId"], product["name"]), (self.product.pk, "Mug"))
-        self.assertEqual((category["databaseId"], category["productCount"]), (self.mugs.pk, 1))
-        self.assertEqual((cart["totalQuantity"], cart_line["quantity"]), (3, 3))
-        self.assertEqual(cart["lines"], [{"id": ids["CartLine"]}])
-        self.assertEqual(user["email"], self.user.email)
-        self.assertEqual((order["number"], order["total"]), (self.number, "20.00"))
-        self.assertEqual((order_line["sku"], order_line["quantity"]), (self.product.sku, 2))
+        assert (product["databaseId"], product["name"]) == (self.product.pk, "Mug")
+        assert (category["databaseId"], category["productCount"]) == (self.mugs.pk, 1)
+        assert (cart["totalQuantity"], cart_line["quantity"]) == (3, 3)
+        assert cart["lines"] == [{"id": ids["CartLine"]}]
+        assert user["email"] == self.user.email
+        assert (order["number"], order["total"]) == (self.number, "20.00")
+        assert (order_line["sku"], order_line["quantity"]) == (self.product.sku, 2)
 
     def test_database_id_is_the_id_in_rest(self) -> None:
         (listed,) = RestShopper().client.get("/products").json()["items"]
         nodes = self.execute(self.shopper, NODES, {"ids": list(self.own_ids().values())[:2]})["nodes"]
-        self.assertEqual([node["databaseId"] for node in nodes], [listed["id"], listed["category"]["id"]])
+        assert [node["databaseId"] for node in nodes] == [listed["id"], listed["category"]["id"]]
 
     def test_objects_of_other_people_are_null(self) -> None:
         ids = self.own_ids()
@@ -126,9 +124,9 @@ class NodesTest(TestCase):
         guest = GraphQLShopper()
         guest.add(self.product.pk)
         for shopper in (other, staff, guest, GraphQLShopper()):
-            self.assertEqual(self.execute(shopper, NODES, {"ids": private})["nodes"], [None] * 5)
+            assert self.execute(shopper, NODES, {"ids": private})["nodes"] == [None] * 5
             for id in private:
-                self.assertIsNone(self.execute(shopper, NODE, {"id": id})["node"])
+                assert self.execute(shopper, NODE, {"id": id})["node"] is None
 
     def test_cart_of_a_guest_is_visible_to_the_holder_of_its_token_only(self) -> None:
         guest = GraphQLShopper()
@@ -145,23 +143,23 @@ class NodesTest(TestCase):
         ]:
             cart, line = self.execute(shopper, NODES, {"ids": [cart_id, line_id]})["nodes"]
             quantities[name] = (cart and cart["totalQuantity"], line and line["quantity"])
-        self.assertEqual(quantities, {"holder": (7, 7), "other guest": (0, None), "account": (None, None)})
+        assert quantities == {"holder": (7, 7), "other guest": (0, None), "account": (None, None)}
 
     def test_invalid_access_token_is_refused_only_for_objects_of_a_viewer(self) -> None:
         ids = self.own_ids()
         client = GraphQLClient()
         public = client.post(NODE, {"id": ids["Product"]}, Authorization="Bearer nonsense")
-        self.assertEqual(public.json()["data"]["node"]["id"], ids["Product"])
+        assert public.json()["data"]["node"]["id"] == ids["Product"]
         for name in ("Cart", "CartLine", "User", "Order", "OrderLine"):
             refused = client.post(NODE, {"id": ids[name]}, Authorization="Bearer nonsense")
-            self.assertEqual(refused.status_code, 401)
-            self.assertEqual(refused.json()["errors"][0]["extensions"]["code"], "TOKEN_INVALID")
+            assert refused.status_code == 401
+            assert refused.json()["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"
 
     def test_unpublished_product_is_null(self) -> None:
         ids = self.own_ids()
         self.product.is_published = False
         self.product.save()
-        self.assertIsNone(self.execute(self.shopper, NODE, {"id": ids["Product"]})["node"])
+        assert self.execute(self.shopper, NODE, {"id": ids["Product"]})["node"] is None
 
     def test_unknown_ids_are_null(self) -> None:
         unknown = [
@@ -173,27 +171,25 @@ class NodesTest(TestCase):
             *(encode_global_id(name, "1") for name in ("Node", "Query", "Image", "ProductFilter", "Unknown")),
         ]
         nodes = self.execute(self.shopper, NODES, {"ids": unknown})["nodes"]
-        self.assertEqual(nodes, [None] * len(unknown))
+        assert nodes == [None] * len(unknown)
         for id in unknown:
-            self.assertIsNone(self.execute(self.shopper, NODE, {"id": id})["node"])
+            assert self.execute(self.shopper, NODE, {"id": id})["node"] is None
 
     def test_order_and_repetitions_are_kept(self) -> None:
         products = [product.global_id for product in make_products(5)]
         ids = [*products[::-1], "unknown", self.mugs.global_id, products[2], products[2]]
         nodes = self.execute(self.shopper, NODES, {"ids": ids})["nodes"]
-        self.assertEqual(
-            [node and node["id"] for node in nodes], [None if id == "unknown" else id for id in ids]
-        )
+        assert [node and node["id"] for node in nodes] == [None if id == "unknown" else id for id in ids]
 
     def test_number_of_ids_is_limited(self) -> None:
         ids = [product.global_id for product in make_products(MAX_NODES)]
-        self.assertEqual(len(self.execute(self.shopper, NODES, {"ids": ids})["nodes"]), MAX_NODES)
+        assert len(self.execute(self.shopper, NODES, {"ids": ids})["nodes"]) == MAX_NODES
         error = GraphQLClient().error(NODES, {"ids": [*ids, "unknown"]})
-        self.assertEqual(
-            (error["message"], error["extensions"]),
-            ("ids must have at most 100 items, not 101.", {"code": "TOO_LONG", "field": ["ids"]}),
+        assert (error["message"], error["extensions"]) == (
+            "ids must have at most 100 items, not 101.",
+            {"code": "TOO_LONG", "field": ["ids"]},
         )
-        self.assertEqual(self.execute(self.shopper, NODES, {"ids": []})["nodes"], [])
+        assert self.execute(self.shopper, NODES, {"ids": []})["nodes"] == []
 
 
 class QueryCountTest(TestCase):
@@ -215,7 +211,7 @@ class QueryCountTest(TestCase):
 
     def assert_constant(self, ids: list[str], expected: int) -> None:
         counts = (self.count_queries(ids[:1]), self.count_queries(ids))
-        self.assertEqual(counts, (expected, expected))
+        assert counts == (expected, expected)
 
     def test_products(self) -> None:
         products = [make_product(category=make_category(f"C{number}")) for number in range(10)]
@@ -240,7 +236,7 @@ class QueryCountTest(TestCase):
             assert shopper.order().code is None
         orders = [order.global_id for order in Order.objects.all()]
         lines = [line.global_id for line in OrderLine.objects.all()]
-        self.assertEqual((len(orders), len(lines)), (4, 12))
+        assert (len(orders), len(lines)) == (4, 12)
         # The viewer, the orders, their lines, the pictures and the history.
         self.assert_constant(orders, 5)
         # The viewer, the lines and the pictures.
@@ -259,7 +255,7 @@ class QueryCountTest(TestCase):
             GraphQLClient().data("{ products { nodes { name } } }")
         with CaptureQueriesContext(connection) as with_ids:
             GraphQLClient().data("{ products { nodes { name id databaseId } } }")
-        self.assertEqual(len(with_ids), len(without))
+        assert len(with_ids) == len(without)
 
 
 class CartIdTest(TestCase):
@@ -298,15 +294,15 @@ class CartIdTest(TestCase):
         Cart.objects.all().delete()
         shopper.add(self.products[0].pk)
         assert shopper.order().code is None
-        self.assertEqual({*ids, *self.ids(shopper)}, {encode_global_id("Cart", user.pk)})
-        self.assertNotEqual(self.ids(GraphQLShopper(make_user()))[0], ids[0])
+        assert {*ids, *self.ids(shopper)} == {encode_global_id("Cart", user.pk)}
+        assert self.ids(GraphQLShopper(make_user()))[0] != ids[0]
 
     def test_cart_of_a_guest_keeps_its_id_before_and_after_the_token(self) -> None:
         shopper = GraphQLShopper()
         ids = self.ids(shopper)
-        self.assertIsNotNone(shopper.cart_token)
+        assert shopper.cart_token is not None
         Cart.objects.all().delete()
-        self.assertEqual(len({*ids, *self.ids(shopper)}), 1)
+        assert len({*ids, *self.ids(shopper)}) == 1
 
     def test_line_keeps_its_id_when_the_product_is_added_again(self) -> None:
         shopper = GraphQLShopper(make_user())
@@ -321,14 +317,14 @@ class CartIdTest(TestCase):
         first = add()
         row = CartLine.objects.get().pk
         shopper.clear()
-        self.assertEqual(add(), first)
-        self.assertNotEqual(CartLine.objects.get().pk, row)
+        assert add() == first
+        assert CartLine.objects.get().pk != row
 
     def test_login_changes_the_id(self) -> None:
         guest = GraphQLShopper()
         (before,) = set(self.ids(guest))
         (after,) = set(self.ids(GraphQLShopper(make_user(), guest.cart_token)))
-        self.assertNotEqual(before, after)
+        assert before != after
 
 
 class ArgumentsTest(TestCase):
@@ -342,20 +338,20 @@ class ArgumentsTest(TestCase):
     def test_queries_accept_both_forms(self) -> None:
         for id in (str(self.product.pk), self.product.global_id):
             found = self.client_.data("query($id: ID) { product(id: $id) { name } }", {"id": id})
-            self.assertEqual(found["product"], {"name": "Mug"})
+            assert found["product"] == {"name": "Mug"}
         for id in (str(self.category.pk), self.category.global_id):
             found = self.client_.data(
                 "query($id: ID) { category(id: $id) { name } products(category: $id) { totalCount } }",
                 {"id": id},
             )
-            self.assertEqual(found, {"category": {"name": "Mugs"}, "products": {"totalCount": 1}})
+            assert found == {"category": {"name": "Mugs"}, "products": {"totalCount": 1}}
 
     def test_mutations_accept_both_forms(self) -> None:
         shopper = GraphQLShopper()
         for id in (str(self.product.pk), self.product.pk, self.product.global_id):
             shopper.add(id)
-        self.assertEqual(shopper.set(self.product.global_id, 2).data["total_quantity"], 2)
-        self.assertEqual(shopper.remove(self.product.global_id).data["total_quantity"], 0)
+        assert shopper.set(self.product.global_id, 2).data["total_quantity"] == 2
+        assert shopper.remove(self.product.global_id).data["total_quantity"] == 0
 
     def test_warnings_have_the_id_of_the_product(self) -> None:
         user = make_user()
@@ -365,7 +361,7 @@ class ArgumentsTest(TestCase):
             "{ cart { warnings { productId } lines { product { id } } } }", **shopper.headers
         )
         cart = body.json()["data"]["cart"]
-        self.assertEqual(cart["warnings"], [{"productId": cart["lines"][0]["product"]["id"]}])
+        assert cart["warnings"] == [{"productId": cart["lines"][0]["product"]["id"]}]
 
     def test_id_of_another_type_is_refused_by_queries(self) -> None:
         for query, field, id, message in [
@@ -390,8 +386,9 @@ class ArgumentsTest(TestCase):
         ]:
             with self.subTest(query):
                 error = self.client_.error(f"query($id: ID) {{ {query} {{ __typename }} }}", {"id": id})
-                self.assertEqual(
-                    (error["message"], error["extensions"]), (message, {"code": "INVALID", "field": [field]})
+                assert (error["message"], error["extensions"]) == (
+                    message,
+                    {"code": "INVALID", "field": [field]},
                 )
 
     def test_id_of_another_type_is_refused_by_mutations(self) -> None:
@@ -407,25 +404,21 @@ class ArgumentsTest(TestCase):
                 f"{mutation}(lines: $lines) {{ errors {{ code message field }} }} }}",
                 {"lines": [good | line, bad | line]},
             )[mutation]
-            self.assertEqual(
-                payload["errors"],
-                [{"code": "INVALID", "message": message, "field": ["lines", "1", "productId"]}],
-            )
+            assert payload["errors"] == [
+                {"code": "INVALID", "message": message, "field": ["lines", "1", "productId"]}
+            ]
         payload = self.client_.data(
             "mutation($ids: [ID!]!) { cartLinesRemove(productIds: $ids) { errors { code message field } } }",
             {"ids": [self.product.global_id, self.category.global_id]},
         )["cartLinesRemove"]
-        self.assertEqual(
-            payload["errors"],
-            [
-                {
-                    "code": "INVALID",
-                    "message": "productIds must be an id of type Product, not of type Category.",
-                    "field": ["productIds", "1"],
-                }
-            ],
-        )
-        self.assertEqual(shopper.cart().data["lines"], [])
+        assert payload["errors"] == [
+            {
+                "code": "INVALID",
+                "message": "productIds must be an id of type Product, not of type Category.",
+                "field": ["productIds", "1"],
+            }
+        ]
+        assert shopper.cart().data["lines"] == []
 
 
 @pytest.mark.django_db

@@ -64,12 +64,12 @@ class PersistedQueriesTest(TestCase):
             "message": "PersistedQueryNotFound",
             "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND", "field": None},
         }
-        self.assertEqual((response.status_code, response.json()), (status, {"errors": [error]}))
-        self.assertEqual(response["Cache-Control"], "no-store")
+        assert (response.status_code, response.json()) == (status, {"errors": [error]})
+        assert response["Cache-Control"] == "no-store"
 
     def assert_found(self, response: HttpResponse) -> None:
-        self.assertEqual(response.status_code, 200)
-        self.assertEqual(len(response.json()["data"]["products"]["nodes"]), 2)
+        assert response.status_code == 200
+        assert len(response.json()["data"]["products"]["nodes"]) == 2
 
 
 class ProtocolTest(PersistedQueriesTest):
@@ -117,26 +117,26 @@ class ProtocolTest(PersistedQueriesTest):
                 "extensions": json.dumps(extension_of(digest(query))),
             },
         )
-        self.assertEqual(len(response.json()["data"]["products"]["nodes"]), 1)
+        assert len(response.json()["data"]["products"]["nodes"]) == 1
         unnamed = self.send_hash(query).json()["errors"][0]
-        self.assertEqual(unnamed["extensions"]["code"], "MALFORMED")
+        assert unnamed["extensions"]["code"] == "MALFORMED"
 
     def test_media_type_of_the_specification_has_statuses(self) -> None:
         self.assert_not_found(self.send_hash(Accept=RESPONSE_JSON), 404)
         with override_settings(GRAPHQL_PERSISTED_QUERIES=False):
-            self.assertEqual(self.send_hash(Accept=RESPONSE_JSON).status_code, 400)
+            assert self.send_hash(Accept=RESPONSE_JSON).status_code == 400
         self.register()
         response = self.send_hash(Accept=RESPONSE_JSON)
         self.assert_found(response)
-        self.assertIn(RESPONSE_JSON, response["Content-Type"])
+        assert RESPONSE_JSON in response["Content-Type"]
 
     def test_mutation_runs_by_its_hash_by_post_only(self) -> None:
         mutation = "mutation { cartClear { errors { code } } }"
         self.register(mutation)
         response = self.send_hash(mutation)
-        self.assertEqual((response.status_code, response["Allow"]), (405, "POST"))
+        assert (response.status_code, response["Allow"]) == (405, "POST")
         response = self.post({"extensions": extension_of(digest(mutation))})
-        self.assertEqual(response.json()["data"], {"cartClear": {"errors": []}})
+        assert response.json()["data"] == {"cartClear": {"errors": []}}
 
     def test_wrong_hash_is_refused_and_not_registered(self) -> None:
         other = "{ categories { name } }"
@@ -149,7 +149,7 @@ class ProtocolTest(PersistedQueriesTest):
                     "field": ["extensions", "persistedQuery", "sha256Hash"],
                 },
             }
-            self.assertEqual((response.status_code, response.json()), (400, {"errors": [error]}))
+            assert (response.status_code, response.json()) == (400, {"errors": [error]})
         self.assert_not_found(self.send_hash(other))
 
     def test_malformed_extension_is_refused(self) -> None:
@@ -171,35 +171,35 @@ class ProtocolTest(PersistedQueriesTest):
                 for query in ({"query": QUERY}, {}):
                     response = self.post({**query, "extensions": {"persistedQuery": extension}})
                     (error,) = response.json()["errors"]
-                    self.assertEqual((response.status_code, error["extensions"]["code"]), (400, "MALFORMED"))
+                    assert (response.status_code, error["extensions"]["code"]) == (400, "MALFORMED")
                     path = ["extensions", "persistedQuery", *([field] if field else [])]
-                    self.assertEqual(error["extensions"]["field"], path)
+                    assert error["extensions"]["field"] == path
 
     def test_null_extension_is_the_same_as_none(self) -> None:
         self.assert_found(self.post({"query": QUERY, "extensions": {"persistedQuery": None, "other": 1}}))
 
     def test_invalid_document_is_not_registered(self) -> None:
         for query in ("{ unknown }", "{", "{ products(first: true) { totalCount } }"):
-            self.assertIn("errors", self.register(query).json())
+            assert "errors" in self.register(query).json()
             self.assert_not_found(self.send_hash(query))
 
     def test_document_that_is_refused_for_its_size_is_not_registered(self) -> None:
         fits = QUERY + " " * (32 * 1024 - len(QUERY))
         self.assert_found(self.register(fits))
         self.assert_found(self.send_hash(fits))
-        self.assertEqual(self.register(f"{fits} ").status_code, 413)
+        assert self.register(f"{fits} ").status_code == 413
         self.assert_not_found(self.send_hash(f"{fits} "))
 
     def test_limits_apply_to_a_registered_query(self) -> None:
         self.register()
         with override_settings(GRAPHQL_MAX_COST=100):
             (error,) = self.send_hash().json()["errors"]
-        self.assertEqual(error["extensions"]["code"], "TOO_COMPLEX")
+        assert error["extensions"]["code"] == "TOO_COMPLEX"
 
     def test_query_without_hash_is_not_registered(self) -> None:
         self.assert_found(self.post({"query": QUERY}))
         self.assert_not_found(self.send_hash())
-        self.assertEqual(redis_client().keys("lavka:persisted-queries:*"), [])
+        assert redis_client().keys("lavka:persisted-queries:*") == []
 
 
 class CachingTest(PersistedQueriesTest):
@@ -208,12 +208,12 @@ class CachingTest(PersistedQueriesTest):
         by_hash = self.send_hash()
         by_text = self.client.get("/graphql", {"query": QUERY}, headers={"Accept": "*/*"})
         for name in ("Cache-Control", "Vary", "ETag"):
-            self.assertEqual(by_hash[name], by_text[name])
-        self.assertIn("public", by_hash["Cache-Control"])
+            assert by_hash[name] == by_text[name]
+        assert "public" in by_hash["Cache-Control"]
         vary = {name.strip().lower() for name in by_hash["Vary"].split(",")}
-        self.assertEqual(vary, {"accept", "origin", "authorization", "x-cart-token"})
+        assert vary == {"accept", "origin", "authorization", "x-cart-token"}
         not_modified = self.send_hash(**{"If-None-Match": by_hash["ETag"]})
-        self.assertEqual((not_modified.status_code, not_modified.content), (304, b""))
+        assert (not_modified.status_code, not_modified.content) == (304, b"")
 
     def test_other_requests_by_hash_are_not_cacheable(self) -> None:
         cart = "{ cart { total } }"
@@ -225,7 +225,7 @@ class CachingTest(PersistedQueriesTest):
             self.send_hash(Authorization=f"Bearer {token}"),
             self.post({"extensions": extension_of(digest(QUERY))}),
         ):
-            self.assertEqual(response["Cache-Control"], "no-store")
+            assert response["Cache-Control"] == "no-store"
 
 
 class SettingTest(PersistedQueriesTest):
@@ -236,8 +236,8 @@ class SettingTest(PersistedQueriesTest):
             "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED", "field": None},
         }
         for response in (self.send_hash(), self.post({"extensions": extension_of(digest(QUERY))})):
-            self.assertEqual((response.status_code, response.json()), (200, {"errors": [error]}))
-            self.assertEqual(response["Cache-Control"], "no-store")
+            assert (response.status_code, response.json()) == (200, {"errors": [error]})
+            assert response["Cache-Control"] == "no-store"
 
     def test_text_runs_unregistered_if_persisted_queries_are_off(self) -> None:
         with override_settings(GRAPHQL_PERSISTED_QUERIES=False):
@@ -256,21 +256,21 @@ class LimitsTest(PersistedQueriesTest):
         with override_settings(GRAPHQL_MAX_PERSISTED_QUERIES=3):
             for number in range(3):
                 self.register(self.query(number))
-            self.assertEqual(self.stored(range(3)), [0, 1, 2])
+            assert self.stored(range(3)) == [0, 1, 2]
             forget_documents()
             self.send_hash(self.query(0))
             # Reading them has used all; the first one was used last.
             self.register(self.query(3))
-            self.assertEqual(self.stored(range(4)), [0, 2, 3])
-        self.assertEqual(redis_client().hlen("lavka:persisted-queries:texts"), 3)
-        self.assertEqual(redis_client().zcard("lavka:persisted-queries:uses"), 3)
+            assert self.stored(range(4)) == [0, 2, 3]
+        assert redis_client().hlen("lavka:persisted-queries:texts") == 3
+        assert redis_client().zcard("lavka:persisted-queries:uses") == 3
 
     def test_lower_limit_drops_the_excess(self) -> None:
         for number in range(10):
             self.register(self.query(number))
         with override_settings(GRAPHQL_MAX_PERSISTED_QUERIES=2):
             self.register(self.query(10))
-        self.assertEqual(self.stored(range(11)), [9, 10])
+        assert self.stored(range(11)) == [9, 10]
 
     def test_number_is_bounded_when_many_clients_register_at_once(self) -> None:
         def register(first: int) -> None:
@@ -285,13 +285,13 @@ class LimitsTest(PersistedQueriesTest):
                 thread.join()
         client = redis_client()
         hashes = client.zrange("lavka:persisted-queries:uses", 0, -1)
-        self.assertEqual(len(hashes), 20)
-        self.assertEqual(set(hashes), set(client.hkeys("lavka:persisted-queries:texts")))
+        assert len(hashes) == 20
+        assert set(hashes) == set(client.hkeys("lavka:persisted-queries:texts"))
 
     def test_unused_documents_are_forgotten(self) -> None:
         self.register()
         for name in ("texts", "uses"):
-            self.assertGreater(redis_client().ttl(f"lavka:persisted-queries:{name}"), 29 * 24 * 3600)
+            assert redis_client().ttl(f"lavka:persisted-queries:{name}") > 29 * 24 * 3600
 
 
 class RedisDownTest(PersistedQueriesTest):
@@ -300,20 +300,20 @@ class RedisDownTest(PersistedQueriesTest):
         with silent_redis():
             started = time.monotonic()
             self.assert_found(self.send_hash())
-            self.assertLess(time.monotonic() - started, TIMEOUT_SECONDS / 2)
+            assert time.monotonic() - started < TIMEOUT_SECONDS / 2
 
     def test_unknown_query_is_not_found_after_one_timeout(self) -> None:
         with silent_redis():
             started = time.monotonic()
             self.assert_not_found(self.send_hash())
-            self.assertLess(time.monotonic() - started, 2 * TIMEOUT_SECONDS + 0.5)
+            assert time.monotonic() - started < 2 * TIMEOUT_SECONDS + 0.5
             started = time.monotonic()
             for _ in range(5):
                 self.assert_not_found(self.send_hash())
             # The client then sends the text, which runs and is known to this process.
             self.assert_found(self.register())
             self.assert_found(self.send_hash())
-            self.assertLess(time.monotonic() - started, TIMEOUT_SECONDS)
+            assert time.monotonic() - started < TIMEOUT_SECONDS
 
 
 class MemoryTest(SimpleTestCase):
@@ -326,21 +326,21 @@ class MemoryTest(SimpleTestCase):
         cache = DocumentCache(max_bytes=100_000)
         for number in range(300):
             self.add(cache, f"{{ a{number} }}")
-        self.assertLess(len(cache), 300)
-        self.assertEqual(len(cache._texts), len(cache))
-        self.assertLessEqual(cache.size, 100_000)
-        self.assertEqual(cache.find_text(digest("{ a299 }")), "{ a299 }")
-        self.assertIsNone(cache.find_text(digest("{ a0 }")))
+        assert len(cache) < 300
+        assert len(cache._texts) == len(cache)
+        assert cache.size <= 100000
+        assert cache.find_text(digest("{ a299 }")) == "{ a299 }"
+        assert cache.find_text(digest("{ a0 }")) is None
 
     def test_hash_is_added_to_a_document_that_is_stored(self) -> None:
         cache = DocumentCache(max_bytes=100_000)
         cache.add("{ a }", documents.parse("{ a }"))
-        self.assertIsNone(cache.find_text(digest("{ a }")))
+        assert cache.find_text(digest("{ a }")) is None
         before = cache.size
         for _ in range(2):
             self.add(cache, "{ a }")
-            self.assertEqual(cache.find_text(digest("{ a }")), "{ a }")
-            self.assertEqual(cache.size, before + documents._BYTES_PER_HASH)
+            assert cache.find_text(digest("{ a }")) == "{ a }"
+            assert cache.size == before + documents._BYTES_PER_HASH
 
     def test_persisted_query_is_parsed_once(self) -> None:
         clear_redis()
@@ -356,6 +356,6 @@ class MemoryTest(SimpleTestCase):
         with mock.patch.object(documents, "parse", wraps=documents.parse) as parse:
             send(query="{ __typename }")
             for _ in range(3):
-                self.assertEqual(send(), {"__typename": "Query"})
+                assert send() == {"__typename": "Query"}
         parse.assert_called_once()
         clear_redis()

@@ -27,10 +27,10 @@ class LogCase(TestCase):
     def assert_one_line(self, records: list[logging.LogRecord], *texts: str) -> None:
         """Assert that one warning without a stack trace was logged."""
         (record,) = records
-        self.assertEqual((record.levelname, record.exc_info), ("WARNING", None))
-        self.assertNotIn("\n", record.getMessage())
+        assert (record.levelname, record.exc_info) == ("WARNING", None)
+        assert "\n" not in record.getMessage()
         for text in texts:
-            self.assertIn(text, record.getMessage())
+            assert text in record.getMessage()
 
 
 class HostTest(LogCase):
@@ -45,32 +45,33 @@ class HostTest(LogCase):
             for path in ("/products", "/graphql", "/health/ready", "/admin/"):
                 with self.subTest(path=path, host=host):
                     response, records = self.logged(lambda: self.send(path, host))  # noqa: B023
-                    self.assertEqual(response.status_code, 400)
-                    self.assertEqual(response["Cache-Control"], "no-store")
+                    assert response.status_code == 400
+                    assert response["Cache-Control"] == "no-store"
                     self.assert_one_line(records, repr(host), "ALLOWED_HOSTS")
                     message = "The host in the Host header is not allowed."
                     if path == "/graphql":
                         (error,) = response.json()["errors"]
-                        self.assertEqual(error["message"], message)
-                        self.assertEqual(error["extensions"], {"code": "MALFORMED", "field": ["Host"]})
+                        assert error["message"] == message
+                        assert error["extensions"] == {"code": "MALFORMED", "field": ["Host"]}
                     else:
-                        self.assertEqual(response["Content-Type"], "application/problem+json")
+                        assert response["Content-Type"] == "application/problem+json"
                         problem = response.json()
-                        self.assertEqual(
-                            (problem["code"], problem["detail"], problem["field"]),
-                            ("MALFORMED", message, "Host"),
+                        assert (problem["code"], problem["detail"], problem["field"]) == (
+                            "MALFORMED",
+                            message,
+                            "Host",
                         )
 
     def test_logged_host_is_short_and_escaped(self) -> None:
         _, records = self.logged(lambda: self.send("/products", "x" * 5000))
-        self.assertLess(len(records[0].getMessage()), 200)
+        assert len(records[0].getMessage()) < 200
         _, records = self.logged(lambda: self.send("/products", "a\x1b[31mb"))
-        self.assertNotIn("\x1b", records[0].getMessage())
+        assert "\x1b" not in records[0].getMessage()
 
     def test_known_host_is_served_and_nothing_is_logged(self) -> None:
         with self.assertNoLogs(level="INFO"):
             for path in ("/products", "/graphql"):
-                self.assertEqual(self.send(path, "localhost:8000").status_code, 200)
+                assert self.send(path, "localhost:8000").status_code == 200
 
 
 class MethodTest(TestCase):
@@ -81,10 +82,10 @@ class MethodTest(TestCase):
             for method in ("POST", "PUT", "PATCH", "DELETE"):
                 with self.subTest(path=path, method=method):
                     response = client.generic(method, path)
-                    self.assertEqual(response.status_code, 405)
-                    self.assertEqual(response["Content-Type"], "application/problem+json")
-                    self.assertEqual(response["Allow"], "GET, HEAD")
-                    self.assertEqual(response.json()["code"], "METHOD_NOT_ALLOWED")
+                    assert response.status_code == 405
+                    assert response["Content-Type"] == "application/problem+json"
+                    assert response["Allow"] == "GET, HEAD"
+                    assert response.json()["code"] == "METHOD_NOT_ALLOWED"
 
     def test_pages_can_be_read(self) -> None:
         for path, status in {
@@ -97,28 +98,28 @@ class MethodTest(TestCase):
         }.items():
             for method in ("GET", "HEAD"):
                 with self.subTest(path=path, method=method):
-                    self.assertEqual(self.client.generic(method, path).status_code, status)
+                    assert self.client.generic(method, path).status_code == status
 
     def test_forms_of_the_admin_still_require_a_csrf_token(self) -> None:
         response = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "a", "password": "b"})
-        self.assertEqual(response.status_code, 403)
-        self.assertIn("CSRF", response.content.decode())
+        assert response.status_code == 403
+        assert "CSRF" in response.content.decode()
 
 
 class UnavailableTest(LogCase):
     """Failures of PostgreSQL and Redis: status 503, `Retry-After`, and one line in the log."""
 
     def assert_unavailable(self, response: HttpResponse) -> None:
-        self.assertEqual(response.status_code, 503)
-        self.assertEqual(response["Retry-After"], "5")
-        self.assertEqual(response["Cache-Control"], "no-store")
+        assert response.status_code == 503
+        assert response["Retry-After"] == "5"
+        assert response["Cache-Control"] == "no-store"
 
     def test_failure_of_the_database_in_rest(self) -> None:
         for failure in (FAILURE, InterfaceError("connection already closed")):
             with mock.patch("backend.catalog.selectors.list_products", side_effect=failure):
                 response, records = self.logged(lambda: self.client.get("/products"))
             self.assert_unavailable(response)
-            self.assertEqual(response.json()["code"], "UNAVAILABLE")
+            assert response.json()["code"] == "UNAVAILABLE"
             self.assert_one_line(records, "The database does not respond: con")
 
     def test_failure_of_the_database_in_graphql(self) -> None:
@@ -126,24 +127,25 @@ class UnavailableTest(LogCase):
         with mock.patch("backend.catalog.selectors.list_products", side_effect=FAILURE):
             response, records = self.logged(lambda: GraphQLClient(self.client).post(query))
         self.assert_unavailable(response)
-        self.assertEqual(
-            response.json()["errors"][0]["extensions"],
-            {"code": "UNAVAILABLE", "field": None, "retryAfter": 5},
-        )
+        assert response.json()["errors"][0]["extensions"] == {
+            "code": "UNAVAILABLE",
+            "field": None,
+            "retryAfter": 5,
+        }
         self.assert_one_line(records, "The database does not respond: connection", "Is the server running?")
 
     def test_failure_of_the_database_in_the_admin(self) -> None:
         with mock.patch("django.contrib.admin.sites.AdminSite.each_context", side_effect=FAILURE):
             response, records = self.logged(lambda: self.client.get("/admin/login/"))
         self.assert_unavailable(response)
-        self.assertEqual(response.json()["code"], "UNAVAILABLE")
+        assert response.json()["code"] == "UNAVAILABLE"
         self.assert_one_line(records, "The database does not respond: connection")
 
     def test_failed_readiness_check(self) -> None:
         with mock.patch("django.db.backends.base.base.BaseDatabaseWrapper.cursor", side_effect=FAILURE):
             response, records = self.logged(lambda: self.client.get("/health/ready"))
         self.assert_unavailable(response)
-        self.assertEqual(response.json(), {"database": "unavailable", "cache": "ok"})
+        assert response.json() == {"database": "unavailable", "cache": "ok"}
         self.assert_one_line(records, "Health checks failed. Database: ")
 
     def test_failure_of_redis(self) -> None:
@@ -175,7 +177,7 @@ class UnavailableTest(LogCase):
             for send in calls:
                 with mock.patch(target, side_effect=bug):
                     response, records = self.logged(send)
-                self.assertNotIn("Retry-After", response)
+                assert "Retry-After" not in response
                 (record,) = records
-                self.assertEqual(record.levelname, "ERROR")
-                self.assertIs((record.exc_info or (None, None))[1], bug)
+                assert record.levelname == "ERROR"
+                assert (record.exc_info or (None, None))[1] is bug

@@ -37,8 +37,8 @@ class StrictValuesTest(TestCase):
 
     def assert_invalid(self, response: Any, field: str) -> None:
         problem = response.json()
-        self.assertEqual((response.status_code, problem["code"]), (422, "INVALID"), problem)
-        self.assertEqual(problem["field"], field)
+        assert (response.status_code, problem["code"]) == (422, "INVALID"), problem
+        assert problem["field"] == field
 
     def list_in_graphql(self, **product_filter: Any) -> str | None:
         """Return the error code of a filtered list, or None."""
@@ -54,10 +54,10 @@ class StrictValuesTest(TestCase):
                 self.assert_invalid(self.rest.post("/products", {"in_stock": value}), "in_stock")
                 body = {"include_subcategories": value}
                 self.assert_invalid(self.rest.post("/products", body), "include_subcategories")
-                self.assertEqual(self.list_in_graphql(inStock=value), "INVALID")
+                assert self.list_in_graphql(inStock=value) == "INVALID"
         for accepted in (True, False, None):
-            self.assertEqual(self.rest.post("/products", {"in_stock": accepted}).status_code, 200)
-            self.assertIsNone(self.list_in_graphql(inStock=accepted))
+            assert self.rest.post("/products", {"in_stock": accepted}).status_code == 200
+            assert self.list_in_graphql(inStock=accepted) is None
 
     def test_boolean_of_a_query_is_true_or_false(self) -> None:
         for name in ("in_stock", "include_subcategories"):
@@ -65,9 +65,9 @@ class StrictValuesTest(TestCase):
                 with self.subTest(name, value=value):
                     self.assert_invalid(self.rest.get("/products", {name: value}), name)
             for value in ("true", "false"):
-                self.assertEqual(self.rest.get("/products", {name: value}).status_code, 200)
-        self.assertEqual(self.rest.get("/products", {"in_stock": "true"}).json()["total"], 1)
-        self.assertEqual(self.rest.get("/products", {"in_stock": "false"}).json()["total"], 0)
+                assert self.rest.get("/products", {name: value}).status_code == 200
+        assert self.rest.get("/products", {"in_stock": "true"}).json()["total"] == 1
+        assert self.rest.get("/products", {"in_stock": "false"}).json()["total"] == 0
 
     def test_price_has_the_syntax_of_json_numbers(self) -> None:
         for value in (*NO_NUMBERS, True, [], {}):
@@ -75,18 +75,18 @@ class StrictValuesTest(TestCase):
                 self.assert_invalid(self.rest.post("/products", {"price_min": value}), "price_min")
                 if isinstance(value, str):
                     self.assert_invalid(self.rest.get("/products", {"price_max": value}), "price_max")
-                self.assertEqual(self.list_in_graphql(price={"min": value}), "INVALID")
+                assert self.list_in_graphql(price={"min": value}) == "INVALID"
         for value in ("5", "5.00", "5e0", 5, 5.0, 4.99):
-            self.assertEqual(self.rest.post("/products", {"price_min": value}).json()["total"], 1)
-            self.assertIsNone(self.list_in_graphql(price={"min": value}))
-        self.assertEqual(self.rest.get("/products", {"price_min": "5.00"}).json()["total"], 1)
+            assert self.rest.post("/products", {"price_min": value}).json()["total"] == 1
+            assert self.list_in_graphql(price={"min": value}) is None
+        assert self.rest.get("/products", {"price_min": "5.00"}).json()["total"] == 1
 
     def test_expected_total_has_the_syntax_of_json_numbers(self) -> None:
         for shopper in make_shoppers(make_user()):
             shopper.add(self.product.pk)
             for value in NO_NUMBERS:
                 response = shopper.order({"expected_total": value})
-                self.assertEqual((response.code, response.field), ("INVALID", "expected_total"), value)
+                assert (response.code, response.field) == ("INVALID", "expected_total"), value
 
     def test_page_size_is_an_integer(self) -> None:
         for value in ("5", "1_0", 5.5, True, []):
@@ -100,14 +100,14 @@ class StrictValuesTest(TestCase):
                     self.assert_invalid(self.rest.get(path, {"limit": value}), "limit")
                 for shopper in shoppers:
                     response = shopper.orders(limit=value)
-                    self.assertEqual((response.code, response.field), ("INVALID", "limit"))
+                    assert (response.code, response.field) == ("INVALID", "limit")
         for value in (5, 5.0):
-            self.assertEqual(self.rest.post("/products", {"limit": value}).status_code, 200)
-        self.assertEqual(self.rest.get("/products", {"limit": "5"}).status_code, 200)
+            assert self.rest.post("/products", {"limit": value}).status_code == 200
+        assert self.rest.get("/products", {"limit": "5"}).status_code == 200
 
     def test_quantity_is_an_integer(self) -> None:
         for shopper in make_shoppers(make_user()):
             for value in ("5", "1_0", 5.5, True, None, []):
                 response = shopper.add(self.product.pk, value)
-                self.assertEqual((response.code, response.field), ("INVALID", "quantity"), value)
-            self.assertIsNone(shopper.add(self.product.pk, 2.0).code)
+                assert (response.code, response.field) == ("INVALID", "quantity"), value
+            assert shopper.add(self.product.pk, 2.0).code is None

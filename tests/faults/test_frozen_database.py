@@ -52,7 +52,7 @@ class FrozenDatabaseTest(unittest.TestCase):
         self.addCleanup(web.stop)
         web.start()
         # This opens a connection, which the process keeps.
-        self.assertEqual(web.send_request("GET", "/products")[0], 200)
+        assert web.send_request("GET", "/products")[0] == 200
         return web
 
     @contextmanager
@@ -78,15 +78,15 @@ class FrozenDatabaseTest(unittest.TestCase):
             waiting = [clients.submit(send_request, "/products") for _ in range(CLIENTS)]
             time.sleep(0.5)
             status, seconds = send_request("/health/live")
-            self.assertEqual(status, 200)
-            self.assertLess(seconds, 1)
+            assert status == 200
+            assert seconds < 1
             for request in waiting:
                 status, seconds = request.result()
-                self.assertEqual(status, 503)
-                self.assertLess(seconds, LIMIT + SLACK)
+                assert status == 503
+                assert seconds < LIMIT + SLACK
             status, seconds = send_request("/products")
-            self.assertEqual(status, 503)
-            self.assertLess(seconds, LIMIT + SLACK)
+            assert status == 503
+            assert seconds < LIMIT + SLACK
         wait_until(lambda: send_request("/products")[0] == 200, "Recovery")
 
     def test_each_failure_is_logged_in_one_line(self) -> None:
@@ -105,12 +105,12 @@ class FrozenDatabaseTest(unittest.TestCase):
             for cause, request, headers in requests:
                 with self.subTest(request[1]):
                     lines = len(web.output().splitlines())
-                    self.assertEqual(web.send_request(*request, **headers)[0], 503)
+                    assert web.send_request(*request, **headers)[0] == 503
                     access = f"{request[0]} {request[1]} 503 "
                     wait_until(lambda: access in web.output(), "The access log")  # noqa: B023
                     logged, accessed = web.output().splitlines()[lines:]
-                    self.assertIn(cause, logged)
-                    self.assertIn(access, accessed)
+                    assert cause in logged
+                    assert access in accessed
 
     def test_request_without_the_watchdog_hangs(self) -> None:
         # Only connections with a statement timeout are watched.
