@@ -140,7 +140,7 @@ class Environment(BaseSettings):
     graphql_compiled_executor: bool = True
     graphql_persisted_queries: bool = True
     # Seconds; 0 caches nothing.
-    catalog_cache_seconds: int = Field(default=10, ge=0, le=3600)
+    catalog_cache_seconds: int = Field(default=30, ge=0, le=3600)
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_country: CountryCode = "RU"

@@ -302,7 +302,14 @@ GRAPHQL_COMPILED_EXECUTOR = ENV.graphql_compiled_executor
 GRAPHQL_PERSISTED_QUERIES = ENV.graphql_persisted_queries
 # Documents of all clients in Redis: at most 32 MB. A storefront has about 50.
 GRAPHQL_MAX_PERSISTED_QUERIES = 1000
+# See core/response_cache/README.md.
 CATALOG_CACHE_SECONDS = ENV.catalog_cache_seconds
+# Memory for cached responses in each web process: more than a thousand lists of 20 products.
+RESPONSE_CACHE_BYTES = 32 * 1024 * 1024
+# Responses that are stored in Redis within CATALOG_CACHE_SECONDS. Up to twice as many are there at a time.
+RESPONSE_CACHE_REDIS_BYTES = 64 * 1024 * 1024
+# The tree of 10,000 categories is smaller.
+RESPONSE_CACHE_MAX_BODY_BYTES = 4 * 1024 * 1024
 # A full introspection query has 1.5 KB, a query of every field, three levels deep, 5 KB, and a query with
 # the maximum number of tokens about 12 KB.
 GRAPHQL_MAX_DOCUMENT_BYTES = 32 * 1024

@@ -1,0 +1,172 @@
+"""Serve requests from the cache, or compute and cache their responses."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import get_language
+
+from backend.core.response_cache import shared
+from backend.core.response_cache.entries import NOT_CACHEABLE, Entry
+from backend.core.response_cache.flights import Flights
+from backend.core.response_cache.memory import MemoryStore
+from backend.core.response_cache.version import CatalogueVersion
+
+# A cart or an account can be behind each of these headers.
+_CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_X_CART_TOKEN", "HTTP_COOKIE")
+# Longer request bodies are not cached. A GraphQL document has at most half of that.
+MAX_REQUEST_BYTES = 64 * 1024
+# A request whose response must not be cached is computed without a lock for this long.
+_NOT_CACHEABLE_SECONDS = 5.0
+
+_memory = MemoryStore(lambda: settings.RESPONSE_CACHE_BYTES)
+_version = CatalogueVersion(on_change=_memory.clear)
+_flights = Flights()
+
+
+def respond(
+    request: HttpRequest,
+    compute: Callable[[], HttpResponseBase],
+    *,
+    is_shareable: Callable[[], bool] = lambda: True,
+) -> HttpResponseBase:
+    """Return the cached response to a request, or compute it and cache it.
+
+    The response to a request with credentials is always computed. Of equal requests that arrive at the same
+    time, one is computed, and the others wait for its response.
+
+    Args:
+        compute: computes the response. An exception is raised to the caller, and nothing is cached.
+        is_shareable: called after `compute`; returns false if the response is an error, depends on who has
+            sent the request, or does not only read the catalogue.
+    """
+    if not settings.CATALOG_CACHE_SECONDS or _has_credentials(request):
+        return compute()
+    # The version must be read before the database, so that no edit is missed.
+    version = _version.read()
+    digest = _digest(request)
+    if version is None or digest is None:
+        return compute()
+    key = f"{version}:{digest}"
+    entry = _memory.get(key)
+    if entry is NOT_CACHEABLE:
+        return compute()
+    if entry is not None:
+        return entry.to_response()
+    flight, is_leader = _flights.join(key)
+    if not is_leader:
+        # The leader may have to wait for the lock of a crashed process first.
+        entry = flight.wait(2 * shared.LOCK_SECONDS)
+        return compute() if entry is None else entry.to_response()
+    try:
+        response, flight.entry = _load(request, key, compute, is_shareable)
+        return response
+    finally:
+        _flights.leave(key)
+
+
+def cache_responses(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Decorate a view whose responses depend on the request and the catalogue only."""
+
+    @wraps(view)
+    def cached(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return respond(request, lambda: view(request, *args, **kwargs))
+
+    return cached
+
+
+def mark_catalogue_changed() -> None:
+    """Make all cached responses obsolete when the transaction has committed.
+
+    Call it in the transaction of every edit that shoppers can see, except for changes of stock by orders.
+    """
+    calls = transaction.get_connection().run_on_commit
+    if settings.CATALOG_CACHE_SECONDS and all(call is not _increase_version for _, call, _ in calls):
+        transaction.on_commit(_increase_version, robust=True)
+
+
+def _increase_version() -> None:
+    _version.increase()
+
+
+def _load(
+    request: HttpRequest,
+    key: str,
+    compute: Callable[[], HttpResponseBase],
+    is_shareable: Callable[[], bool],
+) -> tuple[HttpResponseBase, Entry | None]:
+    """Return the response and its entry, from Redis or computed. The entry is None if it is not cached."""
+    # The flight before this one may have landed since the caller looked.
+    entry = _memory.get(key)
+    if entry is NOT_CACHEABLE:
+        return compute(), None
+    if entry is not None:
+        return entry.to_response(), entry
+    claim = shared.claim(key)
+    if claim is None:
+        _version.invalidate()
+        return compute(), None
+    if claim.entry is not None:
+        _memory.add(key, claim.entry, claim.expires_at)
+        return claim.entry.to_response(), claim.entry
+    started_at = time.monotonic()
+    try:
+        response = compute()
+        entry = Entry.of(request, response) if is_shareable() else None
+    except BaseException:
+        _unlock(key, claim)
+        raise
+    if entry is None:
+        _unlock(key, claim)
+        if response.status_code == 200:
+            _memory.add(key, NOT_CACHEABLE, started_at + _NOT_CACHEABLE_SECONDS)
+        return response, None
+    # Stock changes without a new version, so the time counts from before the database was read.
+    expires_at = started_at + settings.CATALOG_CACHE_SECONDS
+    if shared.store(key, entry, expires_at):
+        _memory.add(key, entry, expires_at)
+    else:
+        _version.invalidate()
+    return response, entry
+
+
+def _unlock(key: str, claim: shared.Claim) -> None:
+    if not shared.unlock(key, claim.lock):
+        _version.invalidate()
+
+
+def _has_credentials(request: HttpRequest) -> bool:
+    return any(request.META.get(name) for name in _CREDENTIALS)
+
+
+def _digest(request: HttpRequest) -> str | None:
+    """Return a hash of everything that a response can depend on, or None for a request that is never cached.
+
+    The content is hashed as it was sent, so that a hit parses nothing.
+    """
+    meta = request.META
+    if request.method != "GET" and request.content_type != "application/json":
+        return None
+    try:
+        if int(meta.get("CONTENT_LENGTH") or 0) > MAX_REQUEST_BYTES:
+            return None
+        body = request.body
+    except (ValueError, OSError):
+        # The view reports it.
+        return None
+    head = (
+        request.method,
+        request.path,
+        meta.get("QUERY_STRING"),
+        meta.get("CONTENT_TYPE"),
+        meta.get("HTTP_ACCEPT"),
+        get_language(),
+    )
+    # `repr` contains no line break, so that no head and body together look like others.
+    return hashlib.sha256(f"{head!r}\n".encode() + body).hexdigest()
