@@ -19,6 +19,7 @@ from backend.catalog.models import (
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
+from backend.core.response_cache import mark_catalogue_changed
 from backend.core.text import clean_text
 
 _UPDATED_FIELDS = [
@@ -84,6 +85,7 @@ def upsert_products(upserts: Sequence[ProductUpsert], *, names_without_facet: Co
         [upsert for upsert in upserts if upsert.characteristics is not None], names_without_facet
     )
     _write_images([upsert for upsert in upserts if upsert.images is not None])
+    mark_catalogue_changed()
 
 
 def store_product_picture(file: PictureFile) -> str:

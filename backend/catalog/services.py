@@ -21,6 +21,7 @@ from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
+from backend.core.response_cache import mark_catalogue_changed
 
 Position = Literal["first-child", "last-child", "left", "right"]
 
@@ -64,6 +65,7 @@ def create_category(*, name: str, parent_id: int | None = None, slug: str = "") 
     _require_free_name(name, parent_id)
     category = Category(name=name, slug=_check_slug(slug) if slug else _free_category_slug(name))
     category.insert_at(parent, position="last-child", save=True)
+    mark_catalogue_changed()
     return category
 
 
@@ -112,6 +114,7 @@ def update_category(
         changed.append("image_alt")
     if changed:
         category.save(update_fields=changed)
+        mark_catalogue_changed()
     return category
 
 
@@ -150,6 +153,7 @@ def move_category(*, category_id: int, target_id: int | None, position: Position
     parent_id = target.pk if position in ("first-child", "last-child") else target.parent_id
     _require_free_name(category.name, parent_id, except_id=category.pk)
     Category.objects.move_node(category, target, position)
+    mark_catalogue_changed()
     return category
 
 
@@ -172,6 +176,7 @@ def delete_category(*, category_id: int) -> None:
         )
     discard_files_on_commit([category.image.name or ""])
     category.delete()
+    mark_catalogue_changed()
 
 
 @transaction.atomic
@@ -179,6 +184,7 @@ def rebuild_category_tree() -> None:
     """Recompute the tree columns from the parents. Siblings keep their order; cycles are not changed."""
     lock_tree()
     Category.objects.rebuild()
+    mark_catalogue_changed()
 
 
 @transaction.atomic
@@ -196,6 +202,7 @@ def rebuild_listing() -> None:
             " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)"
             " SELECT * FROM catalog_expected_listing() WHERE product_id IN (SELECT product_id FROM relisted)"
         )
+    mark_catalogue_changed()
 
 
 @transaction.atomic
@@ -205,6 +212,7 @@ def rebuild_characteristics() -> None:
         cursor.execute(WRONG_CHARACTERISTICS)
         products = sorted(lock_products([row[0] for row in cursor.fetchall()]))
         cursor.execute("SELECT catalog_show_characteristics(%s)", [products])
+    mark_catalogue_changed()
 
 
 @transaction.atomic
@@ -212,6 +220,7 @@ def publish_products(*, products: "QuerySet[Product]", published: bool) -> int:
     """Publish or unpublish products, and return how many changed."""
     affected = products.exclude(is_published=published).values_list("pk", flat=True)
     locked = Product.objects.filter(pk__in=lock_products(affected.order_by()))
+    mark_catalogue_changed()
     return locked.update(is_published=published, updated_at=timezone.now())
 
 
@@ -253,6 +262,8 @@ def create_missing_products(products: Sequence[NewProduct]) -> int:
                     sku=product.sku, slug=slug, name=product.name, price=product.price, stock=product.stock
                 )
             )
+    if created:
+        mark_catalogue_changed()
     return len(Product.objects.bulk_create(created))
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from backend.core.cache import cache_maximum
 from backend.core.db import copy_rows
+from backend.core.response_cache import mark_catalogue_changed
 from backend.orders.models import Order, OrderLine
 from backend.recommendations.basket_model import MATRIX_WIDTH, compute_basket_scores, score_bought_together
 from backend.recommendations.baskets import Baskets, collect_baskets
@@ -210,6 +211,8 @@ def _increment_version(current: ModelVersion, last_order_id: int) -> int:
     current.save()
     version = current.version
     transaction.on_commit(lambda: cache_maximum(VERSION_KEY, version, seconds=CACHE_SECONDS), robust=True)
+    # After the call above, so that no response is computed from the old lists and cached as a new one.
+    mark_catalogue_changed()
     return version
 
 

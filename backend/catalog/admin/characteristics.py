@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 
+from backend.catalog.admin.fields import CatalogueAdmin
 from backend.catalog.models import Characteristic
 from backend.core.admin import CompactProtectedAdmin, PartialUpdateAdmin
 
 
 @admin.register(Characteristic)
-class CharacteristicAdmin(CompactProtectedAdmin, PartialUpdateAdmin):
+class CharacteristicAdmin(CatalogueAdmin, CompactProtectedAdmin, PartialUpdateAdmin):
     list_display = ["name", "unit", "position", "is_facet"]
     list_editable = ["position", "is_facet"]
     list_filter = ["is_facet"]

@@ -5,8 +5,9 @@ from pathlib import PurePath
 from typing import Any
 
 from django import forms
+from django.contrib.admin import ModelAdmin
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import ForeignKey
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,6 +17,7 @@ from backend.catalog.pictures.validation import PictureFile, PictureRefused, acc
 from backend.catalog.renditions import Picture
 from backend.core.admin import SafeAutocompleteAdmin
 from backend.core.media.storage import StorageUnavailable, require_media_storage
+from backend.core.response_cache import mark_catalogue_changed
 
 NO_PICTURE = "—"
 
@@ -36,6 +38,23 @@ class CategoryChoiceAdmin(SafeAutocompleteAdmin):
         return super().formfield_for_foreignkey(
             db_field, request, **options | {"form_class": CategoryChoiceField}
         )
+
+
+class CatalogueAdmin(ModelAdmin):
+    """Make cached responses obsolete with every edit that does not go through a service."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
+        # Called for edits of the inlines too.
+        super().save_model(request, obj, form, change)
+        mark_catalogue_changed()
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        mark_catalogue_changed()
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> None:
+        super().delete_queryset(request, queryset)
+        mark_catalogue_changed()
 
 
 def category_path(category: Category) -> str:

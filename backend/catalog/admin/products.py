@@ -11,7 +11,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from backend.catalog.admin.fields import CategoryChoiceAdmin, PictureField, preview, require_storage_for
+from backend.catalog.admin.fields import (
+    CatalogueAdmin,
+    CategoryChoiceAdmin,
+    PictureField,
+    preview,
+    require_storage_for,
+)
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
 from backend.catalog.locks import lock_products
 from backend.catalog.models import CharacteristicValue, Product, ProductImage
@@ -123,7 +129,7 @@ class ProductImageInline(admin.TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(CategoryChoiceAdmin, PartialUpdateAdmin):
+class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline]
     autocomplete_fields = ["category"]

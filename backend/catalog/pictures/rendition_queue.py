@@ -24,6 +24,7 @@ from backend.catalog.pictures.deletion import discard_renditions
 from backend.catalog.pictures.rendering import RenderedPicture, render
 from backend.catalog.renditions import rendition_name
 from backend.core.broker import LOW_PRIORITY, enqueue
+from backend.core.response_cache import mark_catalogue_changed
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,9 @@ def make_renditions(*, kind: Kind, picture_id: int) -> None:
             done["renditions"] = sorted({width for width, _, _ in rendered.files})
             # Pictures stored before these columns existed have no size yet.
             done |= {table.width: rendered.width, table.height: rendered.height}
-        if not table.rows.filter(**{"pk": picture_id, table.file: name}).update(**done):
+        if table.rows.filter(**{"pk": picture_id, table.file: name}).update(**done):
+            mark_catalogue_changed()
+        else:
             discard_renditions(name)
 
 
