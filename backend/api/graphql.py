@@ -20,4 +20,7 @@ class Mutation(AccountsMutation, CartsMutation, OrdersMutation):
     """All mutations."""
 
 
+# The fields that depend on the catalogue only.
+CACHED_FIELDS = frozenset({"products", "product", "categories", "category"})
+
 schema = make_schema(Query, Mutation)

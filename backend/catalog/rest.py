@@ -19,6 +19,7 @@ from backend.catalog.renditions import WIDTHS
 from backend.core.errors import Invalid, NotFound, TooLong, fields_named
 from backend.core.identifiers import MAX_ID, parse_id
 from backend.core.pagination import Window
+from backend.core.response_cache import cache_responses
 from backend.core.rest import (
     Cursor,
     PageSize,
@@ -372,6 +373,7 @@ _PROBLEMS = problems(400, 404, 415, 422, 503)
     operation_id="productsSearch",
     summary="List products",
 )
+@decorate_view(cache_responses)
 def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PRODUCTS_BODY) -> Any:
     """Filter, sort and page through the published products of a category or of the whole shop."""
     return _read_products(payload, payload.characteristics)
@@ -383,7 +385,7 @@ def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PR
     operation_id="productsList",
     summary="List products, cacheable",
 )
-@decorate_view(_revalidated)
+@decorate_view(cache_responses, _revalidated)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     """Same as `POST /products`, with query parameters. The response has an `ETag` for revalidation."""
     for name in request.GET:
@@ -411,7 +413,7 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     operation_id="productGet",
     summary="Get a product",
 )
-@decorate_view(_revalidated)
+@decorate_view(cache_responses, _revalidated)
 def show_product(
     request: HttpRequest,
     id: _ProductId | None = Query(None, description="Id of the product."),
@@ -440,7 +442,7 @@ def show_product(
     operation_id="categoriesList",
     summary="Get the category tree",
 )
-@decorate_view(_revalidated)
+@decorate_view(cache_responses, _revalidated)
 def show_categories(request: HttpRequest) -> Any:
     """Get the whole category tree, nested, with product counts."""
     return selectors.read_category_tree(with_counts=True)

@@ -8,7 +8,7 @@ from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
 
 from backend.accounts.selectors import authenticate
-from backend.api.graphql import schema
+from backend.api.graphql import CACHED_FIELDS, schema
 from backend.api.rest import api
 from backend.core.graphql import GraphQLView
 from backend.core.health import Health
@@ -22,7 +22,10 @@ handler500 = server_error
 graphql = csrf_exempt(
     conditional_page(
         GraphQLView.as_view(
-            schema=schema, authenticate=authenticate, graphql_ide="graphiql" if settings.GRAPHIQL else None
+            schema=schema,
+            authenticate=authenticate,
+            cached_fields=CACHED_FIELDS,
+            graphql_ide="graphiql" if settings.GRAPHIQL else None,
         )
     )
 )

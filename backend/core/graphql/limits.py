@@ -131,12 +131,14 @@ class Measurement:
     Attributes:
         cost: cost of the operation's text.
         item_costs: cost of one item of each list without a page size, by the `id` of its field node.
+        root_fields: names of the fields of the root type, skipped ones too.
         selected_fields: names of the fields that the operation selects, at any depth.
         is_mutation: true if the operation is a mutation.
     """
 
     cost: int
     item_costs: Mapping[int, int]
+    root_fields: Set[str]
     selected_fields: Set[str]
     is_mutation: bool
 
@@ -148,18 +150,21 @@ class Budget:
         spent: cost so far: of the operation's text, and of what was charged while it was executed.
         text_length: number of characters in the strings of the response so far.
         is_mutation: true if the operation is a mutation.
+        root_fields: names of the fields of the root type, skipped ones too; empty before the execution.
         selected_fields: names of the fields that the operation selects, at any depth.
     """
 
     spent: int = 0
     text_length: int = 0
     is_mutation: bool = False
+    root_fields: Set[str] = frozenset()
     selected_fields: Set[str] = frozenset()
     _item_costs: Mapping[int, int] = {}
 
     def start(self, measured: Measurement) -> None:
         """Begin with the cost of the operation's text."""
         self.spent = measured.cost
+        self.root_fields = measured.root_fields
         self.selected_fields = measured.selected_fields
         self.is_mutation = measured.is_mutation
         self._item_costs = measured.item_costs
@@ -239,7 +244,13 @@ def _measure(
     if is_mutation:
         walk.check_mutations(operation.selection_set, root)
     cost = walk.measure_selection(operation.selection_set, root, depth=0)
-    return Measurement(cost, walk.item_costs, walk.selected_fields, is_mutation)
+    return Measurement(
+        cost,
+        walk.item_costs,
+        walk.root_fields(operation.selection_set, root),
+        walk.selected_fields,
+        is_mutation,
+    )
 
 
 @dataclass
@@ -266,6 +277,10 @@ class _Walk:
         maximum = settings.GRAPHQL_MAX_MUTATIONS
         if count > maximum:
             raise too_complex(f"The request has {count} mutations; at most {maximum} are accepted.")
+
+    def root_fields(self, selections: SelectionSetNode, root: GraphQLNamedType) -> Set[str]:
+        """Return the names of the fields of the root type, skipped ones too."""
+        return {node.name.value for node, _ in self._fields(selections, root, set())}
 
     def measure_selection(
         self, selections: SelectionSetNode, owner: GraphQLNamedType, depth: int, page_size: int | None = None

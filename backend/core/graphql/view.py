@@ -33,6 +33,7 @@ from backend.core.graphql.persisted_queries import (
     read_query_hash,
 )
 from backend.core.graphql.schema import Schema
+from backend.core.response_cache import respond
 from backend.core.viewer import Authenticate
 
 # The media types of responses, see https://graphql.github.io/graphql-over-http/draft/.
@@ -56,21 +57,33 @@ _WELL_FORMED = {
 
 
 class GraphQLView(StrawberryGraphQLView):
-    """GraphQL over HTTP: one operation per request, GraphiQL for browsers, a code in every error."""
+    """GraphQL over HTTP: one operation per request, GraphiQL for browsers, a code in every error.
+
+    Args:
+        authenticate: returns the viewer of an Authorization header.
+        cached_fields: names of the query fields whose responses are cached for requests without credentials.
+    """
 
     # `as_view` accepts only arguments that are class attributes.
     authenticate: Authenticate | None = None
+    cached_fields: Set[str] = frozenset()
     schema: Schema
 
-    def __init__(self, *, authenticate: Authenticate, **options: Any) -> None:
+    def __init__(
+        self, *, authenticate: Authenticate, cached_fields: Set[str] = frozenset(), **options: Any
+    ) -> None:
         super().__init__(**options)
         self._authenticate = authenticate
+        self._cached_fields = cached_fields | {"__typename"}
+        self._is_shareable = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             if request.method == "POST" and request.content_type != _JSON:
                 raise UnsupportedMediaType("Content-Type must be application/json.")
-            response = self.run(request=request)
+            response = respond(
+                request, lambda: self.run(request=request), is_shareable=lambda: self._is_shareable
+            )
         except ShopError as error:
             response = self._refuse(error)
         except UnicodeDecodeError:
@@ -178,7 +191,14 @@ class GraphQLView(StrawberryGraphQLView):
         response = self._json_response(content, self._status(response_data, codes))
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
-        if self.request.method == "GET" and not errors and not self._context.has_read_viewer:
+        is_public = not errors and not self._context.has_read_viewer
+        self._is_shareable = (
+            is_public
+            and not self._context.is_mutation
+            and bool(self._context.root_fields)
+            and self._context.root_fields <= self._cached_fields
+        )
+        if self.request.method == "GET" and is_public:
             # `forbid_caching` marks every other response `no-store`. The URL holds the query or its hash.
             patch_cache_control(response, public=True, max_age=0, must_revalidate=True)
         return response
