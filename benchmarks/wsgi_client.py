@@ -32,6 +32,8 @@ class WsgiClient:
             "SERVER_PORT": "8000",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
+            # Responses to requests with a cookie are computed, not cached.
+            "HTTP_COOKIE": "is=measured",
             "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(len(data)),
             "wsgi.input": io.BytesIO(data),
