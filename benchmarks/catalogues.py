@@ -54,7 +54,7 @@ JOIN catalog_characteristic c ON c.name = pair.value ->> 0
 
 _LISTING = """
 INSERT INTO catalog_listingentry (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)
-SELECT ancestor, p.id, p.price, translate(lower(p.name), 'ё', 'е'), p.created_at, p.popularity, p.stock > 0
+SELECT ancestor, p.id, p.price, catalog_name_key(p.name), p.created_at, p.popularity, p.stock > 0
 FROM catalog_product p
 JOIN LATERAL (SELECT 0 UNION ALL SELECT catalog_ancestors(p.category_id)) AS listed(ancestor) ON true
 """

@@ -373,8 +373,9 @@ class ProductFilter:
 
     search: str | None = strawberry.field(
         default=None,
-        description="Words to search for in names, SKUs, characteristics and descriptions; at most 200 "
-        "characters and 12 words. If no product contains all words, finds similar names.",
+        description="Words to search for in names, SKUs, characteristics and descriptions, at most "
+        f"{selectors.MAX_SEARCH_LENGTH} characters. The first {selectors.MAX_SEARCH_WORDS} words count. If "
+        "no product contains all of them, misspelt words find similar words of names.",
     )
     price: PriceRange | None = strawberry.field(default=None, description="Price range.")
     in_stock: bool | None = strawberry.field(

@@ -1,7 +1,8 @@
 """Categories, products, characteristics, pictures and the listing index.
 
 Database triggers (migration 0002) maintain two derived values: `Product.characteristics`, from the rows of
-`CharacteristicValue`, and `ListingEntry`, from products and the category tree.
+`CharacteristicValue`, and `ListingEntry`, from products and the category tree. Database functions (migration
+0006) compute what search and the sort by name use.
 """
 
 from datetime import datetime, timedelta
@@ -11,12 +12,11 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchVectorField
 from django.core.files.images import ImageFile
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Value
-from django.db.models.functions import Cast
 from django.utils import timezone
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
@@ -28,9 +28,6 @@ MAX_PRICE = Decimal("9999999999.99")
 
 # The largest stock that the APIs reveal.
 MAX_SHOWN_STOCK = 50
-
-# The text search configuration that migration 0001 creates from SHOP_LANGUAGE.
-SEARCH_CONFIG = "shop"
 
 # `ListingEntry.ancestor_id` of the entries that list the whole shop.
 WHOLE_SHOP = 0
@@ -148,28 +145,16 @@ class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missin
         )
 
 
-def fold_text(text: str | Cast) -> Func:
-    """Return an expression that normalises text like `selectors.search.parse_words` does.
-
-    It replaces ё by е, and hyphens, slashes and underscores by spaces, because PostgreSQL would parse
-    signed numbers and file paths.
-    """
+def similarity_name(name: str) -> Func:
+    """Return an expression for a product name in the form that trigrams compare. It replaces ё by е."""
     return Func(
-        F(text) if isinstance(text, str) else text,
-        Value("ёЁ-/_"),
-        Value("еЕ   "),
-        function="translate",
-        output_field=models.TextField(),
+        F(name), Value("ёЁ-/_"), Value("еЕ   "), function="translate", output_field=models.TextField()
     )
 
 
-def _searchable(text: str | Cast, weight: str, config: str = SEARCH_CONFIG) -> SearchVector:
-    return SearchVector(fold_text(text), weight=weight, config=config)
-
-
-_CHARACTERISTIC_VALUES = Cast(
-    Func(F("characteristics"), Value("$[*][1]"), function="jsonb_path_query_array"), models.TextField()
-)
+def typo_keys(name: str) -> Func:
+    """Return an expression for the words of a product name, and these words with one letter left out."""
+    return Func(name, function="catalog_typo_keys", output_field=ArrayField(models.TextField()))
 
 
 class Product(models.Model):
@@ -202,10 +187,14 @@ class Product(models.Model):
     # [[name, value, unit], …] in display order, maintained by triggers from CharacteristicValue.
     characteristics = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
     search_vector = models.GeneratedField(
-        expression=_searchable("name", "A")
-        + _searchable("sku", "A", "simple")
-        + _searchable(_CHARACTERISTIC_VALUES, "B")
-        + _searchable("description", "C"),
+        expression=Func(
+            "name",
+            "sku",
+            "characteristics",
+            "description",
+            function="catalog_search_vector",
+            output_field=SearchVectorField(),
+        ),
         output_field=SearchVectorField(),
         db_persist=True,
     )
@@ -224,7 +213,8 @@ class Product(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search_vector"], name="product_search"),
-            GinIndex(OpClass(fold_text("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
+            GinIndex(OpClass(similarity_name("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
+            GinIndex(OpClass(typo_keys("name"), name="array_ops"), name="product_name_typos"),
         ]
 
     def __str__(self) -> str:
@@ -357,7 +347,8 @@ class ListingEntry(models.Model):
     ancestor_id = models.BigIntegerField()
     product = models.ForeignKey(Product, models.DO_NOTHING, db_constraint=False, related_name="+")
     price = models.DecimalField(max_digits=12, decimal_places=2)
-    name_key = models.CharField(max_length=255, db_collation="C")
+    # Sorts bytewise in the order of the Unicode collation; see `catalog_name_key` in migration 0006.
+    name_key = models.TextField(db_collation="C")
     created_at = models.DateTimeField()
     popularity = models.IntegerField()
     in_stock = models.BooleanField()

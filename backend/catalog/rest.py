@@ -293,8 +293,9 @@ class _Filters(Schema):
     )
     search: _SearchText | None = Field(
         None,
-        description=f"Words to search for; at most {selectors.MAX_SEARCH_LENGTH} characters and "
-        f"{selectors.MAX_SEARCH_WORDS} words. If no product contains all words, finds similar names.",
+        description="Words to search for in names, SKUs, characteristics and descriptions, at most "
+        f"{selectors.MAX_SEARCH_LENGTH} characters. The first {selectors.MAX_SEARCH_WORDS} words count. If "
+        "no product contains all of them, misspelt words find similar words of names.",
     )
     in_stock: StrictBool | None = Field(
         None,

@@ -53,10 +53,22 @@ _ACCENTS = re.compile(
     "(?<![иу])\u0306|[\u0300-\u0305\u0307-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 )
-# Signs that compatibility forms would turn into letters: "Lavka™" contains the word "lavka".
-_SIGNS = str.maketrans(dict.fromkeys("™℠®©", " "))
+# Signs that normalization would turn into letters: "Lavka™" contains the word "lavka", "№5" the word "5".
+_SIGNS = str.maketrans(dict.fromkeys("™℠®©№", " "))
 _FOLDED_LETTERS = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "ħ": "h", "ŧ": "t", "ı": "i", "ς": "σ"}
+    {
+        "ß": "ss",
+        "æ": "ae",
+        "œ": "oe",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ł": "l",
+        "ħ": "h",
+        "ŧ": "t",
+        "ı": "i",
+        "ς": "σ",
+    }
 )
 # What search removes before it separates words: also selectors, joiners and the frames of keycaps.
 _IGNORED = re.compile(

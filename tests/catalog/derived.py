@@ -1,6 +1,8 @@
-"""Expected values of the data that triggers derive, computed in Python."""
+"""Expected values of the data that triggers derive, computed in Python, except for the sort keys of names."""
 
 from typing import Any
+
+from django.db.models import Func
 
 from backend.catalog.models import Category, CharacteristicValue, ListingEntry, Product
 
@@ -9,7 +11,8 @@ def expected_listing() -> set[tuple[Any, ...]]:
     """Return the expected rows of the listing index."""
     parents = dict(Category.objects.order_by().values_list("pk", "parent_id"))
     rows = set()
-    for product in Product.objects.filter(is_published=True):
+    keyed = Product.objects.annotate(name_key=Func("name", function="catalog_name_key"))
+    for product in keyed.filter(is_published=True):
         above, category = [0], product.category_id
         while category is not None:
             above.append(category)
@@ -19,7 +22,7 @@ def expected_listing() -> set[tuple[Any, ...]]:
                 ancestor,
                 product.pk,
                 product.price,
-                product.name.lower().replace("ё", "е"),
+                product.name_key,
                 product.created_at,
                 product.popularity,
                 product.stock > 0,

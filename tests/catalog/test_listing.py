@@ -80,17 +80,35 @@ class SortOrdersTest(TestCase):
             ("ёлка", 3, 0, 1),
             ("Ежевика", 1, 9, 0),
             ("жёлудь", 1, 0, 0),
+            ("«Éclair» 10", 9, 1, 4),
+            ("éclair 2", 9, 0, 5),
         ]:
             make_product(name, price=price, popularity=popularity, created_at=now - timedelta(days=age))
 
     def test_every_sort_order(self) -> None:
         expected = {
-            ProductSort.PRICE_ASC: ["Apple", "Ежевика", "жёлудь", "banana", "ёлка"],
-            ProductSort.PRICE_DESC: ["ёлка", "banana", "жёлудь", "Ежевика", "Apple"],
-            ProductSort.NAME: ["Apple", "banana", "Ежевика", "ёлка", "жёлудь"],
-            ProductSort.NEWEST: ["жёлудь", "Ежевика", "ёлка", "Apple", "banana"],
+            ProductSort.PRICE_ASC: [
+                "Apple",
+                "Ежевика",
+                "жёлудь",
+                "banana",
+                "ёлка",
+                "«Éclair» 10",
+                "éclair 2",
+            ],
+            ProductSort.PRICE_DESC: [
+                "éclair 2",
+                "«Éclair» 10",
+                "ёлка",
+                "banana",
+                "жёлудь",
+                "Ежевика",
+                "Apple",
+            ],
+            ProductSort.NAME: ["Apple", "banana", "éclair 2", "«Éclair» 10", "Ежевика", "ёлка", "жёлудь"],
+            ProductSort.NEWEST: ["жёлудь", "Ежевика", "ёлка", "Apple", "banana", "«Éclair» 10", "éclair 2"],
             # Ties are broken by id, the highest first.
-            ProductSort.POPULAR: ["Ежевика", "Apple", "banana", "жёлудь", "ёлка"],
+            ProductSort.POPULAR: ["Ежевика", "Apple", "banana", "«Éclair» 10", "éclair 2", "жёлудь", "ёлка"],
         }
         for sort, order in expected.items():
             with self.subTest(sort):
@@ -131,6 +149,8 @@ class SortOrdersTest(TestCase):
             "жёлудь",
             "banana",
             "ёлка",
+            "«Éclair» 10",
+            "éclair 2",
         ]
 
 
