@@ -12,6 +12,7 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from backend.accounts.email_addresses import normalize_email
+from backend.accounts.password_hashing import matches_hash, prepare_password
 from backend.core.errors import ShopError
 from backend.core.identifiers import encode_global_id
 
@@ -82,6 +83,21 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set the hash of a password, or with None one that no password matches. Does not save."""
+        super().set_password(raw_password if raw_password is None else prepare_password(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether a password is correct, and upgrade its hash if it is outdated."""
+
+        def upgrade(prepared: str) -> None:
+            self.set_password(prepared)
+            # Validators are not notified: the password is not new.
+            self._password = None
+            self.save(update_fields=["password"])
+
+        return raw_password is not None and matches_hash(raw_password, self.password, upgrade)
 
     @property
     def global_id(self) -> str:

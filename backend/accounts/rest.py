@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 
 from backend.accounts import services
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
-from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
+from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, problems
 from backend.core.viewer import client_address
 

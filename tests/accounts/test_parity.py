@@ -127,20 +127,38 @@ class RefusalTest(AccountCase):
             "9274610385": "WEAK_PASSWORD",
             EMAIL: "WEAK_PASSWORD",
             "example.com": "WEAK_PASSWORD",
+            # RFC 8265 disallows control characters and invisible characters.
+            f"{PASSWORD}\0": "WEAK_PASSWORD",
+            f"{PASSWORD}\t": "WEAK_PASSWORD",
+            f"{PASSWORD}\u200b": "WEAK_PASSWORD",
+            f"{PASSWORD}\xad": "WEAK_PASSWORD",
+            f"{PASSWORD}\u200f": "WEAK_PASSWORD",
             "x" * 257: "TOO_LONG",
             LONG: "TOO_LONG",
         }
         for password, code in cases.items():
             self.assert_refused("register", {"email": EMAIL, "password": password}, code, "password")
 
-    def test_null_character_in_a_password_is_accepted(self) -> None:
-        # Passwords are hashed, so any character is accepted.
+    def test_spellings_of_a_password_are_equal(self) -> None:
+        spellings = ["Кофейный été 7", "Кофеи\u0306ный e\u0301te\u0301 7", "Кофейный\xa0été\u30007"]
         for api in self.apis:
-            responses = [api.register(EMAIL, f"{PASSWORD}\0"), api.log_in(EMAIL, f"{PASSWORD}\0")]
-            assert [response.code for response in responses] == [None, "WRONG_CREDENTIALS"]
+            for password in spellings:
+                answers = [api.register(EMAIL, password), api.log_in(EMAIL, password)]
+                assert [answer.code for answer in answers] == [None, "WRONG_CREDENTIALS"]
+                assert api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code is None
+                for typed in spellings:
+                    assert api.log_in(EMAIL, typed).code is None
+                for typed in ("кофейный été 7", "Кофейный ete 7", "Кофейныйété7", "Кофейный été 7 "):
+                    assert api.log_in(EMAIL, typed).code == "WRONG_CREDENTIALS"
+                User.objects.all().delete()
+                clear_rate_limits()
+
+    def test_long_decomposed_password_equals_its_composed_form(self) -> None:
+        for api in self.apis:
+            assert api.register(EMAIL, "ǘ" * 256).code is None
             assert api.confirm(EMAIL, new_code(Purpose.CONFIRMATION, EMAIL)).code is None
-            assert api.log_in(EMAIL, f"{PASSWORD}\x00").code is None
-            assert api.log_in(EMAIL, PASSWORD).code == "WRONG_CREDENTIALS"
+            assert api.log_in(EMAIL, "ǘ" * 256).code is None
+            assert api.log_in(EMAIL, "ǘ" * 255).code == "WRONG_CREDENTIALS"
             User.objects.all().delete()
             clear_rate_limits()
 

@@ -9,9 +9,10 @@ from django.db.models import F
 from django.test import override_settings
 from django.utils import timezone
 
+from backend.accounts import password_hashing
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
-from backend.accounts.services import TokenPair, credentials
+from backend.accounts.services import TokenPair
 from backend.accounts.services.sessions import open_session
 from backend.accounts.tokens import read_refresh_token
 from backend.carts.models import CartLine
@@ -323,7 +324,7 @@ class EndTest(SessionCase):
             hashed = make_password(PASSWORD)
             User.objects.update(password=hashed)
             Session.objects.update(password_digest=digest_secret(hashed))
-            with mock.patch.object(credentials.hashers, "check_password", side_effect=check):
+            with mock.patch.object(password_hashing.hashers, "check_password", side_effect=check):
                 self.assertEqual(send().code, "WRONG_CREDENTIALS")
             self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
             self.assertEqual(Session.objects.count(), 2)

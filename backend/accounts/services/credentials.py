@@ -2,12 +2,11 @@
 
 import uuid
 
-from django.contrib.auth import hashers
 from django.db import transaction
 
 from backend.accounts.models import Session, User
+from backend.accounts.password_hashing import hash_password, matches_hash
 from backend.accounts.services.rate_limits import hit_password_limit, reset_password_limit
-from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
@@ -48,10 +47,10 @@ def account_deleted() -> Unauthenticated:
 
 
 def check_password(user: User, password: str) -> bool:
-    """Return whether a password is correct, and upgrade its hash if it has outdated parameters."""
+    """Return whether a password is correct, and upgrade its hash if it is outdated; see `matches_hash`."""
 
     def upgrade_hash(password: str) -> None:
-        upgraded = hashers.make_password(password)
+        upgraded = hash_password(password)
         with transaction.atomic():
             # The condition keeps a password that another request has just set.
             if User.objects.filter(pk=user.pk, password=user.password).update(password=upgraded):
@@ -60,7 +59,7 @@ def check_password(user: User, password: str) -> bool:
                 sessions.update(password_digest=digest_secret(upgraded))
                 user.password = upgraded
 
-    return hashers.check_password(password[:MAX_PASSWORD_LENGTH], user.password, upgrade_hash)
+    return matches_hash(password, user.password, upgrade_hash)
 
 
 def require_password(user: User, password: str, *, field: str) -> None:

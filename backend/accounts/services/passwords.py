@@ -1,11 +1,11 @@
 """Change a password with the old one, or reset it with a code sent by e-mail."""
 
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from backend.accounts.codes import Purpose
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import MAY_LOG_IN, Session, User
+from backend.accounts.password_hashing import hash_password
 from backend.accounts.services.credentials import (
     lock_account,
     require_account,
@@ -32,7 +32,7 @@ def change_password(*, viewer: Viewer, old_password: str, new_password: str) -> 
     user = require_account(user_id)
     require_password(user, old_password, field="old_password")
     validate_new_password(new_password, user, field="new_password")
-    hashed = make_password(new_password)
+    hashed = hash_password(new_password)
     with transaction.atomic():
         lock_account(user, field="old_password")
         User.objects.filter(pk=user.pk).update(password=hashed)
@@ -65,7 +65,7 @@ def reset_password(*, email: str, code: str, new_password: str, address: str) ->
     hit_code_limits(Purpose.PASSWORD_RESET, email, address)
     # Hashing is slow, so it is done before the row is locked. Unknown addresses take the same steps, so
     # that the response time does not reveal them.
-    hashed = make_password(new_password)
+    hashed = hash_password(new_password)
     with transaction.atomic():
         users = User.objects.select_for_update(of=("self",))
         user = users.filter(MAY_LOG_IN, email=email, is_staff=False).first()

@@ -1,6 +1,5 @@
 """Register accounts and confirm their e-mail addresses."""
 
-from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.utils import timezone
 from gqlauth.models import UserStatus
@@ -8,6 +7,7 @@ from gqlauth.models import UserStatus
 from backend.accounts.codes import Purpose
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
+from backend.accounts.password_hashing import hash_password, matches_hash
 from backend.accounts.services.email_codes import (
     MIN_EMAIL_INTERVAL,
     enqueue_code_email,
@@ -42,12 +42,12 @@ def register_account(*, email: str, password: str, language: str, address: str) 
     validate_language(language)
     validate_new_password(password, User(email=email), field="password")
     hit_email_limits(email, address)
-    hashed = make_password(password)
+    hashed = hash_password(password)
     with transaction.atomic():
         user = _get_or_create_locked(email, hashed, language)
         existing = User.objects.only("password", "language").get(pk=user.pk)
         # Keep the hash of the same password: if a form is sent twice, the first code stays valid.
-        if check_password(password, existing.password):
+        if matches_hash(password, existing.password):
             hashed = existing.password
         # Staff are created in the admin and may log in there unconfirmed, so a registration must not set
         # their password.

@@ -5,16 +5,15 @@ from datetime import datetime
 from hmac import compare_digest
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
 from backend.accounts import tokens
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import MAY_LOG_IN, Session, User
+from backend.accounts.password_hashing import hash_without_account
 from backend.accounts.services.credentials import WrongCredentials, check_password, require_session
 from backend.accounts.services.rate_limits import hit_login_limits, hit_refresh_limit, reset_login_limits
-from backend.accounts.services.validation import MAX_PASSWORD_LENGTH
 from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
@@ -49,8 +48,7 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
     hit_login_limits(email, address)
     user = User.objects.filter(MAY_LOG_IN, email=email).first()
     if user is None:
-        # Takes as long as checking a password, so that the response time does not reveal unknown addresses.
-        make_password(password[:MAX_PASSWORD_LENGTH])
+        hash_without_account(password)
     if user is None or not check_password(user, password):
         raise WrongCredentials(_WRONG_LOGIN, field="email")
     with transaction.atomic():

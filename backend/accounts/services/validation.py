@@ -5,9 +5,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
 from backend.accounts.models import User
+from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.errors import ErrorCode, Invalid, ShopError, TooLong
-
-MAX_PASSWORD_LENGTH = 256
 
 
 class WeakPassword(ShopError):
