@@ -15,6 +15,7 @@ from backend.accounts.email_addresses import normalize_email
 from backend.accounts.password_hashing import matches_hash, prepare_password
 from backend.core.errors import ShopError
 from backend.core.identifiers import encode_global_id
+from backend.core.text import CleanCharField
 
 # The condition for accounts; `SessionQuerySet.open` has the same condition for sessions.
 MAY_LOG_IN = models.Q(is_active=True, status__verified=True, status__archived=False)
@@ -65,7 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """An account of a customer or a staff member. The e-mail address is the login."""
 
     email = LowercaseEmailField(max_length=254, unique=True)
-    name = models.CharField(max_length=150, blank=True)
+    name = CleanCharField(max_length=150, blank=True)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES, default="en")
     is_staff = models.BooleanField("staff status", default=False)
     is_active = models.BooleanField(default=True)

@@ -20,7 +20,7 @@ from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
 from backend.core.response_cache import mark_catalogue_changed
-from backend.core.text import clean_text
+from backend.core.text import clean_line
 
 _UPDATED_FIELDS = [
     "name",
@@ -148,7 +148,7 @@ def _get_or_create_characteristics(
     """
     while True:
         rows = Characteristic.objects.order_by("-id").values_list("id", "name", "unit")
-        ids = {(clean_text(name), clean_text(unit)): pk for pk, name, unit in rows}
+        ids = {(clean_line(name), clean_line(unit)): pk for pk, name, unit in rows}
         missing = sorted(keys - ids.keys())
         if not missing:
             return ids

@@ -23,6 +23,7 @@ from mptt.models import MPTTModel, TreeForeignKey
 
 from backend.catalog.renditions import Picture
 from backend.core.identifiers import encode_global_id
+from backend.core.text import CleanCharField, CleanTextField
 
 MAX_PRICE = Decimal("9999999999.99")
 
@@ -79,12 +80,12 @@ _ALT_HELP = "Describes the picture for screen readers. If empty, the name of the
 class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missing]
     """A node of the category tree. Siblings are in the order chosen by staff."""
 
-    name = models.CharField(max_length=200)
+    name = CleanCharField(max_length=200)
     slug = models.SlugField(max_length=200, unique=True)
     parent = TreeForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
     # Without width_field: Django would open the file of every category whose size is unknown.
     image = models.ImageField(upload_to="categories", blank=True)
-    image_alt = models.CharField(
+    image_alt = CleanCharField(
         "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("category")
     )
     image_width = models.PositiveIntegerField(default=0, editable=False)
@@ -160,10 +161,10 @@ def typo_keys(name: str) -> Func:
 class Product(models.Model):
     """A product, priced in the currency of the shop (`SHOP_CURRENCY`)."""
 
-    sku = models.CharField("SKU", max_length=64, unique=True)
+    sku = CleanCharField("SKU", max_length=64, unique=True)
     slug = models.SlugField(max_length=255, unique=True)
-    name = models.CharField(max_length=255)
-    description = models.TextField(blank=True, max_length=20_000)
+    name = CleanCharField(max_length=255)
+    description = CleanTextField(blank=True, max_length=20_000)
     category = TreeForeignKey(Category, models.PROTECT, null=True, blank=True, related_name="products")
     price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
     compare_at_price = models.DecimalField(
@@ -255,8 +256,8 @@ class Product(models.Model):
 class Characteristic(models.Model):
     """A property of products, such as "Volume" in ml."""
 
-    name = models.CharField(max_length=100)
-    unit = models.CharField(max_length=20, blank=True)
+    name = CleanCharField(max_length=100)
+    unit = CleanCharField(max_length=20, blank=True)
     position = models.PositiveIntegerField(default=0, help_text="Order among the filters.")
     is_facet = models.BooleanField("offered as a filter", default=True)
 
@@ -279,7 +280,7 @@ class CharacteristicValue(models.Model):
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="characteristic_values")
     characteristic = models.ForeignKey(Characteristic, models.PROTECT, related_name="values")
-    value = models.CharField(max_length=255)
+    value = CleanCharField(max_length=255)
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -302,7 +303,7 @@ class ProductImage(RenditionState):
 
     product = models.ForeignKey(Product, models.CASCADE, related_name="images")
     file = models.ImageField(upload_to="products", width_field="width", height_field="height")
-    alt = models.CharField(
+    alt = CleanCharField(
         "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("product")
     )
     position = models.PositiveIntegerField(default=0)

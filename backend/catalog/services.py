@@ -22,6 +22,7 @@ from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
 from backend.core.errors import Invalid, NotFound, TooLong
 from backend.core.response_cache import mark_catalogue_changed
+from backend.core.text import clean_line
 
 Position = Literal["first-child", "last-child", "left", "right"]
 
@@ -306,9 +307,11 @@ def _require_category(category_id: int, *, field: str) -> Category:
 
 
 def _check_name(name: str) -> str:
-    name = name.strip()
-    if not name or "\0" in name:
-        raise Invalid("The name of a category must not be empty or contain null characters.", field="name")
+    if "\0" in name:
+        raise Invalid("The name of a category must not contain null characters.", field="name")
+    name = clean_line(name)
+    if not name:
+        raise Invalid("The name of a category must not be empty.", field="name")
     if len(name) > MAX_CATEGORY_NAME:
         raise TooLong(
             f"The name of a category must have at most {MAX_CATEGORY_NAME} characters, not {len(name)}.",
@@ -325,11 +328,12 @@ def _require_free_name(name: str, parent_id: int | None, except_id: int | None =
 def _check_alt(alt: str) -> str:
     if "\0" in alt:
         raise Invalid("The alternative text must not contain null characters.", field="image_alt")
+    alt = clean_line(alt)
     if len(alt) > MAX_ALT:
         raise TooLong(
             f"The alternative text must have at most {MAX_ALT} characters, not {len(alt)}.", field="image_alt"
         )
-    return alt.strip()
+    return alt
 
 
 def _check_slug(slug: str) -> str:

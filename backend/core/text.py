@@ -7,9 +7,10 @@ the same are the same. `CleanCharField` and `CleanTextField` apply it to every v
 import re
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from django.db import models
+from django.db import DatabaseError, models, transaction
 
 # Visible ASCII with single spaces, which needs no cleaning.
 _CLEAN_ASCII = re.compile(r"(?:[!-~]+(?: [!-~]+)*)?")
@@ -184,3 +185,22 @@ class CleanTextField(_CleanField, models.TextField):
     """A text of several lines, stored and looked up in the form of `clean_text`."""
 
     _clean_value = staticmethod(clean_text)
+
+
+def clean_rows(model: type[models.Model]) -> None:
+    """Clean the rows of a model that were stored before its fields cleaned their values.
+
+    A row stays as it is if the clean values would be refused: if another row has them, or if a required text
+    has no visible character.
+    """
+    fields = [field for field in model._meta.concrete_fields if isinstance(field, _CleanField)]
+    rows = model._base_manager.order_by("pk").values_list("pk", *(field.attname for field in fields))
+    for pk, *values in rows.iterator():
+        changed = {
+            field.attname: field._clean(value)
+            for field, value in zip(fields, values, strict=True)
+            if field._clean(value) != value and (field.blank or field._clean(value))
+        }
+        if changed:
+            with suppress(DatabaseError), transaction.atomic():
+                model._base_manager.filter(pk=pk).update(**changed)

@@ -353,6 +353,8 @@ class UpdateTest(SessionCase):
         self.assertEqual(self.update(language="ru"), (None, None))
         account = self.graphql.me(self.pair.access_token)
         self.assertEqual((account["name"], account["language"]), ("Вера", "ru"))
+        assert self.update(name="\u202eЗо\xadя\u200b  Andre\u0301 ") == (None, None)
+        assert self.graphql.me(self.pair.access_token)["name"] == "Зоя André"
         self.assertEqual(self.update(name=""), (None, None))
         self.assertEqual(self.update(name="x" * 150), (None, None))
 

@@ -13,6 +13,7 @@ from backend.accounts.services.credentials import (
 )
 from backend.accounts.services.validation import validate_language
 from backend.core.errors import Forbidden, Invalid, TooLong
+from backend.core.text import clean_line
 from backend.core.viewer import Viewer
 from backend.notifications.services import delete_emails
 
@@ -29,11 +30,12 @@ def update_account(*, viewer: Viewer, name: str | None = None, language: str | N
     user_id, _ = require_session(viewer)
     changes = {}
     if name is not None:
-        if len(name) > MAX_NAME_LENGTH:
-            raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
             raise Invalid("name must not contain line breaks or control characters.", field="name")
-        changes["name"] = name.strip()
+        name = clean_line(name)
+        if len(name) > MAX_NAME_LENGTH:
+            raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
+        changes["name"] = name
     if language is not None:
         validate_language(language)
         changes["language"] = language

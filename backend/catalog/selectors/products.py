@@ -9,6 +9,7 @@ from backend.catalog.models import Product, ProductImage
 from backend.catalog.selectors.rows import ProductRow, make_product, read_products, select_products
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
 from backend.core.errors import Invalid
+from backend.core.text import clean_line
 
 _IMAGES = CompiledQuery(lambda: ProductImage.objects.filter(EqualsAny(F("product_id"), Param("product_ids"))))
 
@@ -35,6 +36,8 @@ def get_product(
         raise Invalid("Pass exactly one of id, slug and sku.", field="id")
     if "\0" in (slug or sku or ""):
         return None
+    if sku is not None:
+        keys["sku"] = clean_line(sku)
     (name,) = keys
     row = _BY_KEY[name].first(**keys)
     return make_product(row) if row else None

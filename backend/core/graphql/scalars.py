@@ -6,8 +6,13 @@ from typing import Any
 
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
+from strawberry_django.fields.types import field_type_map
 
 from backend.core.decimals import parse_decimal
+from backend.core.text import CleanCharField, CleanTextField
+
+# strawberry-django looks the type of a model field up by its exact class.
+field_type_map.update({CleanCharField: str, CleanTextField: str})
 
 
 def _parse_value(value: Any) -> Decimal:
