@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 
 from backend.catalog.models import MAX_PRICE
-from backend.feeds.cells import normalize_name
+from backend.core.text import clean_line
 
 MAX_QUANTITY = 2_147_483_647
 # Longer texts are not amounts.
@@ -125,7 +125,7 @@ def parse_price(text: str, *, currency: str, accept_currency: str = "") -> Decim
     """
     shown = repr(text[:40])
     unreadable = f'{shown} is not a price such as "28.99 {currency}"'
-    folded = normalize_name(text)
+    folded = clean_line(text)
     match = _AMOUNT.fullmatch(folded) if len(folded) <= _MAX_LENGTH else None
     if not match:
         raise ValueError(unreadable)
@@ -169,7 +169,7 @@ def parse_quantity(text: str) -> int:
     """
     shown = repr(text[:40])
     unreadable = f"{shown} is not a whole number from 0 to {MAX_QUANTITY:,}"
-    folded = normalize_name(text)
+    folded = clean_line(text)
     match = _QUANTITY.fullmatch(_PIECES.sub("", folded)) if len(folded) <= _MAX_LENGTH else None
     if not match:
         raise ValueError(unreadable)

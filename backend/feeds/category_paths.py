@@ -7,7 +7,8 @@ from django.db import IntegrityError
 from backend.catalog.models import Category
 from backend.catalog.services import create_category
 from backend.core.errors import ShopError
-from backend.feeds.cells import join_path, normalize_name
+from backend.core.text import clean_line
+from backend.feeds.cells import join_path
 from backend.feeds.raw_rows import RowRefused
 
 CategoryPath = tuple[str, ...]
@@ -31,7 +32,7 @@ class CategoryPaths:
         paths: dict[int | None, CategoryPath] = {None: ()}
         rows = Category.objects.order_by("tree_id", "lft").values_list("id", "parent_id", "name")
         for category_id, parent_id, name in rows:
-            path = (*paths.get(parent_id, ()), normalize_name(name))
+            path = (*paths.get(parent_id, ()), clean_line(name))
             paths[category_id] = path
             self._ids.setdefault(path, category_id)
 

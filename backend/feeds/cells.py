@@ -4,9 +4,9 @@ Every `format_…` function writes what the matching `parse_…` function reads.
 """
 
 import re
-import unicodedata
 
-from backend.core.text import clean_text
+from backend.catalog.labels import format_label, parse_label
+from backend.core.text import clean_line
 
 # Characteristic names by feed column, in the display order of a product.
 ATTRIBUTES = {
@@ -44,7 +44,6 @@ EXPORTED_COLUMNS = (
 )
 # All supported columns. `oldprice` is the crossed-out price in Yandex's format.
 COLUMNS = frozenset({*EXPORTED_COLUMNS, "sale_price_effective_date", "oldprice"})
-MAX_UNIT = 20
 # Google requires a section name before every detail. The shop has no sections.
 SECTION = "General"
 _DETAIL_SPECIAL = '",:'
@@ -53,13 +52,6 @@ _LIST_TOKEN = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=,|\Z)|([^,]*)')
 _DETAIL_TOKEN = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=[,:]|\Z)|([^,:]*)')
 _PART_TOKEN = re.compile(r'\s*"((?:[^"]|"")*+)"\s*(?=:|\Z)|([^:]*)')
 _PATH_STEP = re.compile(r"(?:\\[\\>]|[^>])+")
-_LABEL = re.compile(r"(.*\S) \(((?:[^()\\]|\\[()\\])*)\)", re.DOTALL)
-
-# Zero-width joiners belong to the spelling only in scripts from Hebrew on, and in emoji.
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-    "|(?<![\u0590-\u1fff\u2190-\U0010ffff])[\u200c\u200d]"
-)
 
 Detail = tuple[str, str, str]
 
@@ -83,13 +75,6 @@ def _quote(text: str, special: str) -> str:
     if any(character in text for character in special) or text != text.strip():
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def normalize_name(text: str) -> str:
-    """Return a text in Unicode NFC, without invisible characters, with runs of spaces folded to one."""
-    if text.isascii():
-        return " ".join(clean_text(text).split())
-    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFC", clean_text(text))).split())
 
 
 def parse_list(cell: str) -> list[str]:
@@ -130,7 +115,7 @@ def parse_details(cell: str) -> list[Detail]:
         else:
             raise ValueError(f"{':'.join(parts)[:60]!r} is not Section:Name:Value")
         parts = []
-    return [(*parse_label(clean_text(label)), clean_text(",".join(pieces))) for label, pieces in items]
+    return [(*parse_label(clean_line(label)), clean_line(",".join(pieces))) for label, pieces in items]
 
 
 def format_details(details: list[Detail]) -> str:
@@ -141,29 +126,6 @@ def format_details(details: list[Detail]) -> str:
     )
 
 
-def parse_label(label: str) -> tuple[str, str]:
-    """Split a label such as "Volume (ml)" into name and unit.
-
-    The unit is empty if the label has no parentheses at its end, or more than `MAX_UNIT` characters in them.
-    """
-    match = _LABEL.fullmatch(label)
-    if not match:
-        return label, ""
-    unit = re.sub(r"\\([()\\])", r"\1", match[2])
-    return (match[1], unit) if len(unit) <= MAX_UNIT else (label, "")
-
-
-def _escape_unit(unit: str) -> str:
-    return re.sub(r"([()\\])", r"\\\1", unit)
-
-
-def format_label(name: str, unit: str) -> str:
-    """Format a name and a unit as a label. A name that itself looks like a label gets an empty "()"."""
-    if unit:
-        return f"{name} ({_escape_unit(unit)})"
-    return name if parse_label(name) == (name, "") else f"{name} ()"
-
-
 def parse_path(cell: str) -> tuple[str, ...]:
     """Parse a `product_type` cell into category names, root first.
 
@@ -172,7 +134,7 @@ def parse_path(cell: str) -> tuple[str, ...]:
     """
     if cell.lstrip().startswith('"'):
         cell = next((content for content, quoted, _ in _split_tokens(cell, _LIST_TOKEN) if quoted), cell)
-    steps = (normalize_name(re.sub(r"\\([\\>])", r"\1", step)) for step in _PATH_STEP.findall(cell))
+    steps = (clean_line(re.sub(r"\\([\\>])", r"\1", step)) for step in _PATH_STEP.findall(cell))
     return tuple(step for step in steps if step)
 
 

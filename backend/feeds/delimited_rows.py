@@ -8,7 +8,8 @@ from itertools import chain
 from typing import BinaryIO
 
 from backend.core.bounded_lines import BoundedLines
-from backend.feeds.cells import COLUMNS, is_utf_8, normalize_name
+from backend.core.text import clean_line
+from backend.feeds.cells import COLUMNS, is_utf_8
 from backend.feeds.markup import decode_field
 from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUnreadable, RawRow
 
@@ -133,7 +134,7 @@ def _most_frequent(line: str) -> str:
 
 
 def _normalize_column(name: str) -> str:
-    return normalize_name(name).lower().removeprefix("g:").replace(" ", "_")
+    return clean_line(name).lower().removeprefix("g:").replace(" ", "_")
 
 
 def _read_rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[RawRow]:

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from django.conf import settings
 from django.db.models import QuerySet
 
+from backend.catalog.labels import format_label
 from backend.catalog.models import Characteristic, Product, ProductImage
 from backend.core.text import clean_text
 from backend.feeds.cells import (
@@ -19,7 +20,6 @@ from backend.feeds.cells import (
     EXPORTED_COLUMNS,
     SECTION,
     format_details,
-    format_label,
     format_list,
     format_path,
     join_path,

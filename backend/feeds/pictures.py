@@ -12,7 +12,7 @@ from backend.catalog.bulk import store_product_picture
 from backend.catalog.models import ProductImage
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, accept_picture, check_size
 from backend.core.media.storage import StorageUnavailable
-from backend.core.text import clean_text
+from backend.core.text import clean_line
 from backend.feeds.product_rows import ProductRow
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def read_picture_file(link: str, folder: Path | None) -> bytes:
         raise PictureRefused("the feed was uploaded without a folder of pictures")
     try:
         root = folder.resolve()
-        path = (root / link).resolve()
+        path = _find_file(root, link)
         if not path.is_relative_to(root):
             raise PictureRefused("is outside the folder of the feed")
         if not path.is_file():
@@ -145,6 +145,23 @@ def read_picture_file(link: str, folder: Path | None) -> bytes:
         raise PictureRefused(f"cannot be read: {error.strerror or error}") from error
     check_size(len(data))
     return data
+
+
+def _find_file(root: Path, link: str) -> Path:
+    """Return the path of a link, or one whose names differ in composition, spaces or invisible characters.
+
+    macOS and some archives decompose the names of files: é becomes e and an accent.
+    """
+    path = (root / link).resolve()
+    if path.exists() or not path.is_relative_to(root):
+        return path
+    found = root
+    for part in path.relative_to(root).parts:
+        if not found.is_dir():
+            return path
+        same = (entry for entry in sorted(found.iterdir()) if clean_line(entry.name) == clean_line(part))
+        found = next(same, found / part)
+    return found.resolve()
 
 
 def _find_by_link(link: str, existing: Sequence[ProductImage]) -> ProductImage | None:
@@ -195,6 +212,6 @@ def plan_pictures(row: ProductRow, prepared: RowPictures | None, existing: list[
     if row.alts is not None:
         for number, image in enumerate(images):
             alt = row.alts[number] if number < len(row.alts) else ""
-            if clean_text(image.alt) != alt:
+            if clean_line(image.alt) != alt:
                 image.alt, changed = alt, True
     return PicturePlan(images, remaining, added, changed)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from backend.catalog.bulk import ProductUpsert
 from backend.catalog.models import Product, ProductImage
 from backend.catalog.services import free_product_slug, suggest_product_slugs
-from backend.core.text import clean_text
+from backend.core.text import clean_line, clean_text
 from backend.feeds.category_paths import CategoryPaths
 from backend.feeds.cells import ATTRIBUTES
 from backend.feeds.pictures import PicturePlan, RowPictures, plan_pictures
@@ -215,7 +215,7 @@ def _stock(row: ProductRow, default: int | None) -> int | None:
 
 def current_characteristics(product: Product) -> list[list[str]]:
     """Return the product's [name, value, unit] entries as an import of its export would read them."""
-    entries = [[clean_text(text) for text in entry] for entry in product.characteristics]
+    entries = [[clean_line(text) for text in entry] for entry in product.characteristics]
     return [entry for entry in entries if entry[1]]
 
 

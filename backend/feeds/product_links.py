@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 from django.core.validators import slug_re
 
 from backend.catalog.models import Product
-from backend.core.text import clean_text
+from backend.core.text import clean_line
 
 _MAX_SLUG = int(Product._meta.get_field("slug").max_length or 0)
 # Query parameters that do not change the page: campaigns, click ids, variants and views.
@@ -29,7 +29,7 @@ def find_slug(link: str) -> str | None:
     In "https://shop.example/ru/?p=3", the query identifies the product.
     """
     try:
-        url = urlsplit(clean_text(link))
+        url = urlsplit(clean_line(link))
         parameters = [name for name, _ in parse_qsl(url.query, keep_blank_values=True, max_num_fields=100)]
     except ValueError:
         return None

@@ -10,13 +10,12 @@ from typing import TypeVar
 from django.utils import timezone
 
 from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
-from backend.core.text import clean_text
+from backend.core.text import clean_line, clean_text
 from backend.feeds.amounts import parse_price, parse_quantity
 from backend.feeds.cells import (
     ATTRIBUTES,
     COLUMNS,
     Detail,
-    normalize_name,
     parse_details,
     parse_list,
     parse_path,
@@ -173,7 +172,7 @@ class _RowParser:
     def _required(self, name: str, limit: int) -> str | None:
         if name not in self._cells:
             return None
-        value = clean_text(self._cells[name])
+        value = clean_line(self._cells[name])
         if not value:
             raise RowRefused(name, "is missing")
         _check_length(name, value, limit)
@@ -192,7 +191,7 @@ class _RowParser:
         return None
 
     def _is_empty(self, name: str) -> bool:
-        return not clean_text(self._cells.get(name, ""))
+        return not clean_line(self._cells.get(name, ""))
 
     def _parse_price(self, text: str) -> Decimal:
         return parse_price(text, currency=self._currency, accept_currency=self._accept_currency)
@@ -241,7 +240,7 @@ class _RowParser:
         return True, sale_price
 
     def _is_in_effect(self, period: str) -> bool:
-        return is_in_effect(clean_text(period), self._now)
+        return is_in_effect(clean_line(period), self._now)
 
     def _quantity(self) -> int | None:
         quantity = None if self._is_empty("quantity") else self._optional("quantity", parse_quantity)
@@ -278,7 +277,7 @@ class _RowParser:
         if "image_link" not in self._cells and "additional_image_link" not in self._cells:
             return None
         links = parse_list(self._cells.get("additional_image_link", ""))
-        links.insert(0, clean_text(self._cells.get("image_link", "")))
+        links.insert(0, clean_line(self._cells.get("image_link", "")))
         unique = tuple(dict.fromkeys(link for link in links if link))
         if len(unique) > MAX_PICTURES:
             self._problems.append(
@@ -315,13 +314,13 @@ def _description(cell: str) -> str:
 
 
 def _attribute(cell: str) -> str:
-    text = clean_text(cell)
+    text = clean_line(cell)
     _check_length("", text, _MAX_VALUE)
     return text
 
 
 def _availability(cell: str) -> bool | None:
-    value = normalize_name(cell)
+    value = clean_line(cell)
     if not value:
         return None
     in_stock = _AVAILABILITY.get(re.sub("[ _-]", "", _SCHEMA_ORG.sub("", value)).lower())
@@ -331,7 +330,7 @@ def _availability(cell: str) -> bool | None:
 
 
 def _status(cell: str) -> bool | None:
-    value = clean_text(cell).lower()
+    value = clean_line(cell).lower()
     if not value:
         return None
     if value not in _STATUS:
@@ -349,7 +348,7 @@ def _category(cell: str) -> tuple[str, ...]:
 
 
 def _alts(cell: str) -> tuple[str, ...]:
-    alts = tuple(clean_text(alt) for alt in parse_list(cell))
+    alts = tuple(clean_line(alt) for alt in parse_list(cell))
     for alt in alts:
         _check_length("image_alt", alt, _MAX_ALT, "a text ")
     return alts

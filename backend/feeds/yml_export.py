@@ -6,9 +6,10 @@ from xml.sax.saxutils import escape, quoteattr
 from django.conf import settings
 from django.utils import timezone
 
+from backend.catalog.labels import format_label
 from backend.catalog.models import Category
 from backend.core.text import clean_text
-from backend.feeds.cells import ATTRIBUTES, format_label
+from backend.feeds.cells import ATTRIBUTES
 from backend.feeds.exported_products import ExportedProduct
 from backend.feeds.markup import encode_field
 

@@ -3,8 +3,9 @@
 https://yandex.ru/support/marketplace/assortment/fields/index.html
 """
 
-from backend.core.text import clean_text
-from backend.feeds.cells import COLUMNS, format_details, format_list, join_path, normalize_name, parse_label
+from backend.catalog.labels import parse_label
+from backend.core.text import clean_line
+from backend.feeds.cells import COLUMNS, format_details, format_list, join_path
 from backend.feeds.markup import decode_field, decode_references
 from backend.feeds.raw_rows import FeedUnreadable, RawRow
 from backend.feeds.xml_elements import XmlField, XmlItem
@@ -63,7 +64,7 @@ class YmlOffers:
             FeedUnreadable: there are too many.
         """
         category, parent = (element.attributes.get(name, "").strip() for name in ("id", "parentId"))
-        name = normalize_name(decode_references(element.text))
+        name = clean_line(decode_references(element.text))
         if not category:
             return
         self._categories[category] = (name, parent)
@@ -137,8 +138,8 @@ class YmlOffers:
 
 
 def _detail(element: XmlField) -> tuple[str, str, str]:
-    name = clean_text(decode_references(element.attributes.get("name", "")))
-    unit = clean_text(decode_references(element.attributes.get("unit", "")))
+    name = clean_line(decode_references(element.attributes.get("name", "")))
+    unit = clean_line(decode_references(element.attributes.get("unit", "")))
     if not unit:
         name, unit = parse_label(name)
     return name, unit, decode_references(element.text).strip()

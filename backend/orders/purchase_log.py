@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from backend.catalog.models import MAX_PRICE
 from backend.core.bounded_lines import BoundedLines
-from backend.core.text import clean_text
+from backend.core.text import clean_line
 
 COLUMNS = ("invoice", "stock_code", "description", "quantity", "invoice_date", "unit_price")
 CUSTOMER_COLUMN = "customer_id"
@@ -134,7 +134,7 @@ def _parse_row(line: int, cells: list[str], zone: ZoneInfo) -> PurchaseRow:
     quantity, unit_price = _parse_quantity(quantity_text), _parse_price(price_text)
     if quantity * unit_price > MAX_LINE_TOTAL:
         raise _InvalidRow(f"the quantity times the unit price must be at most {MAX_LINE_TOTAL}")
-    name = clean_text(name)[:MAX_NAME_LENGTH]
+    name = clean_line(name)[:MAX_NAME_LENGTH]
     placed_at = _parse_timestamp(date, zone)
     return PurchaseRow(line, invoice, sku, name, quantity, unit_price, placed_at, customer)
 

@@ -5,22 +5,20 @@ from django.test import SimpleTestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.core.text import clean_text
+from backend.catalog.labels import format_label, parse_label
+from backend.core.text import clean_line
 from backend.feeds.cells import (
     format_details,
-    format_label,
     format_list,
     format_path,
-    normalize_name,
     parse_details,
-    parse_label,
     parse_list,
     parse_path,
 )
 
-TEXT = st.text('abЁ ,:;"\\>()\t\n', max_size=12).map(clean_text)
+TEXT = st.text('abЁ ,:;"\\>()\t\n', max_size=12).map(clean_line)
 FILLED = TEXT.filter(bool)
-UNIT = st.text('cm,:"\\>()/', max_size=6).map(clean_text)
+UNIT = st.text('cm,:"\\>()/', max_size=6).map(clean_line)
 
 
 class CellsTest(SimpleTestCase):
@@ -36,7 +34,7 @@ class CellsTest(SimpleTestCase):
     def test_formatted_labels_parse_to_the_same_name_and_unit(self, name: str, unit: str) -> None:
         assert parse_label(format_label(name, unit)) == (name, unit)
 
-    @given(st.lists(FILLED.map(normalize_name), max_size=5))
+    @given(st.lists(FILLED.map(clean_line), max_size=5))
     def test_formatted_paths_parse_to_the_same_names(self, names: list[str]) -> None:
         assert parse_path(format_path(names)) == tuple(names)
 
@@ -78,4 +76,4 @@ class CellsTest(SimpleTestCase):
 
     def test_joiners_are_kept_where_they_belong_to_the_spelling(self) -> None:
         for name in ("می\u200cخواهم", "क्\u200dष", "👩\u200d🔬 Lab"):
-            assert normalize_name(name) == name
+            assert clean_line(name) == name

@@ -114,6 +114,27 @@ class PicturesTest(FeedTestCase):
                 assert reason in self.problem(link)
         assert len(self.stored_files()) == 1
 
+    def test_link_finds_a_file_whose_name_is_spelt_another_way(self) -> None:
+        for number, (link, file) in enumerate(
+            [
+                ("café/чайник.jpg", "cafe\u0301/чаи\u0306ник.jpg"),
+                ("cafe\u0301 2/чаи\u0306ник.jpg", "café 2/чайник.jpg"),
+                ("two  spaces.jpg", "two  spaces.jpg"),
+                ("one space.jpg", "one\xa0space.jpg"),
+                ("soft\xadhyphen.jpg", "softhyphen.jpg"),
+            ]
+        ):
+            with self.subTest(link=ascii(link)):
+                self.put(file, picture("red", size=(number + 1, 1)))
+                report = self.run_import(product_row(f"sku-{number}", image_link=link))
+                assert (report.pictures_added, report.problem_count) == (1, 0)
+                assert ProductImage.objects.get(product__sku=f"sku-{number}").width == number + 1
+        for link in ("cafe/чайник.jpg", "café/other.jpg", "other/чайник.jpg"):
+            (problem,) = self.run_import(product_row("other", image_link=link)).problems
+            assert problem.reason.endswith(": the file does not exist")
+        (problem,) = self.run_import(product_row("other", image_link="cafe\u0301/../../x\xad.jpg")).problems
+        assert problem.reason.endswith(": is outside the folder of the feed")
+
     def test_files_that_are_not_still_pictures_are_refused(self) -> None:
         whole = picture(size=(300, 300))
         for data, reason in [
