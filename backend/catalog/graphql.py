@@ -363,7 +363,9 @@ class CharacteristicFilter:
         directives=[Constraint(max_items=selectors.MAX_CHARACTERISTIC_VALUES)],
     )
     unit: str | None = strawberry.field(
-        default=None, description="Unit, to distinguish characteristics with the same name."
+        default=None,
+        description="Unit, as returned by facets; empty for the characteristic without a unit. If null, the "
+        "characteristic without a unit is meant or, if there is none, those with this name and any unit.",
     )
 
 
@@ -396,14 +398,17 @@ def _category_id(text: str) -> int:
     return number
 
 
-def _values_by_label(filters: list[CharacteristicFilter]) -> dict[str, list[str]]:
-    """Return accepted values by "Name" or "Name (unit)"."""
-    values: dict[str, list[str]] = {}
+def _values_by_characteristic(
+    filters: list[CharacteristicFilter],
+) -> dict[tuple[str, str | None], list[str]]:
+    """Return accepted values by name and unit."""
+    values: dict[tuple[str, str | None], list[str]] = {}
     for filter in filters:
-        label = f"{filter.name} ({filter.unit})" if filter.unit else filter.name
-        if label in values:
-            raise Invalid(f"Characteristic {label!r} must be filtered only once.", field="characteristics")
-        values[label] = filter.values
+        if (filter.name, filter.unit) in values:
+            raise Invalid(
+                f"Characteristic {filter.name[:100]!r} must be filtered only once.", field="characteristics"
+            )
+        values[filter.name, filter.unit] = filter.values
     return values
 
 
@@ -491,7 +496,7 @@ class CatalogQuery:
                 price_min=price.min,
                 price_max=price.max,
                 in_stock=filter.in_stock,
-                characteristics=_values_by_label(filter.characteristics or []),
+                characteristics=_values_by_characteristic(filter.characteristics or []),
             )
             window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
             return ProductConnection(page=products.page(sort_by, window), products=products)

@@ -1,5 +1,6 @@
 """REST endpoints of the catalogue, on the same selectors as GraphQL."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,8 @@ RECOMMENDATIONS = 10
 
 # The number of `characteristics` parameters. Request lines have a limit too.
 MAX_QUERY_PAIRS = 100
+# A label and a value. A backslash escapes colons in the label.
+_PAIR = re.compile(r"((?:[^:\\]|\\.)*):(.*)", re.DOTALL)
 
 # Names of the REST parameters, by parameter of `Window.of`.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
@@ -272,7 +275,7 @@ _Pairs = Annotated[
             "type": "array",
             "items": {
                 "type": "string",
-                "pattern": r"^[^\x00:]*:[^\x00]*$",
+                "pattern": r"^(?:[^\x00:\\]|\\[^\x00])*:[^\x00]*$",
                 "examples": ["Color:black", "Color:white"],
             },
             "maxItems": MAX_QUERY_PAIRS,
@@ -315,7 +318,11 @@ class ProductsBody(_Filters):
     )
 
     characteristics: _Characteristics = Field(
-        {}, description="Accepted values, by `Name` or `Name (unit)` of the characteristic."
+        {},
+        description="Accepted values, by `Name` or `Name (unit)` of the characteristic. `Name` stands for "
+        "the characteristic without a unit or, if there is none, for those with any unit. To filter by a "
+        "name that ends with parentheses, add an empty unit: `Size (EU) ()`. In a unit, write parentheses as "
+        "`\\(` and `\\)`.",
     )
 
 
@@ -324,7 +331,9 @@ EMPTY_PRODUCTS_BODY = ProductsBody.model_validate({})
 
 class ProductsQuery(_Filters):
     characteristics: _Pairs = Field(
-        [], description="`Name:value` or `Name (unit):value`. Repeat the parameter for more values."
+        [],
+        description="`Name:value` or `Name (unit):value`; see `POST /products`. Write a colon in a name as "
+        "`\\:`. Repeat the parameter for more values.",
     )
 
     @field_validator("include_subcategories", "in_stock", "limit", mode="before")
@@ -401,10 +410,10 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
         )
     characteristics: dict[str, list[str]] = {}
     for pair in payload.characteristics:
-        name, colon, value = pair.partition(":")
-        if not colon:
+        match = _PAIR.fullmatch(pair)
+        if not match:
             raise Invalid("characteristics must have the form Name:value.", field="characteristics")
-        characteristics.setdefault(name, []).append(value)
+        characteristics.setdefault(match[1].replace("\\:", ":"), []).append(match[2])
     return _read_products(payload, characteristics)
 
 

@@ -11,11 +11,13 @@ from backend.catalog.selectors.categories import (
     read_category_paths,
     read_category_tree,
 )
+from backend.catalog.selectors.characteristics import (
+    MAX_CHARACTERISTIC_VALUES,
+    MAX_CHARACTERISTICS,
+)
 from backend.catalog.selectors.counts import EXACT_COUNT_LIMIT, count_products
 from backend.catalog.selectors.facets import Facets, read_facets
 from backend.catalog.selectors.listing import (
-    MAX_CHARACTERISTIC_VALUES,
-    MAX_CHARACTERISTICS,
     ProductList,
     ProductSort,
     list_products,

@@ -68,13 +68,24 @@ def read_facets(products: ProductList) -> Facets:
 
 
 def _count_characteristics(products: ProductList) -> list[CharacteristicFacet]:
-    """Count values with one query branch for unfiltered characteristics, and one per filter."""
+    """Count values in one query. Filters by a characteristic do not apply to its own values.
+
+    The query has a branch for the unfiltered characteristics, and one for each set of own filters.
+    """
     filters = products.characteristics
-    filtered = [pk for filter in filters for pk in filter.characteristic_ids]
-    branches = [_count_values(products, ~Q(characteristic_id__in=filtered))]
-    for filter in filters:
-        others = replace(products, characteristics=[other for other in filters if other != filter])
-        branches.append(_count_values(others, Q(characteristic_id__in=filter.characteristic_ids)))
+    own_filters: dict[int, list[int]] = {}
+    for index, filter in enumerate(filters):
+        for pk in filter.characteristic_ids:
+            own_filters.setdefault(pk, []).append(index)
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for pk, own in own_filters.items():
+        groups.setdefault(tuple(own), []).append(pk)
+    branches = [_count_values(products, ~Q(characteristic_id__in=own_filters))]
+    for own_indexes, ids in groups.items():
+        others = [filter for index, filter in enumerate(filters) if index not in own_indexes]
+        branches.append(
+            _count_values(replace(products, characteristics=others), Q(characteristic_id__in=ids))
+        )
     rows = branches[0].union(*branches[1:], all=True) if filters else branches[0]
     ordered = sorted(rows, key=lambda row: (*row[:4], -row[5], row[4]))
     facets = []

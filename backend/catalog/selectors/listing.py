@@ -1,7 +1,7 @@
 """List products: filter, sort and page through the listing index."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -14,11 +14,11 @@ from django.db.models.expressions import Combinable
 from backend.catalog.models import (
     MAX_PRICE,
     WHOLE_SHOP,
-    Characteristic,
     CharacteristicValue,
     ListingEntry,
 )
 from backend.catalog.selectors.categories import get_category
+from backend.catalog.selectors.characteristics import ValueFilter, WantedValues, find_value_filters
 from backend.catalog.selectors.counts import (
     EXACT_COUNT_LIMIT,
     count_up_to_limit,
@@ -28,7 +28,7 @@ from backend.catalog.selectors.counts import (
 from backend.catalog.selectors.rows import CategoryRow, ProductRow, make_product, select_products
 from backend.catalog.selectors.search import Search, read_search
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
-from backend.core.errors import Invalid, NotFound, OutOfRange, TooLong
+from backend.core.errors import Invalid, NotFound, OutOfRange
 from backend.core.identifiers import parse_id
 from backend.core.pagination import (
     Page,
@@ -39,9 +39,6 @@ from backend.core.pagination import (
     read_position,
     select_page,
 )
-
-MAX_CHARACTERISTICS = 20
-MAX_CHARACTERISTIC_VALUES = 50
 
 
 class ProductSort(StrEnum):
@@ -86,19 +83,6 @@ _ORDERS = {
         (ProductSort.RELEVANCE, "relevance", True, _parse_number),
     ]
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ValueFilter:
-    """A condition that a product has one of these values of a characteristic.
-
-    Attributes:
-        characteristic_ids: several if characteristics share a name and differ in their units.
-        values: the accepted values.
-    """
-
-    characteristic_ids: tuple[int, ...]
-    values: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +300,7 @@ def list_products(
     price_min: Decimal | None = None,
     price_max: Decimal | None = None,
     in_stock: bool | None = None,
-    characteristics: Mapping[str, Sequence[str]] | None = None,
+    characteristics: WantedValues | None = None,
 ) -> ProductList:
     """Validate the parameters of a product list and return it. No product is read yet.
 
@@ -326,13 +310,14 @@ def list_products(
         search: words in Russian or English; misspelt words find similar ones.
         price_min, price_max: inclusive bounds in the currency of the shop.
         in_stock: True lists products in stock, False those out of stock, None both.
-        characteristics: accepted values by "Name" or "Name (unit)": AND between names, OR within a name.
+        characteristics: accepted values by name and unit, or by label; see `find_value_filters`. A product
+            must have one of the values of each characteristic.
 
     Raises:
         NotFound: the category or a characteristic does not exist.
         OutOfRange: a price is not between 0 and `MAX_PRICE`, has more than two decimals, or `price_min`
             exceeds `price_max`.
-        TooLong, Invalid: see `read_search`; or there are too many characteristics, or one without values.
+        TooLong, Invalid: see `read_search` and `find_value_filters`.
     """
     price_min = _check_price(price_min, "The lowest price", field="price_min")
     price_max = _check_price(price_max, "The highest price", field="price_max")
@@ -347,7 +332,7 @@ def list_products(
         price_min=price_min,
         price_max=price_max,
         in_stock=in_stock,
-        characteristics=_find_characteristics(characteristics or {}),
+        characteristics=find_value_filters(characteristics or {}),
     )
 
 
@@ -366,39 +351,3 @@ def _check_price(price: Decimal | None, name: str, *, field: str) -> Decimal | N
     if price != round(price, 2):
         raise OutOfRange(f"{name} must have at most two decimals.", field=field)
     return round(price, 2)
-
-
-def _find_characteristics(wanted: Mapping[str, Sequence[str]]) -> list[ValueFilter]:
-    if not wanted:
-        return []
-    if len(wanted) > MAX_CHARACTERISTICS:
-        raise TooLong(
-            f"At most {MAX_CHARACTERISTICS} characteristics can be filtered, not {len(wanted)}.",
-            field="characteristics",
-        )
-    for name, values in wanted.items():
-        if not values:
-            raise Invalid(
-                f"Characteristic {name[:100]!r} must have at least one value.", field="characteristics"
-            )
-        if len(values) > MAX_CHARACTERISTIC_VALUES:
-            raise TooLong(
-                f"Characteristic {name[:100]!r} must have at most {MAX_CHARACTERISTIC_VALUES} values.",
-                field="characteristics",
-            )
-        if "\0" in name or any("\0" in value for value in values):
-            raise Invalid(
-                "Names and values of characteristics must not contain null characters.",
-                field="characteristics",
-            )
-    by_label: dict[str, list[int]] = {}
-    names = {name.rpartition(" (")[0] for name in wanted} | set(wanted)
-    for characteristic in Characteristic.objects.filter(name__in=names):
-        by_label.setdefault(characteristic.name, []).append(characteristic.pk)
-        if characteristic.unit:
-            label = f"{characteristic.name} ({characteristic.unit})"
-            by_label.setdefault(label, []).append(characteristic.pk)
-    for name in wanted:
-        if name not in by_label:
-            raise NotFound(f"Characteristic {name[:100]!r} does not exist.", field="characteristics")
-    return [ValueFilter(tuple(by_label[name]), values) for name, values in wanted.items()]
