@@ -17,6 +17,7 @@ from pytest_django import Settings
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.api.rest import api
 from backend.carts.models import MAX_QUANTITY
+from backend.catalog.selectors import MAX_SEARCH_LENGTH
 from backend.core.pagination import MAX_PAGE_SIZE
 from backend.orders.services import MAX_IDEMPOTENCY_KEY_LENGTH
 from tests.accounts.cases import clear_redis
@@ -164,8 +165,11 @@ def test_bounds_are_those_of_the_services() -> None:
         (parameter("productsList", "limit"), {"minimum": 1, "maximum": MAX_PAGE_SIZE}),
         (parameter("ordersList", "limit"), {"minimum": 1, "maximum": MAX_PAGE_SIZE}),
         (parameter("recommendationsList", "limit"), {"minimum": 1, "maximum": 50}),
-        (parameter("productsList", "search"), {"minLength": 1, "maxLength": 200}),
-        (resolve(schemas["ProductsBody"]["properties"]["search"]), {"minLength": 1, "maxLength": 200}),
+        (parameter("productsList", "search"), {"minLength": 1, "maxLength": MAX_SEARCH_LENGTH}),
+        (
+            resolve(schemas["ProductsBody"]["properties"]["search"]),
+            {"minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
+        ),
         (schemas["Registration"]["properties"]["email"], {"format": "email", "maxLength": MAX_EMAIL_LENGTH}),
         (schemas["Registration"]["properties"]["password"], {"minLength": 8, "maxLength": 256}),
         (
