@@ -4,7 +4,6 @@
 columns of `OrderContact` are derived from them.
 """
 
-import re
 import unicodedata
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -14,13 +13,10 @@ from django.conf import settings
 from iso3166 import countries_by_alpha2
 
 from backend.core.errors import Invalid, TooLong
+from backend.core.text import clean_line, clean_text
 from backend.orders.postal_codes import postal_rules
 
 MAX_COMMENT_LENGTH = 1000
-
-# Directional marks, zero-width characters and soft hyphens, which come with texts that are pasted. The
-# zero-width joiners stay: Persian, the Indic scripts and emoji need them.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 
 
 def _text(limit: int, description: str, *, is_required: bool = True, pattern: str = r"\S") -> Any:
@@ -138,14 +134,12 @@ def _validate_texts(path: str, part: ContactInput | Address) -> dict[str, str]:
 
 
 def _validate_text(path: str, text: str, limit: int, *, is_multiline: bool = False) -> str:
-    """Return a text in Unicode NFC, without invisible characters and repeated spaces."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    text = ("\n" if is_multiline else " ").join(lines).strip()
+    """Return a text in its stored form; see `backend.core.text`."""
+    if any(unicodedata.category(char) in ("Cc", "Cs") and not char.isspace() for char in text):
+        raise Invalid("The text must not contain control characters.", field=path)
+    text = clean_text(text) if is_multiline else clean_line(text)
     if len(text) > limit:
         raise TooLong(f"The text must have at most {limit} characters, not {len(text)}.", field=path)
-    if any(unicodedata.category(char) in ("Cc", "Cs") and char != "\n" for char in text):
-        raise Invalid("The text must not contain control characters.", field=path)
     return text
 
 

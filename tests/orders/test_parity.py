@@ -384,7 +384,7 @@ class EqualErrorsTest(TestCase):
                 assert order["contact"] == {
                     "name": "Вера Павлова",
                     "phone": "+79001234567",
-                    "phone_as_typed": "8 (900) 123\u201145-67",
+                    "phone_as_typed": "8 (900) 123-45-67",
                 }
                 assert order["delivery_address"]["city"] == "\u0419ошкар-Ола"
                 assert order["comment"] == "Позвоните\nзаранее,\nпожалуйста"
