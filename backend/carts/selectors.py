@@ -122,7 +122,12 @@ def read_cart(viewer: Viewer) -> CartContents:
 
 def read_lines(cart: Cart) -> list[CartLine]:
     """Return the lines of a cart with their products, oldest first."""
-    return _redact_unpublished(_CART_LINES.run(cart_id=cart.pk))
+    return _redact_unpublished(read_unredacted_lines(cart))
+
+
+def read_unredacted_lines(cart: Cart) -> list[CartLine]:
+    """Return the lines of a cart, oldest first, with their products as they are, published or not."""
+    return _CART_LINES.run(cart_id=cart.pk)
 
 
 def read_published_products(product_ids: Iterable[int]) -> list[Product]:

@@ -65,22 +65,16 @@ def lock_product_rows(product_ids: Iterable[int]) -> list[int]:
 
     Use `lock_products` for any other column.
     """
-    products = Product.objects.select_for_update(no_key=True).filter(pk__in=list(product_ids))
-    return list(products.order_by("pk").values_list("pk", flat=True))
+    return list(_lock_in_order(Product.objects.filter(pk__in=list(product_ids))))
 
 
-def lock_related_products(rows: "QuerySet[Any]") -> "QuerySet[Any]":
-    """Return a queryset that locks the `product` of each row, and loads it with its category.
+def lock_related_products(rows: "QuerySet[Any]") -> None:
+    """Lock the `product` of each row for a change of stock, but not the rows themselves.
 
-    The rows themselves are not locked. Products are locked by primary key, so that two orders of the same
-    products wait for each other instead of deadlocking.
+    Products are locked by primary key, so that two orders of the same products wait for each other instead of
+    deadlocking. Read the products after the lock: until then another transaction can change them.
     """
-    return (
-        rows.select_for_update(of=["product"], no_key=True)
-        .select_related("product__category")
-        .defer("product__search_vector")
-        .order_by("product_id")
-    )
+    list(_lock_in_order(Product.objects.filter(pk__in=rows.values("product_id"))))
 
 
 @contextmanager
@@ -104,6 +98,10 @@ def try_rendition_lock(key: int, picture_id: int) -> Iterator[bool]:
         if is_locked:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
+
+
+def _lock_in_order(products: "QuerySet[Product]") -> "QuerySet[Product, int]":
+    return products.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
 
 
 def _take_advisory_lock(function: str, key: int) -> None:

@@ -17,7 +17,11 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
-from backend.carts.selectors import insufficient_stock_message, no_longer_sold_message
+from backend.carts.selectors import (
+    insufficient_stock_message,
+    no_longer_sold_message,
+    read_unredacted_lines,
+)
 from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
 from backend.catalog.locks import lock_related_products
 from backend.catalog.stock import return_stock, take_stock, update_popularity
@@ -211,7 +215,7 @@ def _create_order(
             quantity=line.quantity,
             line_total=line.line_total,
         )
-        for line in sorted(lines, key=lambda line: line.pk)
+        for line in lines
     )
     person = OrderContact.objects.create(order=order, user=cart.user, **columns) if columns else None
     status_change = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
@@ -226,11 +230,12 @@ def _create_order(
 
 
 def _lock_lines(cart: Cart) -> Sequence[CartLine]:
-    """Return the lines of a locked cart with their products, and lock the products until commit.
+    """Lock the products of a locked cart until commit, and return its lines with the locked products.
 
     Lines are not locked, because the deletion of a product locks the product before its lines.
     """
-    return list(lock_related_products(CartLine.objects.filter(cart_id=cart.pk)))
+    lock_related_products(CartLine.objects.filter(cart_id=cart.pk))
+    return read_unredacted_lines(cart)
 
 
 def _require_available(line: CartLine) -> None:

@@ -54,12 +54,12 @@ class LastUnitTest(ShopCase):
         assert (self.in_cart(), self.in_cart(self.other)) == ({}, {"A": 1})
 
     def test_without_the_lock_only_the_constraint_refuses_the_second_order(self) -> None:
-        with without_row_locks(CartLine), pytest.raises(IntegrityError, match="violates check constraint"):
+        with without_row_locks(Product), pytest.raises(IntegrityError, match="violates check constraint"):
             self.order_twice()
         assert (self.stock()["A"], sold(self.a)) == (0, 1)
 
     def test_without_lock_and_constraint_the_unit_is_sold_twice(self) -> None:
-        with without_constraints("catalog_product", about="stock >= 0"), without_row_locks(CartLine):
+        with without_constraints("catalog_product", about="stock >= 0"), without_row_locks(Product):
             self.order_twice()
             assert (self.stock()["A"], sold(self.a)) == (-1, 2)
 
@@ -143,16 +143,18 @@ class SameIdempotencyKeyTest(ShopCase):
         assert one.number == two.number
         assert sold(self.a) == 1
 
-    def test_without_the_lock_only_the_index_refuses_the_second_order(self) -> None:
+    def test_without_locks_only_the_index_refuses_the_second_order(self) -> None:
         with (
+            without_row_locks(Product),
             mock.patch.object(services, "lock_account_cart", read_account_cart),
             pytest.raises(IntegrityError, match="order_once_per_key"),
         ):
             self.order_twice()
 
-    def test_without_lock_and_index_two_orders_are_created(self) -> None:
+    def test_without_locks_and_index_two_orders_are_created(self) -> None:
         with (
             without_index("order_once_per_key"),
+            without_row_locks(Product),
             mock.patch.object(services, "lock_account_cart", read_account_cart),
         ):
             self.order_twice()
@@ -254,7 +256,7 @@ class EditedProductTest(ShopCase):
         assert self.stock()["A"] == 10
 
     def test_without_the_lock_the_old_price_is_used(self) -> None:
-        with without_row_locks(CartLine):
+        with without_row_locks(Product):
             order = self.order_during(self.change_price, expected_total=Decimal("40.00"))
         assert self.prices(order)[0] == 10
 
@@ -265,5 +267,5 @@ class EditedProductTest(ShopCase):
         assert not Order.objects.exists()
 
     def test_without_the_lock_an_unpublished_product_is_sold(self) -> None:
-        with without_row_locks(CartLine):
+        with without_row_locks(Product):
             assert ordered_quantities(self.order_during(self.unpublish)) == {"A": 2, "B": 2}

@@ -63,7 +63,7 @@ class QueryCountsTest(TestCase):
                 fill_cart(user, dict.fromkeys(self.products[:lines], 1))
                 shopper = make_shoppers(user)[number]
                 with self.subTest(lines=lines, api=shopper.api):
-                    assert count_queries(shopper.order) == 10
+                    assert count_queries(shopper.order) == 11
 
     def test_created_order_is_returned_as_it_is_read_later(self) -> None:
         details = {"comment": "Ring twice", "contact": {"name": "Vera", "phone": "+7 900 123-45-67"}}
