@@ -5,7 +5,7 @@ primary key. Use this in selectors only, for the few queries that nearly every r
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
@@ -119,7 +119,13 @@ class _Statement:
 
 def set_prefetched(instance: Model, relation: str, rows: Sequence[Model]) -> None:
     """Set the rows that `.all()` of a to-many relation returns, as `prefetch_related` does."""
-    related: Any = instance._meta.get_field(relation).related_model
-    loaded = related._default_manager.all()
+    template = _all_rows(instance._meta.get_field(relation).related_model)
+    # Querysets clone their query before they change it, so that all of these can share one.
+    loaded = type(template)(model=template.model, query=template.query)
     loaded._result_cache = list(rows)
     instance.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = loaded
+
+
+@cache
+def _all_rows(model: Any) -> QuerySet[Any]:
+    return model._default_manager.all()
