@@ -218,8 +218,11 @@ def _one_or_more(value: Any) -> Any:
 
 
 def _id_or_slug(value: Any) -> Any:
+    # JSON has one type of numbers, so 5.0 is an integer.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("must be an id or a slug")
+        raise ValueError("category must be an id or a slug")
     return str(value)
 
 
@@ -228,7 +231,12 @@ _TEXT = {"type": "string", "pattern": r"^[^\x00]*$"}
 _IdOrSlug = Annotated[
     str,
     BeforeValidator(_id_or_slug),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "examples": ["electronics"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ID}, {"type": "string"}],
+            "examples": ["electronics"],
+        }
+    ),
 ]
 _ProductId = Annotated[
     str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]})

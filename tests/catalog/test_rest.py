@@ -84,6 +84,8 @@ class ProductsTest(TestCase):
         make_product("calendar", make_category("2024", slug="2024"))
         assert self.rest.post("/products", {"category": "2024"}).json()["total"] == 1
         assert self.rest.get("/products", {"category": self.category.pk}).json()["total"] == 1
+        assert self.rest.post("/products", {"category": float(self.category.pk)}).json()["total"] == 1
+        assert self.rest.post("/products", {"category": 2**70}).json()["code"] == "NOT_FOUND"
         assert self.rest.post("/products", {"category": True}).json()["code"] == "INVALID"
 
     def test_unknown_parameter_is_refused(self) -> None:
