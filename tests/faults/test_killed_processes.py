@@ -213,7 +213,7 @@ class CrashAtEveryStatementTest(ShopCase):
         self.add(self.a, self.b)
         before = self.written()
         number = 1
-        with mock.patch.object(orders, "atomic_or_conflict", nullcontext), without_row_locks(Cart, CartLine):
+        with mock.patch.object(orders, "atomic_or_conflict", nullcontext), without_row_locks(Cart, Product):
             while self.written() == before:
                 assert self.crash_before(number)
                 number += 1
