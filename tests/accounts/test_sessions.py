@@ -34,14 +34,14 @@ class SessionCase(AccountCase):
         self.other_pair = log_in(self.user)
 
     def assert_open(self, pair: TokenPair) -> None:
-        self.assertEqual(self.graphql.me(pair.access_token)["email"], self.user.email)
-        self.assertEqual(self.rest.read(f"Bearer {pair.access_token}").status, 200)
+        assert self.graphql.me(pair.access_token)["email"] == self.user.email
+        assert self.rest.read(f"Bearer {pair.access_token}").status == 200
 
     def assert_ended(self, pair: TokenPair) -> None:
         for api in self.apis:
             response = api.read(f"Bearer {pair.access_token}")
-            self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"))
-            self.assertEqual(api.refresh(pair.refresh_token).code, "TOKEN_INVALID")
+            assert (response.status, response.code) == (401, "TOKEN_INVALID")
+            assert api.refresh(pair.refresh_token).code == "TOKEN_INVALID"
 
 
 class RefreshTest(SessionCase):
@@ -52,11 +52,11 @@ class RefreshTest(SessionCase):
                 token = log_in(self.user).refresh_token
                 for _ in range(3):
                     response = api.refresh(token)
-                    self.assertEqual((response.code, response.data["expires_in"]), (None, 600))
-                    self.assertEqual(self.graphql.me(response.data["access_token"])["email"], self.user.email)
+                    assert (response.code, response.data["expires_in"]) == (None, 600)
+                    assert self.graphql.me(response.data["access_token"])["email"] == self.user.email
                     token = response.data["refresh_token"]
                     seen.add(token)
-                self.assertEqual(len(seen), 3)
+                assert len(seen) == 3
 
     def test_reused_token_ends_only_its_session(self) -> None:
         for api in self.apis:
@@ -65,10 +65,10 @@ class RefreshTest(SessionCase):
                 newer = api.refresh(stolen.refresh_token).data
                 newest = api.refresh(newer["refresh_token"]).data
                 response = api.refresh(stolen.refresh_token)
-                self.assertEqual((response.code, response.field), ("TOKEN_INVALID", "refresh_token"))
+                assert (response.code, response.field) == ("TOKEN_INVALID", "refresh_token")
                 for data in (newer, newest):
-                    self.assertEqual(api.refresh(data["refresh_token"]).code, "TOKEN_INVALID")
-                    self.assertEqual(api.read(f"Bearer {data['access_token']}").status, 401)
+                    assert api.refresh(data["refresh_token"]).code == "TOKEN_INVALID"
+                    assert api.read(f"Bearer {data['access_token']}").status == 401
         self.assert_open(self.pair)
 
     def test_token_reused_within_ten_seconds_returns_the_same_new_token(self) -> None:
@@ -79,14 +79,14 @@ class RefreshTest(SessionCase):
                 newer = api.refresh(first).data
                 session.update(refreshed_at=timezone.now() - timedelta(seconds=9))
                 repeated = api.refresh(first).data
-                self.assertEqual(repeated["refresh_token"], newer["refresh_token"])
+                assert repeated["refresh_token"] == newer["refresh_token"]
                 for data in (newer, repeated):
-                    self.assertIsNone(api.read(f"Bearer {data['access_token']}").code)
+                    assert api.read(f"Bearer {data['access_token']}").code is None
                 # The interval begins with the refresh and not with a repetition.
                 session.update(refreshed_at=timezone.now() - timedelta(seconds=10))
-                self.assertEqual(api.refresh(first).code, "TOKEN_INVALID")
-                self.assertFalse(session.exists())
-                self.assertEqual(api.refresh(newer["refresh_token"]).code, "TOKEN_INVALID")
+                assert api.refresh(first).code == "TOKEN_INVALID"
+                assert not session.exists()
+                assert api.refresh(newer["refresh_token"]).code == "TOKEN_INVALID"
 
     def test_malformed_refresh_tokens_are_refused(self) -> None:
         session, _, secret = self.pair.refresh_token.partition(".")
@@ -106,20 +106,20 @@ class RefreshTest(SessionCase):
             for name, token in cases.items():
                 with self.subTest(name, api=api.name):
                     response = api.refresh(token)
-                    self.assertEqual((response.code, response.field), ("TOKEN_INVALID", "refresh_token"))
-                    self.assertEqual(response.status, 200 if api is self.graphql else 401)
+                    assert (response.code, response.field) == ("TOKEN_INVALID", "refresh_token")
+                    assert response.status == (200 if api is self.graphql else 401)
 
     def test_expired_refresh_token_is_refused(self) -> None:
         for api in self.apis:
             with override_settings(REFRESH_TOKEN_LIFETIME=timedelta(seconds=-1)):
                 token = log_in(self.user).refresh_token
-            self.assertEqual(api.refresh(token).code, "TOKEN_INVALID")
+            assert api.refresh(token).code == "TOKEN_INVALID"
 
     def test_refresh_extends_the_session(self) -> None:
         Session.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
         self.rest.refresh(self.pair.refresh_token)
         session = Session.objects.order_by("expires_at").last()
-        self.assertGreater(session.expires_at, timezone.now() + timedelta(days=29))
+        assert session.expires_at > timezone.now() + timedelta(days=29)
 
     def test_session_ends_after_ninety_days(self) -> None:
         for api in self.apis:
@@ -128,28 +128,28 @@ class RefreshTest(SessionCase):
             session = Session.objects.filter(pk=read_refresh_token(pair.refresh_token)[0])
             session.update(created_at=made)
             response = api.refresh(pair.refresh_token)
-            self.assertIsNone(response.code)
-            self.assertEqual(session.get().expires_at, made + timedelta(days=90))
+            assert response.code is None
+            assert session.get().expires_at == made + timedelta(days=90)
             header = f"Bearer {response.data['access_token']}"
-            self.assertIsNone(api.read(header).code)
+            assert api.read(header).code is None
             # One hour later.
             hour = timedelta(hours=1)
             session.update(created_at=F("created_at") - hour, expires_at=F("expires_at") - hour)
-            self.assertEqual(api.read(header).code, "TOKEN_INVALID")
-            self.assertEqual(api.refresh(response.data["refresh_token"]).code, "TOKEN_INVALID")
+            assert api.read(header).code == "TOKEN_INVALID"
+            assert api.refresh(response.data["refresh_token"]).code == "TOKEN_INVALID"
 
     def test_stored_sessions_contain_no_token(self) -> None:
         for session in Session.objects.values():
             for pair in (self.pair, self.other_pair):
                 for secret in (pair.access_token, pair.refresh_token, pair.refresh_token.partition(".")[2]):
-                    self.assertNotIn(secret, str(session))
+                    assert secret not in str(session)
 
 
 class EndTest(SessionCase):
     def test_logout_ends_the_current_session(self) -> None:
         for api, mine in zip(self.apis, (self.pair, log_in(self.user)), strict=True):
             with self.subTest(api.name):
-                self.assertIsNone(api.log_out(mine.access_token).code)
+                assert api.log_out(mine.access_token).code is None
                 self.assert_ended(mine)
                 self.assert_open(self.other_pair)
 
@@ -157,19 +157,19 @@ class EndTest(SessionCase):
         other = make_user("other@example.com")
         others = log_in(other)
         response = self.graphql.send("logout everywhere", None, f"Bearer {self.pair.access_token}")
-        self.assertIsNone(response.code)
+        assert response.code is None
         self.assert_ended(self.pair)
         self.assert_ended(self.other_pair)
-        self.assertEqual(self.graphql.me(others.access_token)["email"], other.email)
+        assert self.graphql.me(others.access_token)["email"] == other.email
 
     def test_password_change_ends_other_sessions(self) -> None:
         change = {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}
         response = self.graphql.send("change password", change, f"Bearer {self.pair.access_token}")
-        self.assertIsNone(response.code)
+        assert response.code is None
         self.assert_open(self.pair)
         self.assert_ended(self.other_pair)
-        self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
-        self.assertIsNone(self.rest.log_in(self.user.email, OTHER_PASSWORD).code)
+        assert self.rest.log_in(self.user.email, PASSWORD).code == "WRONG_CREDENTIALS"
+        assert self.rest.log_in(self.user.email, OTHER_PASSWORD).code is None
 
     def test_refused_password_change_ends_no_session(self) -> None:
         cases = [
@@ -181,14 +181,14 @@ class EndTest(SessionCase):
         for change, code, field in cases:
             with self.subTest(code):
                 response = self.graphql.send("change password", change, f"Bearer {self.pair.access_token}")
-                self.assertEqual((response.code, response.field), (code, field))
+                assert (response.code, response.field) == (code, field)
         self.assert_open(self.other_pair)
-        self.assertIsNone(self.rest.log_in(self.user.email, PASSWORD).code)
+        assert self.rest.log_in(self.user.email, PASSWORD).code is None
 
     def test_password_reset_ends_all_sessions(self) -> None:
         code = new_code(Purpose.PASSWORD_RESET, self.user.email)
         reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
-        self.assertIsNone(self.graphql.send("reset password", reset).code)
+        assert self.graphql.send("reset password", reset).code is None
         self.assert_ended(self.pair)
         self.assert_ended(self.other_pair)
 
@@ -202,7 +202,7 @@ class EndTest(SessionCase):
         hashers = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("PBKDF2", "MD5")]
         with override_settings(PASSWORD_HASHERS=hashers):
             newest = log_in(self.user)
-            self.assertTrue(User.objects.get().password.startswith("pbkdf2"))
+            assert User.objects.get().password.startswith("pbkdf2")
             for pair in (self.pair, self.other_pair, newest):
                 self.assert_open(pair)
             # The upgrade does not revive sessions of an older password.
@@ -216,37 +216,37 @@ class EndTest(SessionCase):
     def test_staff_cannot_delete_their_account(self) -> None:
         User.objects.update(is_staff=True)
         header = f"Bearer {self.pair.access_token}"
-        self.assertEqual(self.graphql.send("delete", {"password": PASSWORD}, header).code, "FORBIDDEN")
-        self.assertTrue(User.objects.exists())
+        assert self.graphql.send("delete", {"password": PASSWORD}, header).code == "FORBIDDEN"
+        assert User.objects.exists()
         User.objects.update(is_staff=False)
-        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
+        assert self.graphql.send("delete", {"password": PASSWORD}, header).code is None
 
     def test_staff_cannot_reset_their_password(self) -> None:
         for is_staff, refusal in ((True, "WRONG_CODE"), (False, None)):
             User.objects.update(is_staff=is_staff)
             code = new_code(Purpose.PASSWORD_RESET, self.user.email)
             reset = {"email": self.user.email, "code": code, "new_password": OTHER_PASSWORD}
-            self.assertEqual(self.graphql.send("reset password", reset).code, refusal)
-            self.assertIs(User.objects.get().check_password(OTHER_PASSWORD), refusal is None)
+            assert self.graphql.send("reset password", reset).code == refusal
+            assert User.objects.get().check_password(OTHER_PASSWORD) is (refusal is None)
 
     def test_account_deletion_deletes_its_mails(self) -> None:
         for recipient in (self.user.email, "other@example.com"):
             OutgoingEmail.objects.create(task="some", recipient=recipient, language="en")
         header = f"Bearer {self.pair.access_token}"
-        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
-        self.assertEqual(OutgoingEmail.objects.get().recipient, "other@example.com")
+        assert self.graphql.send("delete", {"password": PASSWORD}, header).code is None
+        assert OutgoingEmail.objects.get().recipient == "other@example.com"
 
     def test_account_deletion_requires_the_password(self) -> None:
         header = f"Bearer {self.pair.access_token}"
         refused = self.graphql.send("delete", {"password": OTHER_PASSWORD}, header)
-        self.assertEqual((refused.code, refused.field), ("WRONG_CREDENTIALS", "password"))
+        assert (refused.code, refused.field) == ("WRONG_CREDENTIALS", "password")
         self.assert_open(self.pair)
-        self.assertIsNone(self.graphql.send("delete", {"password": PASSWORD}, header).code)
-        self.assertFalse(User.objects.exists())
-        self.assertFalse(Session.objects.exists())
+        assert self.graphql.send("delete", {"password": PASSWORD}, header).code is None
+        assert not User.objects.exists()
+        assert not Session.objects.exists()
         self.assert_ended(self.pair)
         self.assert_ended(self.other_pair)
-        self.assertEqual(self.rest.log_in(self.user.email, PASSWORD).code, "WRONG_CREDENTIALS")
+        assert self.rest.log_in(self.user.email, PASSWORD).code == "WRONG_CREDENTIALS"
 
     def test_deletion_earlier_in_the_request_is_noticed(self) -> None:
         later = {
@@ -267,7 +267,7 @@ class EndTest(SessionCase):
                 )
                 header = f"Bearer {log_in(user).access_token}"
                 (error,) = GraphQLClient().post(query, Authorization=header).json()["errors"]
-                self.assertEqual((error["path"], error["extensions"]["code"]), (["b"], "TOKEN_INVALID"))
+                assert (error["path"], error["extensions"]["code"]) == (["b"], "TOKEN_INVALID")
 
     def test_mutations_after_the_end_of_the_session_are_refused(self) -> None:
         product = make_product(stock=5)
@@ -296,14 +296,14 @@ class EndTest(SessionCase):
                 )
                 header = f"Bearer {(pair or open_session(User.objects.get())).access_token}"
                 body = GraphQLClient().post(query, Authorization=header).json()
-                self.assertEqual(body["data"]["accountUpdate"], {"errors": []})
-                self.assertIsNotNone(body["data"]["end"], body)
-                self.assertEqual(
-                    [(error["path"], error["extensions"]["code"]) for error in body["errors"]],
-                    [(["cartLinesAdd"], "TOKEN_INVALID"), (["orderCreate"], "TOKEN_INVALID")],
-                )
-                self.assertFalse(Order.objects.exists())
-                self.assertFalse(CartLine.objects.exclude(quantity=1).exists())
+                assert body["data"]["accountUpdate"] == {"errors": []}
+                assert body["data"]["end"] is not None, body
+                assert [(error["path"], error["extensions"]["code"]) for error in body["errors"]] == [
+                    (["cartLinesAdd"], "TOKEN_INVALID"),
+                    (["orderCreate"], "TOKEN_INVALID"),
+                ]
+                assert not Order.objects.exists()
+                assert not CartLine.objects.exclude(quantity=1).exists()
                 CartLine.objects.all().delete()
 
     def test_password_changed_during_the_check_is_noticed(self) -> None:
@@ -325,9 +325,9 @@ class EndTest(SessionCase):
             User.objects.update(password=hashed)
             Session.objects.update(password_digest=digest_secret(hashed))
             with mock.patch.object(password_hashing.hashers, "check_password", side_effect=check):
-                self.assertEqual(send().code, "WRONG_CREDENTIALS")
-            self.assertTrue(User.objects.get().check_password(OTHER_PASSWORD))
-            self.assertEqual(Session.objects.count(), 2)
+                assert send().code == "WRONG_CREDENTIALS"
+            assert User.objects.get().check_password(OTHER_PASSWORD)
+            assert Session.objects.count() == 2
 
     def test_guests_are_refused(self) -> None:
         mutations = {
@@ -339,7 +339,7 @@ class EndTest(SessionCase):
         }
         for action, fields in mutations.items():
             with self.subTest(action):
-                self.assertEqual(self.graphql.send(action, fields).code, "UNAUTHENTICATED")
+                assert self.graphql.send(action, fields).code == "UNAUTHENTICATED"
         self.assert_open(self.pair)
 
 
@@ -349,21 +349,21 @@ class UpdateTest(SessionCase):
         return response.code, response.field
 
     def test_name_and_language_can_be_updated(self) -> None:
-        self.assertEqual(self.update(name=" Вера "), (None, None))
-        self.assertEqual(self.update(language="ru"), (None, None))
+        assert self.update(name=" Вера ") == (None, None)
+        assert self.update(language="ru") == (None, None)
         account = self.graphql.me(self.pair.access_token)
-        self.assertEqual((account["name"], account["language"]), ("Вера", "ru"))
+        assert (account["name"], account["language"]) == ("Вера", "ru")
         assert self.update(name="\u202eЗо\xadя\u200b  Andre\u0301 ") == (None, None)
         assert self.graphql.me(self.pair.access_token)["name"] == "Зоя André"
-        self.assertEqual(self.update(name=""), (None, None))
-        self.assertEqual(self.update(name="x" * 150), (None, None))
+        assert self.update(name="") == (None, None)
+        assert self.update(name="x" * 150) == (None, None)
 
     def test_invalid_names_and_languages_are_refused(self) -> None:
-        self.assertEqual(self.update(name="x" * 151), ("TOO_LONG", "name"))
+        assert self.update(name="x" * 151) == ("TOO_LONG", "name")
         for name in ("Ve\0ra", "Ve\nra", "Vera\r", "Ve\x1bra", "Ve\x85ra", "Ve\u2028ra"):
-            self.assertEqual(self.update(name=name), ("INVALID", "name"))
-        self.assertEqual(self.update(language="xx"), ("INVALID", "language"))
-        self.assertEqual(self.update(name="Vera", language="e\0"), ("INVALID", "language"))
-        self.assertEqual(self.update(email="a@b.example")[0], "INVALID")
+            assert self.update(name=name) == ("INVALID", "name")
+        assert self.update(language="xx") == ("INVALID", "language")
+        assert self.update(name="Vera", language="e\x00") == ("INVALID", "language")
+        assert self.update(email="a@b.example")[0] == "INVALID"
         account = self.graphql.me(self.pair.access_token)
-        self.assertEqual((account["name"], account["language"]), ("", "en"))
+        assert (account["name"], account["language"]) == ("", "en")

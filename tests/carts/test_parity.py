@@ -1,5 +1,6 @@
 """Parity of GraphQL and REST carts: equal responses, and equal errors that write nothing."""
 
+import re
 from typing import Any
 
 from django.test import TestCase
@@ -26,65 +27,61 @@ class EqualResponsesTest(TestCase):
     def get_equal_data(self, action: str, *arguments: Any) -> Any:
         """Perform an action through one API after the other and return the data, which must be equal."""
         graphql, rest = (getattr(shopper, action)(*arguments) for shopper in make_shoppers(self.user))
-        self.assertEqual(graphql, rest)
-        self.assertIsNone(rest.code)
+        assert graphql == rest
+        assert rest.code is None
         return rest.data
 
     def test_empty_cart(self) -> None:
-        self.assertEqual(
-            self.get_equal_data("cart"),
-            {
-                "lines": [],
-                "total_quantity": 0,
-                "total": "0.00",
-                "currency": "RUB",
-                "warnings": [],
-                "token": None,
-            },
-        )
+        assert self.get_equal_data("cart") == {
+            "lines": [],
+            "total_quantity": 0,
+            "total": "0.00",
+            "currency": "RUB",
+            "warnings": [],
+            "token": None,
+        }
 
     def test_carts_are_equal(self) -> None:
         fill_cart(self.user, {self.sock: 2, self.dress: 3})
         Product.objects.filter(pk=self.dress.pk).update(price="30.00")
         cart = self.get_equal_data("cart")
-        self.assertEqual([line["product"]["id"] for line in cart["lines"]], [self.sock.pk, self.dress.pk])
+        assert [line["product"]["id"] for line in cart["lines"]] == [self.sock.pk, self.dress.pk]
         dress = cart["lines"][1]
-        self.assertEqual(
-            dress["product"],
-            {
-                "id": self.dress.pk,
-                "sku": self.dress.sku,
-                "slug": self.dress.slug,
-                "name": "Платье “A&B”",
-                "description": "<b>",
-                "price": "30.00",
-                "compare_at_price": None,
-                "currency": "RUB",
-                "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
-                "image": dress["product"]["image"],
-                "characteristics": [{"name": "Weight", "value": "250", "unit": "g"}],
-                "in_stock": True,
-                "available_quantity": 50,
-            },
+        assert dress["product"] == {
+            "id": self.dress.pk,
+            "sku": self.dress.sku,
+            "slug": self.dress.slug,
+            "name": "Платье “A&B”",
+            "description": "<b>",
+            "price": "30.00",
+            "compare_at_price": None,
+            "currency": "RUB",
+            "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
+            "image": dress["product"]["image"],
+            "characteristics": [{"name": "Weight", "value": "250", "unit": "g"}],
+            "in_stock": True,
+            "available_quantity": 50,
+        }
+        assert dress["product"]["image"]["alt"] == "Платье"
+        assert (dress["quantity"], dress["unit_price"], dress["line_total"], dress["is_available"]) == (
+            3,
+            "30.00",
+            "90.00",
+            True,
         )
-        self.assertEqual(dress["product"]["image"]["alt"], "Платье")
-        self.assertEqual(
-            (dress["quantity"], dress["unit_price"], dress["line_total"], dress["is_available"]),
-            (3, "30.00", "90.00", True),
-        )
-        self.assertEqual((cart["total_quantity"], cart["total"], cart["currency"]), (5, "90.00", "RUB"))
-        self.assertEqual(
-            [(warning["code"], warning["product_id"]) for warning in cart["warnings"]],
-            [("NOT_ENOUGH_STOCK", self.sock.pk), ("PRICE_CHANGED", self.dress.pk)],
-        )
+        assert (cart["total_quantity"], cart["total"], cart["currency"]) == (5, "90.00", "RUB")
+        assert [(warning["code"], warning["product_id"]) for warning in cart["warnings"]] == [
+            ("NOT_ENOUGH_STOCK", self.sock.pk),
+            ("PRICE_CHANGED", self.dress.pk),
+        ]
 
     def test_every_change_returns_the_cart(self) -> None:
         fill_cart(self.user, {self.sock: 1, self.dress: 3})
-        self.assertEqual(self.get_equal_data("set", self.dress.pk, 7)["total_quantity"], 8)
-        self.assertEqual(self.get_equal_data("set", str(self.dress.pk), 7.0)["total_quantity"], 8)
-        self.assertEqual(len(self.get_equal_data("remove", self.sock.pk)["lines"]), 1)
-        self.assertEqual(self.get_equal_data("clear")["lines"], [])
-        self.assertEqual(self.get_equal_data("clear")["lines"], [])
+        assert self.get_equal_data("set", self.dress.pk, 7)["total_quantity"] == 8
+        assert self.get_equal_data("set", str(self.dress.pk), 7.0)["total_quantity"] == 8
+        assert len(self.get_equal_data("remove", self.sock.pk)["lines"]) == 1
+        assert self.get_equal_data("clear")["lines"] == []
+        assert self.get_equal_data("clear")["lines"] == []
 
     def test_additions_are_equal(self) -> None:
         responses = []
@@ -92,14 +89,14 @@ class EqualResponsesTest(TestCase):
             shopper.add_line({"product_id": self.dress.pk})
             shopper.add(str(self.sock.pk), 2.0)
             responses.append(shopper.add(float(self.dress.pk), 4))
-        self.assertEqual(*responses)
-        self.assertEqual([line["quantity"] for line in responses[0].data["lines"]], [5, 2])
+        assert responses[0] == responses[1]
+        assert [line["quantity"] for line in responses[0].data["lines"]] == [5, 2]
 
     def test_removing_a_product_that_is_not_in_the_cart_is_ignored(self) -> None:
         fill_cart(self.user, {self.sock: 1})
         for product_id in (self.dress.pk, 999_999, str(2**63 - 1), 0, -1, 2**63, "x", "", "9" * 1000, "\0"):
             with self.subTest(product_id):
-                self.assertEqual(self.get_equal_data("remove", product_id)["total_quantity"], 1)
+                assert self.get_equal_data("remove", product_id)["total_quantity"] == 1
 
 
 class EqualErrorsTest(TestCase):
@@ -121,14 +118,14 @@ class EqualErrorsTest(TestCase):
         for shopper in self.shoppers:
             with self.subTest(action, fields=fields, api=shopper.api):
                 response = getattr(shopper, action)(fields)
-                self.assertEqual((response.code, response.field), (code, field))
-                self.assertTrue(response.message)
-                self.assertNotIn("Value error", response.message or "")
+                assert (response.code, response.field) == (code, field)
+                assert response.message
+                assert "Value error" not in (response.message or "")
                 if shopper.api == GraphQLShopper.api:
-                    self.assertNotRegex(response.message or "", "[a-z]_[a-z]", "A name of the REST API.")
-                self.assertEqual(self.read_rows(), before)
+                    assert not re.search("[a-z]_[a-z]", response.message or ""), "A name of the REST API."
+                assert self.read_rows() == before
                 responses.append(response)
-        self.assertEqual(len({response.status for response in responses}), 1)
+        assert len({response.status for response in responses}) == 1
 
     @staticmethod
     def read_rows() -> list[Any]:
@@ -175,22 +172,20 @@ class EqualErrorsTest(TestCase):
     def test_quantity_999_is_accepted_and_1000_is_refused(self) -> None:
         for shopper in self.shoppers:
             with self.subTest(shopper.api):
-                self.assertEqual(shopper.set(self.dress.pk, 2).data["total_quantity"], 2)
-                self.assertEqual(shopper.add(self.dress.pk, 997).data["total_quantity"], 999)
-                self.assertEqual(shopper.set(self.dress.pk, 999).data["total_quantity"], 999)
-                self.assertEqual(shopper.add(self.dress.pk, 1).code, "OUT_OF_RANGE")
+                assert shopper.set(self.dress.pk, 2).data["total_quantity"] == 2
+                assert shopper.add(self.dress.pk, 997).data["total_quantity"] == 999
+                assert shopper.set(self.dress.pk, 999).data["total_quantity"] == 999
+                assert shopper.add(self.dress.pk, 1).code == "OUT_OF_RANGE"
 
     def test_refused_sum_is_in_the_message(self) -> None:
         for shopper in self.shoppers:
             with self.subTest(shopper.api):
                 shopper.set(self.dress.pk, 600)
-                self.assertEqual(
-                    shopper.add(self.dress.pk, 600).message,
-                    "The cart line would have 1200 units; at most 999 are accepted.",
+                assert (
+                    shopper.add(self.dress.pk, 600).message
+                    == "The cart line would have 1200 units; at most 999 are accepted."
                 )
-                self.assertEqual(
-                    shopper.add(self.dress.pk, 1000).message, "quantity must be between 1 and 999."
-                )
+                assert shopper.add(self.dress.pk, 1000).message == "quantity must be between 1 and 999."
 
     def test_missing_and_unknown_fields_are_refused(self) -> None:
         self.assert_refused("add_line", {}, "INVALID", "product_id")
@@ -206,12 +201,12 @@ class EqualErrorsTest(TestCase):
         last, one_more = make_products(2)
         for shopper in self.shoppers:
             with self.subTest(shopper.api):
-                self.assertEqual(len(shopper.add(last.pk).data["lines"]), 200)
+                assert len(shopper.add(last.pk).data["lines"]) == 200
                 refused = shopper.add(one_more.pk)
-                self.assertEqual((refused.code, refused.field), ("TOO_LONG", "product_id"))
+                assert (refused.code, refused.field) == ("TOO_LONG", "product_id")
                 # The quantity of an existing line can still grow.
-                self.assertEqual(len(shopper.add(last.pk).data["lines"]), 200)
-                self.assertEqual(len(shopper.remove(last.pk).data["lines"]), 199)
+                assert len(shopper.add(last.pk).data["lines"]) == 200
+                assert len(shopper.remove(last.pk).data["lines"]) == 199
 
     def test_malformed_cart_tokens_are_refused(self) -> None:
         malformed = ["x", "ü" * 43, f"{forged_token()}x", forged_token()[:-1], "=" * 43, "a b", "\x7f" * 43]
@@ -232,20 +227,20 @@ class EqualErrorsTest(TestCase):
                             continue
                         with self.subTest(action, api=shopper.api, token=token, guest=user is None):
                             response = getattr(shopper, action)(*arguments)
-                            self.assertEqual((response.code, response.field), ("INVALID", "X-Cart-Token"))
-                            self.assertEqual(response.status, 422)
-                            self.assertEqual(self.read_rows(), before)
+                            assert (response.code, response.field) == ("INVALID", "X-Cart-Token")
+                            assert response.status == 422
+                            assert self.read_rows() == before
 
     def test_unknown_cart_token_is_an_empty_cart_and_is_never_adopted(self) -> None:
         for guest in make_shoppers(None, forged_token()):
             with self.subTest(guest.api):
                 token = guest.cart_token
-                self.assertEqual(guest.cart().data["lines"], [])
-                self.assertEqual(guest.set(self.dress.pk, 1).code, "NOT_FOUND")
-                self.assertEqual(guest.remove(self.dress.pk).data["lines"], [])
-                self.assertEqual(guest.clear().data["lines"], [])
-                self.assertEqual(Cart.objects.count(), 1)
-                self.assertNotIn(guest.add(self.dress.pk).data["token"], (None, token))
+                assert guest.cart().data["lines"] == []
+                assert guest.set(self.dress.pk, 1).code == "NOT_FOUND"
+                assert guest.remove(self.dress.pk).data["lines"] == []
+                assert guest.clear().data["lines"] == []
+                assert Cart.objects.count() == 1
+                assert guest.add(self.dress.pk).data["token"] not in (None, token)
                 Cart.objects.filter(user=None).delete()
 
     def test_invalid_access_token_is_refused(self) -> None:
@@ -260,7 +255,7 @@ class EqualErrorsTest(TestCase):
             }.items():
                 with self.subTest(action, api=shopper.api):
                     response = getattr(shopper, action)(*arguments)
-                    self.assertEqual((response.status, response.code), (401, "TOKEN_INVALID"))
+                    assert (response.status, response.code) == (401, "TOKEN_INVALID")
 
 
 class BatchTest(TestCase):
@@ -293,7 +288,7 @@ class BatchTest(TestCase):
             # Refused before the mutation runs.
             (error,) = (refusal["extensions"] for refusal in body["errors"])
         else:
-            self.assertIsNone(body["data"][mutation]["cart"])
+            assert body["data"][mutation]["cart"] is None
             (error,) = body["data"][mutation]["errors"]
         return error["code"], error["field"]
 
@@ -309,18 +304,13 @@ class BatchTest(TestCase):
         for bad, code, field in bad_lines:
             with self.subTest(bad):
                 lines = [{"productId": second}, bad, {"productId": third}]
-                self.assertEqual(
-                    self.get_error("cartLinesAdd", "lines", lines), (code, ["lines", "1", field])
-                )
-        self.assertEqual(
-            self.get_error(
-                "cartLinesUpdate",
-                "lines",
-                [{"productId": first, "quantity": 5}, {"productId": third, "quantity": 1}],
-            ),
-            ("NOT_FOUND", ["lines", "1", "productId"]),
-        )
-        self.assertEqual(list(CartLine.objects.values_list("product_id", "quantity")), [(first, 1)])
+                assert self.get_error("cartLinesAdd", "lines", lines) == (code, ["lines", "1", field])
+        assert self.get_error(
+            "cartLinesUpdate",
+            "lines",
+            [{"productId": first, "quantity": 5}, {"productId": third, "quantity": 1}],
+        ) == ("NOT_FOUND", ["lines", "1", "productId"])
+        assert list(CartLine.objects.values_list("product_id", "quantity")) == [(first, 1)]
 
     def test_repeated_product_is_summed_when_added_and_refused_when_updated(self) -> None:
         first, second, _ = (product.pk for product in self.products)
@@ -331,49 +321,43 @@ class BatchTest(TestCase):
                 {"product_id": first, "quantity": 3},
             ]
         )
-        self.assertEqual(
-            [(line["product"]["id"], line["quantity"]) for line in added.data["lines"]],
-            [(first, 5), (second, 1)],
-        )
-        self.assertEqual(
-            self.get_error(
-                "cartLinesAdd",
-                "lines",
-                [{"productId": first, "quantity": 500}, {"productId": first, "quantity": 495}],
-            ),
-            ("OUT_OF_RANGE", ["lines", "1", "quantity"]),
-        )
+        assert [(line["product"]["id"], line["quantity"]) for line in added.data["lines"]] == [
+            (first, 5),
+            (second, 1),
+        ]
+        assert self.get_error(
+            "cartLinesAdd",
+            "lines",
+            [{"productId": first, "quantity": 500}, {"productId": first, "quantity": 495}],
+        ) == ("OUT_OF_RANGE", ["lines", "1", "quantity"])
         twice = [{"productId": first, "quantity": 1}, {"productId": first, "quantity": 2}]
-        self.assertEqual(self.get_error("cartLinesUpdate", "lines", twice), ("INVALID", ["lines"]))
-        self.assertEqual(self.shopper.cart().data["total_quantity"], 6)
+        assert self.get_error("cartLinesUpdate", "lines", twice) == ("INVALID", ["lines"])
+        assert self.shopper.cart().data["total_quantity"] == 6
 
     def test_200_lines_are_accepted_and_201_are_refused(self) -> None:
         products = make_products(201)
         lines = [{"productId": product.pk} for product in products]
-        self.assertEqual(self.get_error("cartLinesAdd", "lines", lines), ("TOO_LONG", ["lines"]))
-        self.assertFalse(Cart.objects.exists())
+        assert self.get_error("cartLinesAdd", "lines", lines) == ("TOO_LONG", ["lines"])
+        assert not Cart.objects.exists()
         added = self.shopper.add_lines([{"product_id": product.pk} for product in products[:200]])
-        self.assertEqual(
-            [line["product"]["id"] for line in added.data["lines"]],
-            [product.pk for product in products[:200]],
-        )
-        self.assertEqual(
-            self.get_error("cartLinesAdd", "lines", [*lines[:10], lines[200]]), ("TOO_LONG", ["lines"])
-        )
-        self.assertEqual(
-            self.get_error("cartLinesUpdate", "lines", [line | {"quantity": 1} for line in lines]),
-            ("TOO_LONG", ["lines"]),
+        assert [line["product"]["id"] for line in added.data["lines"]] == [
+            product.pk for product in products[:200]
+        ]
+        assert self.get_error("cartLinesAdd", "lines", [*lines[:10], lines[200]]) == ("TOO_LONG", ["lines"])
+        assert self.get_error("cartLinesUpdate", "lines", [line | {"quantity": 1} for line in lines]) == (
+            "TOO_LONG",
+            ["lines"],
         )
         ids = [product.pk for product in products]
-        self.assertEqual(self.get_error("cartLinesRemove", "productIds", ids), ("TOO_LONG", ["productIds"]))
+        assert self.get_error("cartLinesRemove", "productIds", ids) == ("TOO_LONG", ["productIds"])
         updated = self.shopper.set_lines([{"product_id": pk, "quantity": 2} for pk in ids[:200]])
-        self.assertEqual(updated.data["total_quantity"], 400)
-        self.assertEqual(self.shopper.remove_all(ids[:200]).data["lines"], [])
+        assert updated.data["total_quantity"] == 400
+        assert self.shopper.remove_all(ids[:200]).data["lines"] == []
 
     def test_empty_list_is_refused_unless_it_removes(self) -> None:
-        self.assertEqual(self.get_error("cartLinesAdd", "lines", []), ("INVALID", ["lines"]))
-        self.assertEqual(self.get_error("cartLinesUpdate", "lines", []), ("INVALID", ["lines"]))
-        self.assertEqual(self.shopper.remove_all([]).data["lines"], [])
+        assert self.get_error("cartLinesAdd", "lines", []) == ("INVALID", ["lines"])
+        assert self.get_error("cartLinesUpdate", "lines", []) == ("INVALID", ["lines"])
+        assert self.shopper.remove_all([]).data["lines"] == []
 
 
 class DeleteTest(TestCase):
@@ -402,9 +386,7 @@ class DeleteTest(TestCase):
         for query, field in queries:
             with self.subTest(query):
                 response = self.shopper.send("DELETE", "/cart", query=query)
-                self.assertEqual(
-                    (response.status, response.code, response.field), (422, "INVALID", field or None)
-                )
+                assert (response.status, response.code, response.field) == (422, "INVALID", field or None)
         bodies: list[tuple[Any, str | None]] = [
             ({"productId": first}, "productId"),
             ({"product_id": None}, "product_id"),
@@ -419,24 +401,24 @@ class DeleteTest(TestCase):
         for body, field in bodies:
             with self.subTest(body):
                 response = self.shopper.send("DELETE", "/cart", body)
-                self.assertEqual((response.status, response.code, response.field), (422, "INVALID", field))
+                assert (response.status, response.code, response.field) == (422, "INVALID", field)
         both_named = self.shopper.send("DELETE", "/cart", {"product_id": first}, {"product_id": second})
-        self.assertEqual((both_named.code, both_named.field), ("INVALID", "product_id"))
-        self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
+        assert (both_named.code, both_named.field) == ("INVALID", "product_id")
+        assert self.shopper.cart().data["total_quantity"] == 2
 
     def test_invalid_product_id_is_ignored_and_does_not_empty_the_cart(self) -> None:
         for query in ({"product_id": ""}, {"product_id": "abc"}, {"product_id": 0}):
             with self.subTest(query):
                 response = self.shopper.send("DELETE", "/cart", query=query)
-                self.assertEqual((response.status, response.data["total_quantity"]), (200, 2))
-        self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
+                assert (response.status, response.data["total_quantity"]) == (200, 2)
+        assert self.shopper.cart().data["total_quantity"] == 2
 
     def test_product_id_is_read_from_the_query_and_the_body(self) -> None:
         first, second = (product.pk for product in self.products)
         response = self.shopper.send("DELETE", "/cart", query={"product_id": first})
-        self.assertEqual([line["product"]["id"] for line in response.data["lines"]], [second])
+        assert [line["product"]["id"] for line in response.data["lines"]] == [second]
         response = self.shopper.send("DELETE", "/cart", {"product_id": second}, {"product_id": second})
-        self.assertEqual(response.data["lines"], [])
+        assert response.data["lines"] == []
 
     def test_empty_body_empties_the_cart(self) -> None:
         for body in (b"", b"{}"):
@@ -446,7 +428,7 @@ class DeleteTest(TestCase):
                 response = self.client.delete(
                     "/cart", body, content_type="application/json", headers=shopper.headers
                 )
-                self.assertEqual(response.json()["lines"], [])
+                assert response.json()["lines"] == []
 
     def test_body_that_is_not_json_does_not_empty_the_cart(self) -> None:
         for body, content_type, status in (
@@ -460,5 +442,5 @@ class DeleteTest(TestCase):
                 response = self.client.delete(
                     "/cart", body, content_type=content_type, headers=self.shopper.headers
                 )
-                self.assertEqual(response.status_code, status)
-        self.assertEqual(self.shopper.cart().data["total_quantity"], 2)
+                assert response.status_code == status
+        assert self.shopper.cart().data["total_quantity"] == 2

@@ -28,7 +28,7 @@ class ProductsTest(TestCase):
             self.product.save()
             card = self.rest.get("/product", {"slug": self.product.slug}).json()
             (item,) = self.rest.get("/products").json()["items"]
-            self.assertEqual([card["compare_at_price"], item["compare_at_price"]], [expected, expected])
+            assert [card["compare_at_price"], item["compare_at_price"]] == [expected, expected]
 
     def test_product_card_has_all_fields(self) -> None:
         # The product, the path of its category, the recommendations, and best sellers since these are short.

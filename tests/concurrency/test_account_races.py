@@ -1,5 +1,6 @@
 """Parallel requests for one account, each with a twin that shows the race without the guard."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -300,7 +301,7 @@ class ParallelRefreshTest(ThreadCase):
 
     def test_second_refresh_after_the_interval_ends_the_session(self) -> None:
         with override_settings(REFRESH_REUSE_INTERVAL=timedelta(0)):
-            self.assertCountEqual(self.refresh_twice(), [None, TokenInvalid])
+            assert Counter(self.refresh_twice()) == Counter([None, TokenInvalid])
         assert not Session.objects.exists()
 
     def test_without_the_lock_an_older_token_replaces_a_newer_one(self) -> None:
@@ -361,7 +362,7 @@ class ParallelConfirmationTest(ThreadCase):
         return run_in_parallel([partial(get_error_type, partial(confirm, code=self.code))] * 2)
 
     def test_one_of_two_parallel_confirmations_succeeds(self) -> None:
-        self.assertCountEqual(self.confirm_twice(), [None, WrongCode])
+        assert Counter(self.confirm_twice()) == Counter([None, WrongCode])
         assert User.objects.get().is_confirmed
 
     def test_without_locks_conditions_and_script_both_succeed(self) -> None:

@@ -66,18 +66,18 @@ class ColdKeyTest(CommittingCacheCase):
             yield
 
     def assert_equal_pages(self, pages: list[HttpResponse]) -> None:
-        self.assertEqual({page.status_code for page in pages}, {200})
-        self.assertEqual(len({page.content for page in pages}), 1)
+        assert {page.status_code for page in pages} == {200}
+        assert len({page.content for page in pages}) == 1
 
     def test_one_request_of_a_process_computes(self) -> None:
         with mock.patch.object(shared, "claim", return_value=shared.Claim(b"lock:")):
             self.assert_equal_pages(self.send_together())
-        self.assertEqual(self.computed, 1)
+        assert self.computed == 1
 
     def test_one_request_of_several_processes_computes(self) -> None:
         with self.separate_processes():
             self.assert_equal_pages(self.send_together())
-        self.assertEqual(self.computed, 1)
+        assert self.computed == 1
 
     def test_every_request_computes_without_the_guards(self) -> None:
         with (
@@ -85,7 +85,7 @@ class ColdKeyTest(CommittingCacheCase):
             mock.patch.object(shared, "claim", return_value=shared.Claim(b"lock:")),
         ):
             self.assert_equal_pages(self.send_together())
-        self.assertEqual(self.computed, CLIENTS)
+        assert self.computed == CLIENTS
 
     def test_error_of_the_computing_request_does_not_block_the_others(self) -> None:
         def fail_first() -> None:
@@ -100,8 +100,8 @@ class ColdKeyTest(CommittingCacheCase):
             started = time.monotonic()
             with separation():
                 pages = self.send_together(4, fail_first)
-            self.assertEqual(sorted(page.status_code for page in pages), [200, 200, 200, 503])
-            self.assertLess(time.monotonic() - started, shared.LOCK_SECONDS)
+            assert sorted(page.status_code for page in pages) == [200, 200, 200, 503]
+            assert time.monotonic() - started < shared.LOCK_SECONDS
 
     def test_crashed_process_blocks_the_others_for_a_limited_time(self) -> None:
         self.client.get("/categories")
@@ -110,8 +110,8 @@ class ColdKeyTest(CommittingCacheCase):
         responses._memory.clear()
         started = time.monotonic()
         self.assert_equal_pages(self.send_together())
-        self.assertEqual(self.computed, 1)
-        self.assertLess(time.monotonic() - started, 2 * shared.LOCK_SECONDS)
+        assert self.computed == 1
+        assert time.monotonic() - started < 2 * shared.LOCK_SECONDS
 
     def test_waiting_requests_compute_after_the_maximum_wait(self) -> None:
         slow = [None]
@@ -123,11 +123,11 @@ class ColdKeyTest(CommittingCacheCase):
 
         with mock.patch.object(shared, "LOCK_SECONDS", 0.1):
             self.assert_equal_pages(self.send_together(4, hang_first))
-        self.assertEqual(self.computed, 4)
+        assert self.computed == 4
 
     def test_repeated_uncacheable_request_takes_no_lock(self) -> None:
         query = '{"query": "{ categories { name } cart { total } }"}'
         request = partial(self.client.post, "/graphql", query, content_type="application/json")
         with mock.patch.object(shared, "claim", wraps=shared.claim) as claim:
-            self.assertEqual({request().status_code for _ in range(3)}, {200})
-        self.assertEqual(claim.call_count, 1)
+            assert {request().status_code for _ in range(3)} == {200}
+        assert claim.call_count == 1

@@ -72,13 +72,13 @@ class CachedReads(SimpleTestCase):
     def assert_hit(self, read: Callable[[], HttpResponse]) -> HttpResponse:
         with CaptureQueriesContext(connection) as queries:
             response = read()
-        self.assertEqual(len(queries), 0)
+        assert len(queries) == 0
         return response
 
     def assert_miss(self, read: Callable[[], HttpResponse]) -> HttpResponse:
         with CaptureQueriesContext(connection) as queries:
             response = read()
-        self.assertGreater(len(queries), 0)
+        assert len(queries) > 0
         return response
 
 

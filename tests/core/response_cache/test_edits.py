@@ -54,21 +54,21 @@ class VisibilityTest(CommittingCacheCase):
             with transaction.atomic():
                 Product.objects.update(name=name)
                 mark_catalogue_changed()
-            self.assertEqual(self.names(), {name})
+            assert self.names() == {name}
 
     def test_change_without_a_mark_is_not_visible(self) -> None:
         self.names()
         Product.objects.update(name="Matcha")
-        self.assertEqual(self.names(), {"Sencha"})
+        assert self.names() == {"Sencha"}
         forget()
-        self.assertEqual(self.names(), {"Sencha"})
+        assert self.names() == {"Sencha"}
 
     def test_edit_is_not_counted_before_its_commit(self) -> None:
         before = read_version()
         with transaction.atomic():
             mark_catalogue_changed()
-            self.assertEqual(read_version(), before)
-        self.assertEqual(read_version(), before + 1)
+            assert read_version() == before
+        assert read_version() == before + 1
 
     def test_transaction_is_counted_once(self) -> None:
         before = read_version()
@@ -77,16 +77,16 @@ class VisibilityTest(CommittingCacheCase):
                 mark_catalogue_changed()
                 with transaction.atomic():
                     mark_catalogue_changed()
-        self.assertEqual(read_version(), before + 1)
+        assert read_version() == before + 1
         mark_catalogue_changed()
-        self.assertEqual(read_version(), before + 2)
+        assert read_version() == before + 2
 
     def test_rolled_back_edit_is_not_counted(self) -> None:
         before = read_version()
         with self.assertRaises(ZeroDivisionError), transaction.atomic():
             mark_catalogue_changed()
             raise ZeroDivisionError
-        self.assertEqual(read_version(), before)
+        assert read_version() == before
 
     def test_edit_after_a_rolled_back_savepoint_is_counted(self) -> None:
         before = read_version()
@@ -95,13 +95,13 @@ class VisibilityTest(CommittingCacheCase):
                 mark_catalogue_changed()
                 raise ZeroDivisionError
             mark_catalogue_changed()
-        self.assertEqual(read_version(), before + 1)
+        assert read_version() == before + 1
 
     def test_nothing_is_counted_without_a_cache(self) -> None:
         before = read_version()
         with self.settings(CATALOG_CACHE_SECONDS=0):
             mark_catalogue_changed()
-        self.assertEqual(read_version(), before)
+        assert read_version() == before
 
     def test_lost_version_starts_above_all_versions_before(self) -> None:
         before = read_version()
@@ -109,7 +109,7 @@ class VisibilityTest(CommittingCacheCase):
             time.sleep(0.01)
             redis_client().delete(f"{PREFIX}catalogue-version")
             recreate()
-            self.assertGreater(read_version(), before + 1)
+            assert read_version() > before + 1
             before = read_version()
 
 
@@ -117,7 +117,7 @@ class WritersTest(StorageCase, CommittingCacheCase):
     def assert_counted(self, edit: Callable[[], Any], times: int = 1) -> None:
         before = read_version()
         edit()
-        self.assertEqual(read_version() - before, times)
+        assert read_version() - before == times
 
     def test_services_of_categories(self) -> None:
         category = self.category.pk
@@ -144,13 +144,13 @@ class WritersTest(StorageCase, CommittingCacheCase):
             upsert = ProductUpsert(Product.objects.get(sku="N-1"), is_new=False)
             before = read_version()
             upsert_products([upsert])
-        self.assertEqual(read_version(), before + 1)
+        assert read_version() == before + 1
 
     def test_import_counts_each_batch(self) -> None:
         feed = table(*(product_row(sku) for sku in ("A-1", "A-2", "A-3")))
         import_feed(BytesIO(table(product_row("A-0"))))
         self.assert_counted(lambda: import_feed(BytesIO(feed), batch_size=2), times=2)
-        self.assertEqual(Product.objects.filter(sku__startswith="A-").count(), 4)
+        assert Product.objects.filter(sku__startswith="A-").count() == 4
         self.assert_counted(lambda: import_feed(BytesIO(feed)), times=0)
 
     def test_renditions(self) -> None:
@@ -167,7 +167,7 @@ class WritersTest(StorageCase, CommittingCacheCase):
         shopper = RestShopper(make_user())
         for product in (self.product, other):
             shopper.add(product.pk)
-        self.assertEqual(shopper.order().status, 201)
+        assert shopper.order().status == 201
         self.assert_counted(update_model)
 
     def test_orders_and_popularity_are_not_counted(self) -> None:
@@ -175,8 +175,8 @@ class WritersTest(StorageCase, CommittingCacheCase):
             shopper = RestShopper(make_user())
             shopper.add(self.product.pk)
             answer = shopper.order()
-            self.assertEqual(answer.status, 201)
-            self.assertEqual(shopper.cancel(answer.data["number"]).status, 200)
+            assert answer.status == 201
+            assert shopper.cancel(answer.data["number"]).status == 200
 
         self.assert_counted(order_and_cancel, times=0)
         self.assert_counted(lambda: update_popularity({self.product.pk: 3}), times=0)
@@ -197,7 +197,7 @@ class AdminTest(StorageCase, AdminCase):
             response = self.client.post(path, data)
         if times:
             self.assert_saved(response)
-        self.assertEqual(read_version() - before, times)
+        assert read_version() - before == times
         return response
 
     def product_form(self) -> tuple[str, dict[str, Any]]:
@@ -215,19 +215,19 @@ class AdminTest(StorageCase, AdminCase):
     def test_edit_of_a_characteristic_value(self) -> None:
         path, form = self.product_form()
         self.assert_counted(path, form | {"characteristic_values-0-value": "500"})
-        self.assertEqual(CharacteristicValue.objects.get().value, "500")
+        assert CharacteristicValue.objects.get().value == "500"
 
     def test_deletion_of_a_characteristic_value(self) -> None:
         path, form = self.product_form()
         self.assert_counted(path, form | {"characteristic_values-0-DELETE": "on"})
-        self.assertFalse(CharacteristicValue.objects.exists())
+        assert not CharacteristicValue.objects.exists()
 
     def test_upload_of_a_picture(self) -> None:
         path, form = self.product_form()
         upload: SimpleUploadedFile = picture()
         image = {"images-TOTAL_FORMS": 1, "images-0-file": upload, "images-0-position": "0"}
         self.assert_counted(path, form | image)
-        self.assertTrue(ProductImage.objects.exists())
+        assert ProductImage.objects.exists()
 
     def test_edit_in_the_list(self) -> None:
         path = "/admin/catalog/product/"
@@ -236,7 +236,7 @@ class AdminTest(StorageCase, AdminCase):
 
     def test_deletion_of_a_product(self) -> None:
         self.assert_counted(f"/admin/catalog/product/{self.product.pk}/delete/", {"post": "yes"})
-        self.assertFalse(Product.objects.exists())
+        assert not Product.objects.exists()
 
     def test_actions(self) -> None:
         selected = {"_selected_action": [self.product.pk]}
@@ -246,7 +246,7 @@ class AdminTest(StorageCase, AdminCase):
         selected = {"_selected_action": [self.product.pk]}
         data = selected | {"action": "delete_selected", "post": "yes"}
         self.assert_counted("/admin/catalog/product/", data)
-        self.assertFalse(Product.objects.exists())
+        assert not Product.objects.exists()
 
     def test_edit_of_a_category(self) -> None:
         path = f"/admin/catalog/category/{Category.objects.get().pk}/change/"

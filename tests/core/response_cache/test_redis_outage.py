@@ -36,17 +36,17 @@ class OutageTest(CommittingCacheCase):
 
     def test_edit_during_the_outage_is_seen(self) -> None:
         before = self.read_version()
-        self.assertEqual(self.read_name(), "Tea")
+        assert self.read_name() == "Tea"
         with mock.patch("backend.core.redis.redis_client", side_effect=RedisConnectionError):
             time.sleep(READ_SECONDS)
-            self.assertEqual(self.read_name(), "Tea")
-            self.assertEqual(len(responses._memory), 0)
+            assert self.read_name() == "Tea"
+            assert len(responses._memory) == 0
             # Another process has edited it, and its increase of the version has failed.
             Category.objects.update(name="Coffee")
-            self.assertEqual(self.read_name(), "Coffee")
+            assert self.read_name() == "Coffee"
         time.sleep(READ_SECONDS)
-        self.assertEqual(self.read_name(), "Coffee")
-        self.assertGreater(self.read_version(), before)
+        assert self.read_name() == "Coffee"
+        assert self.read_version() > before
         self.assert_hit(lambda: self.rest("/categories"))
         wait_until(self.recovered, "the recovery")
 
@@ -67,18 +67,18 @@ class OutageTest(CommittingCacheCase):
         with mock.patch("backend.core.redis.redis_client", side_effect=RedisConnectionError):
             mark_catalogue_changed()
             time.sleep(READ_SECONDS)
-        self.assertEqual(self.read_version(), before)
+        assert self.read_version() == before
         wait_until(lambda: self.read_version() > before, "the increase", max_seconds=3 * READ_SECONDS)
         wait_until(self.recovered, "the recovery")
-        self.assertEqual(self.read_version(), before + 1)
+        assert self.read_version() == before + 1
 
     def test_failure_between_the_calls_of_a_request_drops_the_entries(self) -> None:
         for function in ("claim", "store"):
             with self.subTest(function):
                 self.rest("/categories")
                 with mock.patch(f"backend.core.response_cache.shared.{function}", return_value=None):
-                    self.assertEqual(self.rest("/products").status_code, 200)
-                self.assertEqual(len(responses._memory), 0)
+                    assert self.rest("/products").status_code == 200
+                assert len(responses._memory) == 0
                 self.assert_miss(lambda: self.rest("/categories"))
                 wait_until(self.recovered, "the recovery")
 
@@ -88,8 +88,8 @@ class OutageTest(CommittingCacheCase):
         with silent_redis():
             started = time.monotonic()
             for _ in range(5):
-                self.assertEqual(self.rest("/categories").status_code, 200)
-            self.assertLess(time.monotonic() - started, 2 * redis.TIMEOUT_SECONDS + 1)
+                assert self.rest("/categories").status_code == 200
+            assert time.monotonic() - started < 2 * redis.TIMEOUT_SECONDS + 1
         redis._skip_until = 0.0
         wait_until(self.recovered, "the recovery")
 
@@ -110,28 +110,28 @@ class SeveralProcessesTest(LiveServerTestCase):
         names = set()
         for _ in range(10):
             status, tree = self.web.send_request("GET", "/categories")
-            self.assertEqual(status, 200)
+            assert status == 200
             names.add(tree[0]["name"])
         return names
 
     def test_edit_during_the_outage_is_seen_by_all_processes(self) -> None:
-        self.assertEqual(self.read_names(), {"Tea"})
+        assert self.read_names() == {"Tea"}
         Category.objects.update(name="Coffee")
-        self.assertEqual(self.read_names(), {"Tea"}, "the cache is in use")
+        assert self.read_names() == {"Tea"}, "the cache is in use"
 
         valkey.stop(self.server)
         # The version cannot be increased: the processes only see that Redis has failed.
         Category.objects.update(name="Cocoa")
         time.sleep(2 * READ_SECONDS)
-        self.assertEqual(self.read_names(), {"Cocoa"})
+        assert self.read_names() == {"Cocoa"}
         Category.objects.update(name="Juice")
-        self.assertEqual(self.read_names(), {"Juice"}, "nothing is cached")
+        assert self.read_names() == {"Juice"}, "nothing is cached"
 
         # It has kept its entries.
         server = valkey.start(self.directory)
         self.running.callback(valkey.stop, server)
-        self.assertEqual(self.read_names(), {"Juice"})
+        assert self.read_names() == {"Juice"}
         time.sleep(3 * READ_SECONDS)
-        self.assertEqual(self.read_names(), {"Juice"})
+        assert self.read_names() == {"Juice"}
         Category.objects.update(name="Water")
-        self.assertEqual(self.read_names(), {"Juice"}, "the cache is in use again")
+        assert self.read_names() == {"Juice"}, "the cache is in use again"

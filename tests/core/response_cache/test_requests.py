@@ -37,21 +37,21 @@ class HitsTest(CacheCase):
                     first = self.assert_miss(read) if source == "this process" else read()
                     prepare()
                     again = self.assert_hit(read)
-                    self.assertEqual(again.status_code, 200)
-                    self.assertEqual(again.content, first.content)
-                    self.assertEqual(headers_of(again), headers_of(first))
+                    assert again.status_code == 200
+                    assert again.content == first.content
+                    assert headers_of(again) == headers_of(first)
 
     def test_hit_parses_no_query(self) -> None:
         read = self.reads()["POST /graphql"]
         read()
         with mock.patch.object(GraphQLView, "run", side_effect=AssertionError):
-            self.assertEqual(read().status_code, 200)
+            assert read().status_code == 200
 
     def test_each_route_field_and_method_has_an_entry_of_its_own(self) -> None:
         pages = {name: read().content for name, read in self.reads().items()}
-        self.assertEqual(count_stored(), len(pages))
+        assert count_stored() == len(pages)
         for name, read in self.reads().items():
-            self.assertEqual(read().content, pages[name])
+            assert read().content == pages[name]
         self.assert_miss(lambda: self.rest("/products?in_stock=false"))
         self.assert_miss(lambda: self.rest("/products", {"in_stock": False}))
         self.assert_miss(lambda: self.rest("/products", {"in_stock": True, "limit": 1}))
@@ -66,7 +66,7 @@ class HitsTest(CacheCase):
     def test_variables_and_operation_are_part_of_the_key(self) -> None:
         other = self.graphql_name("query A($id: ID) { product(id: $id) { name } }", str(self.product.pk))
         missing = self.graphql_name("query A($id: ID) { product(id: $id) { name } }", "999999")
-        self.assertEqual((other, missing), ({"name": "Sencha"}, None))
+        assert (other, missing) == ({"name": "Sencha"}, None)
 
     def graphql_name(self, query: str, product_id: str) -> Any:
         return self.graphql(query, {"id": product_id}).json()["data"]["product"]
@@ -84,24 +84,24 @@ class HitsTest(CacheCase):
             )
 
         first = self.assert_miss(send_hash)
-        self.assertEqual(self.assert_hit(send_hash).content, first.content)
-        self.assertIn("public", first["Cache-Control"])
+        assert self.assert_hit(send_hash).content == first.content
+        assert "public" in first["Cache-Control"]
 
     @override_settings(CATALOG_CACHE_SECONDS=0)
     def test_cache_can_be_switched_off(self) -> None:
         for read in self.reads().values():
             read()
             self.assert_miss(read)
-        self.assertEqual((count_stored(), len(responses._memory)), (0, 0))
+        assert (count_stored(), len(responses._memory)) == (0, 0)
 
 
 class KeysTest(CacheCase):
     def test_media_types_are_separate(self) -> None:
         read = self.reads()["POST /graphql"]
         for _ in range(2):
-            self.assertEqual(read(Accept="application/json")["Content-Type"], "application/json")
-            self.assertTrue(read(Accept=RESPONSE_JSON)["Content-Type"].startswith(RESPONSE_JSON))
-        self.assertEqual(count_stored(), 2)
+            assert read(Accept="application/json")["Content-Type"] == "application/json"
+            assert read(Accept=RESPONSE_JSON)["Content-Type"].startswith(RESPONSE_JSON)
+        assert count_stored() == 2
 
     def test_languages_are_separate(self) -> None:
         for name, read in self.reads().items():
@@ -114,8 +114,8 @@ class KeysTest(CacheCase):
     def test_head_is_answered_from_the_entry_of_get(self) -> None:
         page = self.rest("/categories")
         head = self.assert_hit(lambda: self.client.head("/categories"))
-        self.assertEqual((head.content, head["ETag"]), (b"", page["ETag"]))
-        self.assertEqual(head["Content-Length"], str(len(page.content)))
+        assert (head.content, head["ETag"]) == (b"", page["ETag"])
+        assert head["Content-Length"] == str(len(page.content))
 
 
 class RevalidationTest(CacheCase):
@@ -129,9 +129,9 @@ class RevalidationTest(CacheCase):
                     computed = read()
                 read()
                 hit = self.assert_hit(read)
-                self.assertEqual(headers_of(hit), headers_of(computed))
-                self.assertEqual(hit["Cache-Control"], "public, max-age=0, must-revalidate")
-                self.assertIn("ETag", hit)
+                assert headers_of(hit) == headers_of(computed)
+                assert hit["Cache-Control"] == "public, max-age=0, must-revalidate"
+                assert "ETag" in hit
 
     def test_matching_etag_returns_304_without_hashing_the_body(self) -> None:
         for name, read in self.gets().items():
@@ -140,21 +140,21 @@ class RevalidationTest(CacheCase):
                 with mock.patch("django.utils.cache.md5", side_effect=AssertionError):
                     fresh = self.assert_hit(lambda: read(**{"If-None-Match": etag}))  # noqa: B023
                     changed = self.assert_hit(lambda: read(**{"If-None-Match": '"other"'}))  # noqa: B023
-                self.assertEqual((fresh.status_code, fresh.content), (304, b""))
-                self.assertEqual((changed.status_code, changed["ETag"]), (200, etag))
+                assert (fresh.status_code, fresh.content) == (304, b"")
+                assert (changed.status_code, changed["ETag"]) == (200, etag)
 
     def test_304_of_a_miss_stores_the_whole_response(self) -> None:
         for name, read in self.gets().items():
             with self.subTest(name):
                 etag = read()["ETag"]
                 responses._version.increase()
-                self.assertEqual(self.assert_miss(lambda: read(**{"If-None-Match": etag})).status_code, 304)  # noqa: B023
-                self.assertEqual(self.assert_hit(read).status_code, 200)
+                assert self.assert_miss(lambda: read(**{"If-None-Match": etag})).status_code == 304  # noqa: B023
+                assert self.assert_hit(read).status_code == 200
 
     def test_post_is_not_stored_by_clients(self) -> None:
         for name in ("POST /graphql", "POST /products"):
             for _ in range(2):
-                self.assertEqual(self.reads()[name]()["Cache-Control"], "no-store")
+                assert self.reads()[name]()["Cache-Control"] == "no-store"
 
 
 class CredentialsTest(CacheCase):
@@ -177,13 +177,13 @@ class CredentialsTest(CacheCase):
         for credential, headers in self.credentials().items():
             for name, read in self.reads().items():
                 with self.subTest(name, credential=credential):
-                    self.assertEqual(read(**headers).status_code, 200)
-                    self.assertEqual((count_stored(), len(responses._memory)), (0, 0))
+                    assert read(**headers).status_code == 200
+                    assert (count_stored(), len(responses._memory)) == (0, 0)
 
 
 class UncachedTest(CacheCase):
     def assert_not_stored(self, response: HttpResponse) -> None:
-        self.assertEqual(count_stored(), 0, response.content)
+        assert count_stored() == 0, response.content
 
     def test_other_root_fields_are_not_cached(self) -> None:
         operations = graphql_operations("vera@example.com", self.product.pk, "1")
@@ -207,7 +207,7 @@ class UncachedTest(CacheCase):
             with self.subTest(query):
                 for _ in range(2):
                     response = self.graphql(query)
-                    self.assertNotIn("errors", response.json())
+                    assert "errors" not in response.json()
                     self.assert_not_stored(response)
 
     def test_only_the_executed_operation_counts(self) -> None:
@@ -215,7 +215,7 @@ class UncachedTest(CacheCase):
         for name, stored in (("B", 0), ("A", 1)):
             body = json.dumps({"query": document, "operationName": name})
             self.client.post("/graphql", body, content_type="application/json")
-            self.assertEqual(count_stored(), stored)
+            assert count_stored() == stored
 
     def test_other_routes_are_not_cached(self) -> None:
         operations = rest_operations("vera@example.com", self.product.pk, "1")
@@ -228,7 +228,7 @@ class UncachedTest(CacheCase):
                     if "body" in call:
                         options |= {"data": json.dumps(call["body"]), "content_type": "application/json"}
                     self.assert_not_stored(send(path + query, **options))
-        self.assertEqual(set(operations), {(m, p) for p, ms in self.document()["paths"].items() for m in ms})
+        assert set(operations) == {(m, p) for p, ms in self.document()["paths"].items() for m in ms}
 
     def document(self) -> Any:
         return api.get_openapi_schema(path_prefix="")
@@ -239,8 +239,8 @@ class UncachedTest(CacheCase):
             "{ cart { token } errors { code } } }"
         )
         tokens = [self.graphql(mutation).json()["data"]["cartLinesAdd"]["cart"]["token"] for _ in range(3)]
-        self.assertEqual(len(set(tokens)), 3)
-        self.assertEqual(count_stored(), 0)
+        assert len(set(tokens)) == 3
+        assert count_stored() == 0
 
     def test_response_that_depends_on_the_viewer_is_not_cached(self) -> None:
         view = GraphQLView.as_view(
@@ -249,8 +249,8 @@ class UncachedTest(CacheCase):
         for query, stored in (("{ cart { total } }", 0), ("{ categories { name } }", 1)):
             body = json.dumps({"query": query})
             request = RequestFactory().post("/graphql", body, content_type="application/json")
-            self.assertEqual(view(request).status_code, 200)
-            self.assertEqual(count_stored(), stored)
+            assert view(request).status_code == 200
+            assert count_stored() == stored
 
     def test_graphiql_is_not_cached(self) -> None:
         page = self.client.get("/graphql", headers={"Accept": "text/html"})
@@ -263,16 +263,16 @@ class UncachedTest(CacheCase):
             response.set_cookie("name", "value")
             return response
 
-        self.assertIn("name", respond(RequestFactory().get("/products"), compute).cookies)
-        self.assertEqual(count_stored(), 0)
+        assert "name" in respond(RequestFactory().get("/products"), compute).cookies
+        assert count_stored() == 0
         respond(RequestFactory().get("/products"), lambda: HttpResponse(b"{}"))
-        self.assertEqual(count_stored(), 0, "the request is not tried again for some seconds")
+        assert count_stored() == 0, "the request is not tried again for some seconds"
         respond(RequestFactory().get("/product"), lambda: HttpResponse(b"{}"))
-        self.assertEqual(count_stored(), 1)
+        assert count_stored() == 1
 
     def test_form_is_not_read(self) -> None:
-        self.assertEqual(self.client.post("/products", {"limit": "1"}).status_code, 415)
-        self.assertEqual(count_stored(), 0)
+        assert self.client.post("/products", {"limit": "1"}).status_code == 415
+        assert count_stored() == 0
 
 
 class ErrorsTest(CacheCase):
@@ -291,17 +291,17 @@ class ErrorsTest(CacheCase):
             for _ in range(2):
                 response = send()
                 body = response.json()
-                self.assertTrue(response.status_code >= 400 or body["errors"], body)
-                self.assertEqual(count_stored(), 0, body)
+                assert response.status_code >= 400 or body["errors"], body
+                assert count_stored() == 0, body
 
     def test_failure_of_the_database_is_not_cached(self) -> None:
         reads = {name: read for name, read in self.reads().items() if "/products" in name}
         for name, read in reads.items():
             with self.subTest(name):
                 with mock.patch.object(selectors, "list_products", side_effect=OperationalError):
-                    self.assertEqual(read().status_code, 503)
-                self.assertEqual(self.assert_miss(read).status_code, 200)
-                self.assertEqual(self.assert_hit(read).status_code, 200)
+                    assert read().status_code == 503
+                assert self.assert_miss(read).status_code == 200
+                assert self.assert_hit(read).status_code == 200
 
     def test_exception_is_raised_and_releases_the_lock(self) -> None:
         def fail() -> HttpResponse:
@@ -310,9 +310,9 @@ class ErrorsTest(CacheCase):
         request = RequestFactory().get("/products")
         with self.assertRaises(ZeroDivisionError):
             respond(request, fail)
-        self.assertEqual(count_stored(), 0)
-        self.assertEqual(respond(request, lambda: HttpResponse(b"{}")).status_code, 200)
-        self.assertEqual(count_stored(), 1)
+        assert count_stored() == 0
+        assert respond(request, lambda: HttpResponse(b"{}")).status_code == 200
+        assert count_stored() == 1
 
 
 class SizesTest(CacheCase):
@@ -322,24 +322,24 @@ class SizesTest(CacheCase):
             responses._version.increase()
             before = count_stored()
             with self.settings(RESPONSE_CACHE_MAX_BODY_BYTES=maximum):
-                self.assertEqual(self.rest("/categories").status_code, 200)
-            self.assertEqual(count_stored() - before, stored)
+                assert self.rest("/categories").status_code == 200
+            assert count_stored() - before == stored
 
     def test_long_request_is_not_cached(self) -> None:
         body = '{"query": "{ categories { name } }"}'
         for length, stored in ((responses.MAX_REQUEST_BYTES + 1, 0), (responses.MAX_REQUEST_BYTES, 1)):
             response = self.client.post("/graphql", body.ljust(length), content_type="application/json")
-            self.assertEqual(response.status_code, 200)
-            self.assertEqual(count_stored(), stored)
+            assert response.status_code == 200
+            assert count_stored() == stored
 
     def test_content_length_that_is_no_number_is_left_to_the_view(self) -> None:
         response = self.client.get("/categories", CONTENT_LENGTH="many")
-        self.assertEqual((response.status_code, count_stored()), (200, 0))
+        assert (response.status_code, count_stored()) == (200, 0)
 
     def test_body_above_the_upload_limit_is_refused_as_before(self) -> None:
         for path in ("/products", "/graphql"):
             response = self.client.post(path, b" " * (1024 * 1024 + 1), content_type="application/json")
-            self.assertEqual(response.status_code, 413)
+            assert response.status_code == 413
 
 
 class OtherClientsTest(CacheCase):

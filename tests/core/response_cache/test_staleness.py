@@ -32,27 +32,27 @@ class StockTest(CommittingCacheCase):
     def order(self) -> None:
         shopper = RestShopper(make_user())
         shopper.add(self.product.pk, 2)
-        self.assertEqual(shopper.order().status, 201)
+        assert shopper.order().status == 201
 
     def test_order_is_visible_after_the_cache_time(self) -> None:
         with self.settings(CATALOG_CACHE_SECONDS=2):
-            self.assertEqual(self.read_stock(), {5})
+            assert self.read_stock() == {5}
             cached_until = time.monotonic() + 2
             self.order()
-            self.assertEqual(self.read_stock(), {5})
+            assert self.read_stock() == {5}
             time.sleep(max(0, cached_until - time.monotonic()))
-            self.assertEqual(self.read_stock(), {3})
+            assert self.read_stock() == {3}
 
     def test_time_is_not_prolonged_by_a_second_process(self) -> None:
         with self.settings(CATALOG_CACHE_SECONDS=3):
-            self.assertEqual(self.read_stock(), {5})
+            assert self.read_stock() == {5}
             cached_until = time.monotonic() + 3
             self.order()
             time.sleep(1.5)
             forget()
-            self.assertEqual(self.read_stock(), {5})
+            assert self.read_stock() == {5}
             time.sleep(max(0, cached_until - time.monotonic()))
-            self.assertEqual(self.read_stock(), {3})
+            assert self.read_stock() == {3}
 
     def test_time_counts_from_the_start_of_the_computation(self) -> None:
         def compute() -> HttpResponse:
@@ -64,9 +64,9 @@ class StockTest(CommittingCacheCase):
         with self.settings(CATALOG_CACHE_SECONDS=1):
             started = time.monotonic()
             first = respond(request, compute).content
-            self.assertEqual(respond(request, compute).content, first)
+            assert respond(request, compute).content == first
             time.sleep(max(0, started + 1.01 - time.monotonic()))
-            self.assertNotEqual(respond(request, compute).content, first)
+            assert respond(request, compute).content != first
 
 
 @override_settings(CATALOG_CACHE_SECONDS=SECONDS)
@@ -94,12 +94,12 @@ class SeveralProcessesTest(LiveServerTestCase):
         return names
 
     def test_edit_is_visible_in_every_process_within_a_second(self) -> None:
-        self.assertEqual(self.read_names(), {"Tea"})
+        assert self.read_names() == {"Tea"}
         # Not counted as an edit: every process answers from the cache, however long it takes.
         Category.objects.update(name="Herbal tea")
         time.sleep(VISIBLE_WITHIN)
-        self.assertEqual(self.read_names(), {"Tea"})
+        assert self.read_names() == {"Tea"}
         for name in ("Green tea", "Black tea", "White tea"):
             update_category(category_id=self.category.pk, name=name)
             time.sleep(VISIBLE_WITHIN)
-            self.assertEqual(self.read_names(), {name})
+            assert self.read_names() == {name}

@@ -26,8 +26,8 @@ class MemoryTest(SimpleTestCase):
             store = MemoryStore(lambda: 3 * entry.size + spare)  # noqa: B023
             for key in "abc":
                 store.add(key, entry, LATER)
-            self.assertEqual([key for key in "abc" if store.get(key)], kept)
-            self.assertEqual((len(store), store.size), (len(kept), len(kept) * entry.size))
+            assert [key for key in "abc" if store.get(key)] == kept
+            assert (len(store), store.size) == (len(kept), len(kept) * entry.size)
 
     def test_least_recently_used_entry_is_dropped_first(self) -> None:
         entry = entry_of(1000)
@@ -36,7 +36,7 @@ class MemoryTest(SimpleTestCase):
         store.add("b", entry, LATER)
         store.get("a")
         store.add("c", entry, LATER)
-        self.assertEqual([key for key in "abc" if store.get(key)], ["a", "c"])
+        assert [key for key in "abc" if store.get(key)] == ["a", "c"]
 
     def test_entry_larger_than_the_store_drops_no_others(self) -> None:
         small, large = entry_of(10), entry_of(5000)
@@ -44,38 +44,38 @@ class MemoryTest(SimpleTestCase):
             store = MemoryStore(lambda: large.size + spare)  # noqa: B023
             store.add("small", small, LATER)
             store.add("large", large, LATER)
-            self.assertEqual([key for key in ("small", "large") if store.get(key)], kept)
+            assert [key for key in ("small", "large") if store.get(key)] == kept
 
     def test_entry_expires(self) -> None:
         store = MemoryStore(lambda: 10_000)
         store.add("a", entry_of(10), time.monotonic() + 0.2)
-        self.assertIsNotNone(store.get("a"))
+        assert store.get("a") is not None
         time.sleep(0.2)
-        self.assertIsNone(store.get("a"))
-        self.assertEqual((len(store), store.size), (0, 0))
+        assert store.get("a") is None
+        assert (len(store), store.size) == (0, 0)
 
     def test_replaced_and_cleared_entries_free_their_memory(self) -> None:
         store = MemoryStore(lambda: 10_000)
         store.add("a", entry_of(10), LATER)
         store.add("a", entry_of(20), LATER)
-        self.assertEqual((len(store), store.size), (1, entry_of(20).size))
+        assert (len(store), store.size) == (1, entry_of(20).size)
         store.clear()
-        self.assertEqual((len(store), store.size), (0, 0))
+        assert (len(store), store.size) == (0, 0)
 
 
 class EntryTest(SimpleTestCase):
     def test_packed_entry_is_restored(self) -> None:
         for body in (b"", b"{}", b"\n\n", bytes(range(256))):
             entry = Entry(body, {"Content-Type": "text/plain", "Vary": "Accept\tLanguage, Ключ"})
-            self.assertEqual(Entry.unpack(entry.pack()), entry)
+            assert Entry.unpack(entry.pack()) == entry
 
     def test_each_response_is_a_copy(self) -> None:
         response = HttpResponse(b"{}", content_type="application/json")
         entry = Entry.of(RequestFactory().get("/"), response)
         assert entry
         entry.to_response()["Extra"] = "value"
-        self.assertNotIn("Extra", entry.to_response())
-        self.assertEqual(entry.to_response()["Content-Type"], "application/json")
+        assert "Extra" not in entry.to_response()
+        assert entry.to_response()["Content-Type"] == "application/json"
 
 
 @override_settings(CATALOG_CACHE_SECONDS=60)
@@ -91,16 +91,16 @@ class SharedTest(SimpleTestCase):
         self.store("a", entry_of(10), seconds=30)
         claim = shared.claim("a")
         assert claim and claim.entry
-        self.assertEqual(claim.entry, entry_of(10))
-        self.assertAlmostEqual(claim.expires_at, time.monotonic() + 30, delta=1)
+        assert claim.entry == entry_of(10)
+        assert abs(claim.expires_at - time.monotonic() - 30) <= 1
 
     def test_entry_expires(self) -> None:
         self.store("a", entry_of(10), seconds=0.2)
-        self.assertEqual(count_stored(), 1)
+        assert count_stored() == 1
         time.sleep(0.25)
-        self.assertEqual(count_stored(), 0)
-        self.assertTrue(self.store("a", entry_of(10), seconds=-0.1))
-        self.assertEqual(count_stored(), 0)
+        assert count_stored() == 0
+        assert self.store("a", entry_of(10), seconds=-0.1)
+        assert count_stored() == 0
 
     def test_bytes_in_one_period_are_limited(self) -> None:
         entry = entry_of(1000)
@@ -109,44 +109,44 @@ class SharedTest(SimpleTestCase):
             clear_redis()
             with self.settings(RESPONSE_CACHE_REDIS_BYTES=3 * size + spare):
                 for key in "abc":
-                    self.assertTrue(self.store(key, entry))
-            self.assertEqual(count_stored(), stored)
+                    assert self.store(key, entry)
+            assert count_stored() == stored
 
     def test_next_period_accepts_entries_again(self) -> None:
         with self.settings(CATALOG_CACHE_SECONDS=1, RESPONSE_CACHE_REDIS_BYTES=2000):
             for _ in range(2):
                 self.store("a", entry_of(1000), seconds=1)
                 self.store("b", entry_of(1000), seconds=1)
-                self.assertEqual(count_stored(), 1)
+                assert count_stored() == 1
                 time.sleep(1.1)
 
     def test_refused_entry_frees_its_key(self) -> None:
-        self.assertIsNotNone(shared.claim("a"))
+        assert shared.claim("a") is not None
         with self.settings(RESPONSE_CACHE_REDIS_BYTES=10):
             self.store("a", entry_of(1000))
         started = time.monotonic()
         claim = shared.claim("a")
         assert claim
-        self.assertIsNone(claim.entry)
-        self.assertLess(time.monotonic() - started, shared.LOCK_SECONDS / 2)
+        assert claim.entry is None
+        assert time.monotonic() - started < shared.LOCK_SECONDS / 2
 
     def test_lock_of_a_crashed_process_expires(self) -> None:
-        self.assertIsNotNone(shared.claim("a"))
+        assert shared.claim("a") is not None
         started = time.monotonic()
         claim = shared.claim("a")
         assert claim
-        self.assertIsNone(claim.entry)
+        assert claim.entry is None
         waited = time.monotonic() - started
-        self.assertGreater(waited, shared.LOCK_SECONDS / 2)
-        self.assertLess(waited, shared.LOCK_SECONDS + 1)
+        assert waited > shared.LOCK_SECONDS / 2
+        assert waited < shared.LOCK_SECONDS + 1
 
     def test_only_the_owner_removes_a_lock(self) -> None:
         owner = shared.claim("a")
         assert owner
-        self.assertTrue(shared.unlock("a", b"lock:another"))
-        self.assertEqual(count_stored(), 1)
-        self.assertTrue(shared.unlock("a", owner.lock))
-        self.assertEqual(count_stored(), 0)
+        assert shared.unlock("a", b"lock:another")
+        assert count_stored() == 1
+        assert shared.unlock("a", owner.lock)
+        assert count_stored() == 0
 
     def test_late_owner_keeps_the_entry_of_its_successor(self) -> None:
         owner = shared.claim("a")
@@ -154,4 +154,4 @@ class SharedTest(SimpleTestCase):
         redis_client().delete("lavka:responses:a")
         self.store("a", entry_of(10))
         shared.unlock("a", owner.lock)
-        self.assertEqual(count_stored(), 1)
+        assert count_stored() == 1
