@@ -33,11 +33,11 @@ def up(env: Environment) -> int:
     Raises:
         EmbeddedError: the shop is already running, the port is in use, or a service does not start.
     """
-    for number in _STOP_SIGNALS:
-        # Under nohup SIGHUP stays ignored.
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
     try:
+        for number in _STOP_SIGNALS:
+            # Under nohup SIGHUP stays ignored.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _interrupt)
         with services.claim(env.data_dir, _url(env.port)):
             _check_port(env.port)
             try:
