@@ -12,13 +12,11 @@ from backend.accounts.services import TokenPair
 from backend.core.graphql import (
     After,
     Before,
-    Column,
     First,
     Info,
     Last,
     Node,
     UserError,
-    column,
     refusals_as_payload,
 )
 from backend.core.pagination import Window
@@ -35,15 +33,19 @@ _NEW_CREDENTIAL = "New password, at least 8 characters; easily guessed passwords
 _LANGUAGE = 'Language of the mails to this account: "ru" or "en".'
 
 
-@strawberry_django.type(models.User, field_cls=Column)
+@strawberry_django.type(models.User)
 class User(Node):
     """The viewer's own account."""
 
-    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
-    email: str = column(description="E-mail address, which is also the login; always in lower case.")
-    name: auto = column(description="Name of the owner; empty if not set.")
-    language: str = column(description=_LANGUAGE)
-    date_joined: auto = column(description="Time of the last registration.")
+    id: strawberry.ID = strawberry_django.field(
+        field_name="global_id", description="Opaque id, unique among all types."
+    )
+    email: str = strawberry_django.field(
+        description="E-mail address, which is also the login; always in lower case."
+    )
+    name: auto = strawberry_django.field(description="Name of the owner; empty if not set.")
+    language: str = strawberry_django.field(description=_LANGUAGE)
+    date_joined: auto = strawberry_django.field(description="Time of the last registration.")
 
     @strawberry_django.field(description="The viewer's own orders, newest first.")
     def orders(
@@ -92,7 +94,9 @@ class TokenPayload:
         default=None, description="Access token; send it as `Authorization: Bearer <accessToken>`."
     )
     refresh_token: str | None = strawberry.field(
-        default=None, description="Refresh token, valid for one `tokenRefresh`."
+        default=None,
+        description="Refresh token, valid for one `tokenRefresh`. Repeated within ten seconds, it returns "
+        "the same new token.",
     )
     expires_in: int | None = strawberry.field(
         default=None, description="Lifetime of the access token in seconds."

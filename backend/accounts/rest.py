@@ -89,7 +89,10 @@ class Tokens(Schema):
     """The tokens of a session."""
 
     access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
-    refresh_token: str = Field(description="Send it to `POST /auth/refresh`, once.")
+    refresh_token: str = Field(
+        description="Send it to `POST /auth/refresh`, once. Repeated within ten seconds, it returns the same "
+        "new token."
+    )
     expires_in: int = Field(description="Lifetime of the access token in seconds.")
 
 

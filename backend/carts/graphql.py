@@ -12,13 +12,11 @@ from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import (
-    Column,
     Constraint,
     Cost,
     Info,
     Node,
     UserError,
-    column,
     describe_enum,
     parse_object_id,
     refusals_as_payload,
@@ -56,25 +54,25 @@ describe_enum(
 )
 
 
-@strawberry_django.type(models.CartLine, field_cls=Column)
+@strawberry_django.type(models.CartLine)
 class CartLine(Node):
     """A product and its quantity, at the current price."""
 
-    id: strawberry.ID = column(
+    id: strawberry.ID = strawberry_django.field(
         field_name="global_id",
         description="Opaque id, unique among all types. A product that is removed and added again has the "
         "same line id.",
     )
-    product: Product = column(
+    product: Product = strawberry_django.field(
         description="If the product is no longer sold, only its ids and the `name` and `price` that the "
         "shopper last saw; the other fields are empty."
     )
-    quantity: int = column(description=f"Quantity, 1 to {MAX_QUANTITY}.")
-    unit_price: Decimal = column(
+    quantity: int = strawberry_django.field(description=f"Quantity, 1 to {MAX_QUANTITY}.")
+    unit_price: Decimal = strawberry_django.field(
         description="Current price of one unit, or the price last seen if the product is no longer sold."
     )
-    line_total: Decimal = column(description="`unitPrice` multiplied by `quantity`.")
-    is_available: bool = column(
+    line_total: Decimal = strawberry_django.field(description="`unitPrice` multiplied by `quantity`.")
+    is_available: bool = strawberry_django.field(
         description="True if the product is still sold and its stock covers the quantity."
     )
 

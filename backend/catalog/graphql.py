@@ -16,7 +16,6 @@ from backend.core.graphql import (
     After,
     Batch,
     Before,
-    Column,
     Constraint,
     Context,
     Cost,
@@ -26,7 +25,6 @@ from backend.core.graphql import (
     Last,
     Node,
     PageInfo,
-    column,
     describe_enum,
     edges_of,
     parse_object_id,
@@ -128,14 +126,18 @@ _Category = models.Category | selectors.CategoryRow
 _Product = models.Product | selectors.ProductRow
 
 
-@strawberry_django.type(models.Category, field_cls=Column)
+@strawberry_django.type(models.Category)
 class Category(Node):
     """A node of the category tree."""
 
-    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
-    database_id: int = column(field_name="id", description="Id of the category in the REST API.")
-    name: auto = column(description="Name, unique among the children of its parent.")
-    slug: auto = column(description="Unique name for URLs.")
+    id: strawberry.ID = strawberry_django.field(
+        field_name="global_id", description="Opaque id, unique among all types."
+    )
+    database_id: int = strawberry_django.field(
+        field_name="id", description="Id of the category in the REST API."
+    )
+    name: auto = strawberry_django.field(description="Name, unique among the children of its parent.")
+    slug: auto = strawberry_django.field(description="Unique name for URLs.")
 
     @classmethod
     def is_type_of(cls, value: Any, info: Any) -> bool:
@@ -219,29 +221,39 @@ def register_products(context: Context, products: Sequence[_Product]) -> Sequenc
     return context.register_batch(products)
 
 
-@strawberry_django.type(models.Product, field_cls=Column)
+@strawberry_django.type(models.Product)
 class Product(Node):
     """A product of the shop."""
 
-    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
-    database_id: int = column(field_name="id", description="Id of the product in the REST API.")
-    sku: auto = column(description="Unique stock keeping unit.")
-    slug: auto = column(description="Unique name for URLs.")
-    name: auto = column(description="Name of the product.")
-    description: auto = column(description="Description as plain text; may be empty.")
-    price: auto = column(description="Current price of one unit, with two decimals, in `currency`.")
-    compare_at_price: auto = column(
+    id: strawberry.ID = strawberry_django.field(
+        field_name="global_id", description="Opaque id, unique among all types."
+    )
+    database_id: int = strawberry_django.field(
+        field_name="id", description="Id of the product in the REST API."
+    )
+    sku: auto = strawberry_django.field(description="Unique stock keeping unit.")
+    slug: auto = strawberry_django.field(description="Unique name for URLs.")
+    name: auto = strawberry_django.field(description="Name of the product.")
+    description: auto = strawberry_django.field(description="Description as plain text; may be empty.")
+    price: auto = strawberry_django.field(
+        description="Current price of one unit, with two decimals, in `currency`."
+    )
+    compare_at_price: auto = strawberry_django.field(
         description="Former price in `currency`, shown crossed out; null if the product is not on sale."
     )
-    currency: str = column(description="ISO 4217 code of the currency of the shop.")
-    category: Category | None = column(description="Category of the product; null if it has none.")
-    image: Image | None = column(description="Main picture, the first of `images`; null if there is none.")
-    in_stock: bool = column(description="True if at least one unit is in stock.")
-    available_quantity: int = column(
+    currency: str = strawberry_django.field(description="ISO 4217 code of the currency of the shop.")
+    category: Category | None = strawberry_django.field(
+        description="Category of the product; null if it has none."
+    )
+    image: Image | None = strawberry_django.field(
+        description="Main picture, the first of `images`; null if there is none."
+    )
+    in_stock: bool = strawberry_django.field(description="True if at least one unit is in stock.")
+    available_quantity: int = strawberry_django.field(
         description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
     )
-    created_at: auto = column(description="Creation time of the product.")
-    updated_at: auto = column(description="Time of the last change.")
+    created_at: auto = strawberry_django.field(description="Creation time of the product.")
+    updated_at: auto = strawberry_django.field(description="Time of the last change.")
 
     @classmethod
     def is_type_of(cls, value: Any, info: Any) -> bool:

@@ -12,14 +12,12 @@ from strawberry.types import get_object_definition
 
 from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import (
-    Column,
     Cost,
     Edge,
     Info,
     Node,
     PageInfo,
     UserError,
-    column,
     describe_enum,
     edges_of,
     refusals_as_payload,
@@ -64,16 +62,18 @@ class Address(delivery.Address):
     """A delivery address."""
 
 
-@strawberry_django.type(models.OrderLine, field_cls=Column)
+@strawberry_django.type(models.OrderLine)
 class OrderLine(Node):
     """A product of an order, with the properties that it had when it was ordered."""
 
-    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
-    sku: auto = column(description="SKU of the product.")
-    name: auto = column(description="Name of the product.")
-    unit_price: auto = column(description="Price of one unit, in the currency of the order.")
-    quantity: int = column(description="Ordered quantity.")
-    line_total: auto = column(description="`unitPrice` multiplied by `quantity`.")
+    id: strawberry.ID = strawberry_django.field(
+        field_name="global_id", description="Opaque id, unique among all types."
+    )
+    sku: auto = strawberry_django.field(description="SKU of the product.")
+    name: auto = strawberry_django.field(description="Name of the product.")
+    unit_price: auto = strawberry_django.field(description="Price of one unit, in the currency of the order.")
+    quantity: int = strawberry_django.field(description="Ordered quantity.")
+    line_total: auto = strawberry_django.field(description="`unitPrice` multiplied by `quantity`.")
 
     @strawberry_django.field(description="The current product; null if it is no longer sold.")
     def product(self: models.OrderLine) -> Product | None:
@@ -86,30 +86,36 @@ class OrderLine(Node):
         return {str(line.pk): line for line in lines}
 
 
-@strawberry_django.type(models.OrderStatusChange, field_cls=Column)
+@strawberry_django.type(models.OrderStatusChange)
 class OrderStatusChange:
     """An entry of the status history of an order."""
 
-    status: models.Order.Status = column(description="Status since this change.")
-    changed_at: auto = column(description="Time of the change.")
+    status: models.Order.Status = strawberry_django.field(description="Status since this change.")
+    changed_at: auto = strawberry_django.field(description="Time of the change.")
 
 
-@strawberry_django.type(models.Order, field_cls=Column)
+@strawberry_django.type(models.Order)
 class Order(Node):
     """An order of the viewer. Names and prices are those of the time of the order."""
 
-    id: strawberry.ID = column(field_name="global_id", description="Opaque id, unique among all types.")
-    number: auto = column(description="Order number, as in mails and in the REST API.")
-    status: models.Order.Status = column(description="Current status.")
-    total: auto = column(description="Sum of the line totals, in `currency`.")
-    currency: auto = column(description="ISO 4217 code of the currency of all prices.")
-    placed_at: auto = column(description="Time of the order.")
-    contact: Contact | None = column(description="Person to contact; null if the customer gave no contact.")
-    delivery_address: Address | None = column(
+    id: strawberry.ID = strawberry_django.field(
+        field_name="global_id", description="Opaque id, unique among all types."
+    )
+    number: auto = strawberry_django.field(description="Order number, as in mails and in the REST API.")
+    status: models.Order.Status = strawberry_django.field(description="Current status.")
+    total: auto = strawberry_django.field(description="Sum of the line totals, in `currency`.")
+    currency: auto = strawberry_django.field(description="ISO 4217 code of the currency of all prices.")
+    placed_at: auto = strawberry_django.field(description="Time of the order.")
+    contact: Contact | None = strawberry_django.field(
+        description="Person to contact; null if the customer gave no contact."
+    )
+    delivery_address: Address | None = strawberry_django.field(
         description="Delivery address; null if the customer gave no address."
     )
-    comment: str = column(description="Comment of the customer; empty if there is none.")
-    is_cancellable: bool = column(description="True while `orderCancel` can cancel the order.")
+    comment: str = strawberry_django.field(description="Comment of the customer; empty if there is none.")
+    is_cancellable: bool = strawberry_django.field(
+        description="True while `orderCancel` can cancel the order."
+    )
 
     @strawberry_django.field(description="Lines, in the order of the cart lines.", directives=[Cost(item=5)])
     def lines(self: models.Order, info: Info) -> list[OrderLine]:

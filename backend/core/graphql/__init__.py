@@ -1,8 +1,5 @@
 """The GraphQL edge: the view, the errors, the limits and the types that every app's schema shares."""
 
-from strawberry_django import field as column
-from strawberry_django.fields.field import StrawberryDjangoField as Column
-
 from backend.core.graphql.context import Batch, Context, Info
 from backend.core.graphql.enums import describe_enum
 from backend.core.graphql.errors import UserError, refusals_as_payload
@@ -16,7 +13,6 @@ __all__ = [
     "After",
     "Batch",
     "Before",
-    "Column",
     "Constraint",
     "Context",
     "Cost",
@@ -29,7 +25,6 @@ __all__ = [
     "NodeQuery",
     "PageInfo",
     "UserError",
-    "column",
     "describe_enum",
     "edges_of",
     "make_schema",
