@@ -59,7 +59,6 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "backend.core.middleware.support_head",
     "backend.core.middleware.RefuseMethods",
-    "backend.core.middleware.RefuseWithoutDatabase",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -358,15 +357,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "filters": {
-        "bugs": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: record.exc_info is not None,
-        }
+        "bugs": {"()": "backend.core.problems.BugFilter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
     "loggers": {
-        # Log bugs (500). Rejected requests (4xx) are not logged, and views that return a 5xx log its cause.
+        # Log bugs. Rejected requests (4xx) are not logged, and what returns a 503 logs its cause in one line.
         "django.request": {"level": "ERROR", "filters": ["bugs"]},
         # `core.problems.bad_request` logs a refused host in one line, without a stack trace.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

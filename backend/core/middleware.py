@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode
-from backend.core.problems import refuse, refuse_without_database
+from backend.core.problems import refuse
 
 # Request headers that identify a viewer.
 CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
@@ -128,22 +128,6 @@ class RefuseMethods:
         return None
 
 
-class RefuseWithoutDatabase:
-    """Send a problem document if PostgreSQL fails in a view that does not handle it, such as the admin's."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self._get_response(request)
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the response for a failure of PostgreSQL, or None for a bug."""
-        if isinstance(exception, OperationalError | InterfaceError):
-            return refuse_without_database(request, exception)
-        return None
-
-
 def suggest_retry(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Send `Retry-After` with every 503."""
 
@@ -178,7 +162,11 @@ def read_body_limit(environ: dict[str, Any]) -> int:
     request = WSGIRequest(environ)
     SessionMiddleware(_no_response).process_request(request)
     AuthenticationMiddleware(_no_response).process_request(request)
-    return _body_limit(request)
+    try:
+        return _body_limit(request)
+    except (OperationalError, InterfaceError):
+        # The request fails for the same reason, with a clear response.
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def _no_response(request: HttpRequest) -> HttpResponse:

@@ -1,14 +1,17 @@
 """Error responses as RFC 9457 problem documents, for the REST API and every page outside the two APIs."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 
 import orjson
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from pydantic import BaseModel
 
 from backend.core.errors import ErrorCode, RateLimited, ShopError
@@ -16,6 +19,10 @@ from backend.core.errors import ErrorCode, RateLimited, ShopError
 logger = logging.getLogger(__name__)
 
 _MAX_LOGGED_LENGTH = 100
+
+# The media types of GraphQL responses, see https://graphql.github.io/graphql-over-http/draft/.
+JSON = "application/json"
+GRAPHQL_RESPONSE_JSON = "application/graphql-response+json"
 
 
 class FieldProblem(BaseModel):
@@ -80,6 +87,14 @@ def log_database_failure(error: Exception) -> None:
     logger.warning("The database does not respond: %s", " ".join(str(error).split()))
 
 
+class BugFilter(logging.Filter):
+    """Accept records of exceptions, except those of a failed database, which are logged in one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return error is not None and not isinstance(error, OperationalError | InterfaceError)
+
+
 def report_bug(request: HttpRequest, error: Exception) -> HttpResponse:
     """Log an unexpected error and return a response without its details."""
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
@@ -98,17 +113,45 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return refuse(ErrorCode.MALFORMED, "The request is malformed.")
 
 
+def choose_graphql_media_type(request: HttpRequest) -> str:
+    """Return `GRAPHQL_RESPONSE_JSON` if the client prefers it to `JSON`, else `JSON`.
+
+    It has to be named: a client that accepts anything gets `JSON`.
+    """
+    qualities = {
+        f"{accepted.main_type}/{accepted.sub_type}".lower(): accepted.quality
+        for accepted in request.accepted_types
+    }
+    json_quality = next((qualities[name] for name in (JSON, "application/*", "*/*") if name in qualities), 0)
+    return GRAPHQL_RESPONSE_JSON if 0 < qualities.get(GRAPHQL_RESPONSE_JSON, 0) >= json_quality else JSON
+
+
+def make_graphql_response(request: HttpRequest, content: bytes, status: int) -> HttpResponse:
+    """Return a response of the GraphQL endpoint in the media type that the client prefers."""
+    media_type = choose_graphql_media_type(request)
+    if media_type == GRAPHQL_RESPONSE_JSON:
+        media_type += "; charset=utf-8"
+    response = HttpResponse(content, status=status, content_type=media_type)
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
 def _refuse_host(request: HttpRequest) -> HttpResponse:
     host = request.META.get("HTTP_HOST", "")
     logger.warning("The host %r is not in ALLOWED_HOSTS", host[:_MAX_LOGGED_LENGTH])
     code, message, header = ErrorCode.MALFORMED, "The host in the Host header is not allowed.", "Host"
     if request.path == reverse("graphql"):
         error = {"message": message, "extensions": {"code": code, "field": [header]}}
-        body = orjson.dumps({"errors": [error]})
-        return HttpResponse(body, status=code.http_status, content_type="application/json")
+        return make_graphql_response(request, orjson.dumps({"errors": [error]}), code.http_status)
     return refuse(code, message, header)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the response for a view that failed. Django has logged the error."""
+    """Return the response to a request that failed in a view or in middleware, such as a session's.
+
+    Django calls it while it handles the exception, and logs the bugs that `BugFilter` accepts.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError | InterfaceError):
+        return refuse_without_database(request, error)
     return refuse(ErrorCode.INTERNAL, "An internal error occurred. It has been logged.")

@@ -1,14 +1,18 @@
 """Refusals outside the two APIs' own code: hosts, methods, failures of PostgreSQL and Redis."""
 
+import io
 import logging
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
-from django.test import Client, TestCase
+from django.test import Client, RequestFactory, TestCase, override_settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from backend.accounts.models import User
+from backend.core.middleware import read_body_limit
 from tests.support.clients import GraphQLClient, RestClient
 
 FAILURE = OperationalError('connection to server at "db" failed: refused\n\tIs the server running?\n')
@@ -61,6 +65,18 @@ class HostTest(LogCase):
                             message,
                             "Host",
                         )
+
+    def test_refused_host_is_answered_in_the_preferred_media_type_of_graphql(self) -> None:
+        accepted = {
+            "application/graphql-response+json": "application/graphql-response+json; charset=utf-8",
+            "application/graphql-response+json;q=0.5, application/json": "application/json",
+            "*/*": "application/json",
+        }
+        for accept, media_type in accepted.items():
+            with self.subTest(accept):
+                response = self.client.get("/graphql", headers={"Host": "evil.example", "Accept": accept})
+                assert (response.status_code, response["Content-Type"]) == (400, media_type)
+                assert "Accept" in response["Vary"]
 
     def test_logged_host_is_short_and_escaped(self) -> None:
         _, records = self.logged(lambda: self.send("/products", "x" * 5000))
@@ -141,6 +157,34 @@ class UnavailableTest(LogCase):
         assert response.json()["code"] == "UNAVAILABLE"
         self.assert_one_line(records, "The database does not respond: connection")
 
+    def test_failure_of_the_database_in_middleware(self) -> None:
+        staff = User.objects.create_superuser("staff@example.com", "correct horse battery")
+        self.client.force_login(staff)
+        store = "django.contrib.sessions.backends.db.SessionStore"
+        picture = {"file": io.BytesIO(b"picture")}
+        with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+            for method, send in {
+                # The session is saved after the view, and read before it to find the size limit of the form.
+                "save": lambda: self.client.get("/admin/"),
+                "load": lambda: self.client.post("/admin/", picture),
+            }.items():
+                for failure in (FAILURE, InterfaceError("connection already closed")):
+                    with self.subTest(method), mock.patch(f"{store}.{method}", side_effect=failure):
+                        response, records = self.logged(send)
+                        self.assert_unavailable(response)
+                        assert response["Content-Type"] == "application/problem+json"
+                        assert response.json()["code"] == "UNAVAILABLE"
+                        # The session middleware reads the session once more, after the refusal of the form.
+                        for record in records:
+                            self.assert_one_line([record], "The database does not respond: con")
+
+    def test_failure_of_the_database_while_the_size_limit_is_read(self) -> None:
+        environ = (
+            RequestFactory().post("/admin/", headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}=x"}).environ
+        )
+        with mock.patch("django.contrib.sessions.backends.db.SessionStore.load", side_effect=FAILURE):
+            assert read_body_limit(environ) == settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
     def test_failed_readiness_check(self) -> None:
         with mock.patch("django.db.backends.base.base.BaseDatabaseWrapper.cursor", side_effect=FAILURE):
             response, records = self.logged(lambda: self.client.get("/health/ready"))
@@ -172,6 +216,9 @@ class UnavailableTest(LogCase):
                 lambda: GraphQLClient(self.client).post("{ products { totalCount } }"),
             ),
             "django.contrib.admin.sites.AdminSite.each_context": (lambda: self.client.get("/admin/login/"),),
+            "django.contrib.sessions.middleware.SessionMiddleware.process_response": (
+                lambda: self.client.get("/admin/login/"),
+            ),
         }
         for target, calls in asks.items():
             for send in calls:

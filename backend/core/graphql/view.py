@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -33,12 +32,14 @@ from backend.core.graphql.persisted_queries import (
     read_query_hash,
 )
 from backend.core.graphql.schema import Schema
+from backend.core.problems import (
+    GRAPHQL_RESPONSE_JSON,
+    JSON,
+    choose_graphql_media_type,
+    make_graphql_response,
+)
 from backend.core.response_cache import respond
 from backend.core.viewer import Authenticate
-
-# The media types of responses, see https://graphql.github.io/graphql-over-http/draft/.
-_JSON = "application/json"
-_RESPONSE_JSON = "application/graphql-response+json"
 
 _CODES = {405: ErrorCode.METHOD_NOT_ALLOWED, 404: ErrorCode.NOT_FOUND}
 # Errors with statuses that a client can act on without reading the body: retry later, or get another token.
@@ -79,7 +80,7 @@ class GraphQLView(StrawberryGraphQLView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            if request.method == "POST" and request.content_type != _JSON:
+            if request.method == "POST" and request.content_type != JSON:
                 raise UnsupportedMediaType("Content-Type must be application/json.")
             response = respond(
                 request, lambda: self.run(request=request), is_shareable=lambda: self._is_shareable
@@ -188,7 +189,7 @@ class GraphQLView(StrawberryGraphQLView):
             return self._refuse(TooComplex(too_large_message()), response_data.get("extensions"))
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
-        response = self._json_response(content, self._status(response_data, codes))
+        response = make_graphql_response(self.request, content, self._status(response_data, codes))
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
         is_public = not errors and not self._context.has_read_viewer
@@ -203,20 +204,10 @@ class GraphQLView(StrawberryGraphQLView):
             patch_cache_control(response, public=True, max_age=0, must_revalidate=True)
         return response
 
-    @cached_property
+    @property
     def _prefers_response_json(self) -> bool:
-        """True if the client prefers `application/graphql-response+json` to `application/json`.
-
-        That media type has to be named: a client that accepts anything gets `application/json`.
-        """
-        qualities = {
-            f"{accepted.main_type}/{accepted.sub_type}".lower(): accepted.quality
-            for accepted in self.request.accepted_types
-        }
-        json_quality = next(
-            (qualities[name] for name in (_JSON, "application/*", "*/*") if name in qualities), 0
-        )
-        return 0 < qualities.get(_RESPONSE_JSON, 0) >= json_quality
+        """True if the client prefers `application/graphql-response+json` to `application/json`."""
+        return choose_graphql_media_type(self.request) == GRAPHQL_RESPONSE_JSON
 
     def _status(self, response_data: GraphQLHTTPResponse, codes: Set[str]) -> int:
         """Return the status of the response to an operation.
@@ -250,11 +241,7 @@ class GraphQLView(StrawberryGraphQLView):
     ) -> HttpResponse:
         error = {"message": message, "extensions": {"code": code, "field": list(path) or None}}
         body = {"errors": [error]} | ({"extensions": extensions} if extensions else {})
-        return self._json_response(self.encode_json(body), status)
-
-    def _json_response(self, content: bytes, status: int) -> HttpResponse:
-        media_type = f"{_RESPONSE_JSON}; charset=utf-8" if self._prefers_response_json else _JSON
-        return HttpResponse(content, status=status, content_type=media_type)
+        return make_graphql_response(self.request, self.encode_json(body), status)
 
     def encode_json(self, data: object) -> bytes:
         return orjson.dumps(data)
