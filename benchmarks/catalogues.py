@@ -68,7 +68,7 @@ def empty() -> None:
         )
 
 
-def category_count(shape: Shape) -> int:
+def count_categories(shape: Shape) -> int:
     """Return the number of categories of a tree, with its root."""
     first, second, third = shape
     return 1 + first + first * second + first * second * third

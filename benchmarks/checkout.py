@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.database import migrated_database
+from benchmarks.database import create_migrated_database
 from benchmarks.wsgi_client import WsgiClient
 
 ROUNDS = 7
@@ -285,8 +285,8 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000, 100_000], metavar="PRODUCTS")
     sizes = parser.parse_args().sizes
 
-    with migrated_database(with_valkey=True):
-        from backend.core.redis import redis_client
+    with create_migrated_database(with_valkey=True):
+        from backend.core.redis import get_redis_client
         from benchmarks.catalogues import fill
 
         add_baseline_url()
@@ -295,7 +295,7 @@ def main() -> int:
             print(f"Filling the catalogue with {size:,} products", flush=True)
             fill(size)
             measurements.append(measure(Shopper()))
-            redis_client().delete("celery")
+            get_redis_client().delete("celery")
     return report(sizes, *measurements)
 
 

@@ -11,7 +11,7 @@ DATA_DIR = Path("var/bench").resolve()
 
 
 @contextmanager
-def migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
+def create_migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
     """Run a migrated database, and Valkey if requested, and set Django up with them."""
     os.environ |= {"ENV_FILE": os.devnull, "DEBUG": "true", "DATA_DIR": str(DATA_DIR)}
     # Responses are computed for each request.
@@ -20,7 +20,7 @@ def migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
     with (
         services.claim(DATA_DIR, "benchmarks"),
-        services.running(
+        services.run_services(
             DATA_DIR, database="lavka", with_valkey=with_valkey, with_mail_sink=False, for_tests=True
         ) as started,
     ):

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogues import Shape, category_count
-from benchmarks.database import migrated_database
+from benchmarks.catalogues import Shape, count_categories
+from benchmarks.database import create_migrated_database
 from benchmarks.wsgi_client import WsgiClient
 
 ROUNDS = 9
@@ -63,12 +63,12 @@ class Catalogue:
         from django.conf import settings
         from django.db import connection
 
-        from backend.core.redis import redis_client
+        from backend.core.redis import get_redis_client
 
         connection.close()
         connection.settings_dict["NAME"] = self.database
         settings.REDIS_URL = f"{settings.REDIS_URL.partition('?')[0]}?db={self.number}"
-        redis_client.cache_clear()
+        get_redis_client.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def create_databases(catalogues: list[Catalogue]) -> None:
 
 
 def describe(catalogue: Catalogue) -> str:
-    return f"{catalogue.products:,} products, {category_count(catalogue.shape):,} categories"
+    return f"{catalogue.products:,} products, {count_categories(catalogue.shape):,} categories"
 
 
-def requests() -> dict[str, Request]:
+def list_requests() -> dict[str, Request]:
     """Return the measured requests by name."""
     client = WsgiClient()
 
@@ -179,7 +179,7 @@ def measure(catalogues: list[Catalogue]) -> dict[str, list[list[float]]]:
     from django.db import connection
 
     measured: dict[str, list[list[float]]] = {}
-    sent = requests()
+    sent = list_requests()
     for round_number in range(ROUNDS + 1):
         # Another catalogue comes first in every round, so that none is favoured by the order.
         for step in range(len(catalogues)):
@@ -217,7 +217,7 @@ def report(catalogues: list[Catalogue], measured: dict[str, list[list[float]]]) 
         print(f"{'ABC'[number]}: {describe(catalogue)}")
     print(f"\n{'CPU ms per request':32}{'A':>9}{'B':>9}{'C':>9}{'B/A categories':>22}{'C/B products':>22}")
     is_any_exceeded = False
-    trees = {name for name, request in requests().items() if request.is_tree}
+    trees = {name for name, request in list_requests().items() if request.is_tree}
     for name, (few, many, large) in measured.items():
         texts = []
         for before, after, maximum in (
@@ -244,7 +244,7 @@ def main() -> int:
         Catalogue(2, few, MANY_CATEGORIES),
         Catalogue(3, many, MANY_CATEGORIES),
     ]
-    with migrated_database(with_valkey=True):
+    with create_migrated_database(with_valkey=True):
         from django.test import override_settings
 
         create_databases(catalogues)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend.core.commands import peak_memory
-from benchmarks.database import DATA_DIR, migrated_database
+from backend.core.commands import measure_peak_memory
+from benchmarks.database import DATA_DIR, create_migrated_database
 
 MAX_MEMORY_MB = 500
 
@@ -23,7 +23,7 @@ WORDS = """
 COLORS = ["белый", "чёрный", "синий", "red", "green", "walnut"]
 
 
-def feed_lines(count: int) -> Iterator[str]:
+def generate_feed(count: int) -> Iterator[str]:
     """Yield the header and the lines of a feed with `count` products in 400 categories."""
     words = WORDS.split()
     random_ = random.Random(1)  # noqa: S311 - the feed is the same in every run
@@ -40,7 +40,7 @@ def feed_lines(count: int) -> Iterator[str]:
         )
 
 
-def seconds_to_import(feed: Path, *, created: int, unchanged: int) -> float:
+def measure_import(feed: Path, *, created: int, unchanged: int) -> float:
     """Import a feed, check the counts of the report, and return the duration."""
     from backend.feeds.importer import import_feed
 
@@ -57,18 +57,18 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     rows = parser.parse_args().rows
 
-    with migrated_database():
+    with create_migrated_database():
         from benchmarks.catalogues import empty
 
         empty()
         feed = DATA_DIR / "feed.tsv"
         with feed.open("w", encoding="utf-8") as file:
-            file.writelines(feed_lines(rows))
+            file.writelines(generate_feed(rows))
         print(f"Importing {rows:,} rows, {feed.stat().st_size // 1024 // 1024} MB", flush=True)
-        first = seconds_to_import(feed, created=rows, unchanged=0)
-        again = seconds_to_import(feed, created=0, unchanged=rows)
+        first = measure_import(feed, created=rows, unchanged=0)
+        again = measure_import(feed, created=0, unchanged=rows)
         feed.unlink()
-    memory = peak_memory()
+    memory = measure_peak_memory()
     is_over = memory > MAX_MEMORY_MB
     print(f"\n{'into an empty catalogue':28}{first:>8.1f} s{rows / first:>10,.0f} rows/s")
     print(f"{'again, without changes':28}{again:>8.1f} s{rows / again:>10,.0f} rows/s")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.database import migrated_database
+from benchmarks.database import create_migrated_database
 
 RUNS = 9
 MAX_GROWTH = 2.0
@@ -52,7 +52,7 @@ def measure(read: Callable[[], Any]) -> Cost:
     return Cost(len(sent), milliseconds)
 
 
-def reads(size: int) -> dict[str, Callable[[], Any]]:
+def list_reads(size: int) -> dict[str, Callable[[], Any]]:
     """Return the measured reads by name. Each read checks its result."""
     from decimal import Decimal
 
@@ -63,7 +63,7 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
         products = list_products(**arguments)
 
         def read() -> None:
-            found = products.page(sort, Window.of(first=20, after=after)).items
+            found = products.read_page(sort, Window.from_arguments(first=20, after=after)).items
             assert len(found) == 20, len(found)
             assert all(product.category.name and product.characteristics for product in found)
             [product.image for product in found]
@@ -73,9 +73,11 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
     def deep_cursor(sort: ProductSort) -> str:
         """Return the cursor of a page in the middle of the root category."""
         root = list_products(category=1)
-        prices = root.entries().order_by("price", "product_id")
+        prices = root.select_entries().order_by("price", "product_id")
         middle = prices[size // 2]
-        last = list_products(category=1, price_min=middle.price).page(sort, Window.of(first=1))
+        last = list_products(category=1, price_min=middle.price).read_page(
+            sort, Window.from_arguments(first=1)
+        )
         return last.cursors[0]
 
     def tree() -> None:
@@ -103,7 +105,7 @@ def reads(size: int) -> dict[str, Callable[[], Any]]:
         "middle category by price": page(ProductSort.PRICE_ASC, category=12),
         "whole shop, newest": page(ProductSort.NEWEST),
         "info: search, by relevance": page(ProductSort.RELEVANCE, **root, search="summer dress"),
-        "info: total of the root, not cached": lambda: list_products(**root).total(),
+        "info: total of the root, not cached": lambda: list_products(**root).count_total(),
         "info: facets of a middle category": facets,
         "info: category tree with counts, not cached": tree,
     }
@@ -114,14 +116,14 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], metavar="PRODUCTS")
     sizes = parser.parse_args().sizes
 
-    with migrated_database():
+    with create_migrated_database():
         from benchmarks.catalogues import fill
 
         costs: list[dict[str, Cost]] = []
         for size in sizes:
             print(f"Filling the catalogue with {size:,} products", flush=True)
             fill(size)
-            costs.append({name: measure(read) for name, read in reads(size).items()})
+            costs.append({name: measure(read) for name, read in list_reads(size).items()})
     return report(sizes, *costs)
 
 

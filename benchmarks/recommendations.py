@@ -17,7 +17,7 @@ import django
 import numpy as np
 from scipy import sparse
 
-from backend.core.commands import peak_memory
+from backend.core.commands import measure_peak_memory
 from backend.recommendations.basket_model import compute_basket_scores
 from backend.recommendations.baskets import Baskets, Purchase, collect_baskets
 from backend.recommendations.content_similarity import ProductContent, compute_similarity
@@ -107,7 +107,7 @@ def _measure_build(baskets: Baskets, start: float) -> Result:
     return Result(
         f"{baskets.matrix.nnz:,} lines of {count:,} baskets, {products:,} products",
         time.monotonic() - start,
-        peak_memory(),
+        measure_peak_memory(),
         scores.bought_together.nnz + scores.complements.nnz,
     )
 
@@ -131,7 +131,7 @@ def measure_content(path: Path) -> Result:
     ]
     start = time.monotonic()
     matrix = compute_similarity(products, width=30)
-    return Result(f"{PRODUCTS:,} products", time.monotonic() - start, peak_memory(), matrix.nnz)
+    return Result(f"{PRODUCTS:,} products", time.monotonic() - start, measure_peak_memory(), matrix.nnz)
 
 
 # The name of each case, and the maximum number of seconds and megabytes.

@@ -84,7 +84,7 @@ def expect(condition: bool, failure: str) -> None:
         sys.exit(f"\nThe tour failed: {failure}.")
 
 
-def mailed_code(address: str) -> str:
+def read_mailed_code(address: str) -> str:
     """Return the code in the newest mail to an address in the mail sink of `make up`."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -99,7 +99,7 @@ def mailed_code(address: str) -> str:
     sys.exit(f"\nNo mail to {address} was found in {MAIL}. The tour requires the mail sink of `make up`.")
 
 
-def accounts(product_id: int) -> None:
+def show_accounts(product_id: int) -> None:
     """Register, confirm with the mailed code, log in, order the guest's cart, and log out."""
     print_heading("Add to a guest cart; its token is returned once")
     guest = send("POST", "/cart", {"product_id": product_id, "quantity": 2})
@@ -112,7 +112,7 @@ def accounts(product_id: int) -> None:
     expect(problem["code"] == "WRONG_CREDENTIALS", "an unconfirmed account could log in")
 
     print_heading("Confirm with the code that a Celery worker has mailed")
-    code = mailed_code(address)
+    code = read_mailed_code(address)
     query(
         """mutation Confirm($input: ConfirmInput!) {
             accountConfirm(input: $input) { errors { code message field } }
@@ -131,7 +131,7 @@ def accounts(product_id: int) -> None:
     me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
     expect(me["email"] == address, "the token belongs to another account")
 
-    checkout(product_id, login["accessToken"], guest_headers)
+    show_checkout(product_id, login["accessToken"], guest_headers)
 
     print_heading("Refresh the tokens and log out; both tokens are then invalid")
     tokens = send("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
@@ -140,7 +140,7 @@ def accounts(product_id: int) -> None:
     expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")
 
 
-def checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
+def show_checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
     """Merge the guest's cart, order over REST and cancel over GraphQL, and then the other way round."""
     print_heading("Send both tokens: the guest's cart is merged into the account's cart")
     cart = query(
@@ -278,7 +278,7 @@ def main() -> None:
     )
     expect(problem["code"] == response["errors"][0]["extensions"]["code"], "the codes differ")
 
-    accounts(next(item["id"] for item in rest["items"] if item["available_quantity"] > 2))
+    show_accounts(next(item["id"] for item in rest["items"] if item["available_quantity"] > 2))
 
     print_heading(f"Continue with {SHOP}/graphql, {SHOP}/docs, {SHOP}/admin/")
 

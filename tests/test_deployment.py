@@ -18,7 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from backend.config import probe
-from backend.config.environment import KNOWN_SECRET, Environment
+from backend.config.environment import PUBLISHED_SECRET_PREFIX, Environment
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 VARIABLES = {name.upper() for name in Environment.model_fields}
@@ -101,7 +101,7 @@ def test_example_contains_only_defaults_and_development_secrets(
 ) -> None:
     example = Environment(_env_file=PROJECT_DIR / ".env.example").model_dump()
     assert example.pop("debug") is True
-    assert example.pop("django_secret_key").startswith(KNOWN_SECRET)
+    assert example.pop("django_secret_key").startswith(PUBLISHED_SECRET_PREFIX)
     defaults = Environment(_env_file=None, debug=True).model_dump()
     assert example == {name: defaults[name] for name in example}
 
@@ -268,7 +268,7 @@ def test_compose_without_env_file_uses_its_own_services_and_published_secrets(
     passed = resolve_environment(services["web"])
     for name, value in passed.items():
         clean_environment.setenv(name, value)
-        assert name not in SECRETS or not value or value.startswith(KNOWN_SECRET)
+        assert name not in SECRETS or not value or value.startswith(PUBLISHED_SECRET_PREFIX)
     env = Environment(_env_file=None)
     assert env.debug
     assert (env.db_host, env.redis_url) == ("db", "redis://redis:6379/0")

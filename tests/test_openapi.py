@@ -22,7 +22,7 @@ from backend.core.pagination import MAX_PAGE_SIZE
 from backend.orders.services import MAX_IDEMPOTENCY_KEY_LENGTH
 from tests.accounts.cases import clear_redis
 from tests.catalog.factories import make_category, make_product
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
 DOCUMENT = json.loads(json.dumps(api.get_openapi_schema()))
@@ -233,7 +233,7 @@ def test_values_outside_the_bounds_are_refused(operation_id: str) -> None:
     _, _, operation = OPERATIONS[operation_id]
     schema = body_schema(operation)
     body = example_body(schema) if schema else None
-    headers = {"Authorization": f"Bearer {access_token_of(make_user())}"}
+    headers = {"Authorization": f"Bearer {open_session_token(make_user())}"}
     requests = []
     for parameter in operation["parameters"]:
         for value in violations(resolve(parameter["schema"])):
@@ -301,7 +301,7 @@ def test_every_example_succeeds() -> None:
                 continue
             if operation_id in ("orderGet", "orderCancel"):
                 request["query"] = {"number": shopper.order().data["number"]}
-            headers = {"Authorization": f"Bearer {access_token_of(user)}"} if operation["security"] else {}
+            headers = {"Authorization": f"Bearer {open_session_token(user)}"} if operation["security"] else {}
             response = send(operation_id, **request, headers=headers)
             expected = min(int(status) for status in operation["responses"])
             assert response.status_code == expected, (operation_id, request, response.content)

@@ -11,7 +11,7 @@ from backend.recommendations.models import Recommendation
 from tests.catalog.factories import make_category, make_product
 from tests.support import shopping
 from tests.support.clients import GraphQLClient
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 
 IMAGE = "image { url alt width height thumbnail(size: 400) srcset }"
 PRODUCT = f"{shopping.PRODUCT} image {{ thumbnail(size: 400) }}"
@@ -37,7 +37,7 @@ class PageCostsTest(TestCase):
     def assert_affordable(
         self, query: str, variables: dict[str, str] | None = None, *, user: User | None = None
     ) -> None:
-        headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
+        headers = {"Authorization": f"Bearer {open_session_token(user)}"} if user else {}
         body = GraphQLClient().post(query, variables, **headers).json()
         assert "errors" not in body
         assert body["extensions"]["cost"]["requested"] < SHARE * settings.GRAPHQL_MAX_COST
@@ -130,7 +130,7 @@ class ExpensiveQueriesTest(TestCase):
     """Expensive queries are accepted up to the cost limit and refused beyond it."""
 
     def assert_limited(self, accepted: str, refused: str, *, user: User | None = None) -> None:
-        headers = {"Authorization": f"Bearer {access_token_of(user)}"} if user else {}
+        headers = {"Authorization": f"Bearer {open_session_token(user)}"} if user else {}
         body = GraphQLClient().post(accepted, **headers).json()
         assert "errors" not in body
         cost = body["extensions"]["cost"]

@@ -18,8 +18,8 @@ from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products
-from tests.support.operations import graphql_operations, rest_operations
-from tests.support.people import access_token_of, make_user
+from tests.support.operations import list_graphql_operations, list_rest_operations
+from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
 SECRET = "Turgenev"
@@ -49,18 +49,18 @@ class PrivacyTest(TestCase):
         self.shopper.add(self.product.pk, 7)
         clear_redis()
 
-    def graphql_operations(self) -> dict[str, str]:
-        return graphql_operations(self.victim.email, self.product.pk, self.number)
+    def list_graphql_operations(self) -> dict[str, str]:
+        return list_graphql_operations(self.victim.email, self.product.pk, self.number)
 
-    def rest_operations(self) -> dict[tuple[str, str], dict[str, Any]]:
-        return rest_operations(self.victim.email, self.product.pk, self.number)
+    def list_rest_operations(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return list_rest_operations(self.victim.email, self.product.pk, self.number)
 
     def attackers(self) -> list[dict[str, str]]:
         """Return the headers of a guest and of another account, each with an unknown cart token."""
         attacker = make_user(password="correct horse")
         return [
             {"X-Cart-Token": "x" * 43},
-            {"X-Cart-Token": "y" * 43, "Authorization": f"Bearer {access_token_of(attacker)}"},
+            {"X-Cart-Token": "y" * 43, "Authorization": f"Bearer {open_session_token(attacker)}"},
         ]
 
     def victim_rows(self) -> list[Any]:
@@ -86,7 +86,7 @@ class PrivacyTest(TestCase):
         assert self.victim_rows() == before
 
     def test_graphql_operations_do_not_disclose_or_change_data_of_others(self) -> None:
-        operations = self.graphql_operations()
+        operations = self.list_graphql_operations()
         types = (schema._schema.query_type, schema._schema.mutation_type)
         assert {name for kind in types for name in kind.fields} == set(operations)
         before = self.victim_rows()
@@ -106,7 +106,7 @@ class PrivacyTest(TestCase):
 
     def test_operations_pass_every_required_argument(self) -> None:
         """Otherwise a new argument with the identifier of an object would not be tested."""
-        operations = self.graphql_operations()
+        operations = self.list_graphql_operations()
         for kind in (schema._schema.query_type, schema._schema.mutation_type):
             for name, field in kind.fields.items():
                 for argument, definition in field.args.items():
@@ -114,7 +114,7 @@ class PrivacyTest(TestCase):
                         assert f"{argument}:" in operations[name]
 
     def test_rest_routes_do_not_disclose_or_change_data_of_others(self) -> None:
-        operations = self.rest_operations()
+        operations = self.list_rest_operations()
         paths = api.get_openapi_schema()["paths"]
         assert {(method, path) for path in paths for method in paths[path]} == set(operations)
         before = self.victim_rows()
@@ -140,7 +140,7 @@ class PrivacyTest(TestCase):
             before = self.victim_rows()
             response = Client().post(
                 "/graphql",
-                json.dumps({"query": self.graphql_operations()[name]}),
+                json.dumps({"query": self.list_graphql_operations()[name]}),
                 content_type="application/json",
                 headers=headers,
             )

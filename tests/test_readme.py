@@ -12,9 +12,9 @@ from django.http import HttpResponse
 from django.test import TransactionTestCase
 
 from backend.carts.services import LineQuantity, add_lines
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from tests.catalog.pictures.storage import StorageCase
-from tests.support.people import ADDRESS, access_token_of, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, make_viewer, open_session_token
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 SHOP = "localhost:8000"
@@ -34,11 +34,11 @@ class ReadmeTest(StorageCase, TransactionTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        redis_client().flushdb()
+        get_redis_client().flushdb()
         call_command("load_sample_catalogue", stdout=StringIO())
         user = make_user()
-        self.token = access_token_of(user)
-        add_lines(viewer=viewer_of(user), lines=[LineQuantity(6, 2)], address=ADDRESS)
+        self.token = open_session_token(user)
+        add_lines(viewer=make_viewer(user), lines=[LineQuantity(6, 2)], address=ADDRESS)
 
     def run_curl(self, command: str) -> HttpResponse:
         """Send the request of a curl command. Options other than those of the README are errors."""

@@ -14,7 +14,7 @@ from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
 from backend.accounts.services.rate_limits import hit_login_limits, reset_login_limits
 from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
-from backend.core.viewer import client_address
+from backend.core.viewer import get_client_address
 
 
 class RateLimitedLoginForm(AdminAuthenticationForm):
@@ -30,7 +30,7 @@ class RateLimitedLoginForm(AdminAuthenticationForm):
         if not self.cleaned_data.get("username") or not self.cleaned_data.get("password"):
             return super().clean()
         assert self.request is not None
-        address = client_address(self.request)
+        address = get_client_address(self.request)
         try:
             email = self.cleaned_data["username"] = normalize_email(self.cleaned_data["username"])
             hit_login_limits(email, address, "admin-login")

@@ -13,7 +13,7 @@ from redis.commands.core import Script
 
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
-from backend.core.redis import PREFIX, redis_client, redis_required
+from backend.core.redis import PREFIX, get_redis_client, redis_required
 
 LIFETIME_SECONDS = 15 * 60
 MAX_ATTEMPTS = 5
@@ -58,10 +58,12 @@ def create_code(purpose: Purpose, email: str, password_hash: str) -> str:
         Unavailable: Redis does not respond.
     """
     code = f"{secrets.randbelow(10**6):06}"
-    key = _key(purpose, email)
+    key = _make_key(purpose, email)
     with redis_required() as redis, redis.pipeline(transaction=True) as pipeline:
         pipeline.delete(key)
-        pipeline.hset(key, mapping={"digest": _digest(purpose, email, code, password_hash), "attempts": 0})
+        pipeline.hset(
+            key, mapping={"digest": _compute_digest(purpose, email, code, password_hash), "attempts": 0}
+        )
         pipeline.expire(key, LIFETIME_SECONDS)
         pipeline.execute()
     return code
@@ -78,26 +80,26 @@ def redeem_code(purpose: Purpose, email: str, code: str, password_hash: str) -> 
         Unavailable: Redis does not respond.
     """
     with redis_required():
-        is_valid = _script()(
-            keys=[_key(purpose, email)],
-            args=[_digest(purpose, email, code.strip(), password_hash), MAX_ATTEMPTS],
-            client=redis_client(),
+        is_valid = _get_script()(
+            keys=[_make_key(purpose, email)],
+            args=[_compute_digest(purpose, email, code.strip(), password_hash), MAX_ATTEMPTS],
+            client=get_redis_client(),
         )
     if not is_valid:
         raise WrongCode("The code is wrong or has expired. Request a new one.", field="code")
 
 
-def _key(purpose: Purpose, email: str) -> str:
+def _make_key(purpose: Purpose, email: str) -> str:
     # Operators of Redis can list its keys, so they do not contain addresses.
     return f"{PREFIX}code:{purpose}:{digest_secret(email.lower())}"
 
 
-def _digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:
+def _compute_digest(purpose: Purpose, email: str, code: str, password_hash: str) -> str:
     # The code comes last, because it is the only part that a client can choose freely.
     signed = f"{purpose}:{email.lower()}:{password_hash}:{code}"
     return salted_hmac("backend.accounts.codes", signed, algorithm="sha256").hexdigest()
 
 
 @cache
-def _script() -> Script:
-    return redis_client().register_script(_REDEEM)
+def _get_script() -> Script:
+    return get_redis_client().register_script(_REDEEM)

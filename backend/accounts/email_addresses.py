@@ -9,7 +9,7 @@ MAX_EMAIL_LENGTH = 254
 
 
 def normalize_email(email: str) -> str:
-    """Return the only form in which the shop stores, searches and uses an address.
+    """Return an address in the form that the shop stores and looks up.
 
     It is in lower case, its local part is ASCII, and its domain is in Unicode instead of IDNA.
 

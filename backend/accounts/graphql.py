@@ -56,7 +56,9 @@ class User(Node):
         last: Last = None,
         before: Before = None,
     ) -> OrderConnection:
-        window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
+        window = Window.from_arguments(
+            first=first if last is None else None, after=after, last=last, before=before
+        )
         return OrderConnection(page=list_orders(info.context.viewer, window))
 
     @strawberry_django.field(description="The viewer's own order with this number; null if there is none.")
@@ -105,7 +107,7 @@ class TokenPayload:
     errors: list[UserError] = strawberry.field(default_factory=list, description=_ERRORS)
 
     @classmethod
-    def of(cls, pair: TokenPair) -> "TokenPayload":
+    def from_tokens(cls, pair: TokenPair) -> "TokenPayload":
         """Return the payload of a session."""
         return cls(
             access_token=pair.access_token,
@@ -229,7 +231,7 @@ class AccountsMutation:
     @refusals_as_payload("input")
     def token_create(self, info: Info, input: _Input[LoginInput]) -> TokenPayload | None:
         pair = services.log_in(email=input.email, password=input.password, address=info.context.address)
-        return TokenPayload.of(pair)
+        return TokenPayload.from_tokens(pair)
 
     @strawberry.mutation(
         description="Exchange a refresh token for new tokens. "
@@ -242,7 +244,7 @@ class AccountsMutation:
         finally:
             # A reused token ends its session, which may be the viewer's.
             info.context.forget_viewer()
-        return TokenPayload.of(pair)
+        return TokenPayload.from_tokens(pair)
 
     @strawberry.mutation(description="Log out: end the current session. Its tokens become invalid.")
     def token_revoke(self, info: Info) -> AccountPayload | None:

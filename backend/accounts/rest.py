@@ -11,13 +11,13 @@ from pydantic import Field, WithJsonSchema
 from backend.accounts import services
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
-from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, problems
-from backend.core.viewer import client_address
+from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, declare_problems
+from backend.core.viewer import get_client_address
 
 # Routes with `auth=None` ignore access tokens, so that an expired one does not prevent a login.
 router = Router(tags=["accounts"])
 
-_PROBLEMS = problems(400, 415, 422, 429, 503)
+_PROBLEMS = declare_problems(400, 415, 422, 429, 503)
 
 
 EmailAddress = Annotated[
@@ -111,7 +111,7 @@ class Accepted(Schema):
 )
 def register(request: HttpRequest, payload: Registration) -> Any:
     """Create an unconfirmed account and send a six-digit code to its e-mail address."""
-    services.register_account(**payload.dict(), address=client_address(request))
+    services.register_account(**payload.dict(), address=get_client_address(request))
     return Status(202, Accepted(status="accepted"))
 
 
@@ -124,7 +124,7 @@ def register(request: HttpRequest, payload: Registration) -> Any:
 )
 def confirm(request: HttpRequest, payload: Confirmation) -> Any:
     """Confirm the e-mail address with the code sent to it. Log in afterwards."""
-    services.confirm_registration(**payload.dict(), address=client_address(request))
+    services.confirm_registration(**payload.dict(), address=get_client_address(request))
     return Accepted(status="confirmed")
 
 
@@ -137,26 +137,26 @@ def confirm(request: HttpRequest, payload: Confirmation) -> Any:
 )
 def resend(request: HttpRequest, payload: Email) -> Any:
     """Send a new confirmation code. Mails to one address are sent at most once a minute."""
-    services.resend_confirmation_code(**payload.dict(), address=client_address(request))
+    services.resend_confirmation_code(**payload.dict(), address=get_client_address(request))
     return Status(202, Accepted(status="accepted"))
 
 
 @router.post(
     "/login",
     auth=None,
-    response={200: Tokens, **problems(401), **_PROBLEMS},
+    response={200: Tokens, **declare_problems(401), **_PROBLEMS},
     operation_id="authLogIn",
     summary="Log in",
 )
 def log_in(request: HttpRequest, payload: Login) -> Any:
     """Open a session and return its tokens."""
-    return services.log_in(**payload.dict(), address=client_address(request))
+    return services.log_in(**payload.dict(), address=get_client_address(request))
 
 
 @router.post(
     "/refresh",
     auth=None,
-    response={200: Tokens, **problems(401), **_PROBLEMS},
+    response={200: Tokens, **declare_problems(401), **_PROBLEMS},
     operation_id="authRefresh",
     summary="Refresh the tokens",
 )
@@ -165,12 +165,12 @@ def refresh(request: HttpRequest, payload: Refresh) -> Any:
 
     Repeating it returns the same refresh token for ten seconds; after that, it ends the session.
     """
-    return services.refresh_session(**payload.dict(), address=client_address(request))
+    return services.refresh_session(**payload.dict(), address=get_client_address(request))
 
 
 @router.post(
     "/logout",
-    response={204: None, **problems(401, 503)},
+    response={204: None, **declare_problems(401, 503)},
     operation_id="authLogOut",
     summary="Log out",
     openapi_extra=LOGIN_REQUIRED,

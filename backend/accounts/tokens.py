@@ -38,7 +38,7 @@ def make_access_token(*, user_id: int, session_id: uuid.UUID) -> str:
         "iat": now,
         "exp": now + settings.ACCESS_TOKEN_LIFETIME,
     }
-    return jwt.encode(claims, _key(), _ALGORITHM)
+    return jwt.encode(claims, _derive_key(), _ALGORITHM)
 
 
 def read_access_token(token: str) -> uuid.UUID:
@@ -51,7 +51,7 @@ def read_access_token(token: str) -> uuid.UUID:
     try:
         claims = jwt.decode(
             token,
-            _key(),
+            _derive_key(),
             algorithms=[_ALGORITHM],
             # Checked below, because PyJWT would apply its leeway to the expiry as well.
             options={"require": ["exp", "iat", "sub", "sid"], "verify_iat": False},
@@ -108,6 +108,6 @@ def _split_refresh_token(token: str) -> tuple[uuid.UUID, str]:
         raise TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token") from None
 
 
-def _key() -> bytes:
+def _derive_key() -> bytes:
     # A key for this purpose only, so that no other signature made with SECRET_KEY is a valid token.
     return salted_hmac("backend.accounts.tokens", "access", algorithm="sha256").digest()

@@ -10,7 +10,7 @@ from backend.recommendations.rest import router as recommendations
 
 api = make_api(
     "Lavka REST",
-    "The shop for clients that do not use GraphQL.",
+    "The API of the shop for clients that do not use GraphQL.",
     authenticate,
     tags={
         "catalogue": "Products, categories and recommendations.",

@@ -64,8 +64,8 @@ class CartLine(Node):
         "same line id.",
     )
     product: Product = strawberry_django.field(
-        description="If the product is no longer sold, only its ids and the `name` and `price` that the "
-        "shopper last saw; the other fields are empty."
+        description="Product of the line. If it is no longer sold, only its ids and the `name` and `price` "
+        "that the shopper last saw; the other fields are empty."
     )
     quantity: int = strawberry_django.field(description=f"Quantity, 1 to {MAX_QUANTITY}.")
     unit_price: Decimal = strawberry_django.field(
@@ -78,7 +78,7 @@ class CartLine(Node):
 
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.CartLine]:
-        contents = info.context.once(_read_cart, info.context.viewer)
+        contents = info.context.call_once(_read_cart, info.context.viewer)
         register_products(info.context, [line.product for line in contents.lines])
         return {f"{contents.key}:{line.product_id}": line for line in contents.lines}
 
@@ -87,7 +87,7 @@ class CartLine(Node):
 class CartWarning:
     """A change to a product since it was added to the cart. It may prevent the order."""
 
-    code: selectors.CartWarningCode = strawberry.field(description="Kind of the change.")
+    code: selectors.CartWarningCode = strawberry.field(description="Reason for the warning.")
     message: str = strawberry.field(description="Message for the shopper.")
 
     @strawberry.field(description="Id of the product.")
@@ -146,14 +146,14 @@ class Cart(Node):
         return self.contents.token
 
     @classmethod
-    def of(cls, contents: CartContents) -> "Cart":
+    def from_contents(cls, contents: CartContents) -> "Cart":
         """Return the cart with these contents."""
         return cls(id=strawberry.ID(contents.global_id), contents=contents)
 
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> "Mapping[str, Cart]":
-        contents = info.context.once(_read_cart, info.context.viewer)
-        return {contents.key: Cart.of(contents)}
+        contents = info.context.call_once(_read_cart, info.context.viewer)
+        return {contents.key: Cart.from_contents(contents)}
 
 
 @strawberry.type
@@ -189,7 +189,7 @@ class CartLineUpdateInput:
 class CartsQuery:
     @strawberry.field(description="The viewer's own cart. It is empty until a product is added.")
     def cart(self, info: Info) -> Cart:
-        return Cart.of(info.context.once(_read_cart, info.context.viewer))
+        return Cart.from_contents(info.context.call_once(_read_cart, info.context.viewer))
 
 
 @strawberry.type
@@ -198,13 +198,13 @@ class CartsMutation:
     @refusals_as_payload()
     def cart_lines_add(self, info: Info, lines: _Lines[CartLineInput]) -> CartPayload | None:
         viewer, address = info.context.viewer, info.context.address
-        return _payload(services.add_lines(viewer=viewer, lines=_quantities(lines), address=address))
+        return _make_payload(services.add_lines(viewer=viewer, lines=_parse_lines(lines), address=address))
 
     @strawberry.mutation(description="Set the quantities of products in the cart: of all of them, or none.")
     @refusals_as_payload()
     def cart_lines_update(self, info: Info, lines: _Lines[CartLineUpdateInput]) -> CartPayload | None:
         viewer = info.context.viewer
-        return _payload(services.update_lines(viewer=viewer, lines=_quantities(lines)))
+        return _make_payload(services.update_lines(viewer=viewer, lines=_parse_lines(lines)))
 
     @strawberry.mutation(
         description="Remove products from the cart. Products that are not in it are ignored."
@@ -216,24 +216,24 @@ class CartsMutation:
             parse_object_id(product_id, "Product", field=f"product_ids.{index}")
             for index, product_id in enumerate(product_ids)
         ]
-        return _payload(services.remove_lines(viewer=viewer, product_ids=ids))
+        return _make_payload(services.remove_lines(viewer=viewer, product_ids=ids))
 
     @strawberry.mutation(description="Remove all products from the cart.")
     @refusals_as_payload()
     def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
-        return _payload(services.clear_cart(viewer=viewer))
+        return _make_payload(services.clear_cart(viewer=viewer))
 
 
 def _read_cart(viewer: Viewer) -> CartContents:
     return services.get_cart(viewer=viewer)
 
 
-def _payload(contents: CartContents) -> CartPayload:
-    return CartPayload(cart=Cart.of(contents), warnings=contents.warnings)
+def _make_payload(contents: CartContents) -> CartPayload:
+    return CartPayload(cart=Cart.from_contents(contents), warnings=contents.warnings)
 
 
-def _quantities(lines: Sequence[CartLineInput | CartLineUpdateInput]) -> list[services.LineQuantity]:
+def _parse_lines(lines: Sequence[CartLineInput | CartLineUpdateInput]) -> list[services.LineQuantity]:
     return [
         services.LineQuantity(
             parse_object_id(line.product_id, "Product", field=f"lines.{index}.product_id"), line.quantity

@@ -44,8 +44,8 @@ class Cart(models.Model):
 class CartLine(models.Model):
     """A product in a cart and its quantity, at the product's current price.
 
-    `name_seen` and `price_seen` are what the shopper saw. They detect price changes, and are all that is
-    shown of a product after staff have unpublished it.
+    `name_seen` and `price_seen` are the values that the shopper saw. They detect price changes. After staff
+    have unpublished the product, responses contain nothing else of it.
 
     Attributes:
         cart_key: the key of the cart, which the reader of the line sets.
@@ -58,7 +58,7 @@ class CartLine(models.Model):
     quantity = models.PositiveSmallIntegerField()
     name_seen = models.CharField(
         max_length=255,
-        # For processes of a release that does not know the column yet.
+        # A default of the database, because processes of an older release insert rows without this column.
         db_default="",
         help_text="The product's name when the line was last added or changed.",
     )

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from backend.carts import selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
-from backend.core.errors import Invalid, fields_named
+from backend.core.errors import Invalid, map_error_fields
 from backend.core.identifiers import MAX_ID, parse_id
-from backend.core.rest import ApiRequest, ResponseModel, StrictBody, StrictInteger, problems
-from backend.core.viewer import client_address
+from backend.core.rest import ApiRequest, ResponseModel, StrictBody, StrictInteger, declare_problems
+from backend.core.viewer import get_client_address
 
 router = Router(tags=["cart"])
 
@@ -78,12 +78,12 @@ class CartLine(ResponseModel):
     """A product and its quantity, at the current price."""
 
     product: Product = Field(
-        description="If the product is no longer sold, only its `id` and the `name` and `price` that the "
-        "shopper last saw; the other fields are empty."
+        description="Product of the line. If it is no longer sold, only its `id` and the `name` and `price` "
+        "that the shopper last saw; the other fields are empty."
     )
     quantity: int = Field(description="Number of units.")
     unit_price: Decimal = Field(
-        description="The current price of one unit, or the price last seen if the product is no longer sold.",
+        description="Current price of one unit, or the price last seen if the product is no longer sold.",
         examples=["28.99"],
     )
     line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
@@ -96,21 +96,21 @@ class CartWarning(ResponseModel):
     """A change to a product since it was added to the cart. It may prevent the order."""
 
     code: selectors.CartWarningCode = Field(description="Reason for the warning.")
-    message: str = Field(description="Description of the change for the shopper.")
+    message: str = Field(description="Message for the shopper.")
     product_id: int = Field(description="Id of the product.")
 
 
 class Cart(ResponseModel):
     """The products that the viewer intends to order."""
 
-    lines: list[CartLine] = Field(description="Oldest first.")
-    total_quantity: int = Field(description="The sum of the quantities of all lines.")
+    lines: list[CartLine] = Field(description="Lines, oldest first.")
+    total_quantity: int = Field(description="Sum of the quantities of all lines.")
     total: Decimal = Field(
-        description="The sum of all line totals, without products that are no longer sold.",
+        description="Sum of all line totals, without products that are no longer sold.",
         examples=["57.98"],
     )
-    currency: str = Field(description="The currency of all prices, an ISO 4217 code.", examples=["RUB"])
-    warnings: list[CartWarning] = Field(description="In the order of the lines.")
+    currency: str = Field(description="ISO 4217 code of the currency of all prices.", examples=["RUB"])
+    warnings: list[CartWarning] = Field(description="Warnings, in the order of the lines.")
     token: str | None = Field(
         description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
         "once, when the cart is created; null otherwise."
@@ -121,7 +121,7 @@ class AddedLine(StrictBody):
     """A product and the quantity to add."""
 
     product_id: ProductId = Field(description="Id of the product.", examples=[1])
-    quantity: AddedQuantity = Field(1, description=f"The quantity to add, 1 to {MAX_QUANTITY}.")
+    quantity: AddedQuantity = Field(1, description=f"Quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 class ChangedLine(StrictBody):
@@ -129,7 +129,7 @@ class ChangedLine(StrictBody):
 
     product_id: ProductId = Field(description="Id of the product.", examples=[1])
     quantity: NewQuantity = Field(
-        description=f"The new quantity, 0 to {MAX_QUANTITY}; 0 removes the product.", examples=[2]
+        description=f"New quantity, 0 to {MAX_QUANTITY}; 0 removes the product.", examples=[2]
     )
 
 
@@ -140,12 +140,12 @@ class RemovedLine(StrictBody):
     product_id: RemovedId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
 
 
-_PROBLEMS = problems(400, 404, 409, 415, 422, 503)
+_PROBLEMS = declare_problems(400, 404, 409, 415, 422, 503)
 
 
 @router.get(
     "/cart",
-    response={200: Cart, **problems(422, 503)},
+    response={200: Cart, **declare_problems(422, 503)},
     operation_id="cartGet",
     summary="Show the cart",
     openapi_extra=CART_TOKEN,
@@ -157,18 +157,18 @@ def show_cart(request: ApiRequest) -> Any:
 
 @router.post(
     "/cart",
-    response={200: Cart, **problems(429), **_PROBLEMS},
+    response={200: Cart, **declare_problems(429), **_PROBLEMS},
     operation_id="cartAddLine",
     summary="Add a product",
     openapi_extra=CART_TOKEN,
 )
 def add_line(request: ApiRequest, payload: AddedLine) -> Any:
     """Add a quantity of a product to the cart. The first line of a guest creates a cart."""
-    with fields_named(_FIELD_PATHS):
+    with map_error_fields(_FIELD_PATHS):
         return services.add_lines(
             viewer=request.auth,
             lines=[services.LineQuantity(**payload.dict())],
-            address=client_address(request),
+            address=get_client_address(request),
         )
 
 
@@ -181,13 +181,13 @@ def add_line(request: ApiRequest, payload: AddedLine) -> Any:
 )
 def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
     """Set the quantity of a product in the cart."""
-    with fields_named(_FIELD_PATHS):
+    with map_error_fields(_FIELD_PATHS):
         return services.update_lines(viewer=request.auth, lines=[services.LineQuantity(**payload.dict())])
 
 
 @router.delete(
     "/cart",
-    response={200: Cart, **problems(400, 409, 415, 422, 503)},
+    response={200: Cart, **declare_problems(400, 409, 415, 422, 503)},
     operation_id="cartRemoveLine",
     summary="Remove a product, or all",
     openapi_extra=CART_TOKEN,
@@ -211,5 +211,5 @@ def remove_line(
     viewer = request.auth
     if not ids:
         return services.clear_cart(viewer=viewer)
-    with fields_named(_FIELD_PATHS):
+    with map_error_fields(_FIELD_PATHS):
         return services.remove_lines(viewer=viewer, product_ids=list(ids))

@@ -41,7 +41,7 @@ class CartContents:
     Attributes:
         lines: oldest first. The product of a line that is no longer sold is the one that `_redact_product`
             returns.
-        key: identifies the viewer's cart, whether or not it has a row; see `cart_key`.
+        key: identifies the viewer's cart, whether or not it has a row; see `get_cart_key`.
         token: the guest's token if the cart was just created, else None; only its digest is stored.
     """
 
@@ -72,20 +72,20 @@ class CartContents:
     @property
     def warnings(self) -> list[CartWarning]:
         """The warnings of all lines, in the order of the lines."""
-        return [warning for line in self.lines for warning in _line_warnings(line)]
+        return [warning for line in self.lines for warning in _list_line_warnings(line)]
 
 
-def _with_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
+def _join_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
     return lines.select_related("product__category").defer("product__search_vector")
 
 
 _ACCOUNT_LINES = CompiledQuery(
-    lambda: _with_products(CartLine.objects.filter(cart__user_id=Param("user_id")))
+    lambda: _join_products(CartLine.objects.filter(cart__user_id=Param("user_id")))
 )
 _GUEST_LINES = CompiledQuery(
-    lambda: _with_products(CartLine.objects.filter(cart__token_digest=Param("token_digest")))
+    lambda: _join_products(CartLine.objects.filter(cart__token_digest=Param("token_digest")))
 )
-_CART_LINES = CompiledQuery(lambda: _with_products(CartLine.objects.filter(cart_id=Param("cart_id"))))
+_CART_LINES = CompiledQuery(lambda: _join_products(CartLine.objects.filter(cart_id=Param("cart_id"))))
 _PUBLISHED_PRODUCTS = CompiledQuery(
     lambda: (
         Product.objects.filter(EqualsAny(F("pk"), Param("product_ids")), is_published=True)
@@ -95,7 +95,7 @@ _PUBLISHED_PRODUCTS = CompiledQuery(
 )
 
 
-def cart_key(viewer: Viewer) -> str:
+def get_cart_key(viewer: Viewer) -> str:
     """Return the key of the viewer's cart among the carts of all accounts.
 
     It is the same before the first line creates a row and after the row is deleted. All guests have the same
@@ -143,14 +143,14 @@ def build_contents(viewer: Viewer, lines: Iterable[CartLine], token: str | None 
         token: the guest's token if the cart was just created.
     """
     loaded = list(lines)
-    key = cart_key(viewer)
+    key = get_cart_key(viewer)
     for line in loaded:
         line.cart_key = key
     load_pictures(line.product for line in loaded if line.product.is_published)
     return CartContents(loaded, key, token)
 
 
-def insufficient_stock_message(product: Product, quantity: int) -> str:
+def describe_insufficient_stock(product: Product, quantity: int) -> str:
     """Return a message that the stock does not cover a quantity; it does not reveal a large stock."""
     if product.stock == 0:
         return f"“{product.name}” is sold out."
@@ -159,7 +159,7 @@ def insufficient_stock_message(product: Product, quantity: int) -> str:
     return f"“{product.name}”: fewer than {quantity} in stock."
 
 
-def no_longer_sold_message(line: CartLine) -> str:
+def describe_unpublished_line(line: CartLine) -> str:
     """Return a message that the product of a line is not published, by the name that the shopper knows."""
     return f"“{line.name_seen}” is no longer sold."
 
@@ -189,19 +189,19 @@ def _redact_product(line: CartLine) -> Product:
     return product
 
 
-def _line_warnings(line: CartLine) -> list[CartWarning]:
+def _list_line_warnings(line: CartLine) -> list[CartWarning]:
     product = line.product
     if not product.is_published:
-        return [_warning(line, CartWarningCode.NO_LONGER_SOLD, no_longer_sold_message(line))]
+        return [_make_warning(line, CartWarningCode.NO_LONGER_SOLD, describe_unpublished_line(line))]
     warnings = []
     if product.stock < line.quantity:
-        message = insufficient_stock_message(product, line.quantity)
-        warnings.append(_warning(line, CartWarningCode.NOT_ENOUGH_STOCK, message))
+        message = describe_insufficient_stock(product, line.quantity)
+        warnings.append(_make_warning(line, CartWarningCode.NOT_ENOUGH_STOCK, message))
     if product.price != line.price_seen:
         message = f"The price of “{product.name}” has changed from {line.price_seen} to {product.price}."
-        warnings.append(_warning(line, CartWarningCode.PRICE_CHANGED, message))
+        warnings.append(_make_warning(line, CartWarningCode.PRICE_CHANGED, message))
     return warnings
 
 
-def _warning(line: CartLine, code: CartWarningCode, message: str) -> CartWarning:
+def _make_warning(line: CartLine, code: CartWarningCode, message: str) -> CartWarning:
     return CartWarning(code=code, message=message, product_id=line.product_id)

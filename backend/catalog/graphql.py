@@ -11,7 +11,7 @@ from strawberry import auto
 
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
-from backend.core.errors import Invalid, NotFound, OutOfRange, TooComplex, fields_named
+from backend.core.errors import Invalid, NotFound, OutOfRange, TooComplex, map_error_fields
 from backend.core.graphql import (
     After,
     Batch,
@@ -26,7 +26,7 @@ from backend.core.graphql import (
     Node,
     PageInfo,
     describe_enum,
-    edges_of,
+    make_edges,
     parse_object_id,
 )
 from backend.core.identifiers import parse_id
@@ -45,7 +45,7 @@ _READ_LIST_COST = 25
 _SEARCH_COST = 7_500
 _CHARACTERISTIC_COST = 1_250
 
-# Paths of the GraphQL arguments, by parameter of `selectors.list_products` and `ProductList.page`.
+# Paths of the GraphQL arguments, by parameter of `selectors.list_products` and `ProductList.read_page`.
 _PRODUCTS_ARGUMENTS = {
     "category": ["category"],
     "search": ["filter", "search"],
@@ -149,32 +149,32 @@ class Category(Node):
 
     @strawberry_django.field(description="Parent category; null for a root category.")
     def parent(self: _Category, info: Info) -> "Category | None":
-        category = _with_path(info, self)
+        category = _get_with_path(info, self)
         return category.parent if category else None
 
     @strawberry_django.field(description="Direct subcategories, in the order chosen by staff.")
     def children(self: _Category, info: Info) -> "list[Category]":
         if isinstance(self, selectors.CategoryRow) and self.children is not None:
             return self.children
-        batch = info.context.batch_of(self)
-        return info.context.once(_read_children, info.context, batch)[self.pk]
+        batch = info.context.get_batch(self)
+        return info.context.call_once(_read_children, info.context, batch)[self.pk]
 
     @strawberry_django.field(
         description="Path from the root category to the parent, for breadcrumbs. Empty for a root category."
     )
     def ancestors(self: _Category, info: Info) -> "list[Category]":
-        category = _with_path(info, self)
+        category = _get_with_path(info, self)
         return category.ancestors if category else []
 
     @strawberry_django.field(
         description="Number of published products in the category and all its subcategories. Exact if the "
         f"numbers of a list or tree add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be "
-        "up to `CATALOG_CACHE_SECONDS` old, 10 by default."
+        "up to `CATALOG_CACHE_SECONDS` old, 30 by default."
     )
     def product_count(self: _Category, info: Info) -> int:
         if isinstance(self, selectors.CategoryRow) and self.product_count is not None:
             return self.product_count
-        counts = info.context.once(_count_products, info.context.batch_of(self))
+        counts = info.context.call_once(_count_products, info.context.get_batch(self))
         return counts.get(self.pk, 0)
 
     @classmethod
@@ -184,34 +184,34 @@ class Category(Node):
         return {key: categories[parse_id(key)] for key in keys if parse_id(key) in categories}
 
 
-def _with_path(info: Info, category: _Category) -> selectors.CategoryRow | None:
+def _get_with_path(info: Info, category: _Category) -> selectors.CategoryRow | None:
     """Return the category as a row with its path, or None if it has just been deleted.
 
     The paths of all categories of the same list are read together.
     """
     if isinstance(category, selectors.CategoryRow) and category.has_path:
         return category
-    batch = info.context.batch_of(category)
-    return info.context.once(_read_paths, info.context, batch).get(category.pk)
+    batch = info.context.get_batch(category)
+    return info.context.call_once(_read_paths, info.context, batch).get(category.pk)
 
 
 def _read_paths(context: Context, batch: Batch) -> Mapping[int, selectors.CategoryRow]:
-    paths = selectors.read_category_paths(_category_ids(batch))
+    paths = selectors.read_category_paths(_list_category_ids(batch))
     context.register_batch(list(paths.values()))
     return paths
 
 
 def _read_children(context: Context, batch: Batch) -> Mapping[int, list[selectors.CategoryRow]]:
-    children = selectors.read_category_children(_category_ids(batch))
+    children = selectors.read_category_children(_list_category_ids(batch))
     context.register_batch(list(chain.from_iterable(children.values())))
     return children
 
 
 def _count_products(batch: Batch) -> Mapping[int, int]:
-    return selectors.count_products(_category_ids(batch))
+    return selectors.count_products(_list_category_ids(batch))
 
 
-def _category_ids(batch: Batch) -> Set[int]:
+def _list_category_ids(batch: Batch) -> Set[int]:
     return {category.pk for category in batch.items}
 
 
@@ -269,13 +269,13 @@ class Product(Node):
         description="Products with similar content, most similar first.", directives=[Cost(item=25)]
     )
     def similar(self: models.Product, info: Info, first: _Count = 10) -> "list[Product]":
-        return _related(info, Kind.SIMILAR, self, first)
+        return _list_related(info, Kind.SIMILAR, self, first)
 
     @strawberry_django.field(
         description="Products that customers often buy together with this one.", directives=[Cost(item=25)]
     )
     def bought_together(self: models.Product, info: Info, first: _Count = 10) -> "list[Product]":
-        return _related(info, Kind.BOUGHT_TOGETHER, self, first)
+        return _list_related(info, Kind.BOUGHT_TOGETHER, self, first)
 
     @strawberry_django.field(description="Characteristics in display order.")
     def characteristics(self: models.Product) -> list[Characteristic]:
@@ -289,21 +289,21 @@ class Product(Node):
         return {str(product.pk): product for product in products}
 
 
-def _related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
+def _list_related(info: Info, kind: Kind, product: models.Product, first: int) -> list[Product]:
     """Return a recommendation list; read those of all products of the same list together."""
     if not product.is_published:
         # Only carts contain unpublished products, and they must not reveal edits made since.
         return []
-    batch = info.context.batch_of(product)
+    batch = info.context.get_batch(product)
     read = first
     if len(batch.items) == 1 and 1 <= first <= MAX_FIRST:
         # For a single product, read more than requested, so that lists of different lengths share a read.
         read = max(first, min(_MIN_READ, MAX_FIRST))
-    lists = info.context.once(_read_lists, info.context, _kinds_read(info, kind), batch, read)
+    lists = info.context.call_once(_read_lists, info.context, _choose_kinds(info, kind), batch, read)
     return lists.get((kind, product.pk), [])[:first]
 
 
-def _kinds_read(info: Info, kind: Kind) -> tuple[Kind, ...]:
+def _choose_kinds(info: Info, kind: Kind) -> tuple[Kind, ...]:
     """Return both kinds if both fields are selected, so that they are read in one query."""
     return _KINDS if {"similar", "boughtTogether"} <= info.context.selected_fields else (kind,)
 
@@ -367,7 +367,7 @@ class PriceRange:
 
 @strawberry.input
 class CharacteristicFilter:
-    """Matches products that have one of the values of a characteristic."""
+    """A filter for products that have one of the values of a characteristic."""
 
     name: str = strawberry.field(description="Name of the characteristic.")
     values: list[str] = strawberry.field(
@@ -389,7 +389,7 @@ class ProductFilter:
         default=None,
         description="Words to search for in names, SKUs, characteristics and descriptions, at most "
         f"{selectors.MAX_SEARCH_LENGTH} characters. The first {selectors.MAX_SEARCH_WORDS} words count. If "
-        "no product contains all of them, misspelt words find similar words of names.",
+        "no product contains all of them, misspelt words match similar words in names.",
     )
     price: PriceRange | None = strawberry.field(default=None, description="Price range.")
     in_stock: bool | None = strawberry.field(
@@ -403,14 +403,14 @@ class ProductFilter:
     )
 
 
-def _category_id(text: str) -> int:
+def _parse_category_id(text: str) -> int:
     number = parse_object_id(text, "Category", field="category")
     if not number:
         raise NotFound(f"Category {text[:100]!r} does not exist.", field="category")
     return number
 
 
-def _values_by_characteristic(
+def _parse_characteristics(
     filters: list[CharacteristicFilter],
 ) -> dict[tuple[str, str | None], list[str]]:
     """Return accepted values by name and unit."""
@@ -434,7 +434,7 @@ class ProductConnection:
     @strawberry.field(description="Products of the page with their cursors.", directives=[Cost(item=5)])
     def edges(self, info: Info) -> list[Edge[Product]]:
         register_products(info.context, self.page.items)
-        return edges_of(self.page)
+        return make_edges(self.page)
 
     @strawberry.field(description="Products of the page, without cursors.", directives=[Cost(item=5)])
     def nodes(self, info: Info) -> list[Product]:
@@ -442,15 +442,15 @@ class ProductConnection:
 
     @strawberry.field(description="Position of the page in the list.")
     def page_info(self) -> PageInfo:
-        return PageInfo.of(self.page)
+        return PageInfo.from_page(self.page)
 
     @strawberry.field(
         description=f"Number of products on all pages. Exact up to {selectors.EXACT_COUNT_LIMIT}; a larger "
-        "number may be up to `CATALOG_CACHE_SECONDS` old, 10 by default.",
+        "number may be up to `CATALOG_CACHE_SECONDS` old, 30 by default.",
         directives=[Cost(field=500)],
     )
     def total_count(self) -> int:
-        return self.products.total()
+        return self.products.count_total()
 
     @strawberry.field(
         description="Values by which the list can be filtered further, with product counts.",
@@ -485,7 +485,9 @@ class CatalogQuery:
         ] = None,
         sort_by: Annotated[
             selectors.ProductSort | None,
-            strawberry.argument(description="Defaults to RELEVANCE with a search, else to NEWEST."),
+            strawberry.argument(
+                description="Sort order. Defaults to RELEVANCE with a search, else to NEWEST."
+            ),
         ] = None,
         first: First = 20,
         after: After = None,
@@ -499,19 +501,21 @@ class CatalogQuery:
         cost = _SEARCH_COST * bool(filter.search) + _CHARACTERISTIC_COST * len(filter.characteristics or ())
         if not info.context.charge(cost):
             raise TooComplex("The filters of the products cost more than is accepted.")
-        with fields_named(
+        with map_error_fields(
             _PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug is not None else {})
         ):
             products = selectors.list_products(
-                category=category_slug if category is None else _category_id(category),
+                category=category_slug if category is None else _parse_category_id(category),
                 search=filter.search,
                 price_min=price.min,
                 price_max=price.max,
                 in_stock=filter.in_stock,
-                characteristics=_values_by_characteristic(filter.characteristics or []),
+                characteristics=_parse_characteristics(filter.characteristics or []),
             )
-            window = Window.of(first=first if last is None else None, after=after, last=last, before=before)
-            return ProductConnection(page=products.page(sort_by, window), products=products)
+            window = Window.from_arguments(
+                first=first if last is None else None, after=after, last=last, before=before
+            )
+            return ProductConnection(page=products.read_page(sort_by, window), products=products)
 
     @strawberry.field(
         description="The published product with this id, slug or SKU, or null. Pass exactly one of them.",
@@ -542,7 +546,7 @@ class CatalogQuery:
         selected = info.context.selected_fields
         if "children" not in selected:
             depth = 1
-        roots = info.context.once(_read_tree, depth, "productCount" in selected)
+        roots = info.context.call_once(_read_tree, depth, "productCount" in selected)
         return info.context.register_batch(roots)
 
     @strawberry.field(

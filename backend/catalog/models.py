@@ -69,7 +69,7 @@ class RenditionState(models.Model):
         self.renditions, self.renditions_due_at, self.renditions_attempts = [], renditions_due(), 0
 
 
-def _renditions_due(name: str) -> models.Index:
+def _index_renditions_due(name: str) -> models.Index:
     waiting = models.Q(renditions_due_at__isnull=False)
     return models.Index(fields=["renditions_due_at"], name=f"{name}_renditions_due", condition=waiting)
 
@@ -99,7 +99,7 @@ class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missin
         indexes = [
             models.Index(fields=["tree_id", "lft"], name="category_tree"),
             models.Index(fields=["level"], name="category_level"),
-            _renditions_due("category"),
+            _index_renditions_due("category"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -146,14 +146,14 @@ class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missin
         )
 
 
-def similarity_name(name: str) -> Func:
+def make_similarity_name(name: str) -> Func:
     """Return an expression for a product name in the form that trigrams compare. It replaces ё by е."""
     return Func(
         F(name), Value("ёЁ-/_"), Value("еЕ   "), function="translate", output_field=models.TextField()
     )
 
 
-def typo_keys(name: str) -> Func:
+def make_typo_keys(name: str) -> Func:
     """Return an expression for the words of a product name, and these words with one letter left out."""
     return Func(name, function="catalog_typo_keys", output_field=ArrayField(models.TextField()))
 
@@ -214,8 +214,10 @@ class Product(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search_vector"], name="product_search"),
-            GinIndex(OpClass(similarity_name("name"), name="gin_trgm_ops"), name="product_name_trigrams"),
-            GinIndex(OpClass(typo_keys("name"), name="array_ops"), name="product_name_typos"),
+            GinIndex(
+                OpClass(make_similarity_name("name"), name="gin_trgm_ops"), name="product_name_trigrams"
+            ),
+            GinIndex(OpClass(make_typo_keys("name"), name="array_ops"), name="product_name_typos"),
         ]
 
     def __str__(self) -> str:
@@ -318,7 +320,7 @@ class ProductImage(RenditionState):
         ordering = ["position", "id"]
         indexes = [
             models.Index(fields=["product", "position", "id"], name="image_order"),
-            _renditions_due("image"),
+            _index_renditions_due("image"),
         ]
 
     def __str__(self) -> str:

@@ -24,7 +24,7 @@ class ImageFormat(StrEnum):
     JPEG = "jpeg"
 
 
-def rendition_name(name: str, width: int, format: ImageFormat) -> str:
+def format_rendition_name(name: str, width: int, format: ImageFormat) -> str:
     """Return the storage name of a rendition of the picture with this storage name.
 
     Storage names of pictures are never reused, so the content behind a rendition's URL never changes.
@@ -32,9 +32,9 @@ def rendition_name(name: str, width: int, format: ImageFormat) -> str:
     return f"{FOLDER}/{name}.{width}.{format}"
 
 
-def rendition_names(name: str) -> list[str]:
+def list_rendition_names(name: str) -> list[str]:
     """Return the storage names of all renditions that a picture can have."""
-    return [rendition_name(name, width, format) for width in WIDTHS for format in ImageFormat]
+    return [format_rendition_name(name, width, format) for width in WIDTHS for format in ImageFormat]
 
 
 def parse_rendition_name(rendition: str) -> tuple[str, int]:
@@ -46,7 +46,7 @@ def parse_rendition_name(rendition: str) -> tuple[str, int]:
     return name, int(width)
 
 
-def widths_for(width: int) -> list[int]:
+def choose_widths(width: int) -> list[int]:
     """Return the nominal widths, of `WIDTHS`, of the renditions of a picture of this width in pixels."""
     return [nominal for nominal, previous in zip(WIDTHS, (0, *WIDTHS), strict=False) if previous < width]
 

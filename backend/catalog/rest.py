@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSch
 
 from backend.catalog import models, selectors
 from backend.catalog.renditions import WIDTHS
-from backend.core.errors import Invalid, NotFound, TooLong, fields_named
+from backend.core.errors import Invalid, NotFound, TooLong, map_error_fields
 from backend.core.identifiers import MAX_ID, parse_id
 from backend.core.pagination import Window
 from backend.core.response_cache import cache_responses
@@ -26,9 +26,9 @@ from backend.core.rest import (
     PageSize,
     ResponseModel,
     StrictDecimal,
-    money_schema,
+    declare_problems,
+    make_money_schema,
     parse_query_text,
-    problems,
 )
 from backend.recommendations.models import Recommendation
 from backend.recommendations.selectors import read_related
@@ -45,7 +45,7 @@ MAX_QUERY_PAIRS = 100
 # A label and a value. A backslash escapes colons in the label.
 _PAIR = re.compile(r"((?:[^:\\]|\\.)*):(.*)", re.DOTALL)
 
-# Names of the REST parameters, by parameter of `Window.of`.
+# Names of the REST parameters, by parameter of `Window.from_arguments`.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
 
 
@@ -103,7 +103,7 @@ class Characteristic(ResponseModel):
     unit: str = Field(description="Unit of the value; empty if it has none.")
 
 
-def _as_objects(characteristics: list[tuple[str, str, str]]) -> list[dict[str, str]]:
+def _convert_characteristics(characteristics: list[tuple[str, str, str]]) -> list[dict[str, str]]:
     return [{"name": name, "value": value, "unit": unit} for name, value, unit in characteristics]
 
 
@@ -133,7 +133,7 @@ class Product(ResponseModel):
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
     image: Image | None = Field(description="Main picture; null if there is none.")
-    characteristics: Annotated[list[Characteristic], BeforeValidator(_as_objects)] = Field(
+    characteristics: Annotated[list[Characteristic], BeforeValidator(_convert_characteristics)] = Field(
         description="Characteristics in display order."
     )
     in_stock: bool = Field(description="True if at least one unit is in stock.")
@@ -178,7 +178,7 @@ class ProductPage(ResponseModel):
     items: list[Product] = Field(description="Products of the page.")
     total: int = Field(
         description="Number of matching products on all pages. Exact up to "
-        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to `CATALOG_CACHE_SECONDS` old, 10 by "
+        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to `CATALOG_CACHE_SECONDS` old, 30 by "
         "default."
     )
     next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
@@ -193,12 +193,12 @@ class CategoryNode(CategoryName):
     product_count: int = Field(
         description="Number of published products in the category and all its subcategories. Exact if all "
         f"numbers add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be up to "
-        "`CATALOG_CACHE_SECONDS` old, 10 by default."
+        "`CATALOG_CACHE_SECONDS` old, 30 by default."
     )
     children: list["CategoryNode"] = Field(description="Direct subcategories, in the order chosen by staff.")
 
 
-def _one_or_more(value: Any) -> Any:
+def _wrap_single_values(value: Any) -> Any:
     """Accept a single value as a list of one, and refuse long lists before Pydantic reads their items."""
     if not isinstance(value, dict):
         return value
@@ -217,7 +217,7 @@ def _one_or_more(value: Any) -> Any:
     return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
 
 
-def _id_or_slug(value: Any) -> Any:
+def _check_id_or_slug(value: Any) -> Any:
     # JSON has one type of numbers, so 5.0 is an integer.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -230,7 +230,7 @@ _TEXT = {"type": "string", "pattern": r"^[^\x00]*$"}
 
 _IdOrSlug = Annotated[
     str,
-    BeforeValidator(_id_or_slug),
+    BeforeValidator(_check_id_or_slug),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ID}, {"type": "string"}],
@@ -241,7 +241,7 @@ _IdOrSlug = Annotated[
 _ProductId = Annotated[
     str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]})
 ]
-_Price = Annotated[StrictDecimal, money_schema(models.MAX_PRICE)]
+_Price = Annotated[StrictDecimal, make_money_schema(models.MAX_PRICE)]
 _SearchText = Annotated[
     str,
     WithJsonSchema(
@@ -255,7 +255,7 @@ _SearchText = Annotated[
 ]
 _Characteristics = Annotated[
     dict[str, list[str]],
-    BeforeValidator(_one_or_more),
+    BeforeValidator(_wrap_single_values),
     WithJsonSchema(
         {
             "type": "object",
@@ -306,7 +306,7 @@ class _Filters(Schema):
         None,
         description="Words to search for in names, SKUs, characteristics and descriptions, at most "
         f"{selectors.MAX_SEARCH_LENGTH} characters. The first {selectors.MAX_SEARCH_WORDS} words count. If "
-        "no product contains all of them, misspelt words find similar words of names.",
+        "no product contains all of them, misspelt words match similar words in names.",
     )
     in_stock: StrictBool | None = Field(
         None,
@@ -358,7 +358,7 @@ def _parse_category(value: str | None) -> int | str | None:
 
 
 def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
-    with fields_named(_PAGE_ARGUMENTS):
+    with map_error_fields(_PAGE_ARGUMENTS):
         products = selectors.list_products(
             category=_parse_category(filters.category),
             include_subcategories=filters.include_subcategories,
@@ -368,21 +368,21 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
             in_stock=filters.in_stock,
             characteristics=characteristics,
         )
-        window = Window.of(first=filters.limit, after=filters.cursor)
-        page = products.page(_SORTS[filters.sort] if filters.sort else None, window)
+        window = Window.from_arguments(first=filters.limit, after=filters.cursor)
+        page = products.read_page(_SORTS[filters.sort] if filters.sort else None, window)
     return {
         "items": page.items,
-        "total": products.total(),
+        "total": products.count_total(),
         "next_cursor": page.end_cursor if page.has_next else None,
     }
 
 
-def _revalidated(view: Callable[..., Any]) -> Callable[..., Any]:
+def _require_revalidation(view: Callable[..., Any]) -> Callable[..., Any]:
     """Let clients and proxies cache the response, but revalidate it by its ETag each time."""
     return cache_control(public=True, max_age=0, must_revalidate=True)(conditional_page(view))
 
 
-_PROBLEMS = problems(400, 404, 415, 422, 503)
+_PROBLEMS = declare_problems(400, 404, 415, 422, 503)
 
 
 @router.post(
@@ -403,7 +403,7 @@ def search_products(request: HttpRequest, payload: Body[ProductsBody] = EMPTY_PR
     operation_id="productsList",
     summary="List products, cacheable",
 )
-@decorate_view(cache_responses, _revalidated)
+@decorate_view(cache_responses, _require_revalidation)
 def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     """Same as `POST /products`, with query parameters. The response has an `ETag` for revalidation."""
     for name in request.GET:
@@ -431,7 +431,7 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     operation_id="productGet",
     summary="Get a product",
 )
-@decorate_view(cache_responses, _revalidated)
+@decorate_view(cache_responses, _require_revalidation)
 def show_product(
     request: HttpRequest,
     id: _ProductId | None = Query(None, description="Id of the product."),
@@ -460,7 +460,7 @@ def show_product(
     operation_id="categoriesList",
     summary="Get the category tree",
 )
-@decorate_view(cache_responses, _revalidated)
+@decorate_view(cache_responses, _require_revalidation)
 def show_categories(request: HttpRequest) -> Any:
     """Get the whole category tree, nested, with product counts."""
     return selectors.read_category_tree(with_counts=True)

@@ -64,7 +64,7 @@ def create_category(*, name: str, parent_id: int | None = None, slug: str = "") 
     parent = _require_category(parent_id, field="parent_id") if parent_id is not None else None
     name = _check_name(name)
     _require_free_name(name, parent_id)
-    category = Category(name=name, slug=_check_slug(slug) if slug else _free_category_slug(name))
+    category = Category(name=name, slug=_check_slug(slug) if slug else _find_free_category_slug(name))
     category.insert_at(parent, position="last-child", save=True)
     mark_catalogue_changed()
     return category
@@ -102,7 +102,7 @@ def update_category(
         _require_free_name(category.name, category.parent_id, except_id=category.pk)
         changed.append("name")
     if slug is not None and slug != category.slug:
-        category.slug = _check_slug(slug) if slug else _free_category_slug(category.name)
+        category.slug = _check_slug(slug) if slug else _find_free_category_slug(category.name)
         changed.append("slug")
     if image is not None:
         discard_files_on_commit([category.image.name or ""])
@@ -256,7 +256,7 @@ def create_missing_products(products: Sequence[NewProduct]) -> int:
     created = []
     for product in products:
         if product.sku not in existing:
-            slug = free_product_slug(product.name, product.sku, is_slug_taken)
+            slug = find_free_product_slug(product.name, product.sku, is_slug_taken)
             used_slugs.add(slug)
             created.append(
                 Product(
@@ -276,7 +276,7 @@ def suggest_product_slugs(name: str, sku: str) -> tuple[str, str]:
     return base or suffix or "product", f"{base}-{suffix}".strip("-") or "product"
 
 
-def free_product_slug(name: str, sku: str = "", is_taken: Callable[[str], bool] | None = None) -> str:
+def find_free_product_slug(name: str, sku: str = "", is_taken: Callable[[str], bool] | None = None) -> str:
     """Return an unused slug for a product, with a number if necessary.
 
     Args:
@@ -289,7 +289,7 @@ def free_product_slug(name: str, sku: str = "", is_taken: Callable[[str], bool] 
     return next(slug for slug in chain(suggested, numbered) if not is_taken(slug))
 
 
-def _free_category_slug(name: str) -> str:
+def _find_free_category_slug(name: str) -> str:
     base = slugify(name, max_length=190) or "category"
     taken = set(Category.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     slug, number = base, 1

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 # The published passwords and keys in .env.example and docker-compose.yml begin with this.
-KNOWN_SECRET = "development-only"
+PUBLISHED_SECRET_PREFIX = "development-only"
 
 
 def _split_commas(value: object) -> object:
@@ -22,7 +22,7 @@ def _split_commas(value: object) -> object:
     return value
 
 
-def _each_matches(pattern: str, accepted: str) -> Callable[[list[str]], list[str]]:
+def _make_pattern_check(pattern: str, accepted: str) -> Callable[[list[str]], list[str]]:
     def check(values: list[str]) -> list[str]:
         for value in values:
             if not re.fullmatch(pattern, value):
@@ -52,7 +52,7 @@ _ORIGIN_HOST = r"([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]+)?"
 Hosts = Annotated[
     CommaSeparated,
     AfterValidator(
-        _each_matches(
+        _make_pattern_check(
             rf"\*|\.?{_HOST}",
             "a host name without scheme, port and path, such as shop.example.com, .example.com or *",
         )
@@ -61,7 +61,7 @@ Hosts = Annotated[
 CorsOrigins = Annotated[
     CommaSeparated,
     AfterValidator(
-        _each_matches(
+        _make_pattern_check(
             rf"[a-z][a-z0-9+.-]*://{_ORIGIN_HOST}",
             "an origin in lower case without path, such as https://www.example.com or http://localhost:3000",
         )
@@ -70,7 +70,7 @@ CorsOrigins = Annotated[
 CsrfOrigins = Annotated[
     CommaSeparated,
     AfterValidator(
-        _each_matches(
+        _make_pattern_check(
             rf"https?://(\*\.)?{_ORIGIN_HOST}",
             "an origin in lower case without path, such as https://www.example.com or https://*.example.com",
         )
@@ -169,7 +169,10 @@ class Environment(BaseSettings):
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
-        errors = [*self._object_storage_errors(), *([] if self.debug else self._production_errors())]
+        errors = [
+            *self._find_object_storage_errors(),
+            *([] if self.debug else self._find_production_errors()),
+        ]
         if errors:
             raise ValueError("; ".join(errors))
         # Mail catchers have no TLS, and without a password nothing secret is sent.
@@ -177,7 +180,7 @@ class Environment(BaseSettings):
             self.smtp_security = "none"
         return self
 
-    def _object_storage_errors(self) -> list[str]:
+    def _find_object_storage_errors(self) -> list[str]:
         required = [f"object_storage_{name}" for name in ("url", "region", "key_id", "secret_key", "bucket")]
         optional = ["object_storage_public_url", "object_storage_static"]
         missing = [name.upper() for name in required if not getattr(self, name)]
@@ -186,11 +189,11 @@ class Environment(BaseSettings):
             return []
         return [f"{', '.join(missing)}: required since {', '.join(given)} is set; set all of them or none"]
 
-    def _production_errors(self) -> list[str]:
+    def _find_production_errors(self) -> list[str]:
         required = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
         secrets = ("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password")
         missing = [name.upper() for name in required if not getattr(self, name)]
-        known = [name.upper() for name in secrets if getattr(self, name).startswith(KNOWN_SECRET)]
+        known = [name.upper() for name in secrets if getattr(self, name).startswith(PUBLISHED_SECRET_PREFIX)]
         errors = []
         if missing:
             errors.append(f"{', '.join(missing)}: required unless DEBUG is on")
@@ -199,8 +202,8 @@ class Environment(BaseSettings):
         return errors
 
 
-def addresses_file(data_dir: Path) -> Path:
-    """Return the path of the file with the addresses of the services that ``make up`` runs, and its port.
+def get_addresses_file(data_dir: Path) -> Path:
+    """Return the path of the file with the addresses of the services that ``make up`` runs, and the port.
 
     It has the format of a .env file and exists while the services run.
     """
@@ -223,7 +226,7 @@ def read_environment(*, beside_running_shop: bool = True) -> Environment:
     try:
         env = Environment(_env_file=env_file)
         if env.debug and beside_running_shop:
-            env = Environment(_env_file=(env_file, addresses_file(env.data_dir)))
+            env = Environment(_env_file=(env_file, get_addresses_file(env.data_dir)))
     except ValidationError as error:
         lines = []
         for problem in error.errors():

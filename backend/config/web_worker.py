@@ -84,7 +84,7 @@ class Threads:
         job = object()
         try:
             # Blocks while all threads are busy.
-            result = self._pool.spawn(_outcome, work)
+            result = self._pool.spawn(_capture_outcome, work)
             timer.start(release_turn)
             self._running[job] = time.monotonic()
             value, error = result.get()
@@ -104,7 +104,7 @@ class Threads:
         return len(self._waiting)
 
     def _take_turn(self) -> None:
-        # gevent's semaphore lets latecomers overtake, and some requests then wait for seconds.
+        # gevent's semaphore is not first come, first served, and some requests then wait for seconds.
         if self._is_turn_free:
             self._is_turn_free = False
         else:
@@ -118,13 +118,13 @@ class Threads:
         else:
             self._is_turn_free = True
 
-    def longest_run(self) -> float:
+    def measure_longest_run(self) -> float:
         """Return the age of the oldest running job in seconds."""
         now = time.monotonic()
         return now - min(self._running.values(), default=now)
 
 
-def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+def _capture_outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
     # gevent prints exceptions that are raised in the thread, although the caller handles them.
     try:
         return work(), None
@@ -181,7 +181,7 @@ class BufferedApplication:
         size = 0
         try:
             while block := source.read(CHUNKED_BLOCK_BYTES if is_chunked else BLOCK_BYTES):
-                # Other connections get their turn, although a fast client always has data ready.
+                # Let other connections proceed, although a fast client always has data ready.
                 gevent.sleep(0)
                 size += len(block)
                 if size > SMALL_BODY_BYTES >= limit:
@@ -207,7 +207,7 @@ class BufferedApplication:
             return response
         try:
             if not getattr(response, "streaming", False):
-                return _blocks(b"".join(response))
+                return _split_body(b"".join(response))
             # Buffered, so that a slow client does not occupy the thread and its database cursor.
             body = SpooledTemporaryFile(max_size=SMALL_BODY_BYTES)  # noqa: SIM115  read by gunicorn
             for block in response:
@@ -224,7 +224,7 @@ def _refuse_rest(body: Any) -> None:
     body.request.force_close()
 
 
-def _blocks(body: bytes) -> Any:
+def _split_body(body: bytes) -> Any:
     """Split a body into blocks, since `SILENCE_SECONDS` applies to each block that is sent."""
     if len(body) <= BLOCK_BYTES:
         return [body]
@@ -295,7 +295,7 @@ class WebWorker(GeventWorker):
 
     def notify(self) -> None:
         """Send a heartbeat to the master unless a request runs longer than `timeout`."""
-        if self._threads.longest_run() < self.cfg.timeout:
+        if self._threads.measure_longest_run() < self.cfg.timeout:
             super().notify()
 
     def run(self) -> None:
@@ -347,7 +347,7 @@ class WebWorker(GeventWorker):
             return False
         except OSError as error:
             self.log.warning("A connection was not accepted: %s", error)
-            # Out of file descriptors; clients disconnect meanwhile.
+            # No file descriptor is left. Wait until clients disconnect.
             gevent.sleep(0.1)
             return False
         connections.spawn(self.handle, _Address(listener), client, address)
@@ -407,5 +407,5 @@ def _discard(client: Any) -> None:
     with gevent.Timeout(DISCARD_SECONDS, False):
         while size < DISCARD_BYTES and (block := client.recv(BLOCK_BYTES)):
             size += len(block)
-            # The timeout needs a turn too.
+            # Let the event loop run the timeout.
             gevent.sleep(0)

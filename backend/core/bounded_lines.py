@@ -39,7 +39,7 @@ class BoundedLines:
         self._max_lines = max_lines
         self._errors = errors
         self._row_bytes = 0
-        self._is_cut = False
+        self._is_truncated = False
 
     def start_row(self) -> None:
         self.row.clear()
@@ -52,7 +52,7 @@ class BoundedLines:
         return self
 
     def __next__(self) -> str:
-        line = self._next_line()
+        line = self._read_next_line()
         if not line:
             raise StopIteration
         self.number += 1
@@ -66,8 +66,8 @@ class BoundedLines:
             raise csv.Error(f"the line is longer than {self._max_bytes:,} bytes")
         return line.decode("utf-8", self._errors)
 
-    def _next_line(self) -> bytes:
-        if self._is_cut:
+    def _read_next_line(self) -> bytes:
+        if self._is_truncated:
             while (rest := self._file.readline(_DISCARD_BYTES)) and not rest.endswith(b"\n"):
                 pass
         # The longest line can have a byte order mark before it and a line break of two bytes after it.
@@ -75,5 +75,5 @@ class BoundedLines:
         line = self._file.readline(len(mark) + self._max_bytes + 2)
         self.bytes_read += len(line)
         line = line.removeprefix(mark)
-        self._is_cut = self.is_too_long(line) and not line.endswith(b"\n")
+        self._is_truncated = self.is_too_long(line) and not line.endswith(b"\n")
         return line

@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.02
 def read_cached(keys: Iterable[str]) -> dict[str, Any]:
     """Return the cached values by key, without the keys that are missing. Empty if Redis does not respond."""
     names = list(keys)
-    values = try_redis(lambda redis: redis.mget([_key(name) for name in names])) if names else None
+    values = try_redis(lambda redis: redis.mget([_make_key(name) for name in names])) if names else None
     if values is None:
         return {}
     return {name: orjson.loads(value) for name, value in zip(names, values, strict=True) if value is not None}
@@ -45,7 +45,7 @@ def write_cached(values: Mapping[str, Any], *, seconds: int) -> None:
     def write(redis: Redis) -> None:
         with redis.pipeline(transaction=False) as pipeline:
             for name, value in values.items():
-                pipeline.set(_key(name), orjson.dumps(value), ex=seconds)
+                pipeline.set(_make_key(name), orjson.dumps(value), ex=seconds)
             pipeline.execute()
 
     if values:
@@ -57,7 +57,7 @@ def cache_maximum(name: str, number: int, *, seconds: int) -> None:
 
     A process that read an older version number cannot overwrite a newer one.
     """
-    try_redis(lambda redis: redis.eval(_SET_MAXIMUM, 1, _key(name), number, seconds))
+    try_redis(lambda redis: redis.eval(_SET_MAXIMUM, 1, _make_key(name), number, seconds))
 
 
 def compute_once(name: str, compute: Callable[[], Any], *, seconds: int) -> Any:
@@ -72,7 +72,7 @@ def compute_once(name: str, compute: Callable[[], Any], *, seconds: int) -> Any:
     """
     if not seconds:
         return compute()
-    key, lock, token = _key(name), _key(f"{name}:lock"), secrets.token_hex(8)
+    key, lock, token = _make_key(name), _make_key(f"{name}:lock"), secrets.token_hex(8)
     deadline = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < deadline:
         found = try_redis(
@@ -93,5 +93,5 @@ def compute_once(name: str, compute: Callable[[], Any], *, seconds: int) -> Any:
     return compute()
 
 
-def _key(name: str) -> str:
+def _make_key(name: str) -> str:
     return f"{PREFIX}cache:{name}"

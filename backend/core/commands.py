@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 @contextmanager
-def step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
+def show_step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
     """Provide a function that displays the current step and its progress. Silent if stderr is no terminal."""
     with tqdm(unit=f" {unit}", disable=None) as bar:
         current = ""
@@ -25,7 +25,7 @@ def step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
         yield show
 
 
-def peak_memory() -> int:
+def measure_peak_memory() -> int:
     """Return the peak memory use of this process in megabytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes on Linux, bytes on macOS.

@@ -118,20 +118,22 @@ def _start_watching() -> None:
     global _watched_process
     if _watched_process != os.getpid():
         _watched_process = os.getpid()
-        threading.Thread(target=_cut_unresponsive_connections, name="database-watch", daemon=True).start()
+        threading.Thread(
+            target=_shut_down_unresponsive_connections, name="database-watch", daemon=True
+        ).start()
 
 
-def _cut_unresponsive_connections() -> None:
+def _shut_down_unresponsive_connections() -> None:
     while True:
         time.sleep(_CHECK_SECONDS)
         now = time.monotonic()
         for connection, deadline in _deadlines.copy().items():
             # The call may have returned since, and the next call has another deadline.
             if deadline < now and _deadlines.get(connection) == deadline:
-                _cut(connection)
+                _shut_down(connection)
 
 
-def _cut(connection: Connection) -> None:
+def _shut_down(connection: Connection) -> None:
     _pause()
     _deadlines.pop(connection, None)
     with socket.socket(fileno=os.dup(connection.fileno())) as client:

@@ -122,7 +122,7 @@ class ShopError(Exception):
         field: the invalid parameter by its name in the service, with dots for nested values.
 
     Attributes:
-        path: the location of the parameter in the request: the field, unless `fields_named` maps it.
+        path: the location of the parameter in the request: the field, unless `map_error_fields` maps it.
         is_about_header: whether the field is a header, and not part of a body or an argument.
         is_about_viewer: whether the viewer could not be determined, so that no part of the request runs.
     """
@@ -139,7 +139,7 @@ class ShopError(Exception):
 
 
 @contextmanager
-def fields_named(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
+def map_error_fields(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
     """Map the fields of errors to the names that the client uses.
 
     Args:

@@ -91,7 +91,7 @@ def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Ca
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.content_type == "multipart/form-data":
-            limit = _body_limit(request)
+            limit = _get_body_limit(request)
             if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
                 return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
         return get_response(request)
@@ -144,7 +144,7 @@ def _is_admin(request: HttpRequest) -> bool:
     return request.path.startswith(reverse("admin:index"))
 
 
-def _body_limit(request: HttpRequest) -> int:
+def _get_body_limit(request: HttpRequest) -> int:
     """Return the maximum size of a request body in bytes. It is larger for staff, who upload pictures."""
     if _is_admin(request) and getattr(request.user, "is_staff", False):
         return settings.STAFF_UPLOAD_MAX_BYTES
@@ -160,14 +160,14 @@ def read_body_limit(environ: dict[str, Any]) -> int:
     # Django does this at the start of a request, which is later.
     close_old_connections()
     request = WSGIRequest(environ)
-    SessionMiddleware(_no_response).process_request(request)
-    AuthenticationMiddleware(_no_response).process_request(request)
+    SessionMiddleware(_return_empty_response).process_request(request)
+    AuthenticationMiddleware(_return_empty_response).process_request(request)
     try:
-        return _body_limit(request)
+        return _get_body_limit(request)
     except (OperationalError, InterfaceError):
         # The request fails for the same reason, with a clear response.
         return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
-def _no_response(request: HttpRequest) -> HttpResponse:
+def _return_empty_response(request: HttpRequest) -> HttpResponse:
     return HttpResponse()

@@ -53,7 +53,7 @@ class Window:
         return "before" if self.backward else "after"
 
     @classmethod
-    def of(
+    def from_arguments(
         cls,
         *,
         first: int | None = None,

@@ -42,12 +42,12 @@ class Problem(FieldProblem):
     errors: list[FieldProblem]
 
 
-def problems(*statuses: int) -> dict[int, type[Problem]]:
+def declare_problems(*statuses: int) -> dict[int, type[Problem]]:
     """Return the error responses of a route, for Ninja's `response` argument."""
     return dict.fromkeys(statuses, Problem)
 
 
-def problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> HttpResponse:
+def make_problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> HttpResponse:
     """Return the problem document for one or more errors."""
     status = HTTPStatus(code.http_status)
     problem = Problem(**errors[0].model_dump(), title=status.phrase, status=status.value, errors=list(errors))
@@ -58,7 +58,7 @@ def problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> HttpRes
 
 def refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpResponse:
     """Return the problem document for a single error."""
-    return problem_response(code, [FieldProblem(code=code, detail=detail, field=field)])
+    return make_problem_response(code, [FieldProblem(code=code, detail=detail, field=field)])
 
 
 def refuse_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:

@@ -30,7 +30,7 @@ _skip_until = 0.0
 
 
 @cache
-def redis_client() -> Redis:
+def get_redis_client() -> Redis:
     """Return the client of this process. A call to a silent server fails within two timeouts."""
     return Redis.from_url(
         settings.REDIS_URL,
@@ -51,7 +51,7 @@ def redis_required() -> Iterator[Redis]:
         Unavailable: Redis does not respond.
     """
     try:
-        yield redis_client()
+        yield get_redis_client()
     except RedisError as error:
         logger.warning("Redis failed: %s", type(error).__name__)
         raise Unavailable("The service is temporarily unavailable. Try again in a moment.") from error
@@ -67,7 +67,7 @@ def try_redis(call: Callable[[Redis], T]) -> T | None:
     if time.monotonic() < _skip_until:
         return None
     try:
-        return call(redis_client())
+        return call(get_redis_client())
     except RedisTimeoutError:
         _skip_until = time.monotonic() + SKIP_SECONDS
         logger.warning("Redis does not respond and is skipped for %s s", SKIP_SECONDS)

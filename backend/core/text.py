@@ -15,7 +15,7 @@ from django.db import DatabaseError, models, transaction
 # Visible ASCII with single spaces, which needs no cleaning.
 _CLEAN_ASCII = re.compile(r"(?:[!-~]+(?: [!-~]+)*)?")
 
-# Spaces by which a text does not break into lines, with the blank Braille pattern, which looks like one.
+# Spaces within a line, with the blank Braille pattern, which looks like one.
 _INLINE_SPACES = "\t\x1f \xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
 _LINE_BREAKS = "\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
 _INLINE_SPACE_RUN = re.compile(f"[{_INLINE_SPACES}]+")
@@ -34,7 +34,7 @@ _SELECTORS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]
 _JOINERS = re.compile("[\u200c\u200d]+")
 # Pictographs, with skin tones and the emoji presentation selector. See UTS 51, section 1.4.
 _PICTOGRAPH = re.compile("[\xa9\xae\u203c-\u3299\ufe0f\U0001f000-\U0001fbff]")
-# What a variation selector can follow: a pictograph, a keycap, an ideograph or a Mongolian letter.
+# Characters that a variation selector can follow: a pictograph, a keycap, an ideograph or a Mongolian letter.
 _SELECTABLE = re.compile(
     f"{_PICTOGRAPH.pattern}|[#*0-9\u1800-\u18af\u2e80-\ua4cf\uf900-\ufaff\U00020000-\U0003ffff]"
 )
@@ -42,8 +42,8 @@ _BLACK_FLAG = "\U0001f3f4"
 # The scripts that use joiners, from Arabic to Mongolian. See Unicode, section 23.2.
 _JOINABLE = re.compile("[\u0600-\u109f\u1700-\u1c7f\ua800-\uabff\U00010a00-\U00011fff]")
 
-# Ligatures, letters and digits of double or half width, and positional Arabic letters: these are ways to draw
-# a text. Fractions, superscripts and signs such as ™ have a meaning of their own and stay.
+# Ligatures, letters and digits of double or half width, and positional Arabic letters: they change how a text
+# is drawn, not its meaning. Fractions, superscripts and signs such as ™ have a meaning of their own and stay.
 _PRESENTATION_FORMS = re.compile(
     "[\ufb00-\ufb06\ufb13-\ufb17\ufb50-\ufbb1\ufe80-\ufefc\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f]+"
 )
@@ -71,7 +71,7 @@ _FOLDED_LETTERS = str.maketrans(
         "ς": "σ",
     }
 )
-# What search removes before it separates words: also selectors, joiners and the frames of keycaps.
+# Characters that search removes before it separates words, such as selectors and the frames of keycaps.
 _IGNORED = re.compile(
     f"{_INVISIBLE.pattern}|{_SELECTORS.pattern}|{_JOINERS.pattern}|[\u0488\u0489\u20dd-\u20e0\u20e2-\u20e4]"
 )

@@ -12,7 +12,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from backend.core.digests import digest_secret
 from backend.core.errors import RateLimited
-from backend.core.redis import PREFIX, redis_client, redis_required
+from backend.core.redis import PREFIX, get_redis_client, redis_required
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def hit_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
         for limit in rate_limit.limits
     ]
     with redis_required():
-        if all(_limiter().hit(limit, *key) for limit, key in keys):
+        if all(_get_limiter().hit(limit, *key) for limit, key in keys):
             return
-        exhausted = [(limit, key) for limit, key in keys if not _limiter().test(limit, *key)]
-        ends = [_limiter().get_window_stats(limit, *key).reset_time for limit, key in exhausted]
+        exhausted = [(limit, key) for limit, key in keys if not _get_limiter().test(limit, *key)]
+        ends = [_get_limiter().get_window_stats(limit, *key).reset_time for limit, key in exhausted]
     raise RateLimited(max(1, math.ceil(max(ends, default=0) - time.time())))
 
 
@@ -68,10 +68,10 @@ def reset_rate_limits(rate_limits: Sequence[RateLimit]) -> None:
     with redis_required():
         for rate_limit in rate_limits:
             for limit in rate_limit.limits:
-                _limiter().clear(limit, rate_limit.action, digest_secret(rate_limit.subject))
+                _get_limiter().clear(limit, rate_limit.action, digest_secret(rate_limit.subject))
 
 
 @cache
-def _limiter() -> FixedWindowRateLimiter:
-    pool = redis_client().connection_pool
+def _get_limiter() -> FixedWindowRateLimiter:
+    pool = get_redis_client().connection_pool
     return FixedWindowRateLimiter(RedisStorage("redis://", connection_pool=pool, key_prefix=f"{PREFIX}limit"))

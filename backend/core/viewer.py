@@ -27,7 +27,7 @@ class Viewer:
 
 
 # Returns the viewer that the value of an Authorization header identifies, or a guest if the value is empty.
-# The accounts app implements it. Core imports no app, so the function is passed to the edges of both APIs.
+# The accounts app implements it. Core imports no app, so the function is passed to both APIs.
 Authenticate = Callable[[str], Viewer]
 
 
@@ -44,7 +44,7 @@ def get_viewer(request: HttpRequest, authenticate: Authenticate) -> Viewer:
     return replace(viewer, cart_token=cart_token) if cart_token else viewer
 
 
-def client_address(request: HttpRequest) -> str:
+def get_client_address(request: HttpRequest) -> str:
     """Return the address that rate limits count a request for: IPv4, or the /64 network of an IPv6 address.
 
     Each trusted proxy appends the address that it sees to X-Forwarded-For. Only the last TRUSTED_PROXIES
@@ -57,8 +57,8 @@ def client_address(request: HttpRequest) -> str:
     return _normalize_address(peer) or peer
 
 
-def network_of(address: str) -> str:
-    """Return the network of an address that `client_address` returned: the /24 of IPv4, the /64 of IPv6."""
+def get_network(address: str) -> str:
+    """Return the network of an address from `get_client_address`: the /24 of IPv4, the /64 of IPv6."""
     try:
         return str(IPv4Network((address, 24), strict=False))
     except ValueError:

@@ -11,7 +11,7 @@ MAX_SOCKET_DIR_LENGTH = 90
 _SPECIAL_CHARACTERS = frozenset(",'\"$\\\n")
 
 
-def socket_dir(data_dir: Path) -> Path:
+def get_socket_dir(data_dir: Path) -> Path:
     """Return the directory of the services' Unix sockets.
 
     It is inside the data directory if the path is short and has no special characters. Otherwise it is in
@@ -24,27 +24,27 @@ def socket_dir(data_dir: Path) -> Path:
     return Path("/tmp") / f"lavka-{digest}"  # noqa: S108  services.py checks its owner
 
 
-def valkey_socket(data_dir: Path) -> Path:
+def get_valkey_socket(data_dir: Path) -> Path:
     """Return the path of Valkey's Unix socket."""
-    return socket_dir(data_dir) / "valkey.sock"
+    return get_socket_dir(data_dir) / "valkey.sock"
 
 
-def mail_port_file(data_dir: Path) -> Path:
+def get_mail_port_file(data_dir: Path) -> Path:
     """Return the path of the file that contains the mail sink's TCP port."""
-    return socket_dir(data_dir) / "mail-port"
+    return get_socket_dir(data_dir) / "mail-port"
 
 
-def postgres_variables(data_dir: Path) -> dict[str, str]:
+def get_postgres_variables(data_dir: Path) -> dict[str, str]:
     """Return the variables that lead to PostgreSQL."""
-    return {"DB_HOST": str(socket_dir(data_dir)), "DB_PORT": "5432"}
+    return {"DB_HOST": str(get_socket_dir(data_dir)), "DB_PORT": "5432"}
 
 
-def valkey_variables(data_dir: Path, *, database: int = 0) -> dict[str, str]:
+def get_valkey_variables(data_dir: Path, *, database: int = 0) -> dict[str, str]:
     """Return the variables that lead to one of Valkey's databases."""
-    return {"REDIS_URL": f"unix://{quote(str(valkey_socket(data_dir)))}?db={database}"}
+    return {"REDIS_URL": f"unix://{quote(str(get_valkey_socket(data_dir)))}?db={database}"}
 
 
-def mail_variables(data_dir: Path) -> dict[str, str]:
+def get_mail_variables(data_dir: Path) -> dict[str, str]:
     """Return the variables that lead to the running mail sink."""
-    port = mail_port_file(data_dir).read_text()
+    port = get_mail_port_file(data_dir).read_text()
     return {"SMTP_SERVER_ADDR": "127.0.0.1", "SMTP_PORT": port, "SMTP_SECURITY": "none"}

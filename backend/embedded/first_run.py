@@ -16,7 +16,7 @@ from backend.embedded import console, processes
 STAFF_EMAIL = "admin@example.com"
 
 
-def staff_login_file(data_dir: Path) -> Path:
+def get_staff_login_file(data_dir: Path) -> Path:
     """Return the path of the file with the staff login, which the first run creates."""
     return data_dir / "admin.txt"
 
@@ -49,7 +49,7 @@ def _create_staff_login(data_dir: Path) -> None:
         return
     password = secrets.token_urlsafe(12)
     # Write the file first: if the run is killed before the user is created, the next one creates a new login.
-    file = staff_login_file(data_dir)
+    file = get_staff_login_file(data_dir)
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         output.write(f"{STAFF_EMAIL} {password}\n")

@@ -23,7 +23,7 @@ def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]
     Raises:
         EmbeddedError: the mail sink does not start.
     """
-    port_file = addresses.mail_port_file(data_dir)
+    port_file = addresses.get_mail_port_file(data_dir)
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir)]
     server = processes.spawn(command, data_dir, log=log)
@@ -56,7 +56,7 @@ class _Mailbox:
         return "250 Saved as a file"
 
 
-def _smtp(mailbox: _Mailbox, loop: asyncio.AbstractEventLoop) -> SMTP:
+def _make_smtp(mailbox: _Mailbox, loop: asyncio.AbstractEventLoop) -> SMTP:
     # The shop logs in if SMTP_FROM_PASSWORD is set; every password is accepted.
     return SMTP(
         mailbox,
@@ -72,10 +72,10 @@ async def serve(data_dir: Path) -> None:
     mailbox = data_dir / "mail"
     mailbox.mkdir(mode=0o700, exist_ok=True)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _smtp(_Mailbox(mailbox), loop), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _make_smtp(_Mailbox(mailbox), loop), "127.0.0.1", 0)
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    port_file = addresses.mail_port_file(data_dir)
+    port_file = addresses.get_mail_port_file(data_dir)
     unfinished = port_file.with_suffix(".new")
     unfinished.write_text(str(server.sockets[0].getsockname()[1]))
     unfinished.rename(port_file)

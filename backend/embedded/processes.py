@@ -21,7 +21,7 @@ class EmbeddedError(Exception):
     """An error that is shown to the user without a stack trace."""
 
 
-def environment(data_dir: Path) -> dict[str, str]:
+def make_environment(data_dir: Path) -> dict[str, str]:
     """Return the environment for a process that belongs to ``data_dir``."""
     return os.environ | {MARKER: str(data_dir)}
 
@@ -36,7 +36,7 @@ def spawn(command: list[str], data_dir: Path, *, log: Path | None = None) -> sub
         return subprocess.Popen(
             command,
             cwd=PROJECT_DIR,
-            env=environment(data_dir),
+            env=make_environment(data_dir),
             stdin=subprocess.DEVNULL,
             stdout=output or subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -55,13 +55,13 @@ def wait_until(
     deadline = time.monotonic() + 60
     while not is_ready():
         if process.poll() is not None:
-            raise EmbeddedError(f"{name} ended during its start.{_last_lines(log)}")
+            raise EmbeddedError(f"{name} ended during its start.{_read_last_lines(log)}")
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"{name} is not ready after a minute.{_last_lines(log)}")
+            raise EmbeddedError(f"{name} is not ready after a minute.{_read_last_lines(log)}")
         time.sleep(0.05)
 
 
-def _last_lines(log: Path | None) -> str:
+def _read_last_lines(log: Path | None) -> str:
     if log is None:
         return ""
     lines = log.read_text(errors="replace").splitlines()[-10:]
@@ -87,7 +87,7 @@ def stop_leftovers(data_dir: Path, *, timeout: float = 20) -> int:
     """Stop the processes that a killed run left in ``data_dir`` and return their number.
 
     Args:
-        timeout: seconds until they are killed; a killed process has a quarter of it to end.
+        timeout: seconds until they are killed. They must then end within a quarter of this time.
 
     Raises:
         EmbeddedError: a process cannot be stopped.

@@ -38,7 +38,7 @@ def up(env: Environment) -> int:
             # Under nohup SIGHUP stays ignored.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _interrupt)
-        with services.claim(env.data_dir, _url(env.port)):
+        with services.claim(env.data_dir, _format_url(env.port)):
             _check_port(env.port)
             try:
                 _run(env)
@@ -57,7 +57,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _url(port: int) -> str:
+def _format_url(port: int) -> str:
     return f"http://localhost:{port}"
 
 
@@ -81,7 +81,7 @@ def _run(env: Environment) -> None:
     names = [name for name, wanted in embedded.items() if wanted and env.debug]
     if names:
         console.log("shop", f"Starting {', '.join(names)} in {env.data_dir}")
-    with services.running(
+    with services.run_services(
         env.data_dir,
         database=env.db_name if "PostgreSQL" in names else None,
         database_user=env.db_user,
@@ -95,12 +95,12 @@ def _run(env: Environment) -> None:
         django.setup()
         console.log("shop", "Preparing the database")
         first_run.prepare(env.data_dir)
-        with _programs(env.data_dir) as programs:
+        with _run_programs(env.data_dir) as programs:
             _watch(started.processes | programs)
 
 
 @contextmanager
-def _programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def _run_programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     celery = ["-m", "celery", "--quiet", "--app", "backend.config.celery"]
     # Celery warns about running as root, which is fine on a developer's machine.
     allow_root = ["-W", "ignore:You're running the worker with superuser"]
@@ -144,17 +144,17 @@ def _watch(running: dict[str, subprocess.Popen[bytes]]) -> None:
                 )
                 return
         if not ready:
-            problem = _readiness_problem()
+            problem = _find_readiness_problem()
             if problem is None:
                 ready = True
-                console.log("shop", _welcome())
+                console.log("shop", _format_welcome())
             elif time.monotonic() > last_report + 30:
                 last_report = time.monotonic()
                 console.log("shop", f"Not ready yet: {problem}")
         time.sleep(0.2)
 
 
-def _readiness_problem() -> str | None:
+def _find_readiness_problem() -> str | None:
     host = settings.ALLOWED_HOSTS[0].replace("*", "localhost").lstrip(".")
     request = urllib.request.Request(
         f"http://127.0.0.1:{settings.ENV.port}/health/ready", headers={"Host": host}
@@ -168,10 +168,10 @@ def _readiness_problem() -> str | None:
         return str(error)
 
 
-def _welcome() -> str:
-    url = _url(settings.ENV.port)
+def _format_welcome() -> str:
+    url = _format_url(settings.ENV.port)
     # Logs are saved and shared, so the password is in the file only.
-    login = first_run.staff_login_file(settings.ENV.data_dir)
+    login = first_run.get_staff_login_file(settings.ENV.data_dir)
     login_hint = f"   {first_run.STAFF_EMAIL}, password in {login}" if login.exists() else ""
     lines = [
         "The shop is ready; Ctrl-C stops it.",
@@ -180,7 +180,7 @@ def _welcome() -> str:
         f"  REST       curl '{url}/products?limit=3'",
         f"  Admin      {url}/admin/{login_hint}",
     ]
-    if addresses.mail_port_file(settings.ENV.data_dir).exists():
+    if addresses.get_mail_port_file(settings.ENV.data_dir).exists():
         lines.append(f"  Mails      {settings.ENV.data_dir / 'mail'}")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
-from backend.config.environment import addresses_file
+from backend.config.environment import get_addresses_file
 from backend.embedded import addresses, console, mail_sink, postgres, processes, valkey
 
 
@@ -54,7 +54,7 @@ def claim(data_dir: Path, description: str) -> Iterator[None]:
         count = processes.stop_leftovers(data_dir)
         if count:
             console.log("shop", f"Stopped {count} processes that a killed run left behind")
-        addresses_file(data_dir).unlink(missing_ok=True)
+        get_addresses_file(data_dir).unlink(missing_ok=True)
         yield
 
 
@@ -80,7 +80,7 @@ class RunningServices:
 
 
 @contextmanager
-def running(
+def run_services(
     data_dir: Path,
     *,
     database: str | None,
@@ -92,7 +92,7 @@ def running(
 ) -> Iterator[RunningServices]:
     """Run services in a claimed ``data_dir`` and stop them in reverse order at the end.
 
-    While they run, their addresses are in the file that `backend.config.environment.addresses_file` names.
+    While they run, their addresses are in the file of `backend.config.environment.get_addresses_file`.
 
     Args:
         database: the name of PostgreSQL's database; None starts no PostgreSQL.
@@ -104,32 +104,32 @@ def running(
     """
     started = RunningServices(variables={} if port is None else {"PORT": str(port)})
     with ExitStack() as stack:
-        stack.enter_context(_socket_dir(data_dir))
+        stack.enter_context(_create_socket_dir(data_dir))
         if database is not None:
             server = postgres.start(data_dir, database=database, user=database_user, durable=not for_tests)
             stack.callback(postgres.stop, server)
             started.processes["PostgreSQL"] = server
-            started.variables.update(addresses.postgres_variables(data_dir))
+            started.variables.update(addresses.get_postgres_variables(data_dir))
         if with_valkey:
             server = valkey.start(data_dir)
             stack.callback(valkey.stop, server)
             started.processes["Valkey"] = server
-            started.variables.update(addresses.valkey_variables(data_dir))
+            started.variables.update(addresses.get_valkey_variables(data_dir))
         if with_mail_sink:
             log = data_dir / "mail.log" if for_tests else None
             server = mail_sink.start(data_dir, log=log)
             stack.callback(mail_sink.stop, server)
             started.processes["The mail sink"] = server
-            started.variables.update(addresses.mail_variables(data_dir))
+            started.variables.update(addresses.get_mail_variables(data_dir))
             if log is None:
                 console.relay_output("mail", server)
-        stack.enter_context(_addresses_file(data_dir, started.variables))
+        stack.enter_context(_write_addresses_file(data_dir, started.variables))
         yield started
 
 
 @contextmanager
-def _addresses_file(data_dir: Path, variables: dict[str, str]) -> Iterator[None]:
-    file = addresses_file(data_dir)
+def _write_addresses_file(data_dir: Path, variables: dict[str, str]) -> Iterator[None]:
+    file = get_addresses_file(data_dir)
     unfinished = file.with_suffix(".new")
     lines = [
         "# Written by `make up` while it runs.",
@@ -144,9 +144,9 @@ def _addresses_file(data_dir: Path, variables: dict[str, str]) -> Iterator[None]
 
 
 @contextmanager
-def _socket_dir(data_dir: Path) -> Iterator[None]:
+def _create_socket_dir(data_dir: Path) -> Iterator[None]:
     # Only this user may enter the directory. If it is in /tmp, another user may have created it.
-    directory = addresses.socket_dir(data_dir)
+    directory = addresses.get_socket_dir(data_dir)
     directory.mkdir(mode=0o700, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid not in (
         os.geteuid(),

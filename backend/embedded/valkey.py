@@ -22,7 +22,7 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
     """
     directory = data_dir / "valkey"
     directory.mkdir(mode=0o700, exist_ok=True)
-    socket = addresses.valkey_socket(data_dir)
+    socket = addresses.get_valkey_socket(data_dir)
     socket.unlink(missing_ok=True)
     log = data_dir / "valkey.log"
     settings = {

@@ -89,7 +89,7 @@ class FeedForm(forms.Form):
         return data
 
 
-# The catalogue registers its own admin of products, which knows nothing of feeds.
+# The catalogue registers an admin of products without feeds, which this one replaces.
 admin.site.unregister(Product)
 
 

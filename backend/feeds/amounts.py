@@ -1,4 +1,4 @@
-"""Numbers, prices and quantities as feeds of the world write them.
+"""Parse numbers, prices and quantities in the notations of different countries.
 
 A number that can be read in two ways is refused: "1,234" is 1234 in New York and 1.234 in Moscow.
 Libraries such as price-parser guess.
@@ -132,7 +132,7 @@ def parse_price(text: str, *, currency: str, accept_currency: str = "") -> Decim
     # A dot after a code, as in "RUB.99", can be the decimal point.
     signs = [match["before"] or "", (match["after"] or "").rstrip(".")]
     for sign in filter(None, signs):
-        codes = _codes_of(sign)
+        codes = _find_codes(sign)
         if not codes:
             raise ValueError(unreadable)
         if currency not in codes and accept_currency.upper() not in codes:
@@ -153,7 +153,7 @@ def parse_price(text: str, *, currency: str, accept_currency: str = "") -> Decim
     return round(price, 2)
 
 
-def _codes_of(sign: str) -> tuple[str, ...]:
+def _find_codes(sign: str) -> tuple[str, ...]:
     """Return the ISO 4217 codes that a sign, abbreviation or code stands for; empty if it is unknown."""
     known = sign.lower()
     codes = _CURRENCY_SIGNS.get(known) or _CURRENCY_SIGNS.get(known.rstrip("."))

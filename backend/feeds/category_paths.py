@@ -36,7 +36,7 @@ class CategoryPaths:
             paths[category_id] = path
             self._ids.setdefault(path, category_id)
 
-    def id_of(self, path: CategoryPath) -> int | None:
+    def get_id(self, path: CategoryPath) -> int | None:
         """Return the id of the category at a path, or None for the empty path.
 
         A dry run returns `NEW_CATEGORY` for a missing category.
@@ -49,16 +49,16 @@ class CategoryPaths:
         if path not in self._ids and not self._dry_run:
             raise RowRefused(
                 "product_type",
-                f"the category {join_path(list(path))!r} could not be created{self._reason(path)}",
+                f"the category {join_path(list(path))!r} could not be created{self._find_reason(path)}",
             )
         return self._ids.get(path, NEW_CATEGORY)
 
-    def _reason(self, path: CategoryPath) -> str:
+    def _find_reason(self, path: CategoryPath) -> str:
         """Return why the category, or its first missing ancestor, was refused."""
         steps = (path[:depth] for depth in range(1, len(path) + 1))
         return next((f": {self._refusals[step]}" for step in steps if step in self._refusals), "")
 
-    def missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
+    def find_missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
         """Return the paths without a category, including those of ancestors, parents first."""
         steps = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
         # Siblings are sorted by name, because the order of a feed is the order of its products.
@@ -68,7 +68,7 @@ class CategoryPaths:
         """Create the category of a path, and return whether this call created it.
 
         It returns False if the shop refuses the category, or if another writer created it or deleted its
-        parent at the same time; `id_of` then returns its id or raises the reason. Do not call it in a
+        parent at the same time; `get_id` then returns its id or raises the reason. Do not call it in a
         transaction that has written products.
         """
         parent_id = self._ids.get(path[:-1])

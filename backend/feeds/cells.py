@@ -153,6 +153,6 @@ def is_utf_8(text: str) -> bool:
     return text.isprintable() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def printable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace lone surrogates, which cannot be encoded, with question marks."""
     return text.encode("utf-8", "replace").decode()

@@ -72,8 +72,8 @@ class _Lines(BoundedLines):
             )
         return first
 
-    def _next_line(self) -> bytes:
-        return self._waiting.popleft() if self._waiting else super()._next_line()
+    def _read_next_line(self) -> bytes:
+        return self._waiting.popleft() if self._waiting else super()._read_next_line()
 
 
 def read_table(file: BinaryIO) -> tuple[list[str], Iterator[RawRow]]:
@@ -107,7 +107,7 @@ def _find_header(lines: _Lines) -> tuple[list[str], str]:
         if separator:
             hint = separator[1]
             continue
-        for delimiter in dict.fromkeys([hint or _most_frequent(line), _most_frequent(line)]):
+        for delimiter in dict.fromkeys([hint or _find_most_frequent(line), _find_most_frequent(line)]):
             lines.put_back_all_but_first()
             try:
                 # Quoted cells of the header, and of comments above it, can span lines.
@@ -129,7 +129,7 @@ def _find_header(lines: _Lines) -> tuple[list[str], str]:
     raise FeedUnreadable(reason or 'this is not a product feed: no line is a header with an "id" column')
 
 
-def _most_frequent(line: str) -> str:
+def _find_most_frequent(line: str) -> str:
     return max(_DELIMITERS, key=line.count)
 
 
@@ -156,7 +156,7 @@ def _read_rows(lines: _Lines, columns: list[str], delimiter: str) -> Iterator[Ra
         if values is None:
             yield RawRow.refuse(line, reason)
         else:
-            yield RawRow.from_cells(line, _by_column(columns, values))
+            yield RawRow.from_cells(line, _group_by_column(columns, values))
 
 
 def _fit_or_recover(
@@ -207,7 +207,7 @@ def _drop_empty_cells(values: list[str], width: int) -> list[str]:
     return values
 
 
-def _by_column(columns: list[str], values: list[str]) -> dict[str, str]:
+def _group_by_column(columns: list[str], values: list[str]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for column, value in zip(columns, values, strict=True):
         if column not in COLUMNS:

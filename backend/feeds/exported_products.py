@@ -1,4 +1,4 @@
-"""Products as all export formats need them."""
+"""Products with the computed values that all export formats use."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, QuerySet
 
 from backend.catalog.models import Category, Product, ProductImage
-from backend.feeds.planning import current_characteristics
+from backend.feeds.planning import get_current_characteristics
 
 BATCH_SIZE = 500
 
@@ -33,7 +33,7 @@ class ExportedProduct:
         """The values of the characteristics without a unit, by name."""
         return {name: value for name, value, unit in self.entries if not unit}
 
-    def details_beside(self, columns: Sequence[str]) -> list[tuple[str, str, str]]:
+    def select_details(self, columns: Sequence[str]) -> list[tuple[str, str, str]]:
         """Return the (name, unit, value) entries for a format with columns of their own for some names.
 
         These are the entries without a column. If the product's display order differs from the order in
@@ -57,7 +57,7 @@ def read_exported_products(
     Args:
         products: a queryset without an order or a slice.
     """
-    paths = _category_paths()
+    paths = _read_category_paths()
     images = Prefetch("images", ProductImage.objects.order_by("position", "id"))
     # Batches by id keep no transaction open while a slow client downloads.
     query = products.order_by("pk").defer("search_vector").prefetch_related(images)
@@ -65,7 +65,7 @@ def read_exported_products(
     while batch := list(query.filter(pk__gt=last)[:BATCH_SIZE]):
         if any(product.category_id not in paths for product in batch):
             # Staff have edited the tree since it was read. The products can have moved too: read them again.
-            paths = _category_paths()
+            paths = _read_category_paths()
             continue
         for product in batch:
             pictures = list(product.images.all())
@@ -74,12 +74,12 @@ def read_exported_products(
                 path=paths[product.category_id],
                 pictures=[image_link(image) for image in pictures],
                 alts=[image.alt for image in pictures] if any(image.alt for image in pictures) else [],
-                entries=current_characteristics(product),
+                entries=get_current_characteristics(product),
             )
         last = batch[-1].pk
 
 
-def _category_paths() -> dict[int | None, list[str]]:
+def _read_category_paths() -> dict[int | None, list[str]]:
     paths: dict[int | None, list[str]] = {None: []}
     rows = Category.objects.order_by("tree_id", "lft").values_list("id", "parent_id", "name")
     for category_id, parent_id, name in rows:

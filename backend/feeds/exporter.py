@@ -67,24 +67,24 @@ def export_feed(
     if format == "yml":
         yield from format_yml(exported, link_prefix=link_prefix)
         return
-    columns = _used_columns()
+    columns = _find_used_columns()
     if format == "xml":
         yield _XML_START
-        yield from (_item(columns, product, link_prefix) for product in exported)
+        yield from (_format_item(columns, product, link_prefix) for product in exported)
         yield _XML_END
     else:
         delimiter = "\t" if format == "tsv" else ","
         yield delimiter.join(columns) + "\n"
-        yield from (_line(columns, product, link_prefix, delimiter) for product in exported)
+        yield from (_format_line(columns, product, link_prefix, delimiter) for product in exported)
 
 
-def _used_columns() -> list[str]:
+def _find_used_columns() -> list[str]:
     """Return all columns except attributes that no product has."""
     used = set(Characteristic.objects.filter(unit="").values_list("name", flat=True))
     return [column for column in EXPORTED_COLUMNS if column not in ATTRIBUTES or ATTRIBUTES[column] in used]
 
 
-def _cells(exported: ExportedProduct, link_prefix: str) -> dict[str, str]:
+def _format_cells(exported: ExportedProduct, link_prefix: str) -> dict[str, str]:
     """Return the cells with a single value, by column."""
     product = exported.product
     price, sale_price = product.price, None
@@ -105,25 +105,28 @@ def _cells(exported: ExportedProduct, link_prefix: str) -> dict[str, str]:
     return cells | {column: attributes.get(name, "") for column, name in ATTRIBUTES.items()}
 
 
-def _line(columns: list[str], product: ExportedProduct, link_prefix: str, delimiter: str) -> str:
-    cells = _cells(product, link_prefix) | {
+def _format_line(columns: list[str], product: ExportedProduct, link_prefix: str, delimiter: str) -> str:
+    cells = _format_cells(product, link_prefix) | {
         "image_link": product.pictures[0] if product.pictures else "",
         "additional_image_link": format_list(product.pictures[1:]),
         "image_alt": format_list(product.alts),
         "product_type": format_path(product.path),
-        "product_detail": format_details(product.details_beside(_ATTRIBUTE_NAMES)),
+        "product_detail": format_details(product.select_details(_ATTRIBUTE_NAMES)),
     }
-    return delimiter.join(_cell(encode_field(column, cells[column]), delimiter) for column in columns) + "\n"
+    return (
+        delimiter.join(_format_cell(encode_field(column, cells[column]), delimiter) for column in columns)
+        + "\n"
+    )
 
 
-def _cell(text: str, delimiter: str) -> str:
+def _format_cell(text: str, delimiter: str) -> str:
     if delimiter in text or '"' in text or "\n" in text or "\r" in text:
         return '"' + text.replace('"', '""') + '"'
     return text
 
 
-def _item(columns: Iterable[str], product: ExportedProduct, link_prefix: str) -> str:
-    cells = _cells(product, link_prefix)
+def _format_item(columns: Iterable[str], product: ExportedProduct, link_prefix: str) -> str:
+    cells = _format_cells(product, link_prefix)
     repeated = {
         "image_link": product.pictures[:1],
         "additional_image_link": product.pictures[1:],
@@ -133,24 +136,26 @@ def _item(columns: Iterable[str], product: ExportedProduct, link_prefix: str) ->
     lines = []
     for column in columns:
         if column == "product_detail":
-            elements = [_detail_element(*detail) for detail in product.details_beside(_ATTRIBUTE_NAMES)]
+            elements = [_format_detail(*detail) for detail in product.select_details(_ATTRIBUTE_NAMES)]
         else:
-            elements = [_xml_text(column, text) for text in repeated.get(column, [cells.get(column, "")])]
+            elements = [
+                _format_xml_text(column, text) for text in repeated.get(column, [cells.get(column, "")])
+            ]
         # Like an empty cell, an empty element clears the value. A missing element would keep it.
         lines += [f"<g:{column}>{element}</g:{column}>\n" for element in elements or [""]]
     return f"<item>\n{''.join(lines)}</item>\n"
 
 
-def _detail_element(name: str, unit: str, value: str) -> str:
+def _format_detail(name: str, unit: str, value: str) -> str:
     parts = (
         ("section_name", SECTION),
         ("attribute_name", format_label(name, unit)),
         ("attribute_value", value),
     )
-    return "".join(f"<g:{part}>{_xml_text(part, text)}</g:{part}>" for part, text in parts)
+    return "".join(f"<g:{part}>{_format_xml_text(part, text)}</g:{part}>" for part, text in parts)
 
 
-def _xml_text(name: str, text: str) -> str:
+def _format_xml_text(name: str, text: str) -> str:
     # XML parsers convert a literal carriage return to a line feed.
     return escape(encode_field(name, clean_text(text)), {"\r": "&#13;"})
 

@@ -33,7 +33,7 @@ class GoogleItems:
         for element in item.fields:
             name = _SYNONYMS.get(element.name, element.name) if element.is_atom else element.name
             rank = 0 if element.is_google else 1 if element.is_own else 2
-            fields.setdefault(name, {}).setdefault(rank, []).append(_text_of(name, element))
+            fields.setdefault(name, {}).setdefault(rank, []).append(_read_text(name, element))
         cells = {}
         for name, ranked in fields.items():
             values = next(
@@ -43,7 +43,7 @@ class GoogleItems:
         return RawRow.from_cells(item.line, cells)
 
 
-def _text_of(name: str, element: XmlField) -> str:
+def _read_text(name: str, element: XmlField) -> str:
     if name == "product_detail" and element.parts:
         parts = [decode_references(element.parts.get(part, "")).strip() for part in _DETAIL_PARTS]
         # Quotes preserve commas and colons in the parts.

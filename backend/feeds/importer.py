@@ -14,10 +14,10 @@ from django.utils import timezone
 from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.pictures.deletion import discard_files
 from backend.feeds.category_paths import CategoryPath, CategoryPaths
-from backend.feeds.cells import ATTRIBUTES, COLUMNS, printable
+from backend.feeds.cells import ATTRIBUTES, COLUMNS, replace_surrogates
+from backend.feeds.parsed_rows import ParsedRow, parse_row
 from backend.feeds.pictures import RowPictures, prepare_pictures
 from backend.feeds.planning import BatchState, ProductPlan, load_batch, plan_row
-from backend.feeds.product_rows import ProductRow, parse_row
 from backend.feeds.raw_rows import MAX_PRODUCTS, FeedUnreadable, RawRow, RowRefused
 from backend.feeds.reader import open_feed
 from backend.feeds.report import ImportReport, Problem
@@ -71,7 +71,7 @@ def import_feed(
         importer = _Importer(folder, accept_currency, default_stock, dry_run, on_problem, pool)
         importer.columns.update(feed.columns)
         try:
-            for batch in _batches(importer.parse_rows(feed.rows), batch_size):
+            for batch in _split_batches(importer.parse_rows(feed.rows), batch_size):
                 importer.import_batch(batch)
                 if on_progress:
                     on_progress(feed.position, feed.size)
@@ -89,8 +89,8 @@ def import_feed(
     return importer.report
 
 
-def _batches(rows: Iterator[ProductRow], size: int) -> Iterator[list[ProductRow]]:
-    batch: list[ProductRow] = []
+def _split_batches(rows: Iterator[ParsedRow], size: int) -> Iterator[list[ParsedRow]]:
+    batch: list[ParsedRow] = []
     for row in rows:
         batch.append(row)
         if len(batch) == size:
@@ -130,7 +130,7 @@ class _Importer:
         self._categories = CategoryPaths(dry_run=dry_run)
         self._new_categories: set[CategoryPath] = set()
 
-    def parse_rows(self, rows: Iterator[RawRow]) -> Iterator[ProductRow]:
+    def parse_rows(self, rows: Iterator[RawRow]) -> Iterator[ParsedRow]:
         """Yield the valid rows, and report the others and the point where the feed breaks off."""
         lines = self._lines_by_sku
         try:
@@ -159,7 +159,7 @@ class _Importer:
         except FeedUnreadable as error:
             self.report.stopped = f"The rest of the feed cannot be read: {error}"
 
-    def import_batch(self, rows: list[ProductRow]) -> None:
+    def import_batch(self, rows: list[ParsedRow]) -> None:
         """Import rows with different SKUs.
 
         Raises:
@@ -179,7 +179,7 @@ class _Importer:
             plans, refusals = self._plan_rows(rows, state, prepared)
             changed = [plan for plan in plans if plan.has_changes]
             if self._dry_run:
-                self._new_categories.update(self._categories.missing(row.category or () for row in rows))
+                self._new_categories.update(self._categories.find_missing(row.category or () for row in rows))
                 self.report.categories_created = len(self._new_categories)
                 self._report_plans(plans, refusals)
             else:
@@ -188,7 +188,7 @@ class _Importer:
                     self._write([plan.row for plan in changed], prepared)
             if failed:
                 first = failed[0]
-                location = f"line {first.line} [{printable(first.sku)}]"
+                location = f"line {first.line} [{replace_surrogates(first.sku)}]"
                 raise _StorageFailed(
                     f"{location} {prepared[first.sku].storage_error}\n"
                     f"{len(failed)} rows with pictures were skipped from this line on."
@@ -197,16 +197,16 @@ class _Importer:
             self._discard_unused_pictures(prepared)
 
     def _prepare_pictures(
-        self, rows: Sequence[ProductRow], state: BatchState, prepared: dict[str, RowPictures]
+        self, rows: Sequence[ParsedRow], state: BatchState, prepared: dict[str, RowPictures]
     ) -> None:
         """Prepare the pictures of all rows in parallel, and stop at the first failure of the storage."""
         errors: list[str] = []
 
-        def prepare_row(row: ProductRow) -> RowPictures:
+        def prepare_row(row: ParsedRow) -> RowPictures:
             if errors:
                 return RowPictures(storage_error=errors[0])
             product = state.products.get(row.sku)
-            existing = state.images_of(product) if product else []
+            existing = state.get_images(product) if product else []
             result = prepare_pictures(row, existing, self._folder, store=not self._dry_run)
             if result.storage_error:
                 errors.append(result.storage_error)
@@ -216,19 +216,19 @@ class _Importer:
         for row, result in zip(with_pictures, self._pool.map(prepare_row, with_pictures), strict=True):
             prepared[row.sku] = result
 
-    def _create_categories(self, rows: Sequence[ProductRow]) -> None:
+    def _create_categories(self, rows: Sequence[ParsedRow]) -> None:
         """Create missing categories, and retry if staff move categories at the same time."""
         wanted = {row.category for row in rows if row.category}
         for _ in range(_CATEGORY_ATTEMPTS):
-            missing = self._categories.missing(wanted)
+            missing = self._categories.find_missing(wanted)
             if not missing:
                 return
             for path in missing:
                 self.report.categories_created += self._categories.create(path)
 
     def _plan_rows(
-        self, rows: Sequence[ProductRow], state: BatchState, prepared: dict[str, RowPictures]
-    ) -> tuple[list[ProductPlan], list[tuple[ProductRow, RowRefused]]]:
+        self, rows: Sequence[ParsedRow], state: BatchState, prepared: dict[str, RowPictures]
+    ) -> tuple[list[ProductPlan], list[tuple[ParsedRow, RowRefused]]]:
         plans, refusals = [], []
         for row in rows:
             pictures = prepared.get(row.sku)
@@ -240,7 +240,7 @@ class _Importer:
                 plans.append(plan)
         return plans, refusals
 
-    def _write(self, rows: Sequence[ProductRow], prepared: dict[str, RowPictures], attempt: int = 1) -> None:
+    def _write(self, rows: Sequence[ParsedRow], prepared: dict[str, RowPictures], attempt: int = 1) -> None:
         """Write rows with changes in one transaction.
 
         If the database refuses a value, the rows are planned and written once more, because another writer
@@ -254,7 +254,7 @@ class _Importer:
                 if changed:
                     upsert_products(changed, names_without_facet=_NAMES_WITHOUT_FACET)
         except DatabaseError as error:
-            retryable = _sqlstate(error) in _RETRYABLE_SQLSTATES
+            retryable = _get_sqlstate(error) in _RETRYABLE_SQLSTATES
             is_row_error = isinstance(error, IntegrityError | DataError)
             if not (retryable or is_row_error) or attempt > _MAX_ATTEMPTS:
                 raise
@@ -274,7 +274,7 @@ class _Importer:
             self._report_plans(plans, refusals)
 
     def _report_plans(
-        self, plans: Sequence[ProductPlan], refusals: Sequence[tuple[ProductRow, RowRefused]]
+        self, plans: Sequence[ProductPlan], refusals: Sequence[tuple[ParsedRow, RowRefused]]
     ) -> None:
         for row, error in refusals:
             self._report_refusal(row.line, row.sku, error)
@@ -290,7 +290,7 @@ class _Importer:
 
     def _report_refusal(self, line: int, sku: str, error: RowRefused) -> None:
         # The refused value can be text that cannot be encoded.
-        sku, reason = printable(sku[:64]), printable(error.reason)
+        sku, reason = replace_surrogates(sku[:64]), replace_surrogates(error.reason)
         self._report_problem(Problem(line, sku, error.field, reason, refused=True))
 
     def _report_problem(self, problem: Problem) -> None:
@@ -309,6 +309,6 @@ class _Importer:
                 discard_files(names)
 
 
-def _sqlstate(error: DatabaseError) -> str:
+def _get_sqlstate(error: DatabaseError) -> str:
     cause = error.__cause__
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""

@@ -13,7 +13,7 @@ from backend.catalog.models import ProductImage
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, accept_picture, check_size
 from backend.core.media.storage import StorageUnavailable
 from backend.core.text import clean_line
-from backend.feeds.product_rows import ProductRow
+from backend.feeds.parsed_rows import ParsedRow
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class PicturePlan:
 
 
 def prepare_pictures(
-    row: ProductRow, existing: Sequence[ProductImage], folder: Path | None, *, store: bool
+    row: ParsedRow, existing: Sequence[ProductImage], folder: Path | None, *, store: bool
 ) -> RowPictures:
     """Read and validate the pictures of a row, and store those that the product does not have yet.
 
@@ -108,10 +108,10 @@ def prepare_pictures(
 
 
 def _find_by_digest(sha256: str, images: Sequence[ProductImage]) -> ProductImage | None:
-    return next((image for image in images if _digest_of(image) == sha256), None)
+    return next((image for image in images if _get_digest(image) == sha256), None)
 
 
-def _digest_of(image: ProductImage) -> str:
+def _get_digest(image: ProductImage) -> str:
     """Return the SHA-256 of a picture, computed from the file if the database has none."""
     if not image.sha256:
         try:
@@ -178,7 +178,7 @@ def _find_by_link(link: str, existing: Sequence[ProductImage]) -> ProductImage |
     )
 
 
-def plan_pictures(row: ProductRow, prepared: RowPictures | None, existing: list[ProductImage]) -> PicturePlan:
+def plan_pictures(row: ParsedRow, prepared: RowPictures | None, existing: list[ProductImage]) -> PicturePlan:
     """Compare the pictures of a row with those of the product.
 
     If a link of the row is broken, no picture is removed, because it can be the one that the link names.

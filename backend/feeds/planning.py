@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from backend.catalog.bulk import ProductUpsert
 from backend.catalog.models import Product, ProductImage
-from backend.catalog.services import free_product_slug, suggest_product_slugs
+from backend.catalog.services import find_free_product_slug, suggest_product_slugs
 from backend.core.text import clean_line, clean_text
 from backend.feeds.category_paths import CategoryPaths
 from backend.feeds.cells import ATTRIBUTES
+from backend.feeds.parsed_rows import ParsedRow
 from backend.feeds.pictures import PicturePlan, RowPictures, plan_pictures
-from backend.feeds.product_rows import ProductRow
 from backend.feeds.raw_rows import RowRefused
 from backend.feeds.report import Change
 
@@ -33,13 +33,13 @@ class BatchState:
     slug_owners: dict[str, str]
     images: dict[int, list[ProductImage]]
 
-    def images_of(self, product: Product) -> list[ProductImage]:
+    def get_images(self, product: Product) -> list[ProductImage]:
         return self.images.get(product.pk, [])
 
     def find_slug_owner(self, slug: str) -> str:
         """Return the SKU of the product with a slug, or "" if the slug is free.
 
-        It queries the database for slugs that `load_batch` did not foresee.
+        It queries the database for slugs that `load_batch` has not read.
         """
         if slug not in self.slug_owners:
             self.slug_owners |= _load_slug_owners({slug})
@@ -56,7 +56,7 @@ class ProductPlan:
         problems: (column, reason) of the values that are ignored.
     """
 
-    row: ProductRow
+    row: ParsedRow
     product: Product
     created: bool
     fields: list[str]
@@ -81,8 +81,8 @@ class ProductPlan:
         return upsert
 
 
-def load_batch(rows: Sequence[ProductRow]) -> BatchState:
-    """Read the products, slugs and pictures that rows with different SKUs concern."""
+def load_batch(rows: Sequence[ParsedRow]) -> BatchState:
+    """Read the products, slugs and pictures that belong to rows with different SKUs."""
     # The search vector is large and derived from the other columns.
     query = Product.objects.filter(sku__in=[row.sku for row in rows]).defer("search_vector")
     products = {product.sku: product for product in query}
@@ -101,7 +101,7 @@ def load_batch(rows: Sequence[ProductRow]) -> BatchState:
     return BatchState(products, slug_owners, images)
 
 
-def _has_picture_columns(row: ProductRow) -> bool:
+def _has_picture_columns(row: ParsedRow) -> bool:
     return row.pictures is not None or row.alts is not None
 
 
@@ -113,7 +113,7 @@ def _load_slug_owners(slugs: set[str]) -> dict[str, str]:
 
 
 def plan_row(
-    row: ProductRow,
+    row: ParsedRow,
     state: BatchState,
     categories: CategoryPaths,
     prepared: RowPictures | None,
@@ -141,28 +141,28 @@ def plan_row(
     fields = _plan_texts(row, product)
     if _plan_slug(row, product, state, problems):
         fields.append("slug")
-    price, compare_at_price = _prices(row, product)
+    price, compare_at_price = _plan_prices(row, product)
     wanted = {
         "price": price,
         "compare_at_price": compare_at_price,
-        "stock": _stock(row, default_stock if created else None),
-        "category_id": product.category_id if row.category is None else categories.id_of(row.category),
+        "stock": _plan_stock(row, default_stock if created else None),
+        "category_id": product.category_id if row.category is None else categories.get_id(row.category),
         "is_published": row.is_published,
     }
     for name, new in wanted.items():
         if (new is not None or name in _NULLABLE) and getattr(product, name) != new:
             setattr(product, name, new)
             fields.append(name)
-    characteristics = merge_characteristics(row, current_characteristics(product))
+    characteristics = merge_characteristics(row, get_current_characteristics(product))
     if characteristics is not None:
         fields.append("characteristics")
-    pictures = plan_pictures(row, prepared, [] if created else state.images_of(product))
+    pictures = plan_pictures(row, prepared, [] if created else state.get_images(product))
     if pictures.changed:
         fields.append("pictures")
     return ProductPlan(row, product, created, fields, characteristics, pictures, problems)
 
 
-def _plan_texts(row: ProductRow, product: Product) -> list[str]:
+def _plan_texts(row: ParsedRow, product: Product) -> list[str]:
     changed = []
     for name, value in (("name", row.name), ("description", row.description)):
         if value is not None and clean_text(getattr(product, name)) != value:
@@ -171,7 +171,7 @@ def _plan_texts(row: ProductRow, product: Product) -> list[str]:
     return changed
 
 
-def _plan_slug(row: ProductRow, product: Product, state: BatchState, problems: list[tuple[str, str]]) -> bool:
+def _plan_slug(row: ParsedRow, product: Product, state: BatchState, problems: list[tuple[str, str]]) -> bool:
     """Set the slug of the link, or a free slug on a new product, and return whether the slug changed."""
     if row.slug and row.slug != product.slug:
         owner = state.find_slug_owner(row.slug)
@@ -183,12 +183,14 @@ def _plan_slug(row: ProductRow, product: Product, state: BatchState, problems: l
             problems.append(("link", f"{row.slug[:80]!r} is already the slug of product {owner!r}"))
     if product.slug:
         return False
-    product.slug = free_product_slug(product.name, row.sku, lambda slug: bool(state.find_slug_owner(slug)))
+    product.slug = find_free_product_slug(
+        product.name, row.sku, lambda slug: bool(state.find_slug_owner(slug))
+    )
     state.slug_owners[product.slug] = row.sku
     return True
 
 
-def _prices(row: ProductRow, product: Product) -> tuple[Decimal | None, Decimal | None]:
+def _plan_prices(row: ParsedRow, product: Product) -> tuple[Decimal | None, Decimal | None]:
     """Return the price, or None if it does not change, and the compare-at price.
 
     A feed without sale columns keeps the compare-at price as long as it is above the price.
@@ -204,7 +206,7 @@ def _prices(row: ProductRow, product: Product) -> tuple[Decimal | None, Decimal 
     return row.sale_price, regular
 
 
-def _stock(row: ProductRow, default: int | None) -> int | None:
+def _plan_stock(row: ParsedRow, default: int | None) -> int | None:
     """Return the stock that a row sets, or None.
 
     "In stock" without a quantity leaves the stock of an existing product unchanged: a feed that is
@@ -213,13 +215,13 @@ def _stock(row: ProductRow, default: int | None) -> int | None:
     return 0 if row.in_stock is False else default if row.quantity is None else row.quantity
 
 
-def current_characteristics(product: Product) -> list[list[str]]:
+def get_current_characteristics(product: Product) -> list[list[str]]:
     """Return the product's [name, value, unit] entries as an import of its export would read them."""
     entries = [[clean_line(text) for text in entry] for entry in product.characteristics]
     return [entry for entry in entries if entry[1]]
 
 
-def merge_characteristics(row: ProductRow, current: list[list[str]]) -> list[list[str]] | None:
+def merge_characteristics(row: ParsedRow, current: list[list[str]]) -> list[list[str]] | None:
     """Return the entries that a product has after the import of a row, or None if they do not change.
 
     A row with `product_detail` replaces all entries, except those with a column of their own that the

@@ -1,4 +1,4 @@
-"""Raw rows as all feed readers yield them, the errors of reading, and the size limits of all formats.
+"""Raw rows of a feed, errors of reading, and the size limits of all formats.
 
 A few megabytes of gzip can unpack to gigabytes. Readers hold one row at a time, within these limits.
 """

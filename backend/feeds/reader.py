@@ -55,19 +55,19 @@ def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
         FeedUnreadable: the file does not exist or is not a feed. Iterating over the rows raises it too.
     """
     if not isinstance(source, Path):
-        with _closing_rows(_open(source)) as feed:
+        with _close_rows(_open(source)) as feed:
             yield feed
         return
     try:
         file = source.open("rb")
     except OSError as error:
         raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
-    with file, _closing_rows(_open(file)) as feed:
+    with file, _close_rows(_open(file)) as feed:
         yield feed
 
 
 @contextmanager
-def _closing_rows(feed: OpenFeed) -> Iterator[OpenFeed]:
+def _close_rows(feed: OpenFeed) -> Iterator[OpenFeed]:
     """Close the row generator before the file, even if not all rows were read."""
     try:
         yield feed
@@ -81,7 +81,7 @@ def _open(raw: BinaryIO) -> OpenFeed:
     is_gzip = raw.read(2) == GZIP_MAGIC
     raw.seek(0)
     stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if is_gzip else raw
-    with _translating_errors():
+    with _translate_errors():
         head = stream.read(_HEAD_BYTES)
     # Rewinding a gzip file decompresses only the head again.
     stream.seek(0)
@@ -96,24 +96,24 @@ def _open(raw: BinaryIO) -> OpenFeed:
         )
     if head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\xff\xfe \t\r\n").startswith(b"<"):
         # The XML parser decodes UTF-16 itself.
-        return OpenFeed(_with_translated_errors(read_items(stream)), raw, size)
+        return OpenFeed(_translate_row_errors(read_items(stream)), raw, size)
     codec = detect_utf_16(head)
     start = head.decode(codec, "ignore").encode() if codec else head
     convert = ends_lines_with_carriage_returns(start)
     if codec or convert:
         stream = recode(stream, codec, convert_carriage_returns=convert)
-    with _translating_errors():
+    with _translate_errors():
         columns, rows = read_table(stream)
-    return OpenFeed(_with_translated_errors(rows), raw, size, columns)
+    return OpenFeed(_translate_row_errors(rows), raw, size, columns)
 
 
-def _with_translated_errors(rows: Iterator[RawRow]) -> Generator[RawRow, None, None]:
-    with _translating_errors():
+def _translate_row_errors(rows: Iterator[RawRow]) -> Generator[RawRow, None, None]:
+    with _translate_errors():
         yield from rows
 
 
 @contextmanager
-def _translating_errors() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise errors of the file and of decompression as FeedUnreadable."""
     try:
         yield

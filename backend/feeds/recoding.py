@@ -16,10 +16,10 @@ def detect_utf_16(head: bytes) -> str:
     """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return {"x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(_shape_of(head[:4]), "")
+    return {"x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(_describe_zeros(head[:4]), "")
 
 
-def _shape_of(data: bytes) -> str:
+def _describe_zeros(data: bytes) -> str:
     return "".join("x" if byte else "0" for byte in data)
 
 

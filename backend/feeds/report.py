@@ -35,7 +35,7 @@ class Problem:
 
     @property
     def kind(self) -> tuple[str, str, bool]:
-        """What problems that differ only in their values have in common."""
+        """The key that problems share if only their values differ."""
         first_line = self.reason.partition("\n")[0]
         return self.field, _VALUE.sub("…", first_line), self.refused
 
@@ -54,8 +54,8 @@ class ProblemKind:
     last_line: int = 0
 
     @property
-    def more(self) -> str:
-        """The number of rows that are not listed, as text; empty if all are."""
+    def omission(self) -> str:
+        """A line of text with the number of rows that are not listed; empty if all are listed."""
         count = self.rows - MAX_LISTED_PER_KIND
         return f"… and {count:,} more row{'s' if count > 1 else ''}" if count > 0 else ""
 
@@ -123,11 +123,11 @@ class ImportReport:
             kind = self.problem_kinds.setdefault(problem.kind, ProblemKind())
         return kind.add(problem)
 
-    def repeated_problems(self) -> Iterator[str]:
+    def list_repeated_problems(self) -> Iterator[str]:
         """Yield a line of text for each kind of problem with rows that are not listed."""
         for kind in self.problem_kinds.values():
-            if kind.more:
-                yield f"{kind.more} like {kind.problems[0]}"
+            if kind.omission:
+                yield f"{kind.omission} like {kind.problems[0]}"
 
     def add_change(self, change: Change) -> None:
         """Count and list a created or updated product."""

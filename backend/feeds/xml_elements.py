@@ -29,7 +29,7 @@ class XmlField:
     @property
     def name(self) -> str:
         """The name without the namespace."""
-        return local_name(self.tag)
+        return get_local_name(self.tag)
 
     @property
     def is_google(self) -> bool:
@@ -59,6 +59,6 @@ class XmlItem:
     fields: list[XmlField] = field(default_factory=list)
 
 
-def local_name(tag: str) -> str:
+def get_local_name(tag: str) -> str:
     """Return an element's name without its namespace."""
     return tag.rpartition("}")[2]

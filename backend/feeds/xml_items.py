@@ -10,7 +10,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 from backend.feeds.google_items import GoogleItems
 from backend.feeds.markup import BLOCKS
 from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUnreadable, RawRow
-from backend.feeds.xml_elements import XmlField, XmlItem, local_name
+from backend.feeds.xml_elements import XmlField, XmlItem, get_local_name
 from backend.feeds.yml_offers import YmlOffers
 
 # Bytes before the first item, and between two elements before it that the format reads.
@@ -81,7 +81,7 @@ class _ItemCollector:
             self._refuse_feed(f"elements are nested more than {MAX_DEPTH:,} levels deep")
         for name in (tag, *attributes):
             self._check_name(name)
-        name = local_name(tag)
+        name = get_local_name(tag)
         if self._depth == 1:
             self.root = name
             if name == _YML_ROOT:
@@ -109,7 +109,7 @@ class _ItemCollector:
             self._append(text)
 
     def end(self, tag: str) -> None:
-        name = local_name(tag)
+        name = get_local_name(tag)
         if self._depth == self._preamble_depth:
             self._end_preamble_element()
         elif self._depth == self._item_depth:

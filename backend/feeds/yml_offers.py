@@ -108,12 +108,12 @@ class YmlOffers:
             cells["additional_image_link"] = format_list(pictures[1:])
         unreadable = {}
         if "param" in texts:
-            details = [_detail(element) for element in item.fields if element.name == "param"]
+            details = [_read_detail(element) for element in item.fields if element.name == "param"]
             cells["product_detail"] = format_details([detail for detail in details if detail[0]])
             if not all(name for name, _, _ in details):
                 unreadable["product_detail"] = "a <param> without a name is ignored"
         if "categoryId" in first:
-            path = self._path_of(first["categoryId"])
+            path = self._find_path(first["categoryId"])
             if path is None:
                 unreadable["product_type"] = (
                     f"{first['categoryId'][:40]!r} is not the id of a <category> above the offers"
@@ -124,7 +124,7 @@ class YmlOffers:
         row.unreadable.update(unreadable)
         return row
 
-    def _path_of(self, category: str) -> list[str] | None:
+    def _find_path(self, category: str) -> list[str] | None:
         """Return the names from the root to a category, or None if one is missing or its own ancestor."""
         path: list[str] = []
         seen = set()
@@ -137,7 +137,7 @@ class YmlOffers:
         return path[::-1]
 
 
-def _detail(element: XmlField) -> tuple[str, str, str]:
+def _read_detail(element: XmlField) -> tuple[str, str, str]:
     name = clean_line(decode_references(element.attributes.get("name", "")))
     unit = clean_line(decode_references(element.attributes.get("unit", "")))
     if not unit:

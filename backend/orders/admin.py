@@ -16,7 +16,7 @@ from backend.accounts.models import User
 from backend.core.admin import BoundedPaginator
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
-from backend.orders.delivery import country_name
+from backend.orders.delivery import get_country_name
 from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
 from backend.orders.services import change_order_status
 
@@ -170,7 +170,7 @@ class OrderAdmin(admin.ModelAdmin):
         if address is None:
             return EMPTY_VALUE
         town = f"{address.postal_code} {address.city}".strip()
-        lines = (address.line1, address.line2, town, country_name(address.country))
+        lines = (address.line1, address.line2, town, get_country_name(address.country))
         return _join_lines(line for line in lines if line)
 
     @admin.display(description="Comment")

@@ -14,12 +14,12 @@ from iso3166 import countries_by_alpha2
 
 from backend.core.errors import Invalid, TooLong
 from backend.core.text import clean_line, clean_text
-from backend.orders.postal_codes import postal_rules
+from backend.orders.postal_codes import get_postal_rules
 
 MAX_COMMENT_LENGTH = 1000
 
 
-def _text(limit: int, description: str, *, is_required: bool = True, pattern: str = r"\S") -> Any:
+def _make_text_field(limit: int, description: str, *, is_required: bool = True, pattern: str = r"\S") -> Any:
     """Return a dataclass field for a text of at most `limit` characters.
 
     Args:
@@ -34,8 +34,8 @@ def _text(limit: int, description: str, *, is_required: bool = True, pattern: st
 class ContactInput:
     """The person to contact about an order, as the customer enters it."""
 
-    name: str = _text(150, "Full name, up to 150 characters.")
-    phone: str = _text(
+    name: str = _make_text_field(150, "Full name, up to 150 characters.")
+    phone: str = _make_text_field(
         64,
         "Phone number in any usual notation, also with an extension or as a tel: link, up to 64 characters. "
         "Without a country calling code, it is a number of the country of the address, else of the shop.",
@@ -46,28 +46,30 @@ class ContactInput:
 class Contact(ContactInput):
     """The person to contact about an order."""
 
-    phone: str = _text(32, "Phone number in E.164 format, such as +78125553535.")
-    phone_as_typed: str = _text(64, "Phone number as the customer entered it, with any extension.")
+    phone: str = _make_text_field(32, "Phone number in E.164 format, such as +78125553535.")
+    phone_as_typed: str = _make_text_field(64, "Phone number as the customer entered it, with any extension.")
 
 
 @dataclass
 class Address:
     """A delivery address."""
 
-    line1: str = _text(200, "Street and house number, up to 200 characters.")
-    line2: str = _text(200, "Flat, floor or company, up to 200 characters; can be empty.", is_required=False)
-    city: str = _text(
+    line1: str = _make_text_field(200, "Street and house number, up to 200 characters.")
+    line2: str = _make_text_field(
+        200, "Flat, floor or company, up to 200 characters; can be empty.", is_required=False
+    )
+    city: str = _make_text_field(
         100,
         "City, up to 100 characters. Can be empty where addresses need none, such as in SG.",
         is_required=False,
     )
-    postal_code: str = _text(
+    postal_code: str = _make_text_field(
         20,
         "Postal code in the format of the country, up to 20 characters. Required where the country requires "
         "it, such as in RU; must be empty where the country has none, such as in AE.",
         is_required=False,
     )
-    country: str = _text(2, "ISO 3166-1 alpha-2 code, such as RU.", pattern="^[A-Z]{2}$")
+    country: str = _make_text_field(2, "ISO 3166-1 alpha-2 code, such as RU.", pattern="^[A-Z]{2}$")
 
 
 Part = TypeVar("Part", Contact, Address)
@@ -82,7 +84,7 @@ class Delivery:
     comment: str = ""
 
 
-def max_lengths(part: type[Contact] | type[Address]) -> dict[str, int]:
+def get_max_lengths(part: type[Contact] | type[Address]) -> dict[str, int]:
     """Return the maximum length of each field."""
     return {item.name: item.metadata["limit"] for item in fields(part)}
 
@@ -93,7 +95,7 @@ def read_part(part: type[Part], row: object) -> Part | None:
     return part(**texts) if any(texts.values()) else None
 
 
-def country_name(code: str) -> str:
+def get_country_name(code: str) -> str:
     """Return the English name of a country, or the code itself if it is unknown."""
     country = countries_by_alpha2.get(code)
     return country.name if country else code
@@ -151,7 +153,7 @@ def _validate_place(address: dict[str, str]) -> str:
             "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
             field="delivery_address.country",
         )
-    rules = postal_rules(country)
+    rules = get_postal_rules(country)
     if rules.requires_city and not address["city"]:
         raise Invalid("The city is missing.", field="delivery_address.city")
     example = f", such as {rules.examples[0]}" if rules.examples else ""

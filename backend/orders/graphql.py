@@ -19,7 +19,7 @@ from backend.core.graphql import (
     PageInfo,
     UserError,
     describe_enum,
-    edges_of,
+    make_edges,
     refusals_as_payload,
 )
 from backend.core.identifiers import parse_id
@@ -131,11 +131,11 @@ class Order(Node):
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.Order]:
         orders = selectors.get_orders(info.context.viewer, [parse_id(key) for key in keys])
-        _register_products(info, _lines(orders))
+        _register_products(info, _list_lines(orders))
         return {str(order.pk): order for order in orders}
 
 
-def _lines(orders: Iterable[models.Order]) -> list[models.OrderLine]:
+def _list_lines(orders: Iterable[models.Order]) -> list[models.OrderLine]:
     return [line for order in orders for line in order.lines.all()]
 
 
@@ -152,17 +152,17 @@ class OrderConnection:
 
     @strawberry.field(description="Orders of the page with their cursors.", directives=[Cost(item=20)])
     def edges(self, info: Info) -> list[Edge[Order]]:
-        _register_products(info, _lines(self.page.items))
-        return edges_of(self.page)
+        _register_products(info, _list_lines(self.page.items))
+        return make_edges(self.page)
 
     @strawberry.field(description="Orders of the page, without cursors.", directives=[Cost(item=20)])
     def nodes(self, info: Info) -> list[Order]:
-        _register_products(info, _lines(self.page.items))
+        _register_products(info, _list_lines(self.page.items))
         return self.page.items
 
     @strawberry.field(description="Position of the page in the list.")
     def page_info(self) -> PageInfo:
-        return PageInfo.of(self.page)
+        return PageInfo.from_page(self.page)
 
 
 @strawberry.type

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from backend.catalog.models import Product
 from backend.core.identifiers import encode_global_id
-from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, max_lengths, read_part
+from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, get_max_lengths, read_part
 
 NUMBER_SEQUENCE = "orders_order_number"
 
-_CONTACT_LENGTHS = max_lengths(Contact)
-_ADDRESS_LENGTHS = max_lengths(Address)
+_CONTACT_LENGTHS = get_max_lengths(Contact)
+_ADDRESS_LENGTHS = get_max_lengths(Address)
 
 
 class Order(models.Model):

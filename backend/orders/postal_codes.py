@@ -49,7 +49,7 @@ class PostalRules:
 
 
 @cache
-def postal_rules(country: str) -> PostalRules:
+def get_postal_rules(country: str) -> PostalRules:
     """Return the rules of a country by its ISO 3166-1 alpha-2 code; lenient ones if they are unknown."""
     try:
         rules = get_validation_rules({"country_code": country})

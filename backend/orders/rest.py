@@ -9,7 +9,7 @@ from ninja import Body, Header, Query, Router, Status
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from backend.carts.rest import CART_TOKEN
-from backend.core.errors import NotFound, fields_named
+from backend.core.errors import NotFound, map_error_fields
 from backend.core.pagination import Window
 from backend.core.rest import (
     LOGIN_REQUIRED,
@@ -20,8 +20,8 @@ from backend.core.rest import (
     ResponseModel,
     StrictBody,
     StrictDecimal,
-    money_schema,
-    problems,
+    declare_problems,
+    make_money_schema,
 )
 from backend.orders import delivery, models, selectors, services
 
@@ -44,7 +44,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 Comment = Annotated[str, WithJsonSchema({"type": "string", "maxLength": delivery.MAX_COMMENT_LENGTH})]
-Total = Annotated[StrictDecimal, money_schema(services.MAX_TOTAL)]
+Total = Annotated[StrictDecimal, make_money_schema(services.MAX_TOTAL)]
 OrderNumber = Annotated[str, WithJsonSchema({"type": "string", "maxLength": 32})]
 
 
@@ -104,9 +104,11 @@ class OrderBody(StrictBody):
         }
     )
 
-    contact: ContactBody | None = Field(None, description="The person to contact about the order.")
-    delivery_address: AddressBody | None = Field(None, description="The delivery address.")
-    comment: Comment = Field("", description="Comment of the customer.")
+    contact: ContactBody | None = Field(None, description="Person to contact about the order.")
+    delivery_address: AddressBody | None = Field(None, description="Delivery address.")
+    comment: Comment = Field(
+        "", description=f"Comment for the shop, up to {delivery.MAX_COMMENT_LENGTH} characters."
+    )
     expected_total: Total | None = Field(
         None,
         description="Total shown to the shopper. The order is refused if the cart has a different total.",
@@ -116,10 +118,12 @@ class OrderBody(StrictBody):
 class OrderLine(ResponseModel):
     """A product of an order, with the properties that it had when it was ordered."""
 
-    product_id: int | None = Field(description="Null if the product has been deleted.")
-    sku: str = Field(description="Stock keeping unit.")
+    product_id: int | None = Field(description="Id of the product; null if it has been deleted.")
+    sku: str = Field(description="SKU of the product.")
     name: str = Field(description="Name of the product.")
-    unit_price: Decimal = Field(description="Price of one unit.", examples=["28.99"])
+    unit_price: Decimal = Field(
+        description="Price of one unit, in the currency of the order.", examples=["28.99"]
+    )
     quantity: int = Field(description="Number of units.")
     line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
 
@@ -127,7 +131,7 @@ class OrderLine(ResponseModel):
 class OrderStatusChange(ResponseModel):
     """An entry of the status history of an order."""
 
-    status: models.Order.Status = Field(description="The new status.")
+    status: models.Order.Status = Field(description="Status since this change.")
     changed_at: datetime = Field(description="Time of the change.")
 
 
@@ -139,12 +143,18 @@ class Order(ResponseModel):
 
     number: str = Field(description="Unique number of the order.")
     status: models.Order.Status = Field(description="Status of the order.")
-    lines: Annotated[list[OrderLine], RelatedList] = Field(description="In the order of the cart lines.")
-    total: Decimal = Field(description="The sum of all line totals.", examples=["57.98"])
-    currency: str = Field(description="The currency of all prices, an ISO 4217 code.", examples=["RUB"])
+    lines: Annotated[list[OrderLine], RelatedList] = Field(
+        description="Lines, in the order of the cart lines."
+    )
+    total: Decimal = Field(description="Sum of the line totals, in `currency`.", examples=["57.98"])
+    currency: str = Field(description="ISO 4217 code of the currency of all prices.", examples=["RUB"])
     placed_at: datetime = Field(description="Time of the order.")
-    contact: delivery.Contact | None = Field(description="Null if the customer gave no contact.")
-    delivery_address: delivery.Address | None = Field(description="Null if the customer gave no address.")
+    contact: delivery.Contact | None = Field(
+        description="Person to contact; null if the customer gave no contact."
+    )
+    delivery_address: delivery.Address | None = Field(
+        description="Delivery address; null if the customer gave no address."
+    )
     comment: str = Field(description="Comment of the customer; empty if there is none.")
     is_cancellable: bool = Field(description="True if the customer can still cancel the order.")
     history: Annotated[list[OrderStatusChange], RelatedList] = Field(
@@ -156,16 +166,16 @@ class OrderPage(ResponseModel):
     """A page of orders."""
 
     items: list[Order] = Field(description="Orders of the page.")
-    next_cursor: str | None = Field(description="The `cursor` of the next page. Null on the last page.")
+    next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
 
 
-_PROBLEMS = problems(400, 401, 415, 422, 503)
+_PROBLEMS = declare_problems(400, 401, 415, 422, 503)
 EMPTY_ORDER_BODY = OrderBody.model_validate({})
 
 
 @router.post(
     "/order",
-    response={201: Order, **problems(409), **_PROBLEMS},
+    response={201: Order, **declare_problems(409), **_PROBLEMS},
     operation_id="orderCreate",
     summary="Create an order",
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
@@ -183,7 +193,7 @@ def create_order(
 
     The body can be empty, but some shops require `contact` and `delivery_address`.
     """
-    with fields_named(_ARGUMENTS):
+    with map_error_fields(_ARGUMENTS):
         order = services.create_order(
             viewer=request.auth,
             delivery=delivery.Delivery(payload.contact, payload.delivery_address, payload.comment),
@@ -206,14 +216,14 @@ def list_orders(
     cursor: Cursor | None = Query(None, description="`next_cursor` of the previous page."),
 ) -> Any:
     """List the orders of the viewer, newest first."""
-    with fields_named(_ARGUMENTS):
-        page = selectors.list_orders(request.auth, Window.of(first=limit, after=cursor))
+    with map_error_fields(_ARGUMENTS):
+        page = selectors.list_orders(request.auth, Window.from_arguments(first=limit, after=cursor))
     return {"items": page.items, "next_cursor": page.end_cursor if page.has_next else None}
 
 
 @router.get(
     "/order",
-    response={200: Order, **problems(404), **_PROBLEMS},
+    response={200: Order, **declare_problems(404), **_PROBLEMS},
     operation_id="orderGet",
     summary="Get an order",
     openapi_extra=LOGIN_REQUIRED,
@@ -228,7 +238,7 @@ def show_order(request: ApiRequest, number: OrderNumber = Query(description="Num
 
 @router.post(
     "/order/cancel",
-    response={200: Order, **problems(404, 409), **_PROBLEMS},
+    response={200: Order, **declare_problems(404, 409), **_PROBLEMS},
     operation_id="orderCancel",
     summary="Cancel an order",
     openapi_extra=LOGIN_REQUIRED,

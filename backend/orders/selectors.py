@@ -22,7 +22,7 @@ def list_orders(viewer: Viewer, window: Window) -> Page[Order]:
         Unauthenticated: the viewer is not logged in.
         InvalidCursor: the cursor is malformed or belongs to another list.
     """
-    return read_page(_with_related(_query_own(viewer)), _NEWEST_FIRST, window)
+    return read_page(_prefetch_related(_query_own(viewer)), _NEWEST_FIRST, window)
 
 
 def get_order(viewer: Viewer, number: str) -> Order | None:
@@ -33,14 +33,14 @@ def get_order(viewer: Viewer, number: str) -> Order | None:
     """
     if "\0" in number:
         return None
-    return _with_related(_query_own(viewer).filter(number=number)).first()
+    return _prefetch_related(_query_own(viewer).filter(number=number)).first()
 
 
 def get_orders(viewer: Viewer, ids: Collection[int]) -> list[Order]:
     """Return the viewer's orders among these ids; none for a guest."""
     if viewer.user_id is None:
         return []
-    return list(_with_related(_query_own(viewer).filter(pk__in=ids)))
+    return list(_prefetch_related(_query_own(viewer).filter(pk__in=ids)))
 
 
 def get_order_lines(viewer: Viewer, ids: Collection[int]) -> list[OrderLine]:
@@ -52,7 +52,7 @@ def get_order_lines(viewer: Viewer, ids: Collection[int]) -> list[OrderLine]:
 
 def read_order(order_id: int) -> Order:
     """Return an order of any customer with its related rows."""
-    return _with_related(Order.objects.filter(pk=order_id)).get()
+    return _prefetch_related(Order.objects.filter(pk=order_id)).get()
 
 
 def attach_related(
@@ -80,7 +80,7 @@ def _query_own(viewer: Viewer) -> "QuerySet[Order]":
     return Order.objects.filter(user_id=viewer.user_id)
 
 
-def _with_related(orders: "QuerySet[Order]") -> "QuerySet[Order]":
+def _prefetch_related(orders: "QuerySet[Order]") -> "QuerySet[Order]":
     """Prefetch lines with products, pictures and history, in one query each."""
     return orders.select_related("person").prefetch_related(
         Prefetch("lines", _LINES.all()), "lines__product__images", "history"

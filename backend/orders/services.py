@@ -18,8 +18,8 @@ from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import (
-    insufficient_stock_message,
-    no_longer_sold_message,
+    describe_insufficient_stock,
+    describe_unpublished_line,
     read_unredacted_lines,
 )
 from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
@@ -104,7 +104,7 @@ def create_order(
         _validate_idempotency_key(idempotency_key)
     if expected_total is not None:
         expected_total = _validate_expected_total(expected_total)
-    fingerprint = _fingerprint(delivery, expected_total)
+    fingerprint = _compute_fingerprint(delivery, expected_total)
     # In a separate transaction, because it locks the cart and an order locks the account first.
     merge_guest_cart(viewer=viewer)
     with atomic_or_conflict():
@@ -240,9 +240,9 @@ def _lock_lines(cart: Cart) -> Sequence[CartLine]:
 
 def _require_available(line: CartLine) -> None:
     if not line.product.is_published:
-        raise NoLongerSold(f"{no_longer_sold_message(line)} Remove it from the cart.")
+        raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.")
     if line.product.stock < line.quantity:
-        raise OutOfStock(insufficient_stock_message(line.product, line.quantity))
+        raise OutOfStock(describe_insufficient_stock(line.product, line.quantity))
 
 
 def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
@@ -305,7 +305,7 @@ def _validate_expected_total(total: Decimal) -> Decimal:
     return round(total, 2)
 
 
-def _fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
+def _compute_fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
     details = [asdict(delivery), None if expected_total is None else str(expected_total)]
     # An HMAC, because an address could be guessed from a plain hash.
     return salted_hmac("backend.orders", json.dumps(details, sort_keys=True), algorithm="sha256").hexdigest()

@@ -28,9 +28,9 @@ from backend.recommendations.baskets import Baskets
 from backend.recommendations.score_matrix import (
     BLOCK_SIZE,
     MatrixBuilder,
+    find_top_positions,
     keep_top_scores,
     multiply_in_blocks,
-    top_positions,
 )
 
 # The maximum number of recommendations of each product.
@@ -92,7 +92,7 @@ def compute_basket_scores(
             columns, weights = _read_row_without_diagonal(block, row, product)
             bought_together.append_row(*scorer.score(product, columns, weights, width))
 
-            nearest = top_positions(columns, weights / np.sqrt(popularity[columns]), PAIRS_PER_PRODUCT)
+            nearest = find_top_positions(columns, weights / np.sqrt(popularity[columns]), PAIRS_PER_PRODUCT)
             pairs.append_row(columns[nearest], weights[nearest])
     # For systems of a hundred equations, threads cost more than they save.
     with threadpool_limits(1):
@@ -145,7 +145,7 @@ class _BoughtTogetherScorer:
             columns, weights: the row of G without its diagonal.
         """
         total = max(weights.sum(), np.finfo(np.float64).tiny)
-        top = top_positions(columns, weights / total + TREND_SHARE * self._trend[columns], width)
+        top = find_top_positions(columns, weights / total + TREND_SHARE * self._trend[columns], width)
         candidates = columns[top]
         baskets = self._baskets_by_product.indices[
             slice(*self._baskets_by_product.indptr[product : product + 2])
@@ -154,7 +154,7 @@ class _BoughtTogetherScorer:
         contains = _extract_dense(self.matrix, baskets[::step], candidates, self._positions)
         shares = self._weights[baskets[::step]] * step / total
         scores = diversify_scores(contains, shares, TREND_SHARE * self._trend[candidates])
-        top = top_positions(candidates, scores, width)
+        top = find_top_positions(candidates, scores, width)
         return candidates[top], scores[top]
 
 

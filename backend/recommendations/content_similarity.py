@@ -18,9 +18,9 @@ from scipy import sparse
 from backend.recommendations.score_matrix import (
     BLOCK_SIZE,
     MatrixBuilder,
+    find_top_positions,
     iterate_scores,
     multiply_in_blocks,
-    top_positions,
 )
 
 WORD = re.compile(r"[^\W_]{2,}")
@@ -80,7 +80,7 @@ def compute_similarity(
         ):
             price_proximity = np.exp(-np.abs(log_prices[candidates] - log_prices[product]))
             scores = (vectors[candidates] @ vectors[[product]].T).toarray()[:, 0] * price_proximity
-            top = top_positions(candidates, scores, width)
+            top = find_top_positions(candidates, scores, width)
             results[product] = (candidates[top].astype(np.int32), scores[top].astype(np.float32))
     builder = MatrixBuilder((len(products), len(products)))
     for columns, scores in results:
@@ -105,7 +105,7 @@ def _find_candidates(
             columns, scores = others[block.indices[entries]], block.data[entries]
             is_other = columns != rows[first + row]
             columns, scores = columns[is_other], scores[is_other]
-            yield rows[first + row], columns[top_positions(columns, scores, count)]
+            yield rows[first + row], columns[find_top_positions(columns, scores, count)]
 
 
 def build_content_vectors(products: Sequence[ProductContent]) -> sparse.csr_array:

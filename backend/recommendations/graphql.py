@@ -13,7 +13,7 @@ from backend.recommendations import selectors
 class RecommendationsQuery:
     @strawberry.field(
         description="Products recommended to the viewer, based on their orders. Best-selling or newest "
-        "products if there are too few.",
+        "products follow if there are too few.",
         directives=[Cost(field=500, item=5)],
     )
     def recommendations(

@@ -6,8 +6,8 @@ from ninja import Query, Router, Schema
 from pydantic import Field, WithJsonSchema
 
 from backend.catalog.rest import Product
-from backend.core.errors import fields_named
-from backend.core.rest import ApiRequest, QueryInteger, problems
+from backend.core.errors import map_error_fields
+from backend.core.rest import ApiRequest, QueryInteger, declare_problems
 from backend.recommendations import selectors
 
 router = Router(tags=["catalogue"])
@@ -21,19 +21,19 @@ Length = Annotated[
 class Recommended(Schema):
     """Recommended products."""
 
-    items: list[Product] = Field(description="The most suitable product first.")
+    items: list[Product] = Field(description="Products, the most suitable first.")
 
 
 @router.get(
     "/recommendations",
-    response={200: Recommended, **problems(422, 503)},
+    response={200: Recommended, **declare_problems(422, 503)},
     operation_id="recommendationsList",
     summary="Recommend products",
 )
-def recommend(request: ApiRequest, limit: Length = Query(10, description="The number of products.")) -> Any:
-    """Products recommended to the viewer, based on their orders.
+def recommend(request: ApiRequest, limit: Length = Query(10, description="Number of products.")) -> Any:
+    """List products recommended to the viewer, based on their orders.
 
-    Best-selling or newest products if there are too few.
+    Best-selling or newest products follow if there are too few.
     """
-    with fields_named({"first": ["limit"]}):
+    with map_error_fields({"first": ["limit"]}):
         return {"items": selectors.recommend(request.auth, limit)}

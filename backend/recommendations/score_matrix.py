@@ -10,7 +10,7 @@ from scipy import sparse
 BLOCK_SIZE = 8_000_000
 
 
-def top_positions(columns: npt.NDArray, scores: npt.NDArray, count: int) -> npt.NDArray[np.intp]:
+def find_top_positions(columns: npt.NDArray, scores: npt.NDArray, count: int) -> npt.NDArray[np.intp]:
     """Return the positions of the highest scores, best first. Equal scores are ordered by column.
 
     Args:
@@ -34,7 +34,7 @@ def keep_top_scores(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
         columns, scores = matrix.indices[entries], matrix.data[entries]
         is_positive = scores > 0
         columns, scores = columns[is_positive], scores[is_positive]
-        top = top_positions(columns, scores, count)
+        top = find_top_positions(columns, scores, count)
         builder.append_row(columns[top], scores[top])
     return builder.build()
 

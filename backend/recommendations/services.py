@@ -77,7 +77,7 @@ def build_model(*, on_progress: ProgressCallback | None = None) -> BuildReport:
     today = get_newest_order_day()
     start = time.monotonic()
     purchases = read_purchases(today) if today else iter(())
-    baskets = collect_baskets(_with_progress(purchases, "reading orders", report_progress))
+    baskets = collect_baskets(_iterate_with_progress(purchases, "reading orders", report_progress))
     start = _record_duration(report, "reading orders", start)
 
     report_progress("scoring products bought together", 0)
@@ -98,7 +98,7 @@ def build_model(*, on_progress: ProgressCallback | None = None) -> BuildReport:
     )
     counted = _count_by_kind(rows, report.rows)
     report.version = replace_model(
-        rows=_with_progress(counted, "writing", report_progress), last_order_id=last_order_id
+        rows=_iterate_with_progress(counted, "writing", report_progress), last_order_id=last_order_id
     )
     _record_duration(report, "writing", start)
     return report
@@ -226,7 +226,7 @@ def _count_by_kind(rows: Iterable[Row], counts: dict[str, int]) -> Iterator[Row]
         yield row
 
 
-def _with_progress(rows: Iterable[T], step: str, report_progress: ProgressCallback) -> Iterator[T]:
+def _iterate_with_progress(rows: Iterable[T], step: str, report_progress: ProgressCallback) -> Iterator[T]:
     count = 0
     for count, row in enumerate(rows, 1):
         if count % _ROWS_PER_PROGRESS_REPORT == 0:

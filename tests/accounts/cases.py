@@ -14,7 +14,7 @@ from backend.accounts import services
 from backend.accounts.codes import Purpose, create_code
 from backend.accounts.models import User
 from backend.accounts.services import TokenPair
-from backend.core.redis import PREFIX, redis_client
+from backend.core.redis import PREFIX, get_redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import GraphQL, Rest
 from tests.support.worker import MAX_SECONDS, MailServer, Worker, wait_until
@@ -32,7 +32,7 @@ def clear_redis() -> None:
 
     Other keys stay, because a running worker has registered its queues there.
     """
-    redis = redis_client()
+    redis = get_redis_client()
     # The queues of the other priorities have names that begin with the first one's.
     keys = [*redis.scan_iter(f"{PREFIX}*"), *redis.scan_iter("celery*"), "unacked", "unacked_index"]
     redis.delete(*keys)
@@ -40,7 +40,7 @@ def clear_redis() -> None:
 
 def clear_rate_limits() -> None:
     """Clear the counts of all rate limits."""
-    redis = redis_client()
+    redis = get_redis_client()
     for key in redis.scan_iter(f"{PREFIX}limit*"):
         redis.delete(key)
 

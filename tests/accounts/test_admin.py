@@ -176,7 +176,7 @@ class StaffLoginTest(AccountCase):
         assert 0 < seconds <= minute.get_expiry() + 1, seconds
         self.assertContains(response, f"Try again in {seconds} seconds.", status_code=429)
         self.assertContains(response, 'name="password"', status_code=429)
-        with mock.patch("backend.core.throttling._limiter") as limiter:
+        with mock.patch("backend.core.throttling._get_limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
             response = self.send_form("boss@example.com", PASSWORD)
         assert (response.status_code, response["Retry-After"]) == (503, "5")
@@ -232,6 +232,6 @@ class StaffLoginTest(AccountCase):
         assert self.log_in() is None
 
     def test_login_is_unavailable_while_redis_is_down(self) -> None:
-        with mock.patch("backend.core.throttling._limiter") as limiter:
+        with mock.patch("backend.core.throttling._get_limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
             assert "temporarily unavailable" in (self.log_in() or "")

@@ -14,7 +14,7 @@ from limits import parse_many
 from backend.accounts.codes import Purpose, WrongCode, create_code, redeem_code
 from backend.accounts.models import User
 from backend.accounts.services import rate_limits, registration
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from tests.accounts.apis import Api, ApiResponse, GraphQL, Rest
 from tests.accounts.cases import (
     OTHER_PASSWORD,
@@ -40,7 +40,7 @@ def wrong(code: str, by: int = 1) -> str:
     return f"{(int(code) + by) % 10**6:06}"
 
 
-def error_codes_of(calls: Iterable[Callable[[], ApiResponse]]) -> list[str | None]:
+def collect_error_codes(calls: Iterable[Callable[[], ApiResponse]]) -> list[str | None]:
     """Make all calls in parallel and return their error codes."""
     return [response.code for response in run_in_parallel(list(calls))]
 
@@ -82,12 +82,12 @@ class CodeTest(SimpleTestCase):
 
     def test_code_expires_after_fifteen_minutes(self) -> None:
         code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
-        (key,) = redis_client().keys("lavka:code:*")
-        assert 890 <= redis_client().ttl(key) <= 900
+        (key,) = get_redis_client().keys("lavka:code:*")
+        assert 890 <= get_redis_client().ttl(key) <= 900
         assert not self.redeem(wrong(code))
         # An attempt does not extend the lifetime.
-        assert 890 <= redis_client().ttl(key) <= 900
-        redis_client().expire(key, 0)
+        assert 890 <= get_redis_client().ttl(key) <= 900
+        get_redis_client().expire(key, 0)
         assert not self.redeem(code)
 
     def test_new_code_replaces_the_old_one_and_its_attempts(self) -> None:
@@ -107,7 +107,7 @@ class CodeTest(SimpleTestCase):
             for _ in range(wrong_attempts):
                 assert not self.redeem(wrong(code))
             assert self.redeem(code) is is_valid
-            assert redis_client().keys("lavka:code:*") == []
+            assert get_redis_client().keys("lavka:code:*") == []
 
 
 class GuessingTest(AccountCase):
@@ -198,7 +198,7 @@ class ParallelRequestsTest(ThreadCase):
             with self.subTest(kind.name):
                 code = new_code(Purpose.CONFIRMATION, EMAIL)
                 guesses = [wrong(code, by) for by in range(1, 101)]
-                responses = error_codes_of(partial(kind().confirm, EMAIL, guess) for guess in guesses)
+                responses = collect_error_codes(partial(kind().confirm, EMAIL, guess) for guess in guesses)
                 # The rate limit allows ten attempts per hour and account.
                 assert responses.count("WRONG_CODE") == 10
                 assert responses.count("RATE_LIMITED") == 90
@@ -216,7 +216,7 @@ class ParallelRequestsTest(ThreadCase):
                     assert self.rest.confirm(EMAIL, wrong(code, by)).code == "WRONG_CODE"
                 # One attempt is left, and thirty are made in parallel.
                 guesses = [wrong(code, by) for by in range(5, 35)]
-                responses = error_codes_of(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
+                responses = collect_error_codes(partial(Rest().confirm, EMAIL, guess) for guess in guesses)
                 assert set(responses) == {"WRONG_CODE"}
                 assert self.rest.confirm(EMAIL, code).code == "WRONG_CODE"
 
@@ -225,7 +225,7 @@ class ParallelRequestsTest(ThreadCase):
             email = f"user{number}@example.com"
             make_unconfirmed_user(email)
             code = new_code(Purpose.CONFIRMATION, email)
-            responses = error_codes_of(partial(api().confirm, email, code) for api in apis)
+            responses = collect_error_codes(partial(api().confirm, email, code) for api in apis)
             assert Counter(responses) == Counter([None, "WRONG_CODE"])
             assert User.objects.get(email=email).is_confirmed
 
@@ -234,7 +234,7 @@ class ParallelRequestsTest(ThreadCase):
         code = new_code(Purpose.PASSWORD_RESET, EMAIL)
         passwords = [OTHER_PASSWORD, "yet another one entirely"]
         reset = {"email": EMAIL, "code": code}
-        responses = error_codes_of(
+        responses = collect_error_codes(
             partial(GraphQL().send, "reset password", reset | {"new_password": password})
             for password in passwords
         )
@@ -249,7 +249,7 @@ class ParallelRequestsTest(ThreadCase):
             email = f"user{number}@example.com"
             apis: list[Api] = [GraphQL(), Rest(), GraphQL(), Rest()]
             spellings = [email, email.upper(), email.title(), f" {email}"]
-            responses = error_codes_of(
+            responses = collect_error_codes(
                 partial(api.register, spelling, PASSWORD)
                 for api, spelling in zip(apis, spellings, strict=True)
             )

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backend.accounts.models import User
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from tests.accounts.apis import Api, ApiResponse
 from tests.accounts.cases import (
     OTHER_PASSWORD,
@@ -58,7 +58,7 @@ class EnumerationTest(AccountCase):
                     MD5PasswordHasher, "encode", autospec=True, side_effect=MD5PasswordHasher.encode
                 ) as hashing,
                 mock.patch.object(
-                    redis_client(), "execute_command", side_effect=redis_client().execute_command
+                    get_redis_client(), "execute_command", side_effect=get_redis_client().execute_command
                 ) as executed,
                 CaptureQueriesContext(connection) as statements,
                 self.captureOnCommitCallbacks(execute=True),
@@ -66,7 +66,7 @@ class EnumerationTest(AccountCase):
                 response = send(email)
             commands = [call.args[0] for call in executed.call_args_list]
             shapes = [without_values(statement["sql"]) for statement in statements]
-            published = redis_client().llen("celery")
+            published = get_redis_client().llen("celery")
             found[email] = (response, hashing.call_count, commands, shapes, published)
         assert len(found) == 6
         for email, what in found.items():

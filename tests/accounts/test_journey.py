@@ -18,7 +18,7 @@ from tests.accounts.cases import (
     skip_email_interval,
 )
 from tests.accounts.test_mail_faults import publish_emails_now
-from tests.support.worker import code_in, html_of, text_of, wait_until
+from tests.support.worker import find_code, get_html, get_text, wait_until
 
 
 class JourneyTest(WorkerCase):
@@ -29,13 +29,13 @@ class JourneyTest(WorkerCase):
 
     def test_international_domain_receives_mail(self) -> None:
         self.rest.register("vera@пример.рф", PASSWORD)
-        code = code_in(self.mail_server.wait_for_mail("vera@xn--e1afmkfd.xn--p1ai"))
+        code = find_code(self.mail_server.wait_for_mail("vera@xn--e1afmkfd.xn--p1ai"))
         assert self.rest.confirm("vera@пример.рф", code).code is None
 
     def walk(self, api: Api, email: str) -> None:
         assert api.register(f" {email.upper()} ", PASSWORD).code is None
         assert api.log_in(email, PASSWORD).code == "WRONG_CREDENTIALS"
-        code = code_in(self.mail_server.wait_for_mail(email))
+        code = find_code(self.mail_server.wait_for_mail(email))
         assert api.confirm(email.title(), f" {code} ").code is None
 
         login = api.log_in(email, PASSWORD)
@@ -65,13 +65,13 @@ class JourneyTest(WorkerCase):
                     email = f"{api.name.lower()}-{language}@example.com"
                     api.register(email, PASSWORD, language=language)
                     mail = self.mail_server.wait_for_mail(email)
-                    code = code_in(mail)
+                    code = find_code(mail)
                     assert words in mail["Subject"]
                     assert mail["From"] == "shop@example.com"
-                    assert words in text_of(mail).lower()
-                    assert "15" in text_of(mail)
-                    assert f'<html lang="{language}">' in html_of(mail)
-                    assert code in html_of(mail)
+                    assert words in get_text(mail).lower()
+                    assert "15" in get_text(mail)
+                    assert f'<html lang="{language}">' in get_html(mail)
+                    assert code in get_html(mail)
                     assert api.confirm(email, code).code is None
 
     def test_only_the_newest_code_is_valid(self) -> None:
@@ -79,10 +79,10 @@ class JourneyTest(WorkerCase):
             with self.subTest(api.name):
                 email = f"{api.name.lower()}@example.com"
                 api.register(email, PASSWORD)
-                old = code_in(self.mail_server.wait_for_mail(email))
+                old = find_code(self.mail_server.wait_for_mail(email))
                 skip_email_interval()
                 assert api.resend(email).code is None
-                new = code_in(self.mail_server.wait_for_mail(email, count=2))
+                new = find_code(self.mail_server.wait_for_mail(email, count=2))
                 if old != new:
                     assert api.confirm(email, old).code == "WRONG_CODE"
                 assert api.confirm(email, new).code is None
@@ -90,7 +90,7 @@ class JourneyTest(WorkerCase):
 
     def test_codes_are_sent_at_most_once_a_minute(self) -> None:
         self.rest.register("vera@example.com", PASSWORD)
-        code = code_in(self.mail_server.wait_for_mail("vera@example.com"))
+        code = find_code(self.mail_server.wait_for_mail("vera@example.com"))
         for api in self.apis:
             assert api.resend("vera@example.com").code is None
         (waiting,) = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
@@ -106,7 +106,7 @@ class JourneyTest(WorkerCase):
         for api in self.apis:
             email = f"twice-{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
-            first = code_in(self.mail_server.wait_for_mail(email))
+            first = find_code(self.mail_server.wait_for_mail(email))
             api.register(email, PASSWORD)
             assert api.confirm(email, first).code is None
             clear_rate_limits()
@@ -115,11 +115,11 @@ class JourneyTest(WorkerCase):
         for api in self.apis:
             email = f"{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
-            first = code_in(self.mail_server.wait_for_mail(email))
+            first = find_code(self.mail_server.wait_for_mail(email))
             api.register(email, OTHER_PASSWORD)
             assert api.confirm(email, first).code == "WRONG_CODE"
             publish_emails_now()
-            assert api.confirm(email, code_in(self.mail_server.wait_for_mail(email, count=2))).code is None
+            assert api.confirm(email, find_code(self.mail_server.wait_for_mail(email, count=2))).code is None
             clear_rate_limits()
 
     def test_ineligible_accounts_receive_no_code(self) -> None:
@@ -150,7 +150,7 @@ class JourneyTest(WorkerCase):
                 assert api.register(user.email, OTHER_PASSWORD).code is None
                 mail = self.mail_server.wait_for_mail(user.email, count=count)
                 assert mail["Subject"].strip() == "У вас уже есть учётная запись"
-                assert not re.search(r"\d{6}", text_of(mail))
+                assert not re.search(r"\d{6}", get_text(mail))
                 assert api.log_in(user.email, OTHER_PASSWORD).code == "WRONG_CREDENTIALS"
                 assert api.log_in(user.email, PASSWORD).code is None
 
@@ -159,7 +159,7 @@ class JourneyTest(WorkerCase):
         sessions = [log_in(user), log_in(user)]
         assert self.graphql.send("request reset", {"email": user.email}).code is None
         mail = self.mail_server.wait_for_mail(user.email)
-        reset = {"email": user.email, "code": code_in(mail), "new_password": OTHER_PASSWORD}
+        reset = {"email": user.email, "code": find_code(mail), "new_password": OTHER_PASSWORD}
         # A weak password does not consume the code.
         weak = self.graphql.send("reset password", reset | {"new_password": "12345678"})
         assert (weak.code, weak.field) == ("WEAK_PASSWORD", "new_password")

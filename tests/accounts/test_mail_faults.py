@@ -13,12 +13,12 @@ from django.utils import timezone
 from redis import Redis
 
 from backend.core import broker, redis
-from backend.core.redis import TIMEOUT_SECONDS, redis_client
+from backend.core.redis import TIMEOUT_SECONDS, get_redis_client
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import PASSWORD, WorkerCase, clear_redis
 from tests.faults.test_services_down import dead_address
-from tests.support.worker import Worker, code_in, wait_until
+from tests.support.worker import Worker, find_code, wait_until
 
 EMAIL = "vera@example.com"
 Status = OutgoingEmail.Status
@@ -52,7 +52,7 @@ class KilledWorkerTest(OneEmailCase):
 
         self.worker.start()
         publish_emails_now()
-        code = code_in(self.mail_server.wait_for_mail(EMAIL))
+        code = find_code(self.mail_server.wait_for_mail(EMAIL))
         wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
         assert self.rest.confirm(EMAIL, code).code is None
 
@@ -82,7 +82,7 @@ class KilledWorkerTest(OneEmailCase):
         assert (self.mail_server.mails, self.mail().attempts) == ([], 0)
         (second if idle is self.worker else self.worker).kill()
         current_app.send_task("accounts.send_confirmation_code", kwargs={"email_id": self.mail().pk})
-        assert self.rest.confirm(EMAIL, code_in(self.mail_server.wait_for_mail(EMAIL))).code is None
+        assert self.rest.confirm(EMAIL, find_code(self.mail_server.wait_for_mail(EMAIL))).code is None
 
 
 class MailServerDownTest(OneEmailCase):
@@ -100,7 +100,7 @@ class MailServerDownTest(OneEmailCase):
                 publish_emails_now()
         self.mail_server.start()
         publish_emails_now()
-        code = code_in(self.mail_server.wait_for_mail(EMAIL))
+        code = find_code(self.mail_server.wait_for_mail(EMAIL))
         assert self.rest.confirm(EMAIL, code).code is None
         wait_until(lambda: self.mail().status == Status.SENT, "the mail to be sent")
         assert (self.mail().attempts, self.mail().last_error) == (4, "")
@@ -162,23 +162,23 @@ class BrokerDownTest(TransactionTestCase):
         with dead_address() as address:
             for way in address.ways():
                 redis._skip_until = 0.0
-                options = redis_client().connection_pool.connection_kwargs
+                options = get_redis_client().connection_pool.connection_kwargs
                 timeouts = {name: value for name, value in options.items() if "timeout" in name}
                 dead = Redis.from_url(
                     f"redis://{address.host}:{address.port}/0", **timeouts, retry=options["retry"]
                 )
-                with self.subTest(way), mock.patch("backend.core.redis.redis_client", return_value=dead):
+                with self.subTest(way), mock.patch("backend.core.redis.get_redis_client", return_value=dead):
                     self.queue()
                     started = time.monotonic()
                     self.queue()
                     # Redis is skipped after the first failure.
                     assert time.monotonic() - started < TIMEOUT_SECONDS / 2
-                    assert redis_client().llen("celery") == 0
+                    assert get_redis_client().llen("celery") == 0
         self.queue()
-        assert redis_client().llen("celery") == 0
+        assert get_redis_client().llen("celery") == 0
         redis._skip_until = time.monotonic()
         self.queue()
-        assert redis_client().llen("celery") == 1
+        assert get_redis_client().llen("celery") == 1
 
     def test_mail_is_stored_when_the_broker_disappears(self) -> None:
         with dead_address() as address:
@@ -191,18 +191,18 @@ class BrokerDownTest(TransactionTestCase):
     def test_beat_publishes_mails_that_the_broker_missed(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):
             self.queue()
-        assert redis_client().llen("celery") == 0
+        assert get_redis_client().llen("celery") == 0
         assert services.publish_due_emails() == 0
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
         assert services.publish_due_emails() == 1
-        assert redis_client().llen("celery") == 1
+        assert get_redis_client().llen("celery") == 1
         # It is not published again at once.
         assert services.publish_due_emails() == 0
 
     def test_beat_skips_mails_locked_by_a_worker(self) -> None:
         self.queue()
         OutgoingEmail.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-        before = redis_client().llen("celery")
+        before = get_redis_client().llen("celery")
 
         def beat() -> int:
             try:
@@ -222,7 +222,7 @@ class BrokerDownTest(TransactionTestCase):
         mail = OutgoingEmail.objects.get()
         assert (mail.attempts, mail.last_error) == (1, "OSError")
         assert (mail.due_at - timezone.now()).total_seconds() < 31
-        assert redis_client().llen("celery") == before
+        assert get_redis_client().llen("celery") == before
 
     def test_beat_publishes_after_its_commit(self) -> None:
         with mock.patch.object(broker, "is_redis_available", return_value=False):

@@ -4,7 +4,7 @@ from typing import Any
 
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
     OTHER_PASSWORD,
@@ -76,7 +76,7 @@ class RefusalTest(AccountCase):
     def written() -> list[Any]:
         # Includes `last_login`, so that a successful login would be noticed.
         rows = [list(model.objects.order_by("pk").values()) for model in (User, Session, OutgoingEmail)]
-        return [*rows, sorted(redis_client().keys("lavka:code:*"))]
+        return [*rows, sorted(get_redis_client().keys("lavka:code:*"))]
 
     def test_invalid_email_addresses_are_refused(self) -> None:
         actions: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ from limits import RateLimitItem
 from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.accounts.services import rate_limits
-from backend.core.redis import redis_client
-from backend.core.viewer import client_address, network_of
+from backend.core.redis import get_redis_client
+from backend.core.viewer import get_client_address, get_network
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import Api, ApiResponse, GraphQL, Rest
 from tests.accounts.cases import (
@@ -29,8 +29,8 @@ EMAIL = "vera@example.com"
 
 def end_window(limit: RateLimitItem) -> None:
     """End the current window of a limit for all subjects."""
-    for key in redis_client().scan_iter(f"*/{limit.amount}/{limit.multiples}/{limit.GRANULARITY.name}"):
-        redis_client().delete(key)
+    for key in get_redis_client().scan_iter(f"*/{limit.amount}/{limit.multiples}/{limit.GRANULARITY.name}"):
+        get_redis_client().delete(key)
 
 
 class LimitCase(AccountCase):
@@ -357,7 +357,7 @@ class WindowTest(LimitCase):
 class ClientAddressTest(SimpleTestCase):
     def address(self, peer: str, forwarded: str | None = None) -> str:
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
-        return client_address(RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers))
+        return get_client_address(RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers))
 
     def test_client_address_is_normalized(self) -> None:
         for peer, expected in {
@@ -399,7 +399,7 @@ class ClientAddressTest(SimpleTestCase):
             "": "",
         }.items():
             with self.subTest(address):
-                assert network_of(address) == expected
+                assert get_network(address) == expected
 
     @override_settings(TRUSTED_PROXIES=1)
     def test_client_address_behind_one_proxy(self) -> None:

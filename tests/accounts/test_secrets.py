@@ -11,17 +11,17 @@ from django.apps import apps
 from django.db import connection
 from redis import Redis
 
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, ThreadCase, WorkerCase, make_user
-from tests.support.worker import code_in
+from tests.support.worker import find_code
 
 EMAIL = "vera@example.com"
 
 
 def dump_redis() -> str:
     """Return all keys and values of this process's Redis database."""
-    redis: Redis = redis_client()
+    redis: Redis = get_redis_client()
     readers: dict[bytes, Callable[[bytes], Any]] = {
         b"string": redis.get,
         b"hash": redis.hgetall,
@@ -85,7 +85,7 @@ class StoredSecretsTest(WorkerCase):
         for api in self.apis:
             email = f"{api.name.lower()}@example.com"
             api.register(email, PASSWORD)
-            code = code_in(self.mail_server.wait_for_mail(email))
+            code = find_code(self.mail_server.wait_for_mail(email))
             self.assert_nowhere(code)
             # Prove that the search finds what is stored.
             assert "digest" in dump_redis()
@@ -94,11 +94,11 @@ class StoredSecretsTest(WorkerCase):
             assert api.confirm(email, code).code is None
             self.assert_nowhere(code)
         self.graphql.send("request reset", {"email": "known@example.com"})
-        self.assert_nowhere(code_in(self.mail_server.wait_for_mail("known@example.com")))
+        self.assert_nowhere(find_code(self.mail_server.wait_for_mail("known@example.com")))
 
     def test_passwords_and_tokens_are_stored_nowhere(self) -> None:
         self.rest.register(EMAIL, PASSWORD)
-        code = code_in(self.mail_server.wait_for_mail(EMAIL))
+        code = find_code(self.mail_server.wait_for_mail(EMAIL))
         self.rest.confirm(EMAIL, code)
         self.rest.log_in(EMAIL, OTHER_PASSWORD)
         tokens = self.rest.log_in(EMAIL, PASSWORD).data
@@ -120,7 +120,7 @@ class BrokerMessageTest(ThreadCase):
         self.graphql.register(EMAIL, PASSWORD)
         self.rest.register("known@example.com", OTHER_PASSWORD)
         self.graphql.send("request reset", {"email": "known@example.com"})
-        messages = [json.loads(message) for message in redis_client().lrange("celery", 0, -1)]
+        messages = [json.loads(message) for message in get_redis_client().lrange("celery", 0, -1)]
         assert len(messages) == 3
         mails = {mail.pk: mail for mail in OutgoingEmail.objects.all()}
         for message in messages:

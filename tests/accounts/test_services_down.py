@@ -27,7 +27,7 @@ from redis import Redis
 from backend.accounts.codes import Purpose
 from backend.accounts.models import Session, User
 from backend.accounts.tokens import make_access_token
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.embedded import addresses, valkey
 from backend.notifications import services as outbox
 from backend.notifications.models import OutgoingEmail
@@ -56,10 +56,10 @@ def post(url: str, body: Any, **headers: str) -> tuple[int, str | None]:
 
 
 @contextmanager
-def own_valkey() -> Iterator[tuple[Path, Any]]:
+def run_own_valkey() -> Iterator[tuple[Path, Any]]:
     """Run a separate Valkey and provide its data directory and its process."""
     directory = Path(tempfile.mkdtemp())
-    sockets = addresses.socket_dir(directory)
+    sockets = addresses.get_socket_dir(directory)
     sockets.mkdir(mode=0o700, exist_ok=True)
     server = valkey.start(directory)
     try:
@@ -71,12 +71,12 @@ def own_valkey() -> Iterator[tuple[Path, Any]]:
         shutil.rmtree(directory)
 
 
-def own_environment(directory: Path) -> dict[str, str]:
+def make_own_environment(directory: Path) -> dict[str, str]:
     """Return the environment of a process that uses this Valkey and the database of the test."""
     database = settings.DATABASES["default"]
     return {
         "DATA_DIR": str(directory),
-        **addresses.valkey_variables(directory),
+        **addresses.get_valkey_variables(directory),
         "DB_NAME": database["NAME"],
         "DB_HOST": str(database["HOST"]),
         "DB_USER": database["USER"],
@@ -90,8 +90,10 @@ class RedisStoppedTest(LiveServerTestCase):
 
     def test_registration_is_unavailable_while_redis_is_down(self) -> None:
         with ExitStack() as running:
-            directory, server = running.enter_context(own_valkey())
-            address = running.enter_context(shop(SMTP_SERVER_ADDR="127.0.0.1", **own_environment(directory)))
+            directory, server = running.enter_context(run_own_valkey())
+            address = running.enter_context(
+                shop(SMTP_SERVER_ADDR="127.0.0.1", **make_own_environment(directory))
+            )
             requests = [
                 (f"{address}/auth/register", {"email": EMAIL, "password": PASSWORD}),
                 (f"{address}/graphql", {"query": REGISTER}),
@@ -129,10 +131,10 @@ class BrokerRestartedTest(TransactionTestCase):
         mail_server = MailServer()
         mail_server.start()
         self.addCleanup(mail_server.stop)
-        with own_valkey() as (directory, server):
-            socket = addresses.valkey_socket(directory)
+        with run_own_valkey() as (directory, server):
+            socket = addresses.get_valkey_socket(directory)
             broker = Celery(set_as_current=False, broker=f"redis+socket://{socket}?virtual_host=0")
-            worker = Worker(mail_server, **own_environment(directory))
+            worker = Worker(mail_server, **make_own_environment(directory))
             worker.start()
             try:
                 with mock.patch("backend.core.broker.current_app", broker):
@@ -162,9 +164,9 @@ class RedisDownTest(AccountCase):
     def test_only_actions_that_require_redis_are_unavailable(self) -> None:
         with dead_address() as address:
             gone = Redis.from_url(
-                f"redis://{address.host}:{address.port}/0", retry=redis_client().get_retry()
+                f"redis://{address.host}:{address.port}/0", retry=get_redis_client().get_retry()
             )
-            with mock.patch.object(redis_client().connection_pool, "get_connection") as connection:
+            with mock.patch.object(get_redis_client().connection_pool, "get_connection") as connection:
                 connection.side_effect = gone.connection_pool.get_connection
                 for api in self.apis:
                     for response in (

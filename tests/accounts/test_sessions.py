@@ -23,7 +23,7 @@ from backend.orders.models import Order
 from tests.accounts.cases import OTHER_PASSWORD, PASSWORD, AccountCase, log_in, make_user, new_code
 from tests.catalog.factories import make_product
 from tests.support.clients import GraphQLClient
-from tests.support.people import ADDRESS, viewer_of
+from tests.support.people import ADDRESS, make_viewer
 
 
 class SessionCase(AccountCase):
@@ -286,7 +286,7 @@ class EndTest(SessionCase):
         }
         for mutation, (arguments, pair) in ends.items():
             with self.subTest(mutation):
-                viewer = viewer_of(self.user)
+                viewer = make_viewer(self.user)
                 add_lines(viewer=viewer, lines=[LineQuantity(product.pk)], address=ADDRESS)
                 query = (
                     'mutation { accountUpdate(input: {name: "Vera"}) { errors { code } } '

@@ -49,7 +49,7 @@ class AccessTokenTest(AccountCase):
         claims = {name: value for name, value in (self.claims | changes).items() if value is not None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
-            return jwt.encode(claims, tokens._key() if key is None else key, algorithm)
+            return jwt.encode(claims, tokens._derive_key() if key is None else key, algorithm)
 
     def test_access_token_has_standard_claims(self) -> None:
         assert self.claims.keys() == {"sub", "sid", "iat", "exp"}
@@ -86,7 +86,7 @@ class AccessTokenTest(AccountCase):
         cases = {
             "another key": self.signed(secrets.token_bytes(64)),
             "the secret key itself": self.signed(settings.SECRET_KEY),
-            "HS512 with the right key": self.signed(tokens._key(), "HS512"),
+            "HS512 with the right key": self.signed(tokens._derive_key(), "HS512"),
             "ES256": f"{as_part({'alg': 'ES256'})}.{payload}.{base64url(secrets.token_bytes(64))}",
             "none": self.signed("", "none"),
             "none with a signature": f"{unsigned}.{payload}.{signature}",

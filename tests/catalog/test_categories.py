@@ -22,7 +22,7 @@ from tests.carts.factories import fill_cart
 from tests.catalog.factories import make_category, make_product
 from tests.orders.factories import make_order
 from tests.support.clients import GraphQLClient, RestClient
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 
 
 class CategoryTreeTest(TestCase):
@@ -220,7 +220,7 @@ class BatchesTest(TestCase):
             self.products.append(make_product(category=category, stock=100))
 
     def count_queries(self, query: str) -> tuple[int, Any]:
-        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {access_token_of(self.user)}"}))
+        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {open_session_token(self.user)}"}))
         with CaptureQueriesContext(connection) as queries:
             data = graphql.data(query)
         return len(queries), data

@@ -14,7 +14,7 @@ from backend.catalog.services import (
     SlugTaken,
     create_category,
     delete_category,
-    free_product_slug,
+    find_free_product_slug,
     move_category,
     publish_products,
     update_category,
@@ -206,6 +206,6 @@ class ProductServicesTest(TestCase):
     def test_unused_slug_is_generated(self) -> None:
         make_product(slug="chai")
         make_product(slug="chai-2")
-        assert free_product_slug("Чай") == "chai-3"
-        assert free_product_slug("***") == "product"
-        assert len(free_product_slug("щ" * 255)) <= 255
+        assert find_free_product_slug("Чай") == "chai-3"
+        assert find_free_product_slug("***") == "product"
+        assert len(find_free_product_slug("щ" * 255)) <= 255

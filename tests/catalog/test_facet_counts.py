@@ -64,7 +64,7 @@ class FacetCountsTest(TestCase):
             for key, value in product.items():
                 CharacteristicValue.objects.create(product=made, characteristic=rows[key], value=value)
 
-    def ask(self, query: str, filters: dict[str, Any]) -> dict[str, Any]:
+    def request(self, query: str, filters: dict[str, Any]) -> dict[str, Any]:
         response = GraphQLClient().post(query, {"filter": filters}).json()
         assert "errors" not in response, response
         return response["data"]["products"]
@@ -94,14 +94,14 @@ class FacetCountsTest(TestCase):
     ) -> None:
         self.make_products(catalogue)
         filters = self.draw_filters(data, catalogue)
-        facets = self.ask(FACETS, others | {"characteristics": filters})["facets"]["characteristics"]
+        facets = self.request(FACETS, others | {"characteristics": filters})["facets"]["characteristics"]
         keys = [(facet["name"], facet["unit"]) for facet in facets]
         assert len(set(keys)) == len(keys), keys
         for facet in facets:
             for value in facet["values"]:
                 kept = [filter for filter in filters if not self.concerns(filter, facet)]
                 exact = {"name": facet["name"], "unit": facet["unit"], "values": [value["value"]]}
-                listed = self.ask(TOTAL, others | {"characteristics": [*kept, exact]})
+                listed = self.request(TOTAL, others | {"characteristics": [*kept, exact]})
                 assert listed["totalCount"] == value["count"] > 0, (facet, value, kept)
                 assert self.rest_totals(others, [*kept, exact]) == [value["count"]] * 2, (facet, value, kept)
 
@@ -143,7 +143,7 @@ class LabelsTest(TestCase):
     """A label finds exactly the characteristic that it names."""
 
     def total(self, label: Any) -> int:
-        return list_products(characteristics={label: ["1"]}).total()
+        return list_products(characteristics={label: ["1"]}).count_total()
 
     def make(self, *keys: tuple[str, str]) -> None:
         """Create 1 product with the first characteristic, 2 with the second, 4 with the third."""

@@ -71,7 +71,7 @@ class FacetsCase(TestCase):
                     continue
                 for value, count in counts.items():
                     with self.subTest(chosen=chosen, name=name, value=value):
-                        assert list_products(characteristics={**chosen, name: [value]}).total() == count
+                        assert list_products(characteristics={**chosen, name: [value]}).count_total() == count
 
     def test_characteristics_with_the_same_name_are_distinguished_by_unit(self) -> None:
         for _ in range(3):
@@ -81,8 +81,8 @@ class FacetsCase(TestCase):
         weights = {facet.unit: facet.values[0].count for facet in facets if facet.name == "Weight"}
         assert weights == {"g": 3, "kg": 1}
         for unit, count in weights.items():
-            assert list_products(characteristics={f"Weight ({unit})": ["1"]}).total() == count
-        assert list_products(characteristics={"Weight": ["1"]}).total() == 4
+            assert list_products(characteristics={f"Weight ({unit})": ["1"]}).count_total() == count
+        assert list_products(characteristics={"Weight": ["1"]}).count_total() == 4
 
     def test_facets_of_an_empty_list_are_empty(self) -> None:
         assert self.facets(price_min=Decimal(1000)) == {

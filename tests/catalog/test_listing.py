@@ -13,7 +13,7 @@ from tests.catalog.factories import make_category, make_image, make_product
 
 
 def names(products: object, sort: ProductSort | None = None, **window: object) -> list[str]:
-    return [product.name for product in products.page(sort, Window.of(**window)).items]
+    return [product.name for product in products.read_page(sort, Window.from_arguments(**window)).items]
 
 
 class FiltersTest(TestCase):
@@ -32,7 +32,7 @@ class FiltersTest(TestCase):
     def assert_listed(self, expected: set[str], **arguments: object) -> None:
         products = list_products(**arguments)
         assert set(names(products)) == expected
-        assert products.total() == len(expected)
+        assert products.count_total() == len(expected)
 
     def test_category_includes_subcategories(self) -> None:
         self.assert_listed({"coat", "dress", "maxi"}, category=self.clothes.pk)
@@ -121,29 +121,33 @@ class SortOrdersTest(TestCase):
             with self.subTest(sort):
                 whole = names(list_products(), sort)
                 forward: list[str] = []
-                page = list_products().page(sort, Window.of(first=2))
+                page = list_products().read_page(sort, Window.from_arguments(first=2))
                 assert not page.has_previous
                 while True:
                     forward += [product.name for product in page.items]
                     if not page.has_next:
                         break
-                    page = list_products().page(sort, Window.of(first=2, after=page.cursors[-1]))
+                    page = list_products().read_page(
+                        sort, Window.from_arguments(first=2, after=page.cursors[-1])
+                    )
                     assert page.has_previous
                 assert forward == whole
 
                 backward: list[str] = []
-                page = list_products().page(sort, Window.of(last=2))
+                page = list_products().read_page(sort, Window.from_arguments(last=2))
                 assert not page.has_next
                 while True:
                     backward = [product.name for product in page.items] + backward
                     if not page.has_previous:
                         break
-                    page = list_products().page(sort, Window.of(last=2, before=page.cursors[0]))
+                    page = list_products().read_page(
+                        sort, Window.from_arguments(last=2, before=page.cursors[0])
+                    )
                     assert page.has_next
                 assert backward == whole
 
     def test_cursor_of_a_deleted_row_stays_valid(self) -> None:
-        page = list_products().page(ProductSort.PRICE_ASC, Window.of(first=2))
+        page = list_products().read_page(ProductSort.PRICE_ASC, Window.from_arguments(first=2))
         Product.objects.filter(pk=page.items[-1].pk).delete()
         assert names(list_products(), ProductSort.PRICE_ASC, after=page.cursors[-1]) == [
             "жёлудь",
@@ -166,7 +170,7 @@ class QueryCountsTest(TestCase):
             make_image(make_product("dress", self.category, {"Color": f"shade {number}"}))
 
     def show(self, **arguments: object) -> None:
-        for product in list_products(**arguments).page(None, Window.of(first=100)).items:
+        for product in list_products(**arguments).read_page(None, Window.from_arguments(first=100)).items:
             assert product.category.name
             assert product.characteristics
             assert product.image.url

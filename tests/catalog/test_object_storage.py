@@ -212,7 +212,7 @@ class OutageTest(StorageCase):
     def test_upload_during_an_outage_is_refused_and_succeeds_later(self) -> None:
         for _ in self.ways():
             with self.in_time():
-                # The storage is resolved_hosts once, however many pictures there are.
+                # The storage is checked once, however many pictures there are.
                 errors = self.errors(self.add_product("TEA", picture("a.png"), picture("b.png"), picture()))
             assert "The picture cannot be stored." in errors["images"][0]
             assert not Product.objects.exists()

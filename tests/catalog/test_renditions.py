@@ -3,7 +3,7 @@
 from django.test import TestCase
 
 from backend.catalog.models import Category, ProductImage
-from backend.catalog.renditions import Picture, parse_rendition_name, rendition_names
+from backend.catalog.renditions import Picture, list_rendition_names, parse_rendition_name
 from tests.catalog.factories import make_category, make_product
 from tests.support.clients import GraphQLClient, RestClient
 from tests.support.object_storage import Moto
@@ -129,11 +129,11 @@ class PictureTest(TestCase):
 
 class NamesTest(TestCase):
     def test_rendition_names_can_be_parsed(self) -> None:
-        for name in rendition_names(NAME):
+        for name in list_rendition_names(NAME):
             original, width = parse_rendition_name(name)
             assert original == NAME
             assert str(width) in name
-        assert len(set(rendition_names(NAME))) == 8
+        assert len(set(list_rendition_names(NAME))) == 8
         for name in (
             "renditions/readme.txt",
             "renditions/a.webp",

@@ -56,9 +56,9 @@ class SearchTest(TestCase):
 
     def assert_found(self, search: str, *expected: str, **arguments: object) -> None:
         products = list_products(search=search, **arguments)
-        page = products.page(None, Window.of())
+        page = products.read_page(None, Window.from_arguments())
         assert [product.name for product in page.items] == list(expected)
-        assert products.total() == len(expected)
+        assert products.count_total() == len(expected)
 
     def test_grammatical_forms_match(self) -> None:
         for search in ("платье", "платья", "ПЛАТЬЯМИ", "летние платья"):
@@ -90,7 +90,9 @@ class SearchTest(TestCase):
             make_product(name, description="openwork slit cover-up v-neck " * 3)
         make_product("Openwork V-Neck Slit Cover-Up")
         products = list_products(search="Openwork V-Neck Slit Cover-Up")
-        assert products.page(None, Window.of()).items[0].name == "Openwork V-Neck Slit Cover-Up"
+        assert (
+            products.read_page(None, Window.from_arguments()).items[0].name == "Openwork V-Neck Slit Cover-Up"
+        )
 
     def test_misspelt_words_find_similar_names(self) -> None:
         self.assert_found("платте", "Летнее платье")
@@ -165,7 +167,7 @@ class SearchTest(TestCase):
                 one = make_product(composed)
                 two = make_product(other)
                 for search in (composed, other):
-                    found = list_products(search=search).page(None, Window.of()).items
+                    found = list_products(search=search).read_page(None, Window.from_arguments()).items
                     assert {one.pk, two.pk} <= {product.pk for product in found}
 
     def test_words_with_combining_vowel_signs_stay_whole(self) -> None:
@@ -189,7 +191,7 @@ class SearchTest(TestCase):
         make_product("Lamp", sku="SKU-777")
         make_product("Sku777", sku="X")
         for search in ("SKU-777", "sku777", "sku 777", "Sku_777"):
-            products = list_products(search=search).page(None, Window.of()).items
+            products = list_products(search=search).read_page(None, Window.from_arguments()).items
             assert products[0].name == "Lamp"
 
     def test_search_within_a_category(self) -> None:
@@ -200,11 +202,11 @@ class SearchTest(TestCase):
         for number in range(7):
             make_product(f"Зонт {number}", description="зонт " * (number % 3))
         products = list_products(search="зонт")
-        whole = [product.name for product in products.page(None, Window.of()).items]
+        whole = [product.name for product in products.read_page(None, Window.from_arguments()).items]
         walked: list[str] = []
         cursor = None
         while True:
-            page = products.page(ProductSort.RELEVANCE, Window.of(first=2, after=cursor))
+            page = products.read_page(ProductSort.RELEVANCE, Window.from_arguments(first=2, after=cursor))
             walked += [product.name for product in page.items]
             cursor = page.cursors[-1]
             if not page.has_next:
@@ -261,7 +263,12 @@ class GluedWordsTest(HypothesisTestCase):
         make_product(" ".join(WORDS), characteristics={"Material": "-".join(WORDS)})
 
     def found(self, search: str) -> list[int]:
-        return [product.pk for product in list_products(search=search).page(None, Window.of(first=100)).items]
+        return [
+            product.pk
+            for product in list_products(search=search)
+            .read_page(None, Window.from_arguments(first=100))
+            .items
+        ]
 
     def check(self, product: Product, searches: Iterable[str]) -> None:
         for search in searches:

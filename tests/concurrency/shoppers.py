@@ -10,7 +10,7 @@ from backend.catalog.models import Product
 from backend.orders.models import Order, OrderLine
 from backend.orders.services import create_order
 from tests.catalog.factories import make_product
-from tests.support.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, make_viewer
 
 
 class ShopCase(TransactionTestCase):
@@ -23,13 +23,13 @@ class ShopCase(TransactionTestCase):
     def add(self, *products: Product, quantity: int = 1, user: User | None = None) -> None:
         """Add products to an account's cart in this order."""
         add_lines(
-            viewer=viewer_of(user or self.user),
+            viewer=make_viewer(user or self.user),
             lines=[LineQuantity(product.pk, quantity) for product in products],
             address=ADDRESS,
         )
 
     def order(self, user: User | None = None, key: str | None = None) -> Order:
-        return create_order(viewer=viewer_of(user or self.user), idempotency_key=key)
+        return create_order(viewer=make_viewer(user or self.user), idempotency_key=key)
 
     def in_cart(self, user: User | None = None) -> dict[str, int]:
         """Return the quantities in an account's cart by product name."""

@@ -19,7 +19,7 @@ from backend.accounts.codes import MAX_ATTEMPTS, Purpose, WrongCode, create_code
 from backend.accounts.models import Session, User
 from backend.accounts.services import TokenPair, WrongCredentials, cleanup
 from backend.accounts.tokens import TokenInvalid, read_refresh_token
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.core.viewer import Viewer
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import (
@@ -126,16 +126,16 @@ def redeem_in_steps(wait_for_all_reads: Callable[[], Any]) -> Callable[..., None
     """Return a `redeem_code` without the script: read, compare, write."""
 
     def redeem(purpose: Purpose, email: str, code: str, password_hash: str) -> None:
-        key = codes._key(purpose, email)
-        digest, attempts = redis_client().hmget(key, "digest", "attempts")
+        key = codes._make_key(purpose, email)
+        digest, attempts = get_redis_client().hmget(key, "digest", "attempts")
         wait_for_all_reads()
-        is_correct = digest is not None and digest.decode() == codes._digest(
+        is_correct = digest is not None and digest.decode() == codes._compute_digest(
             purpose, email, code, password_hash
         )
         if not is_correct or int(attempts) >= MAX_ATTEMPTS:
-            redis_client().hset(key, "attempts", int(attempts or 0) + 1)
+            get_redis_client().hset(key, "attempts", int(attempts or 0) + 1)
             raise WrongCode("Wrong code.")
-        redis_client().delete(key)
+        get_redis_client().delete(key)
 
     return redeem
 

@@ -14,9 +14,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from backend.catalog import rest, selectors
-from backend.core.redis import PREFIX, redis_client
+from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import responses, shared
-from backend.core.response_cache.flights import Flight, Flights
+from backend.core.response_cache.computations import Computation, Computations
 from tests.concurrency.actors import MAX_SECONDS
 from tests.core.response_cache.cases import CommittingCacheCase
 
@@ -59,8 +59,8 @@ class ColdKeyTest(CommittingCacheCase):
     def separate_processes(self) -> Iterator[None]:
         """Let each request run as if it were the only one of its process."""
         with (
-            mock.patch.object(Flights, "join", return_value=(Flight(), True)),
-            mock.patch.object(Flights, "leave"),
+            mock.patch.object(Computations, "join", return_value=(Computation(), True)),
+            mock.patch.object(Computations, "finish"),
             mock.patch.object(responses._memory, "get", return_value=None),
         ):
             yield
@@ -105,8 +105,8 @@ class ColdKeyTest(CommittingCacheCase):
 
     def test_crashed_process_blocks_the_others_for_a_limited_time(self) -> None:
         self.client.get("/categories")
-        (key,) = redis_client().scan_iter(f"{PREFIX}responses:*")
-        redis_client().set(key, b"lock:of a crashed process", px=int(shared.LOCK_SECONDS * 1000))
+        (key,) = get_redis_client().scan_iter(f"{PREFIX}responses:*")
+        get_redis_client().set(key, b"lock:of a crashed process", px=int(shared.LOCK_SECONDS * 1000))
         responses._memory.clear()
         started = time.monotonic()
         self.assert_equal_pages(self.send_together())

@@ -35,7 +35,7 @@ from tests.accounts.cases import clear_rate_limits
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart
-from tests.support.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, make_viewer
 
 
 def run_blocked(first_step: Callable[[], Any], second_step: Callable[[], Any]) -> tuple[Any, Any]:
@@ -98,7 +98,7 @@ class GuestCase(ShopCase):
         return sum(CartLine.objects.filter(cart__user=None).values_list("quantity", flat=True))
 
     def merge(self) -> CartContents:
-        return get_cart(viewer=viewer_of(self.user, self.token))
+        return get_cart(viewer=make_viewer(self.user, self.token))
 
 
 def read_cart_of(viewer: Viewer) -> Cart | None:
@@ -125,7 +125,7 @@ class MergeTest(GuestCase):
         self.add(self.c, user=self.other)
 
     def merge_into_other(self) -> CartContents:
-        return get_cart(viewer=viewer_of(self.other, self.token))
+        return get_cart(viewer=make_viewer(self.other, self.token))
 
     def test_concurrent_requests_of_one_account_merge_once(self) -> None:
         run_blocked(self.merge, self.merge)
@@ -159,7 +159,7 @@ class MergeTest(GuestCase):
 
     def test_order_and_read_merge_once(self) -> None:
         _, order = run_blocked(
-            self.merge, lambda: order_services.create_order(viewer=viewer_of(self.user, self.token))
+            self.merge, lambda: order_services.create_order(viewer=make_viewer(self.user, self.token))
         )
         assert ordered_quantities(order) == {"A": 3, "B": 1}
         assert self.in_cart() == {}
@@ -169,7 +169,7 @@ class OrderTest(ShopCase):
     def setUp(self) -> None:
         super().setUp()
         self.add(self.a)
-        self.viewer = viewer_of(self.user)
+        self.viewer = make_viewer(self.user)
 
     def add_then_order(self) -> tuple[dict[str, int], dict[str, int]]:
         """Return the quantities in the order and those left in the cart."""
@@ -299,12 +299,12 @@ class GuestCartLimitTest(ShopCase):
 
         def check_then_count(limits: Sequence[RateLimitItem], action: str, subject: str) -> None:
             keys = (action, digest_secret(subject))
-            allowed = all(throttling._limiter().test(limit, *keys) for limit in limits)
+            allowed = all(throttling._get_limiter().test(limit, *keys) for limit in limits)
             checked.wait(MAX_SECONDS)
             if not allowed:
                 raise RateLimited(1)
             for limit in limits:
-                throttling._limiter().hit(limit, *keys)
+                throttling._get_limiter().hit(limit, *keys)
 
         with mock.patch.object(services, "hit_rate_limit", check_then_count):
             assert self.add_as_twelve_guests() == 12

@@ -20,7 +20,7 @@ from tests.concurrency.actors import Actor
 from tests.concurrency.crowds import MAX_SECONDS
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
 from tests.concurrency.test_deletion_races import delete_products
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 from tests.support.web import Web
 from tests.support.worker import wait_until
 
@@ -66,7 +66,7 @@ class CrowdTest(ShopCase):
         self.login = self.log_in(self.user)
 
     def log_in(self, user: User) -> dict[str, str]:
-        return {"Authorization": f"Bearer {access_token_of(user)}"}
+        return {"Authorization": f"Bearer {open_session_token(user)}"}
 
     def crowd(self, size: int) -> list[User]:
         return [make_user() for _ in range(size)]

@@ -21,7 +21,7 @@ from backend.orders.services import CartEmpty, cancel_order
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, ordered_quantities
-from tests.support.people import make_user, viewer_of
+from tests.support.people import make_user, make_viewer
 
 
 def delete_products(*products: Product) -> None:
@@ -171,7 +171,7 @@ class AccountTest(ShopCase):
     def cancel_then_delete(self) -> None:
         self.add(self.a)
         number = self.order().number
-        self.act_then_delete(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
+        self.act_then_delete(lambda: cancel_order(viewer=make_viewer(self.user), number=number))
 
     def test_deletion_during_an_order(self) -> None:
         self.order_then_delete()
@@ -222,7 +222,7 @@ class AccountTest(ShopCase):
         self.add(self.a)
         number = self.order().number
         with pytest.raises(NotFound):
-            self.delete_then_act(lambda: cancel_order(viewer=viewer_of(self.user), number=number))
+            self.delete_then_act(lambda: cancel_order(viewer=make_viewer(self.user), number=number))
         assert self.stock()["A"] == 9
 
     def test_first_add_during_the_deletion(self) -> None:

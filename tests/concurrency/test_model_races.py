@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError
 from django.test import TransactionTestCase
 
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.recommendations import services
 from backend.recommendations.models import ModelVersion
 from backend.recommendations.selectors import read_related
@@ -29,8 +29,8 @@ without_lock = mock.patch.object(services, "_lock_version", read_without_lock)
 
 class ModelRacesCase(TransactionTestCase):
     def setUp(self) -> None:
-        redis_client().flushdb()
-        self.addCleanup(redis_client().flushdb)
+        get_redis_client().flushdb()
+        self.addCleanup(get_redis_client().flushdb)
         self.products = [make_product() for _ in range(12)]
         self.write(self.products[1:11])
 

@@ -27,7 +27,7 @@ from backend.orders.services import (
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_constraints, without_index, without_row_locks
 from tests.concurrency.shoppers import ShopCase, ordered_quantities, read_account_cart, sold
-from tests.support.people import make_user, viewer_of
+from tests.support.people import make_user, make_viewer
 
 
 class LastUnitTest(ShopCase):
@@ -107,7 +107,7 @@ class OppositeOrderTest(ShopCase):
         other = make_user()
         self.add(self.a, self.b, self.c, user=other)
         self.run_until_both_wait(
-            lambda: self.order(other), lambda: cancel_order(viewer=viewer_of(self.user), number=number)
+            lambda: self.order(other), lambda: cancel_order(viewer=make_viewer(self.user), number=number)
         )
 
     def test_cancellation_and_order_succeed(self) -> None:
@@ -169,7 +169,7 @@ class CancelTest(ShopCase):
         self.placed = self.order()
 
     def cancel(self) -> Order:
-        return cancel_order(viewer=viewer_of(self.user), number=self.placed.number)
+        return cancel_order(viewer=make_viewer(self.user), number=self.placed.number)
 
     def change(self, status: str) -> Order:
         return change_order_status(order_id=self.placed.pk, status=status, changed_by=self.staff.pk)
@@ -229,7 +229,7 @@ class EditedProductTest(ShopCase):
         self.add(self.a, self.b, quantity=2)
         with Actor() as staff, Actor() as shopper:
             staff.do(edit, *arguments)
-            order = shopper.start(create_order, viewer=viewer_of(self.user), **options)
+            order = shopper.start(create_order, viewer=make_viewer(self.user), **options)
             assert not order.done()
             staff.commit()
             placed: Order = order.result(MAX_SECONDS)

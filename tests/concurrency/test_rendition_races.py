@@ -14,7 +14,7 @@ from backend.catalog.models import Product, ProductImage
 from backend.catalog.pictures import rendition_queue
 from backend.catalog.pictures.deletion import discard_files
 from backend.catalog.pictures.rendition_queue import make_renditions
-from backend.catalog.renditions import rendition_name
+from backend.catalog.renditions import format_rendition_name
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.concurrency.actors import MAX_SECONDS
@@ -24,7 +24,9 @@ class RenditionRacesTest(StorageCase, TransactionTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.image = make_picture((100, 50))
-        self.made = {rendition_name(str(self.image.file.name), 160, format) for format in ("webp", "jpeg")}
+        self.made = {
+            format_rendition_name(str(self.image.file.name), 160, format) for format in ("webp", "jpeg")
+        }
 
     def make(self) -> None:
         try:

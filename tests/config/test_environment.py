@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from django.db import connection
 
-from backend.config.environment import Environment, SearchLanguage, addresses_file, read_environment
+from backend.config.environment import Environment, SearchLanguage, get_addresses_file, read_environment
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.fixture
 def addresses(env_file: Path, tmp_path: Path) -> Path:
     """The addresses of a running shop."""
-    file = addresses_file(tmp_path)
+    file = get_addresses_file(tmp_path)
     file.write_text("DB_HOST='/a path/run'\nSMTP_PORT='2525'\n")
     return file
 

@@ -9,10 +9,10 @@ from django.test import SimpleTestCase
 
 from backend.core import cache, redis
 from backend.core.cache import compute_once, read_cached
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from tests.accounts.cases import clear_redis
 from tests.concurrency.crowds import run_together
-from tests.core.test_redis import silent_redis
+from tests.core.test_redis import replace_with_silent_redis
 
 CLIENTS = 20
 
@@ -59,19 +59,19 @@ class ComputeOnceTest(CacheCase):
 
     def test_lock_of_a_killed_process_delays_others_only_for_a_time(self) -> None:
         with mock.patch.object(cache, "LOCK_SECONDS", 0.5):
-            redis_client().set(cache._key("name:lock"), "killed", px=60_000)
+            get_redis_client().set(cache._make_key("name:lock"), "killed", px=60_000)
             started = time.monotonic()
             assert compute_once("name", self.compute, seconds=60) == 1
             assert time.monotonic() - started > 0.5
 
     def test_slow_process_does_not_release_the_lock_of_another_one(self) -> None:
-        lock = cache._key("name:lock")
-        compute_once("name", lambda: redis_client().set(lock, "another"), seconds=60)
-        assert redis_client().get(lock) == b"another"
+        lock = cache._make_key("name:lock")
+        compute_once("name", lambda: get_redis_client().set(lock, "another"), seconds=60)
+        assert get_redis_client().get(lock) == b"another"
 
     def test_value_is_computed_without_redis(self) -> None:
         compute_once("name", self.compute, seconds=60)
-        with silent_redis():
+        with replace_with_silent_redis():
             assert compute_once("name", self.compute, seconds=60) == 2
             assert compute_once("name", self.compute, seconds=60) == 3
 

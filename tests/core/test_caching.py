@@ -16,8 +16,8 @@ from backend.catalog import selectors
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import forged_token, make_products
 from tests.catalog.factories import make_image
-from tests.support.operations import graphql_operations, rest_operations
-from tests.support.people import access_token_of, make_user
+from tests.support.operations import list_graphql_operations, list_rest_operations
+from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
 CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/categories")}
@@ -43,7 +43,7 @@ class CachingTest(TestCase):
         guest.add(self.product.pk)
         return {
             "no credentials": Client(),
-            "access token": Client(headers={"Authorization": f"Bearer {access_token_of(self.user)}"}),
+            "access token": Client(headers={"Authorization": f"Bearer {open_session_token(self.user)}"}),
             "invalid access token": Client(headers={"Authorization": "Bearer nonsense"}),
             "cart token": Client(headers={"X-Cart-Token": guest.cart_token or ""}),
             "unknown cart token": Client(headers={"X-Cart-Token": forged_token()}),
@@ -72,7 +72,7 @@ class RestTest(CachingTest):
         )
 
     def test_only_anonymous_catalogue_reads_are_cacheable(self) -> None:
-        operations = rest_operations(self.user.email, self.product.pk, self.number)
+        operations = list_rest_operations(self.user.email, self.product.pk, self.number)
         paths = api.get_openapi_schema()["paths"]
         assert {(method, path) for path in paths for method in paths[path]} == set(operations)
         for credentials, client in self.clients().items():
@@ -139,7 +139,7 @@ class GraphQLTest(CachingTest):
         return client.get("/graphql", {"query": query}, headers=headers)
 
     def operations(self) -> dict[str, str]:
-        operations = graphql_operations(self.user.email, self.product.pk, self.number)
+        operations = list_graphql_operations(self.user.email, self.product.pk, self.number)
         types = (schema._schema.query_type, schema._schema.mutation_type)
         assert {name for kind in types for name in kind.fields} == set(operations)
         return operations

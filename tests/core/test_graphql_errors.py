@@ -87,7 +87,7 @@ class ErrorWorkTest(TestCase):
     def test_document_is_searched_once_for_all_paths(self) -> None:
         query = "{ products(" + " ".join(f"unknown{number}: 1" for number in range(10)) + ") { totalCount } }"
         with mock.patch.object(
-            errors_module, "_argument_paths", wraps=errors_module._argument_paths
+            errors_module, "_find_argument_paths", wraps=errors_module._find_argument_paths
         ) as find_paths:
             errors = GraphQLClient().post(query).json()["errors"]
         find_paths.assert_called_once()

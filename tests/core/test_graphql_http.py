@@ -173,7 +173,7 @@ class ErrorTest(HttpTest):
             assert (response.status_code, self.code(response)) == (status, "TOKEN_INVALID")
             assert response.json()["data"] == {"me": None}
 
-    def test_rate_limit_tells_when_to_retry_in_every_media_type(self) -> None:
+    def test_rate_limit_has_retry_after_in_every_media_type(self) -> None:
         login = 'mutation { tokenCreate(input: { email: "a@example.com", password: "x" }) { expiresIn } }'
         for accept, status in ((JSON, 429), (RESPONSE_JSON, 200)):
             with mock.patch("backend.accounts.services.log_in", side_effect=RateLimited(17)):

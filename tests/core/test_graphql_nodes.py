@@ -15,7 +15,7 @@ from backend.orders.models import Order, OrderLine
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import GraphQLClient
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 from tests.support.shopping import GraphQLShopper, RestShopper
 
 # Every type that implements Node, with its fields that are loaded with it.
@@ -197,7 +197,7 @@ class QueryCountTest(TestCase):
 
     def setUp(self) -> None:
         self.user = make_user()
-        self.token = access_token_of(self.user)
+        self.token = open_session_token(self.user)
 
     def count_queries(self, ids: list[str]) -> int:
         with CaptureQueriesContext(

@@ -58,21 +58,21 @@ class CursorTest(unittest.TestCase):
 
 class WindowTest(unittest.TestCase):
     def test_forward_is_the_default(self) -> None:
-        assert Window.of() == Window(20)
-        assert Window.of(first=3, after="x") == Window(3, "x")
+        assert Window.from_arguments() == Window(20)
+        assert Window.from_arguments(first=3, after="x") == Window(3, "x")
 
     def test_last_and_before_page_backward(self) -> None:
-        assert Window.of(last=3, before="x") == Window(3, "x", backward=True)
-        assert Window.of(last=3) == Window(3, None, backward=True)
+        assert Window.from_arguments(last=3, before="x") == Window(3, "x", backward=True)
+        assert Window.from_arguments(last=3) == Window(3, None, backward=True)
 
     def test_page_size_is_limited(self) -> None:
         for size in (1, MAX_PAGE_SIZE):
-            assert Window.of(first=size).size == size
-            assert Window.of(last=size).size == size
+            assert Window.from_arguments(first=size).size == size
+            assert Window.from_arguments(last=size).size == size
         for size in (-1, 0, MAX_PAGE_SIZE + 1):
             for name in ("first", "last"):
                 with self.subTest(size=size, name=name), self.assertRaises(OutOfRange) as raised:
-                    Window.of(**{name: size})
+                    Window.from_arguments(**{name: size})
                 assert raised.exception.field == name
 
     def test_both_directions_are_refused(self) -> None:
@@ -83,4 +83,4 @@ class WindowTest(unittest.TestCase):
             {"before": "x"},
         ):
             with self.subTest(arguments), self.assertRaises(Invalid):
-                Window.of(**arguments)
+                Window.from_arguments(**arguments)

@@ -15,11 +15,11 @@ from backend.core import redis
 from backend.core.graphql import documents
 from backend.core.graphql.documents import DocumentCache
 from backend.core.graphql.persisted_queries import read_persisted_query, register_persisted_query
-from backend.core.redis import TIMEOUT_SECONDS, redis_client
+from backend.core.redis import TIMEOUT_SECONDS, get_redis_client
 from tests.accounts.cases import clear_redis
 from tests.carts.factories import make_products
-from tests.core.test_redis import silent_redis
-from tests.support.people import access_token_of, make_user
+from tests.core.test_redis import replace_with_silent_redis
+from tests.support.people import make_user, open_session_token
 
 QUERY = "{ products { nodes { name } } }"
 RESPONSE_JSON = "application/graphql-response+json"
@@ -88,7 +88,7 @@ class ProtocolTest(PersistedQueriesTest):
 
     def test_registered_query_is_read_from_memory(self) -> None:
         self.register()
-        redis_client().flushdb()
+        get_redis_client().flushdb()
         self.assert_found(self.send_hash())
 
     def test_text_that_is_sent_again_is_written_to_redis_again(self) -> None:
@@ -199,7 +199,7 @@ class ProtocolTest(PersistedQueriesTest):
     def test_query_without_hash_is_not_registered(self) -> None:
         self.assert_found(self.post({"query": QUERY}))
         self.assert_not_found(self.send_hash())
-        assert redis_client().keys("lavka:persisted-queries:*") == []
+        assert get_redis_client().keys("lavka:persisted-queries:*") == []
 
 
 class CachingTest(PersistedQueriesTest):
@@ -219,7 +219,7 @@ class CachingTest(PersistedQueriesTest):
         cart = "{ cart { total } }"
         self.register()
         self.register(cart)
-        token = access_token_of(make_user())
+        token = open_session_token(make_user())
         for response in (
             self.send_hash(cart),
             self.send_hash(Authorization=f"Bearer {token}"),
@@ -262,8 +262,8 @@ class LimitsTest(PersistedQueriesTest):
             # Reading them has used all; the first one was used last.
             self.register(self.query(3))
             assert self.stored(range(4)) == [0, 2, 3]
-        assert redis_client().hlen("lavka:persisted-queries:texts") == 3
-        assert redis_client().zcard("lavka:persisted-queries:uses") == 3
+        assert get_redis_client().hlen("lavka:persisted-queries:texts") == 3
+        assert get_redis_client().zcard("lavka:persisted-queries:uses") == 3
 
     def test_lower_limit_drops_the_excess(self) -> None:
         for number in range(10):
@@ -283,7 +283,7 @@ class LimitsTest(PersistedQueriesTest):
                 thread.start()
             for thread in threads:
                 thread.join()
-        client = redis_client()
+        client = get_redis_client()
         hashes = client.zrange("lavka:persisted-queries:uses", 0, -1)
         assert len(hashes) == 20
         assert set(hashes) == set(client.hkeys("lavka:persisted-queries:texts"))
@@ -291,19 +291,19 @@ class LimitsTest(PersistedQueriesTest):
     def test_unused_documents_are_forgotten(self) -> None:
         self.register()
         for name in ("texts", "uses"):
-            assert redis_client().ttl(f"lavka:persisted-queries:{name}") > 29 * 24 * 3600
+            assert get_redis_client().ttl(f"lavka:persisted-queries:{name}") > 29 * 24 * 3600
 
 
 class RedisDownTest(PersistedQueriesTest):
     def test_known_query_runs_from_memory(self) -> None:
         self.register()
-        with silent_redis():
+        with replace_with_silent_redis():
             started = time.monotonic()
             self.assert_found(self.send_hash())
             assert time.monotonic() - started < TIMEOUT_SECONDS / 2
 
     def test_unknown_query_is_not_found_after_one_timeout(self) -> None:
-        with silent_redis():
+        with replace_with_silent_redis():
             started = time.monotonic()
             self.assert_not_found(self.send_hash())
             assert time.monotonic() - started < 2 * TIMEOUT_SECONDS + 0.5

@@ -14,20 +14,20 @@ from backend.core import redis
 from backend.core.broker import enqueue
 from backend.core.cache import read_cached, write_cached
 from backend.core.errors import Unavailable
-from backend.core.redis import SKIP_SECONDS, TIMEOUT_SECONDS, redis_client, redis_required, try_redis
+from backend.core.redis import SKIP_SECONDS, TIMEOUT_SECONDS, get_redis_client, redis_required, try_redis
 from tests.accounts.cases import clear_redis
 from tests.faults.test_services_down import dead_address
 
 
 @contextmanager
-def silent_redis() -> Iterator[None]:
+def replace_with_silent_redis() -> Iterator[None]:
     """Replace the client by one whose server accepts connections and never responds."""
-    options = redis_client().connection_pool.connection_kwargs
+    options = get_redis_client().connection_pool.connection_kwargs
     same = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     with dead_address() as address:
         list(address.ways())
         silent = Redis.from_url(f"redis://{address.host}:{address.port}/0", **same)
-        with mock.patch("backend.core.redis.redis_client", return_value=silent):
+        with mock.patch("backend.core.redis.get_redis_client", return_value=silent):
             yield
 
 
@@ -37,7 +37,7 @@ class CircuitBreakerTest(SimpleTestCase):
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
 
     def test_silent_redis_costs_all_callers_one_timeout_together(self) -> None:
-        with silent_redis():
+        with replace_with_silent_redis():
             started = time.monotonic()
             assert read_cached(["name"]) == {}
             first = time.monotonic() - started
@@ -49,7 +49,7 @@ class CircuitBreakerTest(SimpleTestCase):
                 with self.assertLogs("backend.core.broker", "WARNING"):
                     enqueue([("notifications.publish_due_emails", {})])
             assert time.monotonic() - started < TIMEOUT_SECONDS / 2
-        assert redis_client().llen("celery") == 0
+        assert get_redis_client().llen("celery") == 0
 
     def test_redis_is_skipped_for_a_fixed_time_after_a_timeout(self) -> None:
         write_cached({"name": 1}, seconds=60)
@@ -71,5 +71,5 @@ class CircuitBreakerTest(SimpleTestCase):
         try_redis(mock.Mock(side_effect=RedisTimeoutError))
         with redis_required() as client:
             assert client.ping()
-        with self.assertRaises(Unavailable), silent_redis(), redis_required():
-            redis.redis_client().ping()
+        with self.assertRaises(Unavailable), replace_with_silent_redis(), redis_required():
+            redis.get_redis_client().ping()

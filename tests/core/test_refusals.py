@@ -198,7 +198,7 @@ class UnavailableTest(LogCase):
             'mutation { tokenCreate(input: {email: "vera@example.com", password: "wrong"}) '
             "{ errors { code } } }"
         )
-        with mock.patch("backend.core.throttling._limiter") as limiter:
+        with mock.patch("backend.core.throttling._get_limiter") as limiter:
             limiter.return_value.hit.side_effect = RedisConnectionError
             for send in (
                 lambda: RestClient(self.client).post("/auth/login", login),
@@ -210,7 +210,7 @@ class UnavailableTest(LogCase):
 
     def test_bugs_are_logged_once_with_their_stack_trace(self) -> None:
         bug = RuntimeError("a bug")
-        asks = {
+        requests = {
             "backend.catalog.selectors.list_products": (
                 lambda: self.client.get("/products"),
                 lambda: GraphQLClient(self.client).post("{ products { totalCount } }"),
@@ -220,7 +220,7 @@ class UnavailableTest(LogCase):
                 lambda: self.client.get("/admin/login/"),
             ),
         }
-        for target, calls in asks.items():
+        for target, calls in requests.items():
             for send in calls:
                 with mock.patch(target, side_effect=bug):
                     response, records = self.logged(send)

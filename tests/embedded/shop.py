@@ -15,7 +15,7 @@ import redis
 
 from backend.config.environment import Environment
 from backend.embedded import addresses, processes
-from tests.support.ports import free_port
+from tests.support.ports import find_free_port
 
 # Seconds; enough while other tests use all cores.
 MAX_SECONDS = 120
@@ -44,7 +44,7 @@ class Shop:
 
     def __init__(self, data_dir: Path, *, is_unprivileged: bool = False, **variables: str) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        self.port = find_free_port()
         self.is_unprivileged = is_unprivileged
         self._variables = variables
         self.log = data_dir.with_suffix(".log")
@@ -139,7 +139,7 @@ class Shop:
     def sql(self, statement: str) -> list[tuple[object, ...]]:
         """Run one statement in the shop's database and return its rows."""
         session = psycopg2.connect(
-            host=str(addresses.socket_dir(self.data_dir)), user="lavka", dbname="lavka"
+            host=str(addresses.get_socket_dir(self.data_dir)), user="lavka", dbname="lavka"
         )
         session.autocommit = True
         try:
@@ -152,5 +152,5 @@ class Shop:
     def valkey(self) -> "redis.Redis[str]":
         """Return a connection to the shop's Valkey."""
         return redis.Redis(
-            unix_socket_path=str(addresses.valkey_socket(self.data_dir)), decode_responses=True
+            unix_socket_path=str(addresses.get_valkey_socket(self.data_dir)), decode_responses=True
         )

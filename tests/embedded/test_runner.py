@@ -89,9 +89,9 @@ class TestSharedDataDirectory:
         code = """
 from django.core.mail import send_mail
 from backend.accounts.models import User
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 print(User.objects.get().email)
-print(redis_client().get("written by").decode())
+print(get_redis_client().get("written by").decode())
 print(send_mail("From manage.py", "", None, ["anna@example.com"]))
 """
 

@@ -35,7 +35,7 @@ class FrozenDatabaseTest(unittest.TestCase):
         cls.data_dir.chmod(0o755)
         cls.enterClassContext(services.claim(cls.data_dir, "a test"))
         started = cls.enterClassContext(
-            services.running(
+            services.run_services(
                 cls.data_dir, database="lavka", with_valkey=False, with_mail_sink=False, for_tests=True
             )
         )

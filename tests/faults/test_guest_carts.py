@@ -7,7 +7,7 @@ from django.test import LiveServerTestCase
 
 from backend.carts.services import GUEST_CARTS_PER_ADDRESS
 from backend.embedded import valkey
-from tests.accounts.test_services_down import own_environment, own_valkey
+from tests.accounts.test_services_down import make_own_environment, run_own_valkey
 from tests.carts.factories import make_products
 from tests.faults.test_services_down import send_request, shop
 from tests.support.worker import wait_until
@@ -36,8 +36,8 @@ class RedisDownTest(LiveServerTestCase):
     def test_guests_are_not_limited_without_redis_and_limited_again_with_it(self) -> None:
         beyond_limit = GUEST_CARTS_PER_ADDRESS[0].amount + 5
         with ExitStack() as running:
-            directory, server = running.enter_context(own_valkey())
-            url = running.enter_context(shop(**own_environment(directory)))
+            directory, server = running.enter_context(run_own_valkey())
+            url = running.enter_context(shop(**make_own_environment(directory)))
             self.assert_guests_can_add(url)
 
             server.send_signal(signal.SIGSTOP)

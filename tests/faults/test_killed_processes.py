@@ -26,7 +26,7 @@ from tests.catalog.factories import make_product
 from tests.concurrency.crowds import run_together
 from tests.concurrency.locks import without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, sold
-from tests.support.people import ADDRESS, access_token_of, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, make_viewer, open_session_token
 from tests.support.web import Web
 from tests.support.worker import MAX_SECONDS, MailServer, Worker, wait_until
 
@@ -49,13 +49,13 @@ class Shopper:
         self.responses = self.failures = 0
         self._web = web
         self._products = products
-        self._login = {"Authorization": f"Bearer {access_token_of(user)}"}
+        self._login = {"Authorization": f"Bearer {open_session_token(user)}"}
 
     def shop(self, rng: random.Random) -> None:
         """Place an order of two products."""
         wanted = {product.pk: rng.randint(1, 5) for product in rng.sample(self._products, 2)}
         lines = [LineQuantity(product_id, quantity) for product_id, quantity in wanted.items()]
-        cart = add_lines(viewer=viewer_of(self.user), lines=lines, address=ADDRESS)
+        cart = add_lines(viewer=make_viewer(self.user), lines=lines, address=ADDRESS)
         # The previous order has emptied the cart.
         assert {line.product_id: line.quantity for line in cart.lines} == wanted
         key = f"order {len(self.orders)}"

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import LiveServerTestCase
 
-from tests.support.ports import free_port
+from tests.support.ports import find_free_port
 
 # Seconds: two for the response, and the rest for a busy machine.
 MAX_SECONDS = 2.8
@@ -51,7 +51,7 @@ def dead_address() -> Iterator[DeadAddress]:
 @contextmanager
 def shop(**environment: str) -> Iterator[str]:
     """Run the web process with these variables and yield its URL."""
-    port = free_port()
+    port = find_free_port()
     command = [sys.executable, "-m", "gunicorn", "backend.config.wsgi", "-b", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

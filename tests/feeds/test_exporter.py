@@ -155,7 +155,7 @@ class ConcurrentEditTest(FeedTestCase):
         """The product is read before the edit and the tree after it."""
         cups = make_category("Cups")
         product = make_product(category=cups)
-        read_tree = exported_products._category_paths
+        read_tree = exported_products._read_category_paths
         trees = [{None: []}]
 
         def read_late() -> dict[int | None, list[str]]:
@@ -166,6 +166,6 @@ class ConcurrentEditTest(FeedTestCase):
                 cups.delete()
             return read_tree()
 
-        with mock.patch.object(exported_products, "_category_paths", read_late):
+        with mock.patch.object(exported_products, "_read_category_paths", read_late):
             text = "".join(export_feed(Product.objects.all()))
         assert "\tMugs\t" in text

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from backend.catalog.models import Category, Characteristic, Product
 from backend.core.errors import Invalid
-from backend.feeds import category_paths, importer, product_rows, raw_rows
+from backend.feeds import category_paths, importer, parsed_rows, raw_rows
 from backend.feeds.raw_rows import FeedUnreadable
 from tests.catalog.derived import assert_listing_is_right, assert_tree_is_valid
 from tests.feeds.helpers import FeedTestCase, Row, counts, product_row, table
@@ -327,7 +327,7 @@ class SaleTest(FeedTestCase):
                 assert self.prices(**cells) == expected
                 assert self.report.problems == []
 
-    def test_unreadable_period_costs_the_sale(self) -> None:
+    def test_sale_with_an_unreadable_period_is_ignored(self) -> None:
         for period in (
             "soon",
             "2026-05-01",
@@ -453,7 +453,7 @@ class RefusalTest(FeedTestCase):
             with self.subTest(cells=cells):
                 assert self.refusal(**cells).startswith(reason)
 
-    def test_unreadable_optional_cell_costs_the_cell(self) -> None:
+    def test_unreadable_optional_cell_is_ignored(self) -> None:
         """The row is imported, and the product keeps the value that it has."""
         before = FULL | {"image_alt": ""}
         self.run_import(before)
@@ -495,7 +495,7 @@ class RefusalTest(FeedTestCase):
         report = self.run_import(row)
         assert (counts(report), report.problems) == ((1, 0, 0, 0), [])
 
-    def test_bad_detail_costs_only_itself(self) -> None:
+    def test_bad_detail_is_ignored_and_the_others_are_imported(self) -> None:
         bad = "S:" + "x" * 101 + ":1,S::1,S:N:" + "x" * 256
         report = self.run_import(product_row(product_detail=f"S:A:1,{bad},S:B:2"))
         assert [problem.reason for problem in report.problems] == [
@@ -511,14 +511,14 @@ class RefusalTest(FeedTestCase):
         assert Product.objects.get().stock == 0
 
     def test_pictures_are_limited_in_number(self) -> None:
-        for count in (product_rows.MAX_PICTURES, product_rows.MAX_PICTURES + 1):
+        for count in (parsed_rows.MAX_PICTURES, parsed_rows.MAX_PICTURES + 1):
             links = [f"{number}.jpg" for number in range(count)]
-            row = product_rows.parse_row(
+            row = parsed_rows.parse_row(
                 raw_rows.RawRow(2, product_row(image_link=links[0], additional_image_link=",".join(links))),
                 currency="RUB",
             )
-            assert row.pictures == tuple(links[: product_rows.MAX_PICTURES])
-            assert len(row.problems) == count - product_rows.MAX_PICTURES
+            assert row.pictures == tuple(links[: parsed_rows.MAX_PICTURES])
+            assert len(row.problems) == count - parsed_rows.MAX_PICTURES
 
     def test_ignored_columns_are_not_validated(self) -> None:
         feed = table(product_row("A-1", tax="x"), product_row("A-2", tax="TAX"))
@@ -554,7 +554,7 @@ class RefusalTest(FeedTestCase):
         assert report.problems[0].reason == "is missing; a new product needs it"
 
     def test_product_details_are_limited_in_number(self) -> None:
-        with mock.patch.object(product_rows, "MAX_DETAILS", 3):
+        with mock.patch.object(parsed_rows, "MAX_DETAILS", 3):
             report = self.run_import(product_row("A-4", product_detail="S:A:1,S:B:2,S:C:3,S:D:4"))
             assert [str(problem) for problem in report.problems] == [
                 "line 2 [A-4] product_detail: has 4 names; the limit is 3"
@@ -598,7 +598,7 @@ class FaultTest(FeedTestCase):
         rows = [product_row(f"A-{number}") for number in range(6)]
         load_batch = importer.load_batch
 
-        def fail_later(batch: list[importer.ProductRow]) -> object:
+        def fail_later(batch: list[importer.ParsedRow]) -> object:
             if batch[0].sku == "A-4":
                 raise OperationalError("the connection is gone")
             return load_batch(batch)

@@ -18,7 +18,7 @@ BLOCKS = 128
 READ = """
 import sys
 from pathlib import Path
-from backend.core.commands import peak_memory
+from backend.core.commands import measure_peak_memory
 from backend.feeds import delimited_rows
 from backend.feeds.reader import open_feed
 from backend.feeds.raw_rows import FeedUnreadable
@@ -32,7 +32,7 @@ try:
             result = result or f"line {row.line} {row.refusal}"
 except FeedUnreadable as error:
     result = str(error)
-print(peak_memory(), result)
+print(measure_peak_memory(), result)
 """
 
 

@@ -12,8 +12,8 @@ from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.models import Characteristic, CharacteristicValue, Product
 from backend.feeds import importer
 from backend.feeds.category_paths import CategoryPaths
+from backend.feeds.parsed_rows import ParsedRow
 from backend.feeds.planning import load_batch, plan_row
-from backend.feeds.product_rows import ProductRow
 from tests.catalog.derived import assert_characteristics_are_right
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.feeds.helpers import FeedTestCase, counts, product_row
@@ -87,7 +87,7 @@ class CompareAtPriceTest(FeedTestCase):
             assert Product.objects.values_list("price", "compare_at_price").get() == expected
 
     def test_without_a_new_plan_the_compare_at_price_is_lost(self) -> None:
-        row = ProductRow(line=2, sku="A-1", price=Decimal(11))
+        row = ParsedRow(line=2, sku="A-1", price=Decimal(11))
         plan = plan_row(row, load_batch([row]), CategoryPaths(dry_run=False), None, default_stock=1)
         self.set_compare_at_price()
         lock_products_for_import([row.sku])
@@ -100,7 +100,7 @@ class ConcurrentImportsTest(TransactionTestCase):
 
     def write(self) -> int:
         """Run the steps of one batch, and return the number of products written."""
-        row = ProductRow(line=2, sku="A-1", name="Cup", price=Decimal(10))
+        row = ParsedRow(line=2, sku="A-1", name="Cup", price=Decimal(10))
         lock_products_for_import([row.sku])
         plan = plan_row(row, load_batch([row]), CategoryPaths(dry_run=False), None, default_stock=1)
         upserts = [plan.to_upsert()] if plan.has_changes else []

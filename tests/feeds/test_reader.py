@@ -125,7 +125,7 @@ class TableTest(SimpleTestCase):
         (row,) = read(b'"Title\n(required)","Image\nLink",title,id\n"x\ny",a.jpg,a,1\n')
         assert row == RawRow(4, {"id": "1", "title": "a", "image_link": "a.jpg"})
 
-    def test_unclosed_quotation_mark_above_the_header_costs_its_line(self) -> None:
+    def test_line_above_the_header_with_an_unclosed_quotation_mark_is_skipped(self) -> None:
         (row,) = read(b'"Products, of May\nid,title\n1,a\n')
         assert row == RawRow(3, {"id": "1", "title": "a"})
         with pytest.raises(FeedUnreadable, match=r"the header \(line 1\) cannot be read"):
@@ -279,7 +279,7 @@ class EncodingTest(SimpleTestCase):
                 with self.subTest(data=feed[:10]):
                     assert read(feed) == list(self.ROWS)
 
-    def test_invalid_utf_16_costs_one_row(self) -> None:
+    def test_row_with_invalid_utf_16_is_refused_alone(self) -> None:
         for title in ("\ud800", "\udc00"):
             data = f"id\ttitle\n1\t{title}\n2\tb\n".encode("utf-16", "surrogatepass")
             broken, intact = read(data)
@@ -316,7 +316,7 @@ class EncodingTest(SimpleTestCase):
             str(raised.exception).encode()
 
 
-def error_of(data: bytes) -> str:
+def read_error(data: bytes) -> str:
     """Return the error message of a feed that cannot be opened or breaks off; empty if it can be read."""
     try:
         read(data)
@@ -332,20 +332,20 @@ class TableLimitsTest(SimpleTestCase):
             for line_break in (b"\n", b"\r\n", b""):
                 for mark in (b"", b"\xef\xbb\xbf"):
                     with self.subTest(line_break=line_break, mark=mark):
-                        assert error_of(mark + fits + line_break) == ""
-                        assert error_of(mark + fits + b"x" + line_break) == (
+                        assert read_error(mark + fits + line_break) == ""
+                        assert read_error(mark + fits + b"x" + line_break) == (
                             "the header (line 1) is longer than 13 bytes"
                         )
 
     def test_header_is_limited_in_columns(self) -> None:
         with mock.patch.object(delimited_rows, "MAX_COLUMNS", 3):
-            assert error_of(b"id,a,b\n") == ""
-            assert error_of(b"id,a,b,c\n") == "the header (line 1) has 4 columns; the limit is 3"
+            assert read_error(b"id,a,b\n") == ""
+            assert read_error(b"id,a,b,c\n") == "the header (line 1) has 4 columns; the limit is 3"
 
     def test_column_name_is_limited_in_characters(self) -> None:
         with mock.patch.object(delimited_rows, "MAX_COLUMN_NAME", 5):
-            assert error_of(b"id,price\n") == ""
-            assert error_of(b"id,prices\n") == (
+            assert read_error(b"id,price\n") == ""
+            assert read_error(b"id,prices\n") == (
                 "the header (line 1) has a column name of more than 5 characters"
             )
 
@@ -463,7 +463,9 @@ class XmlLimitsTest(SimpleTestCase):
         comment = b"<!-- %s -->" % (b"x" * 9_991)
         preamble = b"<rss>" + comment * 99
         assert len(read(preamble + b"<item><id>1</id></item></rss>")) == 1
-        assert error_of(preamble + comment * 10) == "no <item> or <entry> begins in the first 1,000,000 bytes"
+        assert (
+            read_error(preamble + comment * 10) == "no <item> or <entry> begins in the first 1,000,000 bytes"
+        )
 
     def test_comments_between_items_are_not_limited(self) -> None:
         comment = b"<!-- %s -->" % (b"x" * 99_991)
@@ -474,7 +476,7 @@ class XmlLimitsTest(SimpleTestCase):
         for extra, message in [(0, ""), (1, "line 1: elements are nested more than 100 levels deep")]:
             depth = xml_items.MAX_DEPTH - 3 + extra
             field = "<id>" + "<b>" * depth + "x" + "</b>" * depth + "</id>"
-            assert error_of(f"<rss><item>{field}</item></rss>".encode()) == message
+            assert read_error(f"<rss><item>{field}</item></rss>".encode()) == message
 
     def test_different_names_are_limited(self) -> None:
         for count, message in [
@@ -489,11 +491,11 @@ class XmlLimitsTest(SimpleTestCase):
             ]:
                 with self.subTest(name, count=count):
                     feed = f"<rss><item><id>1</id>{names}</item></rss>"
-                    assert error_of(feed.encode()).removeprefix("line 1: ") == message
+                    assert read_error(feed.encode()).removeprefix("line 1: ") == message
 
     def test_name_is_limited_in_characters(self) -> None:
         name = "a" * xml_items.MAX_COLUMN_NAME
-        assert error_of(f"<rss><item><{name}/></item></rss>".encode()) == ""
-        assert error_of(f"<rss><item><{name}a/></item></rss>".encode()) == (
+        assert read_error(f"<rss><item><{name}/></item></rss>".encode()) == ""
+        assert read_error(f"<rss><item><{name}a/></item></rss>".encode()) == (
             "line 1: a name with its namespace has more than 500 characters"
         )

@@ -41,7 +41,7 @@ class ProblemKindsTest(SimpleTestCase):
         assert sum(listed) == 3
         assert [entry.line for entry in result.problems] == [2, 3, 4]
         assert (result.problem_count, result.refused) == (3000, 3000)
-        assert list(result.repeated_problems()) == [
+        assert list(result.list_repeated_problems()) == [
             "… and 2,997 more rows like line 2 [A-2] price: '2' is bad (row refused)"
         ]
 
@@ -49,9 +49,9 @@ class ProblemKindsTest(SimpleTestCase):
         result = ImportReport()
         for line in (2, 2, 3, 4):
             assert result.add_problem(problem(line, "is bad"))
-        assert list(result.repeated_problems()) == []
+        assert list(result.list_repeated_problems()) == []
         assert not result.add_problem(problem(5, "is bad"))
-        assert next(result.repeated_problems()).startswith("… and 1 more row like line 2")
+        assert next(result.list_repeated_problems()).startswith("… and 1 more row like line 2")
 
     def test_kinds_are_limited_in_number(self) -> None:
         with mock.patch.object(report, "MAX_LISTED", 6):

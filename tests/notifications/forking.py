@@ -10,7 +10,7 @@ from typing import Any
 from celery.signals import task_prerun, worker_before_create_process
 from django.db import connection
 
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def log_connections(role: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         [(database,)] = cursor.fetchall()
-    redis = redis_client().client_id()
+    redis = get_redis_client().client_id()
     logger.warning("%s %s has database %s, redis %s", role, os.getpid(), database, redis)
 
 

@@ -15,7 +15,7 @@ from backend.config.beat import Scheduler
 from backend.embedded import processes
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase
-from tests.support.deployed import deployed_command
+from tests.support.deployed import read_deployed_command
 from tests.support.worker import MAX_SECONDS, wait_until
 
 EMAIL = "vera@example.com"
@@ -55,7 +55,7 @@ class BeatTest(WorkerCase):
             entry.last_run_at -= timedelta(days=365)
         before.close()
         beat = processes.spawn(
-            [sys.executable, "-m", *deployed_command("beat", data_dir=directory.name)],
+            [sys.executable, "-m", *read_deployed_command("beat", data_dir=directory.name)],
             settings.ENV.data_dir,
             log=Path(directory.name) / "beat.log",
         )

@@ -11,8 +11,8 @@ from django.db import transaction
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.cases import WorkerCase, make_unconfirmed_user
-from tests.support.deployed import deployed_command
-from tests.support.worker import MailServer, Worker, code_in, wait_until
+from tests.support.deployed import read_deployed_command
+from tests.support.worker import MailServer, Worker, find_code, wait_until
 
 MAILS = 20
 LINE = re.compile(r"(parent|child) (\d+) has database (\d+), redis (\d+)")
@@ -38,7 +38,7 @@ class PreforkTest(WorkerCase):
     @classmethod
     def make_services(cls) -> None:
         cls.mail_server = MeetingMailServer()
-        command = [*deployed_command("worker"), "--include=tests.notifications.forking"]
+        command = [*read_deployed_command("worker"), "--include=tests.notifications.forking"]
         cls.worker = Worker(cls.mail_server, command=command)
 
     def test_processes_send_each_mail_once_and_share_no_connection(self) -> None:
@@ -52,7 +52,7 @@ class PreforkTest(WorkerCase):
         wait_until(lambda: not left.exists(), "the last mail")
         assert sorted(mail["To"] for mail in self.mail_server.mails) == sorted(emails)
         assert {mail.attempts for mail in OutgoingEmail.objects.all()} == {1}
-        assert self.rest.confirm(emails[0], code_in(self.mail_server.wait_for_mail(emails[0]))).code is None
+        assert self.rest.confirm(emails[0], find_code(self.mail_server.wait_for_mail(emails[0]))).code is None
 
         self.check_connections()
         assert "Traceback" not in self.worker.output()

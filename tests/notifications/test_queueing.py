@@ -11,7 +11,7 @@ from django.test import RequestFactory, TestCase, TransactionTestCase
 from django.utils import timezone
 
 from backend.accounts.models import User
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.notifications import services
 from backend.notifications.admin import OutgoingEmailAdmin
 from backend.notifications.models import OutgoingEmail
@@ -46,11 +46,11 @@ class IntervalTest(TestCase):
 
     def queued(self) -> tuple[OutgoingEmail, bool]:
         """Enqueue a mail. Return the queued row and whether its task was published."""
-        before = redis_client().llen("celery")
+        before = get_redis_client().llen("celery")
         with self.captureOnCommitCallbacks(execute=True):
             queue()
         email = OutgoingEmail.objects.get(status=Status.QUEUED, recipient=RECIPIENT, task="some")
-        return email, redis_client().llen("celery") > before
+        return email, get_redis_client().llen("celery") > before
 
     def assert_published_at_once(self) -> OutgoingEmail:
         email, is_published = self.queued()
@@ -112,7 +112,7 @@ class IntervalTest(TestCase):
         for _ in range(2):
             with self.captureOnCommitCallbacks(execute=True):
                 enqueue_email(task="some", recipient=RECIPIENT, language="en")
-        assert redis_client().llen("celery") == 2
+        assert get_redis_client().llen("celery") == 2
         assert OutgoingEmail.objects.count() == 2
 
 

@@ -13,7 +13,7 @@ from tests.accounts.cases import WorkerCase
 from tests.catalog.factories import make_product
 from tests.orders.factories import make_order
 from tests.support.people import make_user
-from tests.support.worker import html_of, text_of, wait_until
+from tests.support.worker import get_html, get_text, wait_until
 
 # The subjects by language and status.
 SUBJECTS = {
@@ -62,14 +62,14 @@ class OrderEmailsTest(WorkerCase):
                 mail = self.mail_server.wait_for_mail(f"{language}@example.com")
                 assert mail["Subject"].strip() == SUBJECTS[language]["placed"].format(order.number)
                 assert mail["From"] == "shop@example.com"
-                lines = text_of(mail).splitlines()
+                lines = get_text(mail).splitlines()
                 assert lines[2:6] == [
                     "3 × Чай <№ 1> & “Сенча”: 3703.50 RUB",
                     "1 × Enamel mug: 450.00 RUB",
                     "",
                     total,
                 ]
-                html = html_of(mail)
+                html = get_html(mail)
                 assert f'<html lang="{language}">' in html
                 assert "3 × Чай &lt;№ 1&gt; &amp; “Сенча”: 3703.50 RUB<br>" in html
                 assert total in html
@@ -85,7 +85,7 @@ class OrderEmailsTest(WorkerCase):
                         self.change_status(order, status)
                         mail = self.mail_server.wait_for_mail(email, count=count)
                         assert mail["Subject"].strip() == SUBJECTS[language][status].format(order.number)
-                        for body in (text_of(mail), html_of(mail)):
+                        for body in (get_text(mail), get_html(mail)):
                             assert order.number in body
                             assert ("4153.50 RUB" in body) == (status in ("paid", "cancelled"))
 
@@ -102,4 +102,4 @@ class OrderEmailsTest(WorkerCase):
         # Mails are sent in order, so the arrival of a later one shows that there was none before.
         self.buy("other@example.com", "en")
         self.mail_server.wait_for_mail("other@example.com")
-        assert self.mail_server.mails_to("gone@example.com") == []
+        assert self.mail_server.list_mails_to("gone@example.com") == []

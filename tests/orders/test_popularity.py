@@ -39,11 +39,11 @@ class CountPopularityTest(TestCase):
         make_order(None, (self.tea, 2))
         assert count_popularity() == 2
         assert (popularity(self.tea), popularity(self.mug)) == (4, 3)
-        page = list_products().page(ProductSort.POPULAR, Window.of(first=2))
+        page = list_products().read_page(ProductSort.POPULAR, Window.from_arguments(first=2))
         assert [product.name for product in page.items] == ["Tea", "Mug"]
         make_order(None, (self.mug, 5))
         assert count_popularity() == 1
-        page = list_products().page(ProductSort.POPULAR, Window.of(first=2))
+        page = list_products().read_page(ProductSort.POPULAR, Window.from_arguments(first=2))
         assert [product.name for product in page.items] == ["Mug", "Tea"]
         assert count_popularity() == 0
 

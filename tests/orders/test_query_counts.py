@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image
 from tests.support.clients import GraphQLClient
-from tests.support.people import access_token_of, make_user
+from tests.support.people import make_user, open_session_token
 from tests.support.shopping import make_shoppers
 
 
@@ -41,7 +41,7 @@ class QueryCountsTest(TestCase):
     def test_reading_a_cart_under_many_aliases(self) -> None:
         user = make_user()
         fill_cart(user, dict.fromkeys(self.products[:3], 1))
-        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {access_token_of(user)}"}))
+        graphql = GraphQLClient(Client(headers={"Authorization": f"Bearer {open_session_token(user)}"}))
         for names in (1, 20):
             query = " ".join(f"cart{number}: cart {{ totalQuantity }}" for number in range(names))
             with self.subTest(names=names), self.assertNumQueries(3):

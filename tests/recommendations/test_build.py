@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 from django.utils import timezone
 
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.orders.models import Order
 from backend.recommendations import services
 from backend.recommendations.models import ModelVersion, Recommendation
@@ -23,8 +23,8 @@ from tests.recommendations.factories import Kind, make_history, make_order, read
 
 class RecommendationsCase(TestCase):
     def setUp(self) -> None:
-        redis_client().flushdb()
-        self.addCleanup(redis_client().flushdb)
+        get_redis_client().flushdb()
+        self.addCleanup(get_redis_client().flushdb)
 
 
 class BuildTest(RecommendationsCase):

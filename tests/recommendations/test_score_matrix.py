@@ -6,10 +6,10 @@ from scipy import sparse
 
 from backend.recommendations.score_matrix import (
     MatrixBuilder,
+    find_top_positions,
     iterate_scores,
     keep_top_scores,
     multiply_in_blocks,
-    top_positions,
 )
 
 
@@ -23,10 +23,10 @@ class TopPositionsTest(SimpleTestCase):
             (5, [3, 5, 7, 9, 1]),
             (9, [3, 5, 7, 9, 1]),
         ]:
-            assert columns[top_positions(columns, scores, count)].tolist() == expected
+            assert columns[find_top_positions(columns, scores, count)].tolist() == expected
 
     def test_no_scores_give_no_positions(self) -> None:
-        assert top_positions(np.array([], int), np.array([]), 3).tolist() == []
+        assert find_top_positions(np.array([], int), np.array([]), 3).tolist() == []
 
 
 class KeepTopScoresTest(SimpleTestCase):

@@ -13,7 +13,7 @@ from backend.carts.services import LineQuantity, add_lines, get_cart
 from backend.catalog.models import Product
 from backend.catalog.selectors import ProductRow
 from backend.core import cache, redis
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.core.viewer import Viewer
 from backend.orders.models import Order
 from backend.recommendations.models import Recommendation
@@ -21,7 +21,7 @@ from backend.recommendations.selectors import Lists, read_related, recommend, su
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.recommendations.factories import Kind, add_recommendations, make_order, replace_recommendations
 from tests.support.clients import GraphQLClient, RestClient
-from tests.support.people import ADDRESS, make_user, viewer_of
+from tests.support.people import ADDRESS, make_user, make_viewer
 
 
 def ids(products: Iterable[Product | ProductRow]) -> list[int]:
@@ -30,8 +30,8 @@ def ids(products: Iterable[Product | ProductRow]) -> list[int]:
 
 class ListsCase(TestCase):
     def setUp(self) -> None:
-        redis_client().flushdb()
-        self.addCleanup(redis_client().flushdb)
+        get_redis_client().flushdb()
+        self.addCleanup(get_redis_client().flushdb)
         self.category = make_category("Mugs")
         self.products = [make_product(category=self.category) for _ in range(8)]
 
@@ -92,15 +92,15 @@ class RelatedTest(ListsCase):
     def test_cache_entries_expire(self) -> None:
         add_recommendations(Kind.SIMILAR, *self.products)
         self.read(Kind.SIMILAR, self.products[0], 3)
-        keys = redis_client().keys("*recommendations*")
+        keys = get_redis_client().keys("*recommendations*")
         assert len(keys) == 2
-        assert all(0 < redis_client().ttl(key) <= 600 for key in keys)
+        assert all(0 < get_redis_client().ttl(key) <= 600 for key in keys)
 
     def test_only_ids_are_cached(self) -> None:
         add_recommendations(Kind.SIMILAR, *self.products)
         self.read(Kind.SIMILAR, self.products[0], 1)
-        (key,) = redis_client().keys("*recommendations:lists:*")
-        assert redis_client().get(key) == f"[{self.products[1].pk},{self.products[2].pk}]".encode()
+        (key,) = get_redis_client().keys("*recommendations:lists:*")
+        assert get_redis_client().get(key) == f"[{self.products[1].pk},{self.products[2].pk}]".encode()
 
     def test_lower_version_does_not_replace_a_higher_one(self) -> None:
         for number in (5, 4):
@@ -112,7 +112,7 @@ class ViewersTest(ListsCase):
     def setUp(self) -> None:
         super().setUp()
         self.user = make_user()
-        self.viewer = viewer_of(self.user)
+        self.viewer = make_viewer(self.user)
 
     def test_cart_suggestions_are_complements_then_similar_products(self) -> None:
         a, b, c, d, e, *_ = self.products
@@ -196,7 +196,7 @@ class ApisTest(ListsCase):
             # The table is empty: popular products fill the lists.
             assert self.count(card % lists, id=pk) <= plain + 2
         self.recommend_everything()
-        redis_client().flushdb()
+        get_redis_client().flushdb()
         for more in (2, 1):
             with CaptureQueriesContext(connection) as queries:
                 self.rest.get("/product", {"id": pk})
@@ -303,7 +303,7 @@ class RedisTest(ListsCase):
         a, b, c, *_ = self.products
         add_recommendations(Kind.SIMILAR, a, b, c)
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
-        with mock.patch.object(redis_client(), "mget", side_effect=RedisTimeoutError("silent")) as mget:
+        with mock.patch.object(get_redis_client(), "mget", side_effect=RedisTimeoutError("silent")) as mget:
             for _ in range(3):
                 with self.assertNumQueries(2):
                     assert self.read(Kind.SIMILAR, a, 2) == ids([b, c])
@@ -313,7 +313,7 @@ class RedisTest(ListsCase):
     def test_recommendations_are_replaced_while_redis_is_down(self) -> None:
         self.addCleanup(setattr, redis, "_skip_until", 0.0)
         a, b, *_ = self.products
-        down = mock.patch.object(redis_client(), "eval", side_effect=RedisTimeoutError("silent"))
+        down = mock.patch.object(get_redis_client(), "eval", side_effect=RedisTimeoutError("silent"))
         with down, self.captureOnCommitCallbacks(execute=True):
             replace_recommendations([(Kind.SIMILAR.value, a.pk, b.pk, 1.0)])
         assert Recommendation.objects.count() == 1

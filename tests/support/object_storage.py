@@ -21,7 +21,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from backend.embedded import processes
-from tests.support.ports import free_port
+from tests.support.ports import find_free_port
 from tests.support.worker import wait_until
 
 KEY_ID = "the-key-id"
@@ -33,7 +33,7 @@ class Server:
     """An S3 server process with one bucket and a fixed port."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = TemporaryDirectory()
         self.files = Path(self._directory.name) / "files"
@@ -95,7 +95,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command(),
                 # The next run finds and stops the processes of a killed run by this environment.
-                env=processes.environment(settings.ENV.data_dir),
+                env=processes.make_environment(settings.ENV.data_dir),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

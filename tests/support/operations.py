@@ -13,7 +13,7 @@ _USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
 
-def graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
+def list_graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
     """Return a document for each root field.
 
     Args:
@@ -65,8 +65,8 @@ def graphql_operations(email: str, product: int, number: str) -> dict[str, str]:
     }
 
 
-def rest_operations(email: str, product: int, number: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the query, body and headers of a request to each route; see `graphql_operations`."""
+def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the query, body and headers of a request to each route; see `list_graphql_operations`."""
     line = {"body": {"product_id": product, "quantity": 1}}
     credentials = {"body": {"email": email, "password": "guessed it"}}
     return {

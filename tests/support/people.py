@@ -17,11 +17,11 @@ def make_user(email: str = "", password: str | None = None, **fields: object) ->
     return User.objects.create_user(email or f"shopper{next(_numbers)}@example.com", password, **fields)
 
 
-def viewer_of(user: User, cart_token: str | None = None) -> Viewer:
+def make_viewer(user: User, cart_token: str | None = None) -> Viewer:
     """Return the viewer of an account."""
     return Viewer(user_id=user.pk, cart_token=cart_token)
 
 
-def access_token_of(user: User) -> str:
+def open_session_token(user: User) -> str:
     """Open a session and return its access token."""
     return open_session(user).access_token

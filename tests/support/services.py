@@ -48,7 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
         try:
             stack.enter_context(services.claim(DATA_DIR, "tests"))
             started = stack.enter_context(
-                services.running(
+                services.run_services(
                     DATA_DIR, database="lavka", with_valkey=True, with_mail_sink=True, for_tests=True
                 )
             )
@@ -58,7 +58,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     else:
         # The environment is inherited from the controller process.
         database = int(WORKER.removeprefix("gw")) + 1
-        os.environ.update(addresses.valkey_variables(DATA_DIR, database=database))
+        os.environ.update(addresses.get_valkey_variables(DATA_DIR, database=database))
     return (yield)
 
 

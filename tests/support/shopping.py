@@ -15,7 +15,7 @@ from backend.accounts.models import User
 from backend.core.errors import ErrorCode
 from backend.core.graphql import parse_object_id
 from tests.support.clients import GraphQLClient
-from tests.support.people import access_token_of
+from tests.support.people import open_session_token
 
 _numbers = count(1)
 
@@ -76,7 +76,7 @@ class Shopper:
         self, user: User | None = None, cart_token: str | None = None, address: str | None = None
     ) -> None:
         self.client = Client(REMOTE_ADDR=address or _new_address())
-        self.access_token = access_token_of(user) if user else None
+        self.access_token = open_session_token(user) if user else None
         self.cart_token = cart_token
 
     @property

@@ -15,7 +15,7 @@ import psutil
 from django.conf import settings
 
 from backend.embedded import processes
-from tests.support.ports import free_port
+from tests.support.ports import find_free_port
 from tests.support.worker import MAX_SECONDS, wait_until
 
 
@@ -28,7 +28,7 @@ class Web:
     """
 
     def __init__(self, *options: str, **environment: str) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self._options = options
         self._environment = environment
         self._directory = TemporaryDirectory()
@@ -43,7 +43,7 @@ class Web:
             self._master = subprocess.Popen(
                 [*command, *self._options],
                 # The next run finds and stops the processes of a killed run by this environment.
-                env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
+                env=processes.make_environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

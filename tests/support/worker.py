@@ -20,7 +20,7 @@ from aiosmtpd.controller import Controller
 from django.conf import settings
 
 from backend.embedded import processes
-from tests.support.ports import free_port
+from tests.support.ports import find_free_port
 
 # Seconds that a worker may take on a busy machine before the test fails.
 MAX_SECONDS = 30
@@ -48,7 +48,7 @@ class MailServer:
     """
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self.options: dict[str, Any] = {}
         self.mails: list[EmailMessage] = []
         self.refusal: str | None = None
@@ -99,34 +99,34 @@ class MailServer:
         self.mails.append(mail)
         return "250 Kept"
 
-    def mails_to(self, recipient: str) -> list[EmailMessage]:
+    def list_mails_to(self, recipient: str) -> list[EmailMessage]:
         return [mail for mail in self.mails if mail["To"] == recipient]
 
     def wait_for_mail(self, recipient: str, *, count: int = 1) -> EmailMessage:
         """Wait for the mail with this number to a recipient and return it. Fail if there are more."""
-        wait_until(lambda: len(self.mails_to(recipient)) >= count, f"Mail number {count} to {recipient}")
-        mails = self.mails_to(recipient)
+        wait_until(lambda: len(self.list_mails_to(recipient)) >= count, f"Mail number {count} to {recipient}")
+        mails = self.list_mails_to(recipient)
         assert len(mails) == count, f"{len(mails)} mails instead of {count}"
         return mails[-1]
 
 
-def text_of(mail: EmailMessage) -> str:
+def get_text(mail: EmailMessage) -> str:
     """Return the plain text part of a mail."""
     part = mail.get_body(("plain",))
     assert isinstance(part, EmailMessage)
     return str(part.get_content())
 
 
-def html_of(mail: EmailMessage) -> str:
+def get_html(mail: EmailMessage) -> str:
     """Return the HTML part of a mail."""
     part = mail.get_body(("html",))
     assert isinstance(part, EmailMessage)
     return str(part.get_content())
 
 
-def code_in(mail: EmailMessage) -> str:
+def find_code(mail: EmailMessage) -> str:
     """Return the six-digit code in the plain text of a mail."""
-    (code,) = set(re.findall(r"(?<!\d)\d{6}(?!\d)", text_of(mail)))
+    (code,) = set(re.findall(r"(?<!\d)\d{6}(?!\d)", get_text(mail)))
     return str(code)
 
 
@@ -171,7 +171,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
                 # The next run finds and stops the processes of a killed run by this environment.
-                env=processes.environment(settings.ENV.data_dir) | environment | self._environment,
+                env=processes.make_environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -11,6 +11,8 @@ from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
 
+_ACCOUNT_DELETED = "This account has been deleted."
+
 
 class WrongCredentials(ShopError):
     """No account has this combination of e-mail address and password."""
@@ -37,13 +39,8 @@ def require_account(user_id: int) -> User:
     """
     user = User.objects.filter(pk=user_id).first()
     if user is None:
-        raise account_deleted()
+        raise Unauthenticated(_ACCOUNT_DELETED)
     return user
-
-
-def account_deleted() -> Unauthenticated:
-    """Return the error for a viewer whose account has been deleted."""
-    return Unauthenticated("This account has been deleted.")
 
 
 def check_password(user: User, password: str) -> bool:
@@ -87,6 +84,6 @@ def lock_account(user: User, *, field: str) -> None:
     """
     locked = User.objects.select_for_update().filter(pk=user.pk).first()
     if locked is None:
-        raise account_deleted()
+        raise Unauthenticated(_ACCOUNT_DELETED)
     if locked.password != user.password:
         raise WrongCredentials("The password is wrong.", field=field)

@@ -11,7 +11,7 @@ from limits import parse_many
 from backend.accounts.codes import Purpose
 from backend.core.errors import Unavailable
 from backend.core.throttling import RateLimit, hit_rate_limit, hit_rate_limits, reset_rate_limits
-from backend.core.viewer import network_of
+from backend.core.viewer import get_network
 
 # Longer windows allow little more than shorter ones, so a client that keeps trying waits longer each time.
 LOGIN_PER_NETWORK = parse_many("5/minute; 10/15 minutes; 20/hour; 50/day")
@@ -36,14 +36,17 @@ def hit_login_limits(email: str, address: str, action: str = "login") -> None:
         RateLimited, Unavailable: see `hit_rate_limits`.
     """
     hit_rate_limits(
-        [RateLimit(LOGIN_PER_ADDRESS, f"{action}-address", address), *_login_limits(email, address, action)]
+        [
+            RateLimit(LOGIN_PER_ADDRESS, f"{action}-address", address),
+            *_list_login_limits(email, address, action),
+        ]
     )
 
 
 def reset_login_limits(email: str, address: str, action: str = "login") -> None:
     """Clear the counts of an account after a successful login from this address."""
     with suppress(Unavailable):
-        reset_rate_limits(_login_limits(email, address, action))
+        reset_rate_limits(_list_login_limits(email, address, action))
 
 
 def hit_password_limit(user_id: int) -> None:
@@ -55,13 +58,13 @@ def hit_password_limit(user_id: int) -> None:
     Raises:
         RateLimited, Unavailable: see `hit_rate_limits`.
     """
-    hit_rate_limits([_password_limit(user_id)])
+    hit_rate_limits([_make_password_limit(user_id)])
 
 
 def reset_password_limit(user_id: int) -> None:
     """Clear the count of password checks after a correct one."""
     with suppress(Unavailable):
-        reset_rate_limits([_password_limit(user_id)])
+        reset_rate_limits([_make_password_limit(user_id)])
 
 
 def hit_refresh_limit(address: str) -> None:
@@ -101,12 +104,12 @@ def hit_email_limits(email: str, address: str) -> None:
     )
 
 
-def _login_limits(email: str, address: str, action: str) -> list[RateLimit]:
+def _list_login_limits(email: str, address: str, action: str) -> list[RateLimit]:
     return [
-        RateLimit(LOGIN_PER_NETWORK, f"{action}-network", f"{email} {network_of(address)}"),
+        RateLimit(LOGIN_PER_NETWORK, f"{action}-network", f"{email} {get_network(address)}"),
         RateLimit(LOGIN_PER_ACCOUNT, action, email),
     ]
 
 
-def _password_limit(user_id: int) -> RateLimit:
+def _make_password_limit(user_id: int) -> RateLimit:
     return RateLimit(PASSWORD_PER_ACCOUNT, "password", str(user_id))

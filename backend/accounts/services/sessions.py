@@ -87,11 +87,11 @@ def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
         if session is not None and compare_digest(session.refresh_digest, digest):
             session.refresh_digest = new_digest
             session.refreshed_at = timezone.now()
-            session.expires_at = _expiry_of(session)
+            session.expires_at = _compute_expiry(session)
             session.save(update_fields=["refresh_digest", "refreshed_at", "expires_at"])
-            return _token_pair(session, new_token)
-        if session is not None and _has_just_issued(session, new_digest):
-            return _token_pair(session, new_token)
+            return _make_token_pair(session, new_token)
+        if session is not None and _can_reissue(session, new_digest):
+            return _make_token_pair(session, new_token)
         Session.objects.filter(pk=session_id).delete()
     raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
 
@@ -119,13 +119,13 @@ def log_out_everywhere(*, viewer: Viewer) -> None:
 def open_session(user: User) -> TokenPair:
     """Open a session for an authenticated user and return its tokens."""
     session = Session(user=user, password_digest=digest_secret(user.password))
-    session.expires_at = _expiry_of(session)
+    session.expires_at = _compute_expiry(session)
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)
-    return _token_pair(session, refresh_token)
+    return _make_token_pair(session, refresh_token)
 
 
-def _has_just_issued(session: Session, digest: str) -> bool:
+def _can_reissue(session: Session, digest: str) -> bool:
     """Return whether the session's newest refresh token has this digest and may be issued again."""
     return (
         compare_digest(session.refresh_digest, digest)
@@ -134,14 +134,14 @@ def _has_just_issued(session: Session, digest: str) -> bool:
     )
 
 
-def _expiry_of(session: Session) -> datetime:
+def _compute_expiry(session: Session) -> datetime:
     """Return the time when a session expires unless it is refreshed again."""
     return min(
         timezone.now() + settings.REFRESH_TOKEN_LIFETIME, session.created_at + settings.SESSION_LIFETIME
     )
 
 
-def _token_pair(session: Session, refresh_token: str) -> TokenPair:
+def _make_token_pair(session: Session, refresh_token: str) -> TokenPair:
     return TokenPair(
         access_token=tokens.make_access_token(user_id=session.user_id, session_id=session.pk),
         refresh_token=refresh_token,

@@ -14,7 +14,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
-from backend.catalog.admin.fields import CategoryChoiceAdmin, PictureField, preview, require_storage_for
+from backend.catalog.admin.fields import (
+    CategoryChoiceAdmin,
+    PictureField,
+    render_preview,
+    require_storage_for,
+)
 from backend.catalog.locks import lock_tree
 from backend.catalog.models import Category, ListingEntry
 from backend.catalog.services import (
@@ -99,7 +104,7 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
 
     @admin.display(description="Current image")
     def picture(self, category: Category) -> SafeString | str:
-        return preview(category.picture, height=160)
+        return render_preview(category.picture, height=160)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

@@ -26,7 +26,7 @@ class CategoryChoiceField(forms.ModelChoiceField):
     """A category field that labels a category with its full path."""
 
     def label_from_instance(self, obj: Any) -> str:
-        return category_path(obj)
+        return format_category_path(obj)
 
 
 class CategoryChoiceAdmin(SafeAutocompleteAdmin):
@@ -57,7 +57,7 @@ class CatalogueAdmin(ModelAdmin):
         mark_catalogue_changed()
 
 
-def category_path(category: Category) -> str:
+def format_category_path(category: Category) -> str:
     """Return the names on the path from the root to a category, joined by “›”."""
     return " › ".join(category.get_ancestors(include_self=True).values_list("name", flat=True))
 
@@ -95,7 +95,7 @@ def require_storage_for(values: Iterable[Any]) -> None:
             raise forms.ValidationError(f"The picture cannot be stored. {error.message}") from error
 
 
-def preview(picture: Picture | None, height: int) -> SafeString | str:
+def render_preview(picture: Picture | None, height: int) -> SafeString | str:
     """Return an HTML preview of a picture, with a height in pixels; a dash without a picture."""
     if picture is None:
         return NO_PICTURE

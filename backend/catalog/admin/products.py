@@ -15,7 +15,7 @@ from backend.catalog.admin.fields import (
     CatalogueAdmin,
     CategoryChoiceAdmin,
     PictureField,
-    preview,
+    render_preview,
     require_storage_for,
 )
 from backend.catalog.admin.filters import CategoryFilter, StockFilter
@@ -24,7 +24,7 @@ from backend.catalog.models import CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
-from backend.catalog.services import free_product_slug, publish_products
+from backend.catalog.services import find_free_product_slug, publish_products
 from backend.core.admin import PartialUpdateAdmin, PartialUpdateForm, SafeAutocompleteAdmin
 from backend.core.errors import NotFound
 from backend.core.identifiers import parse_id
@@ -54,7 +54,7 @@ class ProductForm(PartialUpdateForm):
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
         name, sku = self.cleaned_data.get("name") or "", self.cleaned_data.get("sku") or ""
-        return slug or free_product_slug(name, sku)
+        return slug or find_free_product_slug(name, sku)
 
 
 class ProductListForm(PartialUpdateForm):
@@ -125,7 +125,7 @@ class ProductImageInline(admin.TabularInline):
 
     @admin.display(description="")
     def preview(self, image: ProductImage) -> SafeString | str:
-        return preview(image.picture if image.pk else None, height=80)
+        return render_preview(image.picture if image.pk else None, height=80)
 
 
 @admin.register(Product)
@@ -183,24 +183,24 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
         return super().get_changelist_formset(request, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        before = _picture_names([form.instance.pk])
+        before = _read_picture_names([form.instance.pk])
         super().save_related(request, form, formsets, change)
-        discard_files_on_commit(before - _picture_names([form.instance.pk]))
+        discard_files_on_commit(before - _read_picture_names([form.instance.pk]))
         pending = ProductImage.objects.filter(product=form.instance, renditions_due_at__isnull=False)
         queue_renditions("product", pending.values_list("pk", flat=True))
 
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
-        discard_files_on_commit(_picture_names([obj.pk]))
+        discard_files_on_commit(_read_picture_names([obj.pk]))
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         locked = lock_products(queryset.order_by().values_list("pk", flat=True))
-        discard_files_on_commit(_picture_names(locked))
+        discard_files_on_commit(_read_picture_names(locked))
         super().delete_queryset(request, queryset)
 
     @admin.display(description="")
     def picture(self, product: Product) -> SafeString | str:
-        return preview(product.image, height=40) if product.image else ""
+        return render_preview(product.image, height=40) if product.image else ""
 
     @admin.action(description="Publish", permissions=["change"])
     def publish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
@@ -216,6 +216,6 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
         self.message_user(request, f"{count} of the selected products {done}.", messages.SUCCESS)
 
 
-def _picture_names(product_ids: Iterable[int]) -> set[str]:
+def _read_picture_names(product_ids: Iterable[int]) -> set[str]:
     """Return the storage names of the pictures of products."""
     return set(ProductImage.objects.filter(product__in=product_ids).order_by().values_list("file", flat=True))

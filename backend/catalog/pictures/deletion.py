@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from backend.catalog.models import Category, ProductImage
-from backend.catalog.renditions import FOLDER, WIDTHS, parse_rendition_name, rendition_names
+from backend.catalog.renditions import FOLDER, WIDTHS, list_rendition_names, parse_rendition_name
 from backend.core.media.storage import StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ def discard_files(names: Iterable[str]) -> None:
     """
     names = set(names)
     unused = sorted(names - _read_rendition_widths(names).keys())
-    _delete([file for name in unused for file in (name, *rendition_names(name))])
+    _delete([file for name in unused for file in (name, *list_rendition_names(name))])
 
 
 def discard_renditions(name: str) -> None:
     """Delete all renditions of the picture with this storage name."""
-    _delete(rendition_names(name))
+    _delete(list_rendition_names(name))
 
 
 def _delete(names: Iterable[str]) -> int:
@@ -93,7 +93,7 @@ def find_orphans(*, grace: timedelta = GRACE) -> StorageScan:
     """
     scan = StorageScan()
     oldest = timezone.now() - grace
-    for names in _batches(name for folder in FOLDERS for name in _stored_below(folder)):
+    for names in _split_batches(name for folder in FOLDERS for name in _list_stored_files(folder)):
         used = _find_used(names)
         orphans = [name for name in names if name not in used and _is_older(name, oldest)]
         scan.orphans += orphans
@@ -106,13 +106,13 @@ def remove_orphans(orphans: Sequence[str]) -> int:
 
     If the storage is down, the files are kept.
     """
-    count = sum(_delete(sorted(set(names) - _find_used(names))) for names in _batches(iter(orphans)))
+    count = sum(_delete(sorted(set(names) - _find_used(names))) for names in _split_batches(iter(orphans)))
     if count:
         logger.info("%s unused picture files have been deleted from the storage", count)
     return count
 
 
-def _stored_below(folder: str) -> Iterator[str]:
+def _list_stored_files(folder: str) -> Iterator[str]:
     try:
         folders, files = default_storage.listdir(folder)
     except FileNotFoundError:
@@ -120,10 +120,10 @@ def _stored_below(folder: str) -> Iterator[str]:
     for name in files:
         yield f"{folder}/{name}"
     for name in folders:
-        yield from _stored_below(f"{folder}/{name}")
+        yield from _list_stored_files(f"{folder}/{name}")
 
 
-def _batches(names: Iterator[str]) -> Iterator[list[str]]:
+def _split_batches(names: Iterator[str]) -> Iterator[list[str]]:
     while batch := list(islice(names, _BATCH)):
         yield batch
 

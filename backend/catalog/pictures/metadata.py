@@ -111,7 +111,7 @@ def _split_webp(data: bytes) -> Iterator[_Part]:
 
 
 def _split_gif(data: bytes) -> Iterator[_Part]:
-    position = 13 + _gif_color_table_size(_slice(data, 0, 13)[10])
+    position = 13 + _get_gif_color_table_size(_slice(data, 0, 13)[10])
     yield True, _slice(data, 0, position)
     while True:
         kind = _slice(data, position, position + 1)
@@ -120,7 +120,7 @@ def _split_gif(data: bytes) -> Iterator[_Part]:
             yield False, data[position + 1 :]
             return
         if kind == b"\x2c":
-            end = position + 11 + _gif_color_table_size(_slice(data, position, position + 10)[9])
+            end = position + 11 + _get_gif_color_table_size(_slice(data, position, position + 10)[9])
         elif kind == b"\x21":
             end = position + 2
         else:
@@ -133,7 +133,7 @@ def _split_gif(data: bytes) -> Iterator[_Part]:
         position = end + 1
 
 
-def _gif_color_table_size(flags: int) -> int:
+def _get_gif_color_table_size(flags: int) -> int:
     """Return the size in bytes of the color table that the flags declare."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from backend.catalog.pictures.validation import SUFFIXES
-from backend.catalog.renditions import WIDTHS, ImageFormat, widths_for
+from backend.catalog.renditions import WIDTHS, ImageFormat, choose_widths
 
 _SRGB = ImageCms.createProfile("sRGB")
 
@@ -43,7 +43,7 @@ def render(data: bytes) -> RenderedPicture:
     elif image.mode.startswith("I"):
         image = image.point(lambda value: value / 256).convert("L")
     files = []
-    for nominal_width in reversed(widths_for(full_width)):
+    for nominal_width in reversed(choose_widths(full_width)):
         width = min(nominal_width, full_width)
         height = max(round(full_height * width / full_width), 1)
         image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

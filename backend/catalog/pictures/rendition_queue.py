@@ -22,7 +22,7 @@ from backend.catalog.locks import (
 from backend.catalog.models import RENDITIONS_STALE_AFTER, Category, ProductImage, renditions_due
 from backend.catalog.pictures.deletion import discard_renditions
 from backend.catalog.pictures.rendering import RenderedPicture, render
-from backend.catalog.renditions import rendition_name
+from backend.catalog.renditions import format_rendition_name
 from backend.core.broker import LOW_PRIORITY, enqueue
 from backend.core.response_cache import mark_catalogue_changed
 
@@ -102,7 +102,7 @@ def make_renditions(*, kind: Kind, picture_id: int) -> None:
                 data = original.read()
             rendered = _render(name, data)
             for width, format, content in rendered.files if rendered else ():
-                _store(rendition_name(name, width, format), content)
+                _store(format_rendition_name(name, width, format), content)
         except Exception:  # every storage raises its own error types
             logger.warning("The storage failed; the renditions of %s will be retried", name, exc_info=True)
             return

@@ -77,7 +77,7 @@ def accept_picture(data: bytes, stem: str) -> PictureFile:
     except UnidentifiedImageError as error:
         raise PictureRefused(f"is not a supported image; {_ACCEPTED}") from error
     except Image.DecompressionBombError as error:
-        raise PictureRefused(f"has too many pixels; {_limits()}") from error
+        raise PictureRefused(f"has too many pixels; {_describe_limits()}") from error
     except Exception as error:  # Pillow's decoders raise many types on damaged files
         raise PictureRefused("is damaged or incomplete") from error
     if foreign := _FOREIGN.search(removed):
@@ -92,7 +92,7 @@ def _inspect(data: bytes) -> tuple[str, tuple[int, int], int]:
         format = _FORMAT_ALIASES.get(str(image.format), str(image.format))
         width, height = image.size
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-            raise PictureRefused(f"has {width} × {height} pixels; {_limits()}")
+            raise PictureRefused(f"has {width} × {height} pixels; {_describe_limits()}")
         if format != "JPEG" and getattr(image, "is_animated", False):
             raise PictureRefused("is animated; only still pictures are accepted")
         if format == "JPEG" and _count_scans(data) > MAX_SCANS:
@@ -111,7 +111,7 @@ def _count_scans(data: bytes) -> int:
     return data.count(b"\xff\xda")
 
 
-def _limits() -> str:
+def _describe_limits() -> str:
     return f"the limits are {MAX_PIXELS // 1_000_000} million pixels and {MAX_SIDE} pixels per side"
 
 

@@ -51,7 +51,7 @@ def find_value_filters(wanted: WantedValues) -> list[ValueFilter]:
     for key, values in wanted.items():
         _check_values(key, values)
     cleaned = {key: _clean_key(key) for key in wanted}
-    names = {name for key in cleaned.values() for name in _possible_names(key)}
+    names = {name for key in cleaned.values() for name in _list_possible_names(key)}
     known = list(Characteristic.objects.filter(name__in=names).values_list("id", "name", "unit"))
     filters = []
     for key, values in wanted.items():
@@ -91,7 +91,7 @@ def _clean_key(key: CharacteristicKey) -> CharacteristicKey:
     return clean_line(name), None if unit is None else clean_line(unit)
 
 
-def _possible_names(key: CharacteristicKey) -> list[str]:
+def _list_possible_names(key: CharacteristicKey) -> list[str]:
     """Return the names of the characteristics that a key can stand for."""
     if not isinstance(key, str):
         return [key[0]]

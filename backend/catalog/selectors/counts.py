@@ -48,7 +48,7 @@ def read_large_total(key: Any, entries: "QuerySet[ListingEntry]") -> int:
     Args:
         key: describes the conditions of the entries; its `repr` identifies them.
     """
-    total: int = _cached("total", key, entries.count)
+    total: int = _compute_cached("total", key, entries.count)
     return total
 
 
@@ -68,7 +68,7 @@ def count_products(category_ids: Collection[int] | None = None) -> Mapping[int, 
     if len(rows) <= EXACT_COUNT_LIMIT:
         return Counter(ancestor for (ancestor,) in rows)
     key = None if category_ids is None else sorted(category_ids)
-    ids, counts = _cached("product-counts", key, lambda: _count_by_category(category_ids))
+    ids, counts = _compute_cached("product-counts", key, lambda: _count_by_category(category_ids))
     return dict(zip(ids, counts, strict=True))
 
 
@@ -81,6 +81,6 @@ def _count_by_category(category_ids: Collection[int] | None) -> tuple[list[int],
     return list(counts), list(counts.values())
 
 
-def _cached(kind: str, key: Any, compute: Callable[[], Any]) -> Any:
+def _compute_cached(kind: str, key: Any, compute: Callable[[], Any]) -> Any:
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     return compute_once(f"catalog:{kind}:{digest}", compute, seconds=settings.CATALOG_CACHE_SECONDS)

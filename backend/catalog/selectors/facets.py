@@ -56,7 +56,7 @@ def read_facets(products: ProductList) -> Facets:
     """Count the facets of a list in four queries, independent of its size."""
     price = (
         replace(products, price_min=None, price_max=None)
-        .entries()
+        .select_entries()
         .aggregate(lowest=Min("price"), highest=Max("price"))
     )
     return Facets(
@@ -99,7 +99,9 @@ def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicVa
     """Return the most frequent values as rows of position, name, unit, id, value and count."""
     return (
         CharacteristicValue.objects.filter(
-            which, characteristic__is_facet=True, product_id__in=products.entries().values("product_id")
+            which,
+            characteristic__is_facet=True,
+            product_id__in=products.select_entries().values("product_id"),
         )
         .values_list(
             "characteristic__position",
@@ -119,7 +121,7 @@ def _count_categories(products: ProductList) -> list[CategoryFacet]:
         children = read_category_children([products.category.id])[products.category.id]
     else:
         children = read_category_tree(depth=1)
-    matching = replace(products, include_subcategories=True).entries().values("product_id")
+    matching = replace(products, include_subcategories=True).select_entries().values("product_id")
     counts = dict(
         ListingEntry.objects.filter(ancestor_id__in=[child.id for child in children], product_id__in=matching)
         .order_by()

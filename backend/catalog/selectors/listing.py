@@ -106,11 +106,11 @@ class ProductList:
     in_stock: bool | None = None
     characteristics: Sequence[ValueFilter] = ()
 
-    def entries(self) -> "QuerySet[ListingEntry]":
+    def select_entries(self) -> "QuerySet[ListingEntry]":
         """Return the matching listing entries, unordered."""
-        return self._matching()[0]
+        return self._select_matching()[0]
 
-    def page(self, sort: ProductSort | None, window: Window) -> Page[ProductRow]:
+    def read_page(self, sort: ProductSort | None, window: Window) -> Page[ProductRow]:
         """Read a page in one query.
 
         Args:
@@ -127,7 +127,7 @@ class ProductList:
         position = read_position(order, window)
         if self.search:
             # The SQL of a search depends on its words, so it is not compiled.
-            entries, relevance = self._matching()
+            entries, relevance = self._select_matching()
             if sort is ProductSort.RELEVANCE:
                 entries = entries.annotate(relevance=relevance)
             rows = list(_select_page(entries, order, window, position))
@@ -137,17 +137,17 @@ class ProductList:
             [make_product(row[2:]) for row in rows], [(row[0], row[1]) for row in rows], order, window
         )
 
-    def total(self) -> int:
+    def count_total(self) -> int:
         """Count the products in one query, and in a second one if there are many and no total is cached."""
         if self.search:
-            count = count_up_to_limit(self.entries())
+            count = count_up_to_limit(self.select_entries())
         else:
-            count = len(_compile_count(self._filters()).run(**self._params()))
+            count = len(_compile_count(self._filters()).run(**self._list_params()))
         if count <= EXACT_COUNT_LIMIT:
             return count
-        return read_large_total((self._filters(), self._params(), self.search), self.entries())
+        return read_large_total((self._filters(), self._list_params(), self.search), self.select_entries())
 
-    def _matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
+    def _select_matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
         """Return the matching entries, and their relevance if there is a search."""
         entries = _filter_entries(
             ancestor=self.category.pk if self.category else WHOLE_SHOP,
@@ -156,7 +156,8 @@ class ProductList:
             price_max=self.price_max,
             in_stock=self.in_stock,
             characteristics=[
-                (_array(wanted.characteristic_ids), _array(wanted.values)) for wanted in self.characteristics
+                (_make_array(wanted.characteristic_ids), _make_array(wanted.values))
+                for wanted in self.characteristics
             ],
         )
         return self.search.filter_entries(entries) if self.search else (entries, None)
@@ -172,7 +173,7 @@ class ProductList:
             has_cursor=position is not None,
         )
         key, row_id = position or (None, None)
-        return _compile_page(shape).run(**self._params(), key=key, row_id=row_id)
+        return _compile_page(shape).run(**self._list_params(), key=key, row_id=row_id)
 
     def _filters(self) -> "_Filters":
         return _Filters(
@@ -183,7 +184,7 @@ class ProductList:
             characteristics=len(self.characteristics),
         )
 
-    def _params(self) -> dict[str, Any]:
+    def _list_params(self) -> dict[str, Any]:
         """Return the values of the placeholders in compiled queries."""
         params: dict[str, Any] = {
             "category": self.category.pk if self.category else WHOLE_SHOP,
@@ -288,7 +289,7 @@ def _filter_entries(
     return entries
 
 
-def _array(items: Sequence[Any]) -> Value:
+def _make_array(items: Sequence[Any]) -> Value:
     return Value(list(items))
 
 

@@ -10,7 +10,7 @@ from django.db.models import Case, DecimalField, F, FloatField, IntegerField, Qu
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
-from backend.catalog.models import ListingEntry, Product, similarity_name, typo_keys
+from backend.catalog.models import ListingEntry, Product, make_similarity_name, make_typo_keys
 from backend.core.errors import Invalid, TooLong
 from backend.core.text import clean_line, split_words
 
@@ -65,21 +65,23 @@ class Search:
         """Return the matching entries, and an expression for their relevance (higher is better)."""
         if self.is_exact:
             query = _WordsQuery(self.words)
-            return entries.filter(product__search_vector=query), _round_relevance(self._relevance(query))
+            return entries.filter(product__search_vector=query), _round_relevance(self._rank(query))
         word_similarity: Combinable = Value(0.0)
         for word in self.words:
             if word in self.misspelt:
-                entries = entries.filter(product_id__in=_products_with_similar(word))
+                entries = entries.filter(product_id__in=_select_similar(word))
             else:
                 entries = entries.filter(product__search_vector=_WordsQuery([word]))
-            word_similarity = word_similarity + TrigramWordSimilarity(word, similarity_name("product__name"))
+            word_similarity = word_similarity + TrigramWordSimilarity(
+                word, make_similarity_name("product__name")
+            )
         return entries, _round_relevance(word_similarity)
 
-    def _relevance(self, query: SearchQuery) -> Combinable:
+    def _rank(self, query: SearchQuery) -> Combinable:
         """Rank the product with this SKU first, then a name that is close to the whole query."""
         return (
             SearchRank(F("product__search_vector"), query, normalization=Value(1))
-            + TrigramSimilarity(similarity_name("product__name"), " ".join(self.words))
+            + TrigramSimilarity(make_similarity_name("product__name"), " ".join(self.words))
             + Case(
                 When(product__search_vector=_SkuQuery(self.code), then=3.0),
                 default=0.0,
@@ -88,10 +90,12 @@ class Search:
         )
 
 
-def _products_with_similar(word: str) -> "QuerySet[Any, tuple[int]]":
+def _select_similar(word: str) -> "QuerySet[Any, tuple[int]]":
     """Return the ids of the products whose name has a word that is similar to a misspelt one."""
     keys = {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
-    products = Product.objects.order_by().alias(typo_keys=typo_keys("name"), similar=similarity_name("name"))
+    products = Product.objects.order_by().alias(
+        typo_keys=make_typo_keys("name"), similar=make_similarity_name("name")
+    )
     # A union, so that each index answers alone. PostgreSQL would compute the keys of each row for an OR.
     return (
         products.filter(typo_keys__overlap=sorted(keys))

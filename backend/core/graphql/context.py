@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from backend.core.errors import ShopError
 from backend.core.graphql.limits import Budget
-from backend.core.viewer import Authenticate, Viewer, client_address, get_viewer
+from backend.core.viewer import Authenticate, Viewer, get_client_address, get_viewer
 
 T = TypeVar("T")
 
@@ -67,9 +67,9 @@ class Context(Budget):
     @property
     def address(self) -> str:
         """The client's IP address."""
-        return client_address(self.request)
+        return get_client_address(self.request)
 
-    def once(self, read: Callable[..., T], *arguments: Hashable) -> T:
+    def call_once(self, read: Callable[..., T], *arguments: Hashable) -> T:
         """Return what `read` returns for these arguments, calling it once in this request."""
         if (read, arguments) not in self._read:
             self._read[read, arguments] = read(*arguments)
@@ -86,7 +86,7 @@ class Context(Budget):
         """Return whether the item belongs to a registered batch."""
         return id(item) in self._batches
 
-    def batch_of(self, item: Any) -> Batch:
+    def get_batch(self, item: Any) -> Batch:
         """Return the batch of an item, which is a batch of its own if none was registered."""
         if not self.has_batch(item):
             self.register_batch([item])

@@ -181,12 +181,13 @@ def _validate(
     """Return the errors of a document, at most `GRAPHQL_MAX_ERRORS` and one that says so."""
     errors = validate(schema, document, rules, max_errors=settings.GRAPHQL_MAX_ERRORS)
     return [
-        _long_integer(error) if isinstance(error.original_error, ValueError) else error for error in errors
+        _make_long_integer_error(error) if isinstance(error.original_error, ValueError) else error
+        for error in errors
     ]
 
 
-def _long_integer(error: GraphQLError) -> GraphQLError:
-    """Report an integer literal of more digits than Python converts, which is no failure of the server."""
+def _make_long_integer_error(error: GraphQLError) -> GraphQLError:
+    """Return the error for an integer literal with more digits than Python converts."""
     return GraphQLError(
         "The number has too many digits.", error.nodes, extensions={"code": ErrorCode.OUT_OF_RANGE}
     )

@@ -90,14 +90,14 @@ def refusals_as_payload(*within: str) -> Callable[[Callable[P, T]], Callable[P, 
             except ShopError as error:
                 if error.code in _TOP_LEVEL or error.is_about_viewer:
                     raise
-                return payload(errors=[_user_error(error, within)])
+                return payload(errors=[_make_user_error(error, within)])
 
         return resolve
 
     return decorate
 
 
-def _user_error(error: ShopError, within: Sequence[str]) -> UserError:
+def _make_user_error(error: ShopError, within: Sequence[str]) -> UserError:
     path = [to_camel_case(part) for part in error.path]
     # A header is not part of an argument.
     if path and not error.is_about_header:
@@ -139,7 +139,7 @@ def _render_error(error: GraphQLError) -> dict[str, Any]:
         rendered["extensions"] = {"code": ErrorCode.UNAVAILABLE, "field": None}
     elif original is None or isinstance(original, GraphQLError):
         rendered["extensions"] = {
-            "code": _code_of(error),
+            "code": _get_code(error),
             "field": (error.extensions or {}).get("field"),
         }
     else:
@@ -177,9 +177,9 @@ def locate_errors(errors: Sequence[GraphQLError], document: DocumentNode) -> Non
         document: the document that their nodes belong to.
     """
     errors = errors[: settings.GRAPHQL_MAX_ERRORS]
-    paths = _argument_paths(document, [error.nodes[0] for error in errors if error.nodes])
+    paths = _find_argument_paths(document, [error.nodes[0] for error in errors if error.nodes])
     for error in errors:
-        path = _variable_path(error.message)
+        path = _find_variable_path(error.message)
         if path is None and error.nodes:
             node = error.nodes[0]
             path = paths.get(id(node))
@@ -192,7 +192,7 @@ def locate_errors(errors: Sequence[GraphQLError], document: DocumentNode) -> Non
             }
 
 
-def _code_of(error: GraphQLError) -> ErrorCode:
+def _get_code(error: GraphQLError) -> ErrorCode:
     if isinstance(error, ValidationAbortedError):
         return ErrorCode.TOO_COMPLEX
     if isinstance(error, GraphQLSyntaxError):
@@ -205,7 +205,7 @@ def _code_of(error: GraphQLError) -> ErrorCode:
     return ErrorCode((error.extensions or {}).get("code", ErrorCode.INVALID))
 
 
-def _variable_path(message: str) -> list[str] | None:
+def _find_variable_path(message: str) -> list[str] | None:
     """Return the path into an invalid variable, which graphql-core reports only in its message."""
     match = _INVALID_VARIABLE.match(message)
     if not match:
@@ -214,7 +214,7 @@ def _variable_path(message: str) -> list[str] | None:
     return [variable, *re.findall(r"\w+", path or ""), *([field] if field else [])]
 
 
-def _argument_paths(document: DocumentNode, nodes: Sequence[Node]) -> dict[int, list[str]]:
+def _find_argument_paths(document: DocumentNode, nodes: Sequence[Node]) -> dict[int, list[str]]:
     """Find the names of the arguments and input fields that enclose each node, outermost first.
 
     Nodes do not know their parents, so one walk through the document finds the paths of all of them.

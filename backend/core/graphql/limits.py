@@ -106,13 +106,13 @@ class QueryLimits(SchemaExtension):
         document = execution.graphql_document
         operation = get_operation_ast(document, execution.operation_name) if document else None
         if document and operation and execution.schema._schema.get_root_type(operation.operation):
-            variables = _default_values(operation) | (execution.variables or {})
+            variables = _read_default_values(operation) | (execution.variables or {})
             measured = _measure_once(execution.schema._schema, document, operation, variables)
             self.cost = measured.cost
             if isinstance(execution.context, Budget):
                 execution.context.start(measured)
             if measured.cost > settings.GRAPHQL_MAX_COST:
-                raise too_complex(over_budget_message())
+                raise make_too_complex_error(describe_exceeded_cost())
         yield
 
     def get_results(self) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _measure_once(
     """Measure an operation, or return the measurement of equal page sizes, conditions and list lengths."""
     # Stored in the node itself, so that both are freed together.
     measurements: dict[Any, Measurement] = vars(operation).setdefault(_MEASUREMENTS, {})
-    key = tuple((name, _shape(value)) for name, value in variables.items())
+    key = tuple((name, _extract_shape(value)) for name, value in variables.items())
     measured = measurements.get(key)
     if measured is None:
         measured = _measure(schema, document, operation, variables)
@@ -212,16 +212,16 @@ def _measure_once(
     return measured
 
 
-def _shape(value: Any) -> Any:
+def _extract_shape(value: Any) -> Any:
     """Return the part of a variable that the cost and the limits depend on."""
     if isinstance(value, int | float):
         return type(value), value
     if isinstance(value, list | tuple):
-        shapes = [_shape(item) for item in value]
+        shapes = [_extract_shape(item) for item in value]
         # Lists of input objects are mostly alike.
         return len(shapes), frozenset(shapes)
     if isinstance(value, dict):
-        return tuple((name, _shape(item)) for name, item in value.items())
+        return tuple((name, _extract_shape(item)) for name, item in value.items())
     return None
 
 
@@ -247,7 +247,7 @@ def _measure(
     return Measurement(
         cost,
         walk.item_costs,
-        walk.root_fields(operation.selection_set, root),
+        walk.find_root_fields(operation.selection_set, root),
         walk.selected_fields,
         is_mutation,
     )
@@ -273,14 +273,16 @@ class _Walk:
 
     def check_mutations(self, selections: SelectionSetNode, root: GraphQLNamedType) -> None:
         """Refuse an operation with more than `GRAPHQL_MAX_MUTATIONS` mutations."""
-        count = sum(1 for _ in self._fields(selections, root, set()))
+        count = sum(1 for _ in self._iterate_fields(selections, root, set()))
         maximum = settings.GRAPHQL_MAX_MUTATIONS
         if count > maximum:
-            raise too_complex(f"The request has {count} mutations; at most {maximum} are accepted.")
+            raise make_too_complex_error(
+                f"The request has {count} mutations; at most {maximum} are accepted."
+            )
 
-    def root_fields(self, selections: SelectionSetNode, root: GraphQLNamedType) -> Set[str]:
+    def find_root_fields(self, selections: SelectionSetNode, root: GraphQLNamedType) -> Set[str]:
         """Return the names of the fields of the root type, skipped ones too."""
-        return {node.name.value for node, _ in self._fields(selections, root, set())}
+        return {node.name.value for node, _ in self._iterate_fields(selections, root, set())}
 
     def measure_selection(
         self, selections: SelectionSetNode, owner: GraphQLNamedType, depth: int, page_size: int | None = None
@@ -291,11 +293,11 @@ class _Walk:
             page_size: number of items in the lists of the object, if it is a connection.
         """
         if depth > settings.GRAPHQL_MAX_DEPTH:
-            raise too_complex(
+            raise make_too_complex_error(
                 f"The query has more than {settings.GRAPHQL_MAX_DEPTH} levels. Nest fields less deeply."
             )
         cost = 0
-        for node, parent in self._fields(selections, owner, set()):
+        for node, parent in self._iterate_fields(selections, owner, set()):
             self._check_node(node)
             definition = _META_FIELDS.get(node.name.value) or getattr(parent, "fields", {}).get(
                 node.name.value
@@ -312,24 +314,26 @@ class _Walk:
         self.visited += 1
         # Fragments can repeat a selection many times in a short document.
         if self.visited > settings.GRAPHQL_MAX_COST:
-            raise too_complex(
+            raise make_too_complex_error(
                 f"The query selects more than {settings.GRAPHQL_MAX_COST} fields. Select fewer fields."
             )
         if node.alias is None:
             return
         self.aliases += 1
         if self.aliases > settings.GRAPHQL_MAX_ALIASES:
-            raise too_complex(
+            raise make_too_complex_error(
                 f"The query has more than {settings.GRAPHQL_MAX_ALIASES} aliases. Use fewer aliases."
             )
         if len(node.alias.value) > MAX_ALIAS_LENGTH:
-            raise too_complex(f"An alias has more than {MAX_ALIAS_LENGTH} characters. Use a shorter alias.")
+            raise make_too_complex_error(
+                f"An alias has more than {MAX_ALIAS_LENGTH} characters. Use a shorter alias."
+            )
 
     def _measure_field(
         self, node: FieldNode, definition: GraphQLField, depth: int, connection_size: int | None
     ) -> int:
         is_list = is_list_type(get_nullable_type(definition.type))
-        own_size = self._page_size(node, definition)
+        own_size = self._read_page_size(node, definition)
         declared = _find_directive(definition, Cost) or _DEFAULT_COST
         field_cost = INTROSPECTION_COSTS.get(node.name.value, declared.field)
         item_cost = declared.item
@@ -347,7 +351,7 @@ class _Walk:
         self.item_costs[id(node)] = item_cost
         return field_cost
 
-    def _fields(
+    def _iterate_fields(
         self, selections: SelectionSetNode, owner: GraphQLNamedType, seen: set[str]
     ) -> Iterator[tuple[FieldNode, GraphQLNamedType]]:
         """Yield fields with the types that own them, each fragment once, as the executor collects them."""
@@ -365,7 +369,7 @@ class _Walk:
                 continue
             condition = fragment.type_condition
             inner = self.types[condition.name.value] if condition else owner
-            yield from self._fields(fragment.selection_set, inner, seen)
+            yield from self._iterate_fields(fragment.selection_set, inner, seen)
 
     def _is_included(self, node: FieldNode) -> bool:
         """Return whether `@skip` and `@include` let the executor resolve the field."""
@@ -383,17 +387,19 @@ class _Walk:
                     return False
         return True
 
-    def _page_size(self, node: FieldNode, definition: GraphQLField) -> int | None:
+    def _read_page_size(self, node: FieldNode, definition: GraphQLField) -> int | None:
         """Return the number of items of a page, or None if the field has no page size."""
         if "first" not in definition.args:
             return None
-        sizes = {argument.name.value: self._integer(argument.value) for argument in node.arguments or ()}
+        sizes = {
+            argument.name.value: self._parse_integer(argument.value) for argument in node.arguments or ()
+        }
         default = definition.args["first"].default_value
         size = sizes.get("last") or sizes.get("first") or (default if isinstance(default, int) else 1)
         # The resolver refuses a larger page with an error that names the argument.
         return min(size, MAX_PAGE_SIZE)
 
-    def _integer(self, value: ValueNode) -> int:
+    def _parse_integer(self, value: ValueNode) -> int:
         """Return a page size, or 0 if the value is not a positive integer, which the resolver refuses."""
         if isinstance(value, VariableNode):
             number = self.variables.get(value.name.value)
@@ -461,7 +467,7 @@ def _find_directive(
     return next((found for found in declared if isinstance(found, directive)), None)
 
 
-def _default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
+def _read_default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
     return {
         definition.variable.name.value: value_from_ast_untyped(definition.default_value)
         for definition in operation.variable_definitions or ()
@@ -469,17 +475,17 @@ def _default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
     }
 
 
-def over_budget_message() -> str:
+def describe_exceeded_cost() -> str:
     """Return the message for a request that costs too much."""
     return f"The query costs more than {settings.GRAPHQL_MAX_COST}. Request fewer items or fields."
 
 
-def too_large_message() -> str:
+def describe_exceeded_size() -> str:
     """Return the message for a request whose response is too large."""
     maximum = settings.GRAPHQL_MAX_RESPONSE_BYTES
     return f"The response has more than {maximum} bytes. Request fewer items or fields."
 
 
-def too_complex(message: str) -> GraphQLError:
+def make_too_complex_error(message: str) -> GraphQLError:
     """Return the error of a request that exceeds a limit."""
     return GraphQLError(message, extensions={"code": ErrorCode.TOO_COMPLEX})

@@ -37,7 +37,7 @@ class PageInfo:
     )
 
     @classmethod
-    def of(cls, page: Page[Row]) -> "PageInfo":
+    def from_page(cls, page: Page[Row]) -> "PageInfo":
         """Build the page info of a page."""
         return cls(
             has_next_page=page.has_next,
@@ -58,6 +58,6 @@ class Edge(Generic[Item]):
     node: Item = strawberry.field(description="The item.")
 
 
-def edges_of(page: Page[Row]) -> list[Edge[Row]]:
+def make_edges(page: Page[Row]) -> list[Edge[Row]]:
     """Pair the items of a page with their cursors."""
     return [Edge(cursor=cursor, node=item) for cursor, item in zip(page.cursors, page.items, strict=True)]

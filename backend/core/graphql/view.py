@@ -24,7 +24,7 @@ from backend.core.errors import ErrorCode, Malformed, ShopError, TooComplex, Too
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
-from backend.core.graphql.limits import over_budget_message, too_complex, too_large_message
+from backend.core.graphql.limits import describe_exceeded_cost, describe_exceeded_size, make_too_complex_error
 from backend.core.graphql.persisted_queries import (
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
@@ -94,7 +94,7 @@ class GraphQLView(StrawberryGraphQLView):
             response = self._refuse(TooLarge(f"The request body must have at most {maximum} bytes."))
         except HTTPException as error:
             code = _CODES.get(error.status_code, ErrorCode.MALFORMED)
-            response = self._error_response(code, error.reason, error.status_code)
+            response = self._make_error_response(code, error.reason, error.status_code)
         if response.status_code == ErrorCode.METHOD_NOT_ALLOWED.http_status:
             response.headers["Allow"] = "POST" if request.method == "GET" else "GET, POST"
         patch_vary_headers(response, ["Accept"])
@@ -167,8 +167,10 @@ class GraphQLView(StrawberryGraphQLView):
             raise
         context = kwargs["context"]
         if context.is_over_budget:
-            message = too_large_message() if context.is_too_large else over_budget_message()
-            return ExecutionResult(data=None, errors=[too_complex(message)], extensions=result.extensions)
+            message = describe_exceeded_size() if context.is_too_large else describe_exceeded_cost()
+            return ExecutionResult(
+                data=None, errors=[make_too_complex_error(message)], extensions=result.extensions
+            )
         return result
 
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -186,10 +188,10 @@ class GraphQLView(StrawberryGraphQLView):
         content = self.encode_json(response_data)
         # A mutation has been carried out, so its response is sent whatever its size.
         if len(content) > settings.GRAPHQL_MAX_RESPONSE_BYTES and not self._context.is_mutation:
-            return self._refuse(TooComplex(too_large_message()), response_data.get("extensions"))
+            return self._refuse(TooComplex(describe_exceeded_size()), response_data.get("extensions"))
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
-        response = make_graphql_response(self.request, content, self._status(response_data, codes))
+        response = make_graphql_response(self.request, content, self._choose_status(response_data, codes))
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
         is_public = not errors and not self._context.has_read_viewer
@@ -209,7 +211,7 @@ class GraphQLView(StrawberryGraphQLView):
         """True if the client prefers `application/graphql-response+json` to `application/json`."""
         return choose_graphql_media_type(self.request) == GRAPHQL_RESPONSE_JSON
 
-    def _status(self, response_data: GraphQLHTTPResponse, codes: Set[str]) -> int:
+    def _choose_status(self, response_data: GraphQLHTTPResponse, codes: Set[str]) -> int:
         """Return the status of the response to an operation.
 
         Args:
@@ -229,9 +231,9 @@ class GraphQLView(StrawberryGraphQLView):
         status = error.code.http_status
         if error.code in _WELL_FORMED and not self._prefers_response_json:
             status = 200
-        return self._error_response(error.code, error.message, status, error.path, extensions)
+        return self._make_error_response(error.code, error.message, status, error.path, extensions)
 
-    def _error_response(
+    def _make_error_response(
         self,
         code: ErrorCode,
         message: str,

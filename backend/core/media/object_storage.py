@@ -31,7 +31,7 @@ from django.utils.encoding import filepath_to_uri
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name, to_bytes
 
-from backend.core.media.storage import StorageUnavailable, media_cache_control
+from backend.core.media.storage import StorageUnavailable, choose_cache_control
 
 # For small calls of web requests: one attempt. Every upload begins with such a call, so that no request
 # waits for a storage that is down.
@@ -85,10 +85,10 @@ class ObjectStorage(S3Storage):
             # Do not read credentials from the environment of the machine.
             security_token=None,
             session_profile=None,
-            client_config=self._config(_WITH_RETRIES),
+            client_config=self._make_config(_WITH_RETRIES),
         )
 
-    def _config(self, timeouts: dict[str, Any]) -> Config:
+    def _make_config(self, timeouts: dict[str, Any]) -> Config:
         return Config(
             signature_version="s3v4",
             s3={"addressing_style": self.addressing},
@@ -110,14 +110,14 @@ class ObjectStorage(S3Storage):
 
     @cached_property
     def _single_attempt_client(self) -> Any:
-        return self._make_client(self._config(_SINGLE_ATTEMPT))
+        return self._make_client(self._make_config(_SINGLE_ATTEMPT))
 
     def _make_client(self, config: Config) -> Any:
         return self._session.client(
             "s3", region_name=self.region_name, endpoint_url=self.endpoint_url, config=config
         )
 
-    def _key(self, name: str) -> str:
+    def _make_key(self, name: str) -> str:
         key: str = self._normalize_name(clean_name(name))
         return key
 
@@ -128,13 +128,13 @@ class ObjectStorage(S3Storage):
         except ParamValidationError as error:
             raise SuspiciousOperation("The file name is invalid.") from error
         except (BotoCoreError, ClientError, ValueError) as error:
-            if name and _status(error) == HTTPStatus.NOT_FOUND and _code(error) != "NoSuchBucket":
+            if name and _get_status(error) == HTTPStatus.NOT_FOUND and _get_code(error) != "NoSuchBucket":
                 raise FileNotFoundError(f"{name} does not exist in the object storage.") from error
             raise StorageUnavailable(f"The object storage fails: {self.explain(error)}.") from error
 
     def explain(self, error: Exception) -> str:
         """Describe an error by the setting or service to check, without secrets."""
-        code = _code(error)
+        code = _get_code(error)
         match error:
             case ConnectTimeoutError() | ReadTimeoutError():
                 return f"{self.endpoint_url} does not respond in time"
@@ -157,7 +157,7 @@ class ObjectStorage(S3Storage):
         if code == "RequestTimeTooSkewed":
             return "the clocks of the storage and of this machine differ"
         if code:
-            return f"it responds with {_status(error)}" + (f" {code}" if not code.isdigit() else "")
+            return f"it responds with {_get_status(error)}" + (f" {code}" if not code.isdigit() else "")
         return f"{type(error).__name__}: {error}"
 
     def ping(self) -> None:
@@ -194,7 +194,7 @@ class ObjectStorage(S3Storage):
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
         with self._translate_errors():
-            self._single_attempt_client.delete_object(Bucket=self.bucket_name, Key=self._key(name))
+            self._single_attempt_client.delete_object(Bucket=self.bucket_name, Key=self._make_key(name))
 
     def _save(self, name: str, content: File) -> str:
         if content.seekable():
@@ -206,19 +206,19 @@ class ObjectStorage(S3Storage):
         """Write a file under exactly this name, replacing an existing one. The storage checks its MD5 digest.
 
         Returns:
-            Its size in bytes and its ETag, as in `entries`.
+            Its size in bytes and its ETag, as in `list_entries`.
         """
         with self._translate_errors():
             response = self.client.put_object(
                 Bucket=self.bucket_name,
-                Key=self._key(name),
+                Key=self._make_key(name),
                 Body=data,
                 ContentMD5=b64encode(md5(data, usedforsecurity=False).digest()).decode(),
                 **self.get_object_parameters(name),
             )
         return len(data), response.get("ETag", "").strip('"')
 
-    def entries(self) -> Iterator[tuple[str, int, str]]:
+    def list_entries(self) -> Iterator[tuple[str, int, str]]:
         """Yield name, size in bytes and ETag of all files. For most providers the ETag is the MD5 digest."""
         folder = f"{self.location}/" if self.location else ""
         with self._translate_errors():
@@ -231,16 +231,18 @@ class ObjectStorage(S3Storage):
 
     def _open(self, name: str, mode: str = "rb") -> File:
         with self._translate_errors(name):
-            response = self.client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+            response = self.client.get_object(Bucket=self.bucket_name, Key=self._make_key(name))
             return ContentFile(response["Body"].read(), name)
 
     def fetch(self, name: str) -> tuple[bytes, dict[str, str]]:
         """Return a file with its response headers, for a web request."""
         with self._translate_errors(name):
-            response = self._single_attempt_client.get_object(Bucket=self.bucket_name, Key=self._key(name))
+            response = self._single_attempt_client.get_object(
+                Bucket=self.bucket_name, Key=self._make_key(name)
+            )
             headers = {
                 "Content-Type": response["ContentType"],
-                "Cache-Control": response.get("CacheControl", media_cache_control(name)),
+                "Cache-Control": response.get("CacheControl", choose_cache_control(name)),
             }
             return response["Body"].read(), headers
 
@@ -262,7 +264,7 @@ class ObjectStorage(S3Storage):
     def _head(self, name: str) -> dict[str, Any]:
         with self._translate_errors(name):
             head: dict[str, Any] = self._single_attempt_client.head_object(
-                Bucket=self.bucket_name, Key=self._key(name)
+                Bucket=self.bucket_name, Key=self._make_key(name)
             )
             return head
 
@@ -270,7 +272,7 @@ class ObjectStorage(S3Storage):
         """Return the headers of a file by its name, because the headers of an upload are not trusted."""
         return {
             "ContentType": mimetypes.guess_type(name)[0] or "application/octet-stream",
-            "CacheControl": media_cache_control(name),
+            "CacheControl": choose_cache_control(name),
         }
 
     def url(self, name: str, parameters: Any = None, expire: Any = None, http_method: Any = None) -> str:
@@ -279,11 +281,11 @@ class ObjectStorage(S3Storage):
         return f"{self.public_url}/{folder}{filepath_to_uri(name)}"
 
 
-def _code(error: Exception) -> str:
+def _get_code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def _status(error: Exception) -> int:
+def _get_status(error: Exception) -> int:
     if not isinstance(error, ClientError):
         return 0
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

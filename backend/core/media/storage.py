@@ -45,7 +45,7 @@ def check_media_storage() -> str | None:
     return last_error() if last_error is not None else None
 
 
-def media_cache_control(name: str) -> str:
+def choose_cache_control(name: str) -> str:
     """Return the `Cache-Control` header of a file: immutable if its name contains a digest of its content."""
     return _IMMUTABLE if _CONTENT_DIGEST.search(name) else _ONE_HOUR
 

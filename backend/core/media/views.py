@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.views.static import serve
 
 from backend.core.errors import ErrorCode
-from backend.core.media.storage import StorageUnavailable, fetch_stored, media_cache_control
+from backend.core.media.storage import StorageUnavailable, choose_cache_control, fetch_stored
 from backend.core.problems import page_not_found, refuse
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def serve_media(request: HttpRequest, path: str) -> HttpResponseBase:
     """
     try:
         response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
-        response["Cache-Control"] = media_cache_control(path)
+        response["Cache-Control"] = choose_cache_control(path)
         return response
     except (Http404, SuspiciousFileOperation, OSError, ValueError):
         return _serve_stored(request, path) if settings.MEDIA_THROUGH_SHOP else page_not_found(request)

@@ -21,7 +21,7 @@ class Entry:
     headers: dict[str, str]
 
     @classmethod
-    def of(cls, request: HttpRequest, response: HttpResponseBase) -> Self | None:
+    def from_response(cls, request: HttpRequest, response: HttpResponseBase) -> Self | None:
         """Return the entry of a response, or None if it must not be cached.
 
         A response to GET gets an ETag, so that the body is hashed only once.

@@ -13,8 +13,8 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import get_language
 
 from backend.core.response_cache import shared
+from backend.core.response_cache.computations import Computations
 from backend.core.response_cache.entries import NOT_CACHEABLE, Entry
-from backend.core.response_cache.flights import Flights
 from backend.core.response_cache.memory import MemoryStore
 from backend.core.response_cache.version import CatalogueVersion
 
@@ -27,7 +27,7 @@ _NOT_CACHEABLE_SECONDS = 5.0
 
 _memory = MemoryStore(lambda: settings.RESPONSE_CACHE_BYTES)
 _version = CatalogueVersion(on_change=_memory.clear)
-_flights = Flights()
+_computations = Computations()
 
 
 def respond(
@@ -50,7 +50,7 @@ def respond(
         return compute()
     # The version must be read before the database, so that no edit is missed.
     version = _version.read()
-    digest = _digest(request)
+    digest = _compute_digest(request)
     if version is None or digest is None:
         return compute()
     key = f"{version}:{digest}"
@@ -59,16 +59,16 @@ def respond(
         return compute()
     if entry is not None:
         return entry.to_response()
-    flight, is_leader = _flights.join(key)
+    computation, is_leader = _computations.join(key)
     if not is_leader:
         # The leader may have to wait for the lock of a crashed process first.
-        entry = flight.wait(2 * shared.LOCK_SECONDS)
+        entry = computation.wait(2 * shared.LOCK_SECONDS)
         return compute() if entry is None else entry.to_response()
     try:
-        response, flight.entry = _load(request, key, compute, is_shareable)
+        response, computation.entry = _load(request, key, compute, is_shareable)
         return response
     finally:
-        _flights.leave(key)
+        _computations.finish(key)
 
 
 def cache_responses(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -102,7 +102,7 @@ def _load(
     is_shareable: Callable[[], bool],
 ) -> tuple[HttpResponseBase, Entry | None]:
     """Return the response and its entry, from Redis or computed. The entry is None if it is not cached."""
-    # The flight before this one may have landed since the caller looked.
+    # An earlier computation may have finished since the caller looked.
     entry = _memory.get(key)
     if entry is NOT_CACHEABLE:
         return compute(), None
@@ -118,7 +118,7 @@ def _load(
     started_at = time.monotonic()
     try:
         response = compute()
-        entry = Entry.of(request, response) if is_shareable() else None
+        entry = Entry.from_response(request, response) if is_shareable() else None
     except BaseException:
         _unlock(key, claim)
         raise
@@ -145,7 +145,7 @@ def _has_credentials(request: HttpRequest) -> bool:
     return any(request.META.get(name) for name in _CREDENTIALS)
 
 
-def _digest(request: HttpRequest) -> str | None:
+def _compute_digest(request: HttpRequest) -> str | None:
     """Return a hash of everything that a response can depend on, or None for a request that is never cached.
 
     The content is hashed as it was sent, so that a hit parses nothing.

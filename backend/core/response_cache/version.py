@@ -53,13 +53,13 @@ class CatalogueVersion:
 
     def _call(self, call: Callable[[Redis], int]) -> None:
         # The version can change at any time after this.
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         value = try_redis(call)
         if value is not None and call is _increase:
             self._must_increase = False
-        self._set(value, asked_at)
+        self._set(value, requested_at)
 
-    def _set(self, value: int | None, asked_at: float) -> None:
+    def _set(self, value: int | None, requested_at: float) -> None:
         if value is None:
             self._must_increase = True
             if not self._is_recovering:
@@ -68,7 +68,7 @@ class CatalogueVersion:
         if value != self._value:
             self._on_change()
         self._value = value
-        self._read_again_at = asked_at + READ_SECONDS
+        self._read_again_at = requested_at + READ_SECONDS
 
     def _recover(self) -> None:
         while True:

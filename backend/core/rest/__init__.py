@@ -1,6 +1,6 @@
-"""The REST edge: the API, the base classes of bodies, and the documentation."""
+"""The REST interface: the API, the base classes of bodies, and the documentation."""
 
-from backend.core.problems import Problem, problems
+from backend.core.problems import Problem, declare_problems
 from backend.core.rest.api import LOGIN_REQUIRED, ApiRequest, make_api
 from backend.core.rest.schemas import (
     Cursor,
@@ -12,7 +12,7 @@ from backend.core.rest.schemas import (
     StrictBody,
     StrictDecimal,
     StrictInteger,
-    money_schema,
+    make_money_schema,
     parse_query_text,
 )
 
@@ -29,8 +29,8 @@ __all__ = [
     "StrictBody",
     "StrictDecimal",
     "StrictInteger",
+    "declare_problems",
     "make_api",
-    "money_schema",
+    "make_money_schema",
     "parse_query_text",
-    "problems",
 ]

@@ -18,7 +18,7 @@ from ninja.security.http import HttpAuthBase
 
 from backend.core import problems
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
-from backend.core.problems import FieldProblem, problem_response, refuse
+from backend.core.problems import FieldProblem, make_problem_response, refuse
 from backend.core.rest.docs import SWAGGER, require_docs_permission
 from backend.core.viewer import Authenticate, Viewer, get_viewer
 
@@ -161,7 +161,10 @@ def _describe_problem(status: int) -> dict[str, Any]:
         "content": {"application/problem+json": {"schema": schema}},
     }
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+        retry_after = {
+            "description": "Seconds until the next attempt.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
         description["headers"] = {"Retry-After": retry_after}
     return description
 
@@ -202,7 +205,7 @@ def _refuse_invalid_input(request: HttpRequest, error: ValidationError) -> HttpR
     The first two parts of a location are the source of the value (body, query) and the name of the view's
     argument. Messages of validators of our own begin with the class of their exception.
     """
-    return problem_response(
+    return make_problem_response(
         ErrorCode.INVALID,
         [
             FieldProblem(

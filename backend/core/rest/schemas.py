@@ -44,12 +44,12 @@ def parse_query_text(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _integral_float_to_int(value: Any) -> Any:
+def _convert_integral_float(value: Any) -> Any:
     """Convert 2.0 to 2, because JSON does not distinguish integers from floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-StrictInteger = Annotated[StrictInt, BeforeValidator(_integral_float_to_int)]
+StrictInteger = Annotated[StrictInt, BeforeValidator(_convert_integral_float)]
 QueryInteger = Annotated[StrictInt, BeforeValidator(parse_query_text)]
 _PAGE_SIZE = WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
 PageSize = Annotated[StrictInteger, _PAGE_SIZE]
@@ -58,7 +58,7 @@ StrictDecimal = Annotated[Decimal, BeforeValidator(parse_decimal)]
 Cursor = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"})]
 
 
-def money_schema(maximum: Decimal) -> WithJsonSchema:
+def make_money_schema(maximum: Decimal) -> WithJsonSchema:
     """Return the JSON schema of an amount from 0 to a maximum, with at most two decimals."""
     digits = len(str(int(maximum)))
     # A float near a large maximum is rounded, possibly up.

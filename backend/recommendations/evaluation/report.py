@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from backend.core.commands import peak_memory
+from backend.core.commands import measure_peak_memory
 from backend.recommendations.basket_model import compute_basket_scores
 from backend.recommendations.evaluation.baselines import BASELINES
 from backend.recommendations.evaluation.protocol import (
@@ -126,7 +126,7 @@ def evaluate(split: Split, *, started_at: float) -> EvaluationReport:
         items=len(split.train.items),
         build_seconds=build_seconds,
         seconds=time.monotonic() - started_at,
-        peak_mb=peak_memory(),
+        peak_mb=measure_peak_memory(),
     )
 
 

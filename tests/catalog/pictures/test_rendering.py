@@ -6,7 +6,7 @@ from django.test import SimpleTestCase
 from PIL import Image
 
 from backend.catalog.pictures.rendering import render
-from backend.catalog.renditions import ImageFormat, widths_for
+from backend.catalog.renditions import ImageFormat, choose_widths
 from tests.catalog.pictures.image_files import noise, photo, profile
 
 
@@ -34,7 +34,7 @@ class RenderTest(SimpleTestCase):
             (9000, [160, 400, 800, 1600]),
         ]:
             with self.subTest(width):
-                assert widths_for(width) == places
+                assert choose_widths(width) == places
 
     def test_renditions_keep_the_aspect_ratio_in_both_formats(self) -> None:
         for size, sizes in [

@@ -13,7 +13,7 @@ from backend.catalog.models import ProductImage
 from backend.catalog.pictures.deletion import discard_files
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.core import redis
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.notifications.services import enqueue_email
 from tests.accounts.cases import clear_redis
 from tests.catalog.admin.pages import AdminCase, picture
@@ -99,7 +99,7 @@ class BrokerDownTest(StorageCase, AdminCase):
                     }
                     began = time.monotonic()
                     with (
-                        mock.patch.object(redis_client().connection_pool, "get_connection") as connection,
+                        mock.patch.object(get_redis_client().connection_pool, "get_connection") as connection,
                         self.assertLogs("backend.core.broker", "WARNING"),
                         self.captureOnCommitCallbacks(execute=True),
                     ):

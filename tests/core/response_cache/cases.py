@@ -10,7 +10,7 @@ from django.test import Client, SimpleTestCase, TestCase, TransactionTestCase, o
 from django.test.utils import CaptureQueriesContext
 
 from backend.core import redis
-from backend.core.redis import PREFIX, redis_client
+from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import responses
 from tests.accounts.cases import clear_redis
 from tests.catalog.factories import make_category, make_product
@@ -23,10 +23,10 @@ Read = Callable[..., HttpResponse]
 
 def count_stored() -> int:
     """Return the number of entries and locks in Redis."""
-    return sum(1 for _ in redis_client().scan_iter(f"{PREFIX}responses:*"))
+    return sum(1 for _ in get_redis_client().scan_iter(f"{PREFIX}responses:*"))
 
 
-def forget() -> None:
+def drop_entries() -> None:
     """Drop the entries of this process, as in a process that has just started."""
     responses._memory.clear()
 

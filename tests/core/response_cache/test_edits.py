@@ -14,7 +14,7 @@ from backend.catalog.bulk import ProductUpsert, upsert_products
 from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.rendition_queue import make_renditions
 from backend.catalog.stock import update_popularity
-from backend.core.redis import PREFIX, redis_client
+from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import mark_catalogue_changed
 from backend.feeds.importer import import_feed
 from backend.recommendations.models import Recommendation
@@ -23,14 +23,14 @@ from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_category, make_product
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
-from tests.core.response_cache.cases import SECONDS, CommittingCacheCase, forget
+from tests.core.response_cache.cases import SECONDS, CommittingCacheCase, drop_entries
 from tests.feeds.helpers import product_row, table
 from tests.support.people import make_user
 from tests.support.shopping import RestShopper
 
 
 def read_version() -> int:
-    return int(redis_client().get(f"{PREFIX}catalogue-version") or 0)  # type: ignore[arg-type]
+    return int(get_redis_client().get(f"{PREFIX}catalogue-version") or 0)  # type: ignore[arg-type]
 
 
 class VisibilityTest(CommittingCacheCase):
@@ -60,7 +60,7 @@ class VisibilityTest(CommittingCacheCase):
         self.names()
         Product.objects.update(name="Matcha")
         assert self.names() == {"Sencha"}
-        forget()
+        drop_entries()
         assert self.names() == {"Sencha"}
 
     def test_edit_is_not_counted_before_its_commit(self) -> None:
@@ -107,7 +107,7 @@ class VisibilityTest(CommittingCacheCase):
         before = read_version()
         for recreate in (mark_catalogue_changed, lambda: time.sleep(0.6) or self.names()):
             time.sleep(0.01)
-            redis_client().delete(f"{PREFIX}catalogue-version")
+            get_redis_client().delete(f"{PREFIX}catalogue-version")
             recreate()
             assert read_version() > before + 1
             before = read_version()
@@ -188,7 +188,7 @@ class AdminTest(StorageCase, AdminCase):
     def setUp(self) -> None:
         StorageCase.setUp(self)
         AdminCase.setUp(self)
-        redis_client().set(f"{PREFIX}catalogue-version", 1)
+        get_redis_client().set(f"{PREFIX}catalogue-version", 1)
         self.product = make_product("Sencha", make_category("Tea"), {"Volume (ml)": "250"})
 
     def assert_counted(self, path: str, data: dict[str, Any], times: int = 1) -> HttpResponse:

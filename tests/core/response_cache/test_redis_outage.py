@@ -9,15 +9,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from backend.catalog.models import Category
 from backend.core import redis
-from backend.core.redis import PREFIX, redis_client
+from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import mark_catalogue_changed, responses
 from backend.core.response_cache.version import READ_SECONDS
 from backend.embedded import valkey
 from tests.accounts.cases import clear_redis
-from tests.accounts.test_services_down import own_environment, own_valkey
+from tests.accounts.test_services_down import make_own_environment, run_own_valkey
 from tests.catalog.factories import make_category
 from tests.core.response_cache.cases import SECONDS, CommittingCacheCase
-from tests.core.test_redis import silent_redis
+from tests.core.test_redis import replace_with_silent_redis
 from tests.support.web import Web
 from tests.support.worker import wait_until
 
@@ -26,7 +26,7 @@ class OutageTest(CommittingCacheCase):
     """An outage as one process sees it."""
 
     def read_version(self) -> int:
-        return int(redis_client().get(f"{PREFIX}catalogue-version") or 0)  # type: ignore[arg-type]
+        return int(get_redis_client().get(f"{PREFIX}catalogue-version") or 0)  # type: ignore[arg-type]
 
     def read_name(self) -> str:
         return str(self.rest("/categories").json()[0]["name"])
@@ -37,7 +37,7 @@ class OutageTest(CommittingCacheCase):
     def test_edit_during_the_outage_is_seen(self) -> None:
         before = self.read_version()
         assert self.read_name() == "Tea"
-        with mock.patch("backend.core.redis.redis_client", side_effect=RedisConnectionError):
+        with mock.patch("backend.core.redis.get_redis_client", side_effect=RedisConnectionError):
             time.sleep(READ_SECONDS)
             assert self.read_name() == "Tea"
             assert len(responses._memory) == 0
@@ -55,7 +55,7 @@ class OutageTest(CommittingCacheCase):
             read()
             with (
                 self.subTest(name),
-                mock.patch("backend.core.redis.redis_client", side_effect=RedisConnectionError),
+                mock.patch("backend.core.redis.get_redis_client", side_effect=RedisConnectionError),
             ):
                 responses._version.invalidate()
                 self.assert_miss(read)
@@ -64,7 +64,7 @@ class OutageTest(CommittingCacheCase):
 
     def test_edit_whose_count_has_failed_is_counted_without_a_request(self) -> None:
         before = self.read_version()
-        with mock.patch("backend.core.redis.redis_client", side_effect=RedisConnectionError):
+        with mock.patch("backend.core.redis.get_redis_client", side_effect=RedisConnectionError):
             mark_catalogue_changed()
             time.sleep(READ_SECONDS)
         assert self.read_version() == before
@@ -85,7 +85,7 @@ class OutageTest(CommittingCacheCase):
     def test_silent_redis_costs_one_timeout(self) -> None:
         self.rest("/categories")
         time.sleep(READ_SECONDS)
-        with silent_redis():
+        with replace_with_silent_redis():
             started = time.monotonic()
             for _ in range(5):
                 assert self.rest("/categories").status_code == 200
@@ -100,8 +100,8 @@ class SeveralProcessesTest(LiveServerTestCase):
         self.category = make_category("Tea")
         self.running = ExitStack()
         self.addCleanup(self.running.close)
-        self.directory, self.server = self.running.enter_context(own_valkey())
-        environment = own_environment(self.directory) | {"CATALOG_CACHE_SECONDS": str(SECONDS)}
+        self.directory, self.server = self.running.enter_context(run_own_valkey())
+        environment = make_own_environment(self.directory) | {"CATALOG_CACHE_SECONDS": str(SECONDS)}
         self.web = Web(**environment, WEB_WORKERS="2")
         self.web.start()
         self.running.callback(self.web.stop)

@@ -17,9 +17,9 @@ from backend.catalog import selectors
 from backend.core.graphql import GraphQLView
 from backend.core.response_cache import respond, responses
 from tests.carts.factories import forged_token
-from tests.core.response_cache.cases import CacheCase, Read, count_stored, forget
-from tests.support.operations import graphql_operations, rest_operations
-from tests.support.people import access_token_of, make_user
+from tests.core.response_cache.cases import CacheCase, Read, count_stored, drop_entries
+from tests.support.operations import list_graphql_operations, list_rest_operations
+from tests.support.people import make_user, open_session_token
 
 CACHED_ROUTES = {("get", "/products"), ("post", "/products"), ("get", "/product"), ("get", "/categories")}
 RESPONSE_JSON = "application/graphql-response+json"
@@ -32,7 +32,7 @@ def headers_of(response: HttpResponse) -> dict[str, str]:
 class HitsTest(CacheCase):
     def test_repeated_read_is_answered_without_the_database(self) -> None:
         for name, read in self.reads().items():
-            for source, prepare in (("this process", lambda: None), ("Redis", forget)):
+            for source, prepare in (("this process", lambda: None), ("Redis", drop_entries)):
                 with self.subTest(name, source=source):
                     first = self.assert_miss(read) if source == "this process" else read()
                     prepare()
@@ -57,7 +57,7 @@ class HitsTest(CacheCase):
         self.assert_miss(lambda: self.rest("/products", {"in_stock": True, "limit": 1}))
 
     def test_every_cached_field_is_cached(self) -> None:
-        operations = graphql_operations("vera@example.com", self.product.pk, "1")
+        operations = list_graphql_operations("vera@example.com", self.product.pk, "1")
         for name in CACHED_FIELDS:
             with self.subTest(name):
                 self.assert_miss(lambda: self.graphql(operations[name]))  # noqa: B023
@@ -160,7 +160,7 @@ class RevalidationTest(CacheCase):
 class CredentialsTest(CacheCase):
     def credentials(self) -> dict[str, dict[str, str]]:
         return {
-            "access token": {"Authorization": f"Bearer {access_token_of(make_user())}"},
+            "access token": {"Authorization": f"Bearer {open_session_token(make_user())}"},
             "cart token": {"X-Cart-Token": forged_token()},
             "cookie": {"Cookie": "theme=dark"},
         }
@@ -186,7 +186,7 @@ class UncachedTest(CacheCase):
         assert count_stored() == 0, response.content
 
     def test_other_root_fields_are_not_cached(self) -> None:
-        operations = graphql_operations("vera@example.com", self.product.pk, "1")
+        operations = list_graphql_operations("vera@example.com", self.product.pk, "1")
         for name, query in operations.items():
             if name not in CACHED_FIELDS:
                 for _ in range(2):
@@ -218,7 +218,7 @@ class UncachedTest(CacheCase):
             assert count_stored() == stored
 
     def test_other_routes_are_not_cached(self) -> None:
-        operations = rest_operations("vera@example.com", self.product.pk, "1")
+        operations = list_rest_operations("vera@example.com", self.product.pk, "1")
         for (method, path), call in operations.items():
             if (method, path) not in CACHED_ROUTES:
                 with self.subTest(path, method=method):

@@ -10,7 +10,7 @@ from backend.catalog.services import update_category
 from backend.core.response_cache import respond
 from tests.accounts.cases import clear_redis
 from tests.catalog.factories import make_category, make_product
-from tests.core.response_cache.cases import SECONDS, CommittingCacheCase, forget
+from tests.core.response_cache.cases import SECONDS, CommittingCacheCase, drop_entries
 from tests.support.people import make_user
 from tests.support.shopping import RestShopper
 from tests.support.web import Web
@@ -49,7 +49,7 @@ class StockTest(CommittingCacheCase):
             cached_until = time.monotonic() + 3
             self.order()
             time.sleep(1.5)
-            forget()
+            drop_entries()
             assert self.read_stock() == {5}
             time.sleep(max(0, cached_until - time.monotonic()))
             assert self.read_stock() == {3}

@@ -5,7 +5,7 @@ import time
 from django.http import HttpResponse
 from django.test import RequestFactory, SimpleTestCase, override_settings
 
-from backend.core.redis import redis_client
+from backend.core.redis import get_redis_client
 from backend.core.response_cache import shared
 from backend.core.response_cache.entries import Entry
 from backend.core.response_cache.memory import MemoryStore
@@ -71,7 +71,7 @@ class EntryTest(SimpleTestCase):
 
     def test_each_response_is_a_copy(self) -> None:
         response = HttpResponse(b"{}", content_type="application/json")
-        entry = Entry.of(RequestFactory().get("/"), response)
+        entry = Entry.from_response(RequestFactory().get("/"), response)
         assert entry
         entry.to_response()["Extra"] = "value"
         assert "Extra" not in entry.to_response()
@@ -151,7 +151,7 @@ class SharedTest(SimpleTestCase):
     def test_late_owner_keeps_the_entry_of_its_successor(self) -> None:
         owner = shared.claim("a")
         assert owner
-        redis_client().delete("lavka:responses:a")
+        get_redis_client().delete("lavka:responses:a")
         self.store("a", entry_of(10))
         shared.unlock("a", owner.lock)
         assert count_stored() == 1

@@ -36,8 +36,8 @@ from backend.core.graphql.compiled.values import (
     Unsupported,
     check_list,
     check_object,
-    leaf_completer,
-    type_checker,
+    make_leaf_completer,
+    make_type_checker,
 )
 
 # Python code of a field takes about 1 KB of memory.
@@ -75,7 +75,7 @@ class _Code:
     def add(self, level: int, line: str) -> None:
         self.lines.append("    " * level + line)
 
-    def variable(self) -> str:
+    def make_variable(self) -> str:
         self._variables += 1
         return f"v{self._variables}"
 
@@ -138,7 +138,7 @@ class Generator:
         code.add(1, f"return {{{', '.join(entries)}}}")
         return code.name
 
-    def _constant(self, value: Any) -> str:
+    def _add_constant(self, value: Any) -> str:
         # Constants stay in the namespace, so an id is never used again.
         name = self._names.get(id(value))
         if name is None:
@@ -155,11 +155,11 @@ class Generator:
             return repr(parent.name)
         if name.startswith("__"):
             raise Unsupported
-        value = code.variable()
+        value = code.make_variable()
         path = f"Path(p, {key!r}, {parent.name!r})"
         info = (
-            f"r.build_resolve_info({self._constant(definition)}, "
-            f"{self._constant([item.node for item in details])}, {self._constant(parent)}, {path})"
+            f"r.build_resolve_info({self._add_constant(definition)}, "
+            f"{self._add_constant([item.node for item in details])}, {self._add_constant(parent)}, {path})"
         )
         self._add_resolver(code, definition, details[0], value, info)
         return self._complete(code, 1, definition.type, value, path, info, details)
@@ -168,40 +168,41 @@ class Generator:
         self, code: _Code, definition: GraphQLField, details: Any, value: str, info: str
     ) -> None:
         field: Any = definition.extensions.get("strawberry-definition")
-        attribute = self._attribute(field)
+        attribute = self._find_attribute(field)
         if attribute is not None:
             code.add(1, f"{value} = x.{attribute}")
             if isinstance(field, StrawberryDjangoField) and not is_leaf_type(get_named_type(definition.type)):
-                code.add(1, f"{self._constant(check_object)}({value})")
+                code.add(1, f"{self._add_constant(check_object)}({value})")
             return
         is_direct = self._is_direct(field)
         passed = []
         if definition.args:
-            passed = [
-                f"**{self._constant(Arguments(definition, details, field if is_direct else None))}.read(r, i)"
-            ]
+            arguments = Arguments(definition, details, field if is_direct else None)
+            passed = [f"**{self._add_constant(arguments)}.read(r, i)"]
         if not is_direct:
             if getattr(field, "is_async", False):
                 raise Unsupported
             code.needs_path = True
             code.add(1, f"i = {info}")
-            resolve = "r.field_resolver" if definition.resolve is None else self._constant(definition.resolve)
+            resolve = (
+                "r.field_resolver" if definition.resolve is None else self._add_constant(definition.resolve)
+            )
             code.add(1, f"{value} = {resolve}({', '.join(['x', 'i', *passed])})")
             return
         resolver = field.base_resolver
         if resolver.info_parameter or passed:
             code.needs_path = True
-            info_class = self._constant(self._converter.config.info_class)
-            code.add(1, f"i = {info_class}(_raw_info={info}, _field={self._constant(field)})")
+            info_class = self._add_constant(self._converter.config.info_class)
+            code.add(1, f"i = {info_class}(_raw_info={info}, _field={self._add_constant(field)})")
         if resolver.info_parameter:
             passed.append(f"{resolver.info_parameter.name}=i")
         parents = filter(None, (resolver.parent_parameter, resolver.root_parameter))
         passed.extend(f"{parameter.name}=x" for parameter in parents)
         if resolver.self_parameter:
             passed.insert(0, "x")
-        code.add(1, f"{value} = {self._constant(resolver.wrapped_func)}({', '.join(passed)})")
+        code.add(1, f"{value} = {self._add_constant(resolver.wrapped_func)}({', '.join(passed)})")
         if isinstance(field, StrawberryDjangoField):
-            code.add(1, f"{self._constant(check_object)}({value})")
+            code.add(1, f"{self._add_constant(check_object)}({value})")
 
     def _is_plain(self, field: Any) -> bool:
         """Return whether a field has no extension, permission or exception handler around it."""
@@ -221,7 +222,7 @@ class Generator:
             and not getattr(field, "is_paginated", False)
         )
 
-    def _attribute(self, field: Any) -> str | None:
+    def _find_attribute(self, field: Any) -> str | None:
         """Return the name of the attribute that a field without a resolver reads."""
         if not self._is_plain(field) or field.base_resolver is not None:
             return None
@@ -260,7 +261,7 @@ class Generator:
 
     def _complete_leaf(self, code: _Code, level: int, leaf: Any, value: str, is_required: bool) -> None:
         plain = _PLAIN_LEAVES.get(leaf)
-        complete = self._constant(leaf_completer(leaf))
+        complete = self._add_constant(make_leaf_completer(leaf))
         conditions = [f"({plain.format(value)})"] if plain else []
         if not is_required:
             conditions.append(f"{value} is None")
@@ -277,10 +278,10 @@ class Generator:
     def _complete_list(
         self, code: _Code, level: int, type_: Any, value: str, path: str, info: str, details: Any
     ) -> None:
-        nodes = self._constant([item.node for item in details])
-        items, item, index = code.variable(), code.variable(), code.variable()
+        nodes = self._add_constant([item.node for item in details])
+        items, item, index = code.make_variable(), code.make_variable(), code.make_variable()
         code.add(level, f"if type({value}) is not list:")
-        code.add(level + 1, f"{value} = {self._constant(check_list)}({value})")
+        code.add(level + 1, f"{value} = {self._add_constant(check_list)}({value})")
         code.add(level, f"{items} = []")
         code.add(level, f"for {index}, {item} in enumerate(r.complete_list({nodes}, {value})):")
         item_path = f"Path({path}, {index}, None)"
@@ -298,12 +299,12 @@ class Generator:
             code.add(level, f"if isinstance({value}, Exception):")
             code.add(level + 1, f"raise {value}")
         else:
-            accepted, check = type_checker(type_.is_type_of)
-            code.add(level, f"if type({value}) not in {self._constant(accepted)}:")
+            accepted, check = make_type_checker(type_.is_type_of)
+            code.add(level, f"if type({value}) not in {self._add_constant(accepted)}:")
             # Only predicates of the schema's author can read the info of the field.
             is_own = not type_.is_type_of.__module__.startswith("strawberry")
             code.needs_path |= is_own
-            code.add(level + 1, f"{self._constant(check)}({value}, {info if is_own else None})")
+            code.add(level + 1, f"{self._add_constant(check)}({value}, {info if is_own else None})")
         code.add(level, f"{value} = {function}({value}, r, {path if needs_path else None})")
 
     def _complete_abstract(
@@ -312,9 +313,9 @@ class Generator:
         code.needs_path = True
         code.add(level, f"if isinstance({value}, Exception):")
         code.add(level + 1, f"raise {value}")
-        resolve = "r.type_resolver" if type_.resolve_type is None else self._constant(type_.resolve_type)
-        name = code.variable()
-        code.add(level, f"{name} = {resolve}({value}, {info}, {self._constant(type_)})")
+        resolve = "r.type_resolver" if type_.resolve_type is None else self._add_constant(type_.resolve_type)
+        name = code.make_variable()
+        code.add(level, f"{name} = {resolve}({value}, {info}, {self._add_constant(type_)})")
         condition = "if"
         for possible in self._executor.schema.get_possible_types(type_):
             code.add(level, f"{condition} {name} == {possible.name!r}:")

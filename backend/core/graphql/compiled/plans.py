@@ -58,7 +58,7 @@ def find_plan(executor: Any, uses_before_compilation: int) -> Plan | None:
         return None
     try:
         if plans.conditions is None:
-            plans.conditions = tuple(sorted(set(_conditions(executor))))
+            plans.conditions = tuple(sorted(set(_find_conditions(executor))))
         variables = executor.variable_values.coerced
         key = tuple(variables.get(name) for name in plans.conditions)
         if key not in plans.by_condition:
@@ -95,31 +95,31 @@ def _compile(executor: Any) -> Plan:
     return Plan(payloads={key: functions[name] for key, name in names.items()})
 
 
-def _conditions(executor: Any) -> Iterator[str]:
+def _find_conditions(executor: Any) -> Iterator[str]:
     """Yield the names of the variables in `@skip` and `@include`.
 
     Raises:
         Unsupported: there is another directive, or a fragment with arguments.
     """
-    yield from _conditions_in(executor.operation.selection_set)
+    yield from _find_conditions_in(executor.operation.selection_set)
     if executor.operation.directives:
         raise Unsupported
     for fragment in executor.fragments.values():
         if fragment.variable_signatures:
             raise Unsupported
-        yield from _conditions_in(fragment.definition.selection_set)
+        yield from _find_conditions_in(fragment.definition.selection_set)
 
 
-def _conditions_in(selections: SelectionSetNode) -> Iterator[str]:
+def _find_conditions_in(selections: SelectionSetNode) -> Iterator[str]:
     for node in selections.selections:
         assert isinstance(node, FieldNode | FragmentSpreadNode | InlineFragmentNode)
         for directive in node.directives or ():
-            yield from _condition(directive)
+            yield from _read_condition(directive)
         if not isinstance(node, FragmentSpreadNode) and node.selection_set:
-            yield from _conditions_in(node.selection_set)
+            yield from _find_conditions_in(node.selection_set)
 
 
-def _condition(directive: DirectiveNode) -> Iterator[str]:
+def _read_condition(directive: DirectiveNode) -> Iterator[str]:
     if directive.name.value not in ("skip", "include"):
         raise Unsupported
     for argument in directive.arguments or ():

@@ -23,7 +23,7 @@ class Unsupported(Exception):
     """The operation needs something that generated functions cannot do."""
 
 
-def leaf_completer(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
+def make_leaf_completer(leaf: GraphQLLeafType) -> Callable[[Any], Any]:
     """Return a function that serializes a value, and raises an exception if the result is null."""
     coerce = leaf.coerce_output_value
 
@@ -61,7 +61,7 @@ def check_object(value: Any) -> None:
         raise Unsupported
 
 
-def type_checker(is_type_of: Callable[[Any, Any], Any]) -> tuple[set[type], Callable[[Any, Any], None]]:
+def make_type_checker(is_type_of: Callable[[Any, Any], Any]) -> tuple[set[type], Callable[[Any, Any], None]]:
     """Return a function that raises an exception if an object is not of a GraphQL type.
 
     Also return a set of classes whose instances need no check, which the function fills.

@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     def _copy_all(self, root: Path, *, dry_run: bool, parallel: int) -> None:
         self._root, self._dry_run = root, dry_run
-        self._stored = {name: (size, etag) for name, size, etag in self._storage.entries()}
+        self._stored = {name: (size, etag) for name, size, etag in self._storage.list_entries()}
         names = sorted(_list_files(root))
         copied, copied_bytes, failed = 0, 0, 0
         with (

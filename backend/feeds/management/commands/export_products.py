@@ -59,7 +59,7 @@ class Command(BaseCommand):
             return
         try:
             with open_for_writing(output) as file:
-                for piece in _with_progress(pieces):
+                for piece in _show_progress(pieces):
                     file.write(piece)
         except OSError as error:
             raise CommandError(f"{output} cannot be written: {error.strerror or error}") from error
@@ -67,6 +67,6 @@ class Command(BaseCommand):
             self.stdout.write(f"picture not copied: {problem}")
 
 
-def _with_progress(pieces: Iterable[str]) -> Iterable[str]:
+def _show_progress(pieces: Iterable[str]) -> Iterable[str]:
     bar: Iterable[str] = tqdm(pieces, unit=" products", total=Product.objects.count(), disable=None)
     return bar

@@ -80,7 +80,7 @@ class Command(BaseCommand):
             except FeedUnreadable as error:
                 raise CommandError(str(error)) from error
         if options["verbosity"] < 2:
-            for line in report.repeated_problems():
+            for line in report.list_repeated_problems():
                 self.stdout.write(line)
         self._print_summary(report, dry_run=options["dry_run"])
 

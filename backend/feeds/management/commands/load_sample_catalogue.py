@@ -20,7 +20,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for problem in report.problems:
             self.stdout.write(str(problem))
-        for line in report.repeated_problems():
+        for line in report.list_repeated_problems():
             self.stdout.write(line)
         self.stdout.write(report.summary())
         if report.stopped:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backend.core.commands import peak_memory, step_progress
+from backend.core.commands import measure_peak_memory, show_step_progress
 from backend.orders.order_import import DEFAULT_STOCK, ImportReport, import_orders
 from backend.orders.purchase_log import PurchaseLogError
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 f"--timezone must be a name such as Europe/London, not {options['timezone']!r}"
             ) from None
         try:
-            with step_progress("rows") as show_progress:
+            with show_step_progress("rows") as show_progress:
                 report = import_orders(
                     options["log"], zone=zone, stock=options["stock"], on_progress=show_progress
                 )
@@ -66,5 +66,5 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{report.accepted:>9,} rows accepted: {report.orders_created:,} orders created with "
             f"{report.lines_created:,} lines, {report.orders_unchanged:,} unchanged; "
-            f"{report.products_created:,} products created; peak memory {peak_memory()} MB"
+            f"{report.products_created:,} products created; peak memory {measure_peak_memory()} MB"
         )

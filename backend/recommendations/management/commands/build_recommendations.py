@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from backend.core.commands import peak_memory, step_progress
+from backend.core.commands import measure_peak_memory, show_step_progress
 from backend.recommendations.services import BuildReport, build_model
 
 
@@ -13,7 +13,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with step_progress("rows") as show_progress:
+        with show_step_progress("rows") as show_progress:
             report = build_model(on_progress=show_progress)
         self._print_report(report)
 
@@ -23,4 +23,4 @@ class Command(BaseCommand):
             self.stdout.write(f"{kind:28}{count:>12,} rows")
         for step, seconds in report.seconds.items():
             self.stdout.write(f"{step:28}{seconds:>12.1f} s")
-        self.stdout.write(f"version {report.version}; peak memory {peak_memory()} MB")
+        self.stdout.write(f"version {report.version}; peak memory {measure_peak_memory()} MB")

@@ -49,23 +49,23 @@ _STATUS = {"active": True, "published": True, "archived": False, "hidden": False
 Value = TypeVar("Value")
 
 
-def _max_length(
+def _get_max_length(
     model: type[Product | Category | Characteristic | CharacteristicValue | ProductImage], name: str
 ) -> int:
     return int(model._meta.get_field(name).max_length)  # type: ignore[union-attr, arg-type]
 
 
-_MAX_SKU = _max_length(Product, "sku")
-_MAX_NAME = _max_length(Product, "name")
-_MAX_DESCRIPTION = _max_length(Product, "description")
-_MAX_CATEGORY = _max_length(Category, "name")
-_MAX_CHARACTERISTIC = _max_length(Characteristic, "name")
-_MAX_VALUE = _max_length(CharacteristicValue, "value")
-_MAX_ALT = _max_length(ProductImage, "alt")
+_MAX_SKU = _get_max_length(Product, "sku")
+_MAX_NAME = _get_max_length(Product, "name")
+_MAX_DESCRIPTION = _get_max_length(Product, "description")
+_MAX_CATEGORY = _get_max_length(Category, "name")
+_MAX_CHARACTERISTIC = _get_max_length(Characteristic, "name")
+_MAX_VALUE = _get_max_length(CharacteristicValue, "value")
+_MAX_ALT = _get_max_length(ProductImage, "alt")
 
 
 @dataclass(frozen=True, slots=True)
-class ProductRow:
+class ParsedRow:
     """The typed values of a row. None means that the feed has no value and the product keeps its own.
 
     Attributes:
@@ -102,7 +102,7 @@ class ProductRow:
 
 def parse_row(
     raw: RawRow, *, currency: str, accept_currency: str = "", now: datetime | None = None
-) -> ProductRow:
+) -> ParsedRow:
     """Validate a raw row and convert it to typed values.
 
     Args:
@@ -143,33 +143,33 @@ class _RowParser:
         if "sale_price_effective_date" in unreadable:
             self._cells.pop("sale_price", None)
 
-    def parse(self) -> ProductRow:
-        sku = self._required("id", _MAX_SKU)
+    def parse(self) -> ParsedRow:
+        sku = self._parse_required("id", _MAX_SKU)
         if sku is None:
             raise RowRefused("id", "is missing")
-        name = self._required("title", _MAX_NAME)
-        price, is_on_sale, sale_price = self._prices()
-        return ProductRow(
+        name = self._parse_required("title", _MAX_NAME)
+        price, is_on_sale, sale_price = self._parse_prices()
+        return ParsedRow(
             line=self._line,
             sku=sku,
             name=name,
-            description=self._optional("description", _description),
+            description=self._parse_optional("description", _parse_description),
             slug=find_slug(self._cells.get("link", "")),
             price=price,
             is_on_sale=is_on_sale,
             sale_price=sale_price,
-            in_stock=self._optional("availability", _availability),
-            quantity=self._quantity(),
-            category=self._optional("product_type", _category),
-            attributes=self._attributes(),
-            details=self._optional("product_detail", self._details),
-            pictures=self._pictures(),
-            alts=self._optional("image_alt", _alts),
-            is_published=self._optional("status", _status),
+            in_stock=self._parse_optional("availability", _parse_availability),
+            quantity=self._parse_quantity(),
+            category=self._parse_optional("product_type", _parse_category),
+            attributes=self._parse_attributes(),
+            details=self._parse_optional("product_detail", self._parse_details),
+            pictures=self._parse_pictures(),
+            alts=self._parse_optional("image_alt", _parse_alts),
+            is_published=self._parse_optional("status", _parse_status),
             problems=tuple(self._problems),
         )
 
-    def _required(self, name: str, limit: int) -> str | None:
+    def _parse_required(self, name: str, limit: int) -> str | None:
         if name not in self._cells:
             return None
         value = clean_line(self._cells[name])
@@ -178,7 +178,7 @@ class _RowParser:
         _check_length(name, value, limit)
         return value
 
-    def _optional(self, name: str, parse: Callable[[str], Value]) -> Value | None:
+    def _parse_optional(self, name: str, parse: Callable[[str], Value]) -> Value | None:
         """Return the parsed cell. If it is missing or unreadable, report that and return None."""
         if name not in self._cells:
             return None
@@ -196,7 +196,7 @@ class _RowParser:
     def _parse_price(self, text: str) -> Decimal:
         return parse_price(text, currency=self._currency, accept_currency=self._accept_currency)
 
-    def _prices(self) -> tuple[Decimal | None, bool | None, Decimal | None]:
+    def _parse_prices(self) -> tuple[Decimal | None, bool | None, Decimal | None]:
         """Return the price without a sale, whether there is a sale, and its price."""
         price = None
         if "price" in self._cells:
@@ -207,12 +207,12 @@ class _RowParser:
             except ValueError as error:
                 raise RowRefused("price", str(error)) from error
         if "sale_price" in self._cells:
-            return price, *self._sale(price)
+            return price, *self._parse_sale(price)
         if price is None or "oldprice" not in self._cells:
             return price, None, None
         if self._is_empty("oldprice"):
             return price, False, None
-        old_price = self._optional("oldprice", self._parse_price)
+        old_price = self._parse_optional("oldprice", self._parse_price)
         if old_price is None:
             return price, None, None
         if old_price > price:
@@ -221,14 +221,14 @@ class _RowParser:
             self._problems.append(("oldprice", f"must be above the price, {price}"))
         return price, False, None
 
-    def _sale(self, price: Decimal | None) -> tuple[bool | None, Decimal | None]:
+    def _parse_sale(self, price: Decimal | None) -> tuple[bool | None, Decimal | None]:
         """Return whether there is a sale, and its price."""
         if self._is_empty("sale_price"):
             return False, None
-        sale_price = self._optional("sale_price", self._parse_price)
+        sale_price = self._parse_optional("sale_price", self._parse_price)
         in_effect: bool | None = True
         if not self._is_empty("sale_price_effective_date"):
-            in_effect = self._optional("sale_price_effective_date", self._is_in_effect)
+            in_effect = self._parse_optional("sale_price_effective_date", self._is_in_effect)
         if sale_price is None or in_effect is None:
             return None, None
         if not in_effect or sale_price == price:
@@ -242,18 +242,20 @@ class _RowParser:
     def _is_in_effect(self, period: str) -> bool:
         return is_in_effect(clean_line(period), self._now)
 
-    def _quantity(self) -> int | None:
-        quantity = None if self._is_empty("quantity") else self._optional("quantity", parse_quantity)
+    def _parse_quantity(self) -> int | None:
+        quantity = None if self._is_empty("quantity") else self._parse_optional("quantity", parse_quantity)
         if quantity is not None and quantity < 0:
             self._problems.append(("quantity", f"{quantity} is below 0; the stock is set to 0"))
             return 0
         return quantity
 
-    def _attributes(self) -> tuple[tuple[str, str], ...]:
-        values = [(name, self._optional(column, _attribute)) for column, name in ATTRIBUTES.items()]
+    def _parse_attributes(self) -> tuple[tuple[str, str], ...]:
+        values = [
+            (name, self._parse_optional(column, _parse_attribute)) for column, name in ATTRIBUTES.items()
+        ]
         return tuple((name, value) for name, value in values if value is not None)
 
-    def _details(self, cell: str) -> tuple[Detail, ...]:
+    def _parse_details(self, cell: str) -> tuple[Detail, ...]:
         """Return the valid details, each name once, and report the others."""
         first: dict[tuple[str, str], Detail] = {}
         for name, unit, value in parse_details(cell):
@@ -273,7 +275,7 @@ class _RowParser:
             raise ValueError(f"has {len(first):,} names; the limit is {MAX_DETAILS:,}")
         return tuple(first.values())
 
-    def _pictures(self) -> tuple[str, ...] | None:
+    def _parse_pictures(self) -> tuple[str, ...] | None:
         if "image_link" not in self._cells and "additional_image_link" not in self._cells:
             return None
         links = parse_list(self._cells.get("additional_image_link", ""))
@@ -307,19 +309,19 @@ def _check_detail(name: str, value: str) -> None:
     _check_length("product_detail", value, _MAX_VALUE, f"the value of {name!r} ")
 
 
-def _description(cell: str) -> str:
+def _parse_description(cell: str) -> str:
     text = clean_text(cell)
     _check_length("description", text, _MAX_DESCRIPTION)
     return text
 
 
-def _attribute(cell: str) -> str:
+def _parse_attribute(cell: str) -> str:
     text = clean_line(cell)
     _check_length("", text, _MAX_VALUE)
     return text
 
 
-def _availability(cell: str) -> bool | None:
+def _parse_availability(cell: str) -> bool | None:
     value = clean_line(cell)
     if not value:
         return None
@@ -329,7 +331,7 @@ def _availability(cell: str) -> bool | None:
     return in_stock
 
 
-def _status(cell: str) -> bool | None:
+def _parse_status(cell: str) -> bool | None:
     value = clean_line(cell).lower()
     if not value:
         return None
@@ -338,7 +340,7 @@ def _status(cell: str) -> bool | None:
     return _STATUS[value]
 
 
-def _category(cell: str) -> tuple[str, ...]:
+def _parse_category(cell: str) -> tuple[str, ...]:
     path = parse_path(cell)
     if len(path) > MAX_CATEGORY_DEPTH:
         raise ValueError(f"is {len(path)} levels deep; the limit is {MAX_CATEGORY_DEPTH}")
@@ -347,7 +349,7 @@ def _category(cell: str) -> tuple[str, ...]:
     return path
 
 
-def _alts(cell: str) -> tuple[str, ...]:
+def _parse_alts(cell: str) -> tuple[str, ...]:
     alts = tuple(clean_line(alt) for alt in parse_list(cell))
     for alt in alts:
         _check_length("image_alt", alt, _MAX_ALT, "a text ")
