@@ -190,6 +190,17 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         stopped.wait_for_end()
         assert not stopped.processes()
 
+    def test_ctrl_c_while_modules_are_imported_prints_no_stack_trace(self, stopped: Shop) -> None:
+        stopped.start(sys.executable, "-X", "importtime", "-m", "backend.embedded", "up")
+        # One of the first modules that the settings import, seconds before the last one on a busy machine.
+        stopped.wait_for("annotated_types")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGINT)
+
+        assert stopped.wait_for_end() == -signal.SIGINT
+        assert "Traceback" not in stopped.log.read_text()
+
     @pytest.mark.parametrize("log_text", ["Starting PostgreSQL", "Preparing the database", "Listening at"])
     def test_ctrl_c_during_the_start_stops_every_process(self, stopped: Shop, log_text: str) -> None:
         stopped.start()
