@@ -119,7 +119,7 @@ class _Statement:
 
 def set_prefetched(instance: Model, relation: str, rows: Sequence[Model]) -> None:
     """Set the rows that `.all()` of a to-many relation returns, as `prefetch_related` does."""
-    template = _all_rows(instance._meta.get_field(relation).related_model)
+    template = _query_all(instance._meta.get_field(relation).related_model)
     # Querysets clone their query before they change it, so that all of these can share one.
     loaded = type(template)(model=template.model, query=template.query)
     loaded._result_cache = list(rows)
@@ -127,5 +127,5 @@ def set_prefetched(instance: Model, relation: str, rows: Sequence[Model]) -> Non
 
 
 @cache
-def _all_rows(model: Any) -> QuerySet[Any]:
+def _query_all(model: type[Model]) -> QuerySet[Any, Any]:
     return model._default_manager.all()
