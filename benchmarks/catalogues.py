@@ -8,6 +8,8 @@ from django.db.backends.utils import CursorWrapper
 # Categories per parent on each of the three levels below the root.
 Shape = tuple[int, int, int]
 DEFAULT_SHAPE: Shape = (10, 10, 10)
+# Number of products that have recommendations.
+RECOMMENDED_FROM = 1000
 
 _CATEGORIES = """
 INSERT INTO catalog_category
@@ -39,7 +41,9 @@ SELECT n, 'SKU-' || n, 'product-' || n,
        jsonb_build_array(
            jsonb_build_array('Color', (ARRAY['red', 'blue', 'green', 'black'])[1 + (n / 3) %% 4], ''),
            jsonb_build_array('Size', (ARRAY['S', 'M', 'L', 'XL'])[1 + (n / 5) %% 4], ''),
-           jsonb_build_array('Weight', (100 + n %% 40)::text, 'g')
+           jsonb_build_array('Weight', (100 + n %% 40)::text, 'g'),
+           jsonb_build_array('Material', (ARRAY['wool', 'steel', 'glass', 'cotton'])[1 + (n / 7) %% 4], ''),
+           jsonb_build_array('Brand', 'Brand ' || (n %% 50), '')
        )
 FROM generate_series(1::bigint, %(products)s) AS n
 """
@@ -50,6 +54,21 @@ SELECT p.id, c.id, pair.value ->> 1, pair.place
 FROM catalog_product p
 CROSS JOIN LATERAL jsonb_array_elements(p.characteristics) WITH ORDINALITY AS pair(value, place)
 JOIN catalog_characteristic c ON c.name = pair.value ->> 0
+"""
+
+_PICTURES = """
+INSERT INTO catalog_productimage
+    (product_id, file, alt, position, width, height, sha256, renditions, renditions_attempts)
+SELECT id, 'products/' || id || '.jpg', '', 0, 800, 600, repeat('0', 64), '{160,400,800}', 0
+FROM catalog_product
+"""
+
+# 20 similar products, and 20 that are bought together, for the first products.
+_RECOMMENDATIONS = """
+INSERT INTO recommendations_recommendation (kind, subject_id, other_id, score)
+SELECT kind, subject, 1 + (subject + step * n) %% %(products)s, 1 / n::float
+FROM (VALUES ('similar', 7), ('together', 13)) AS kinds(kind, step),
+     generate_series(1, %(subjects)s) AS subject, generate_series(1, 20) AS n
 """
 
 _LISTING = """
@@ -64,7 +83,8 @@ def empty() -> None:
     """Delete the catalogue."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE catalog_product, catalog_category, catalog_characteristic, catalog_listingentry CASCADE"
+            "TRUNCATE catalog_product, catalog_category, catalog_characteristic, catalog_listingentry, "
+            "recommendations_recommendation CASCADE"
         )
 
 
@@ -100,15 +120,19 @@ def fill(products: int, shape: Shape = DEFAULT_SHAPE) -> None:
         cursor.execute(_CATEGORIES, levels)
         cursor.execute(
             "INSERT INTO catalog_characteristic (name, unit, position, is_facet) "
-            "VALUES ('Color', '', 0, true), ('Size', '', 1, true), ('Weight', 'g', 2, true)"
+            "VALUES ('Color', '', 0, true), ('Size', '', 1, true), ('Weight', 'g', 2, true), "
+            "('Material', '', 3, true), ('Brand', '', 4, true)"
         )
         cursor.execute(_PRODUCTS, {"products": products, "first_leaf": first_leaf, "leaves": third})
         cursor.execute(_VALUES)
+        cursor.execute(_PICTURES)
+        cursor.execute(_RECOMMENDATIONS, {"products": products, "subjects": min(products, RECOMMENDED_FROM)})
         cursor.execute(_LISTING)
     Category.objects.rebuild()
     with connection.cursor() as cursor:
-        for table in ("category", "product", "characteristicvalue", "listingentry"):
+        for table in ("category", "product", "productimage", "characteristicvalue", "listingentry"):
             _vacuum(cursor, f"catalog_{table}")
+        _vacuum(cursor, "recommendations_recommendation")
 
 
 def _vacuum(cursor: CursorWrapper, table: str) -> None:

@@ -89,7 +89,7 @@ def list_reads(size: int) -> dict[str, Callable[[], Any]]:
     facets_of = list_products(category=12, characteristics={"Color": ["red"]})
 
     def facets() -> None:
-        assert len(read_facets(facets_of).characteristics) == 3
+        assert len(read_facets(facets_of).characteristics) == 5
 
     return {
         "root by price, page 1": page(ProductSort.PRICE_ASC, **root),
