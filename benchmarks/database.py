@@ -11,8 +11,14 @@ DATA_DIR = Path("var/bench").resolve()
 
 
 @contextmanager
-def create_migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
-    """Run a migrated database, and Valkey if requested, and set Django up with them."""
+def create_migrated_database(
+    *, with_valkey: bool = False, durable: bool = False
+) -> Iterator[services.RunningServices]:
+    """Run a migrated database, and Valkey if requested, and set Django up with them.
+
+    Args:
+        durable: whether PostgreSQL waits until commits are on the disk, as in production.
+    """
     os.environ |= {"ENV_FILE": os.devnull, "DEBUG": "true", "DATA_DIR": str(DATA_DIR)}
     # Responses are computed for each request.
     os.environ.setdefault("CATALOG_CACHE_SECONDS", "0")
@@ -21,7 +27,7 @@ def create_migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
     with (
         services.claim(DATA_DIR, "benchmarks"),
         services.run_services(
-            DATA_DIR, database="lavka", with_valkey=with_valkey, with_mail_sink=False, for_tests=True
+            DATA_DIR, database="lavka", with_valkey=with_valkey, with_mail_sink=False, for_tests=not durable
         ) as started,
     ):
         os.environ.update(started.variables)
@@ -31,4 +37,4 @@ def create_migrated_database(*, with_valkey: bool = False) -> Iterator[None]:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        yield
+        yield started

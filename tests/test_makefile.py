@@ -4,10 +4,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 
 
-def test_missing_chromium_is_reported_with_the_package_to_install(tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["chromium", "wrk"])
+def test_missing_program_is_reported_with_the_package_to_install(tmp_path: Path, package: str) -> None:
     # PATH contains only an `id` that reports a user other than root.
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
@@ -15,7 +18,7 @@ def test_missing_chromium_is_reported_with_the_package_to_install(tmp_path: Path
     assert make
 
     done = subprocess.run(
-        [make, "chromium"],
+        [make, package],
         cwd=PROJECT_DIR,
         env={"PATH": str(tmp_path)},
         capture_output=True,
@@ -24,4 +27,4 @@ def test_missing_chromium_is_reported_with_the_package_to_install(tmp_path: Path
     )
 
     assert done.returncode
-    assert "Install the package chromium." in done.stdout
+    assert f"Install the package {package}." in done.stdout

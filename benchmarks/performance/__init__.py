@@ -1,0 +1,1 @@
+"""Load on the production configuration, compared with views that run raw SQL."""

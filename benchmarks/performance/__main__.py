@@ -1,0 +1,253 @@
+"""Measure the shop in its production configuration and write the report to docs/performance.
+
+Run it with `make bench`, or with `make bench-settings` for the settings of the web server.
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from backend.embedded.services import RunningServices
+from benchmarks.catalogues import category_count
+from benchmarks.database import migrated_database
+from benchmarks.performance import operations
+from benchmarks.performance.figures import (
+    Figures,
+    Load,
+    MemoryGrowth,
+    Result,
+    Scaling,
+    Setting,
+    medians,
+)
+from benchmarks.performance.goals import list_goals
+from benchmarks.performance.load import Loader, check_operation
+from benchmarks.performance.operations import Operation, Request
+from benchmarks.performance.report import format_goals, format_settings, write_report
+from benchmarks.performance.server import ADDRESS, describe_machine, serve
+
+REPORT_DIR = Path("docs/performance")
+SIZES = [1_000, 10_000, 100_000]
+# Of the settings.
+MIDDLE_SIZE = 10_000
+# More than can order within a measurement.
+SHOPPERS = 300
+# Requests until the memory is measured for the first time.
+MEMORY_AFTER = 1_000
+SCALED = ("GraphQL list", "GraphQL card with both lists", "REST list")
+
+# Name, options of gunicorn, environment variables and number of workers.
+SETTINGS: list[tuple[str, list[str], dict[str, str], int]] = [
+    ("as in production, 2 workers", [], {}, 2),
+    ("gc.freeze", [], {"BENCH_FREEZE": "1"}, 2),
+    ("preload", ["--preload"], {}, 2),
+    ("preload and gc.freeze", ["--preload"], {"BENCH_FREEZE": "1"}, 2),
+    ("max-requests 1,000, jitter 200", ["--max-requests=1000", "--max-requests-jitter=200"], {}, 2),
+    ("no keep-alive", ["--keep-alive=0"], {}, 2),
+    ("1 worker", [], {}, 1),
+    ("3 workers", [], {}, 3),
+    ("4 workers", [], {}, 4),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The extent of a run."""
+
+    seconds: float
+    rounds: int
+    mixed: int
+
+
+def measure_operations(services: RunningServices, options: Options) -> list[Result]:
+    """Measure every operation in turns with its baseline."""
+    shoppers = operations.create_shoppers(int(SHOPPERS * options.seconds))
+    with serve(services) as server:
+        loader = Loader(server, options.seconds)
+        measured = [
+            *operations.reads(),
+            *operations.cached_reads(lambda path: server.send(Request("GET", path)).headers["ETag"]),
+            *operations.writes(shoppers),
+        ]
+        queries = {}
+        for operation in measured:
+            if operation.baseline is not None and operation.is_compared:
+                check_operation(server, operation)
+                loader.warm_up(operation.baseline)
+            loader.warm_up(operation)
+            # Twice, since the first request of each worker may fill a cache.
+            if operation.prepare:
+                operation.prepare()
+            queries[operation.name] = min(
+                server.count_queries(request) for request in (operation.requests * 4)[:4]
+            )
+        rounds: list[dict[str, Load]] = []
+        for _ in range(options.rounds):
+            loads: dict[str, Load] = {}
+            for operation in measured:
+                loads[operation.name] = loader.measure(operation)
+                baseline = operation.baseline
+                if baseline is not None and baseline.name not in loads:
+                    loads[baseline.name] = loader.measure(baseline)
+            rounds.append(loads)
+    return [_result(operation, queries[operation.name], rounds) for operation in measured]
+
+
+def _result(operation: Operation, queries: int, rounds: list[dict[str, Load]]) -> Result:
+    own = [loads[operation.name] for loads in rounds]
+    baseline, ratio, rate_ratio = None, None, None
+    if operation.baseline is not None:
+        others = [loads[operation.baseline.name] for loads in rounds]
+        baseline = medians(others)
+        pairs = list(zip(own, others, strict=True))
+        ratio = median(one.cpu_ms / other.cpu_ms for one, other in pairs)
+        if operation.min_rate is not None:
+            rate_ratio = median(one.rate / other.rate for one, other in pairs)
+    return Result(
+        operation.name,
+        medians(own),
+        queries,
+        baseline,
+        ratio,
+        rate_ratio,
+        operation.max_ratio,
+        operation.max_ms,
+        operation.min_rate,
+    )
+
+
+def measure_scaling(services: RunningServices, options: Options) -> list[Scaling]:
+    """Measure some operations with one web process and with two, in turns."""
+    scaled = [operation for operation in operations.reads() if operation.name in SCALED]
+    loads: dict[tuple[str, int], list[Load]] = {}
+    for _ in range(options.rounds):
+        for workers in (1, 2):
+            with serve(services, workers=workers) as server:
+                loader = Loader(server, options.seconds)
+                for operation in scaled:
+                    loader.warm_up(operation)
+                    loads.setdefault((operation.name, workers), []).append(loader.measure(operation))
+    return [
+        Scaling(operation.name, *(medians(loads[operation.name, workers]) for workers in (1, 2)))
+        for operation in scaled
+    ]
+
+
+def measure_memory(services: RunningServices, products: int, requests: int) -> MemoryGrowth:
+    """Measure the memory of the workers while they serve mixed requests."""
+    operation = operations.mixed_requests(products, operations.create_shoppers(100))
+    with serve(services) as server:
+        loader = Loader(server, 10)
+        loader.warm_up(replace(operation, requests=operation.requests[:MEMORY_AFTER]))
+        few = MEMORY_AFTER, server.memory().resident
+        loader.warm_up(operation)
+        count = MEMORY_AFTER + len(operation.requests)
+        while count < requests:
+            count += loader.measure(operation).requests
+        return MemoryGrowth(*few, count, server.memory().resident)
+
+
+def measure_settings(services: RunningServices, options: Options) -> list[Setting]:
+    """Measure the settings of the web server in turns."""
+    (graphql_list, *_), (static, cached_list, *_) = operations.reads(), operations.cached_reads(lambda _: "-")
+    measured = [static, cached_list, graphql_list]
+    loads: dict[tuple[str, str], list[Load]] = {}
+    memory = {}
+    for _ in range(options.rounds):
+        for name, gunicorn_options, variables, workers in SETTINGS:
+            with serve(services, workers=workers, options=gunicorn_options, variables=variables) as server:
+                loader = Loader(server, options.seconds)
+                for operation in measured:
+                    loader.warm_up(operation)
+                    loads.setdefault((name, operation.name), []).append(loader.measure(operation))
+                memory[name] = server.memory()
+    return [
+        Setting(
+            name,
+            {operation.name: medians(loads[name, operation.name]) for operation in measured},
+            memory[name].resident,
+            memory[name].proportional,
+        )
+        for name, *_ in SETTINGS
+    ]
+
+
+def fill_catalogue(products: int) -> None:
+    """Replace the catalogue."""
+    _log(f"Filling the catalogue with {products:,} products")
+    operations.fill_catalogue(products)
+
+
+def hold(services: RunningServices, products: int) -> None:
+    """Run the shop until Enter is pressed, so that others can be measured beside it."""
+    fill_catalogue(products)
+    with serve(services):
+        print(f"The shop: http://{ADDRESS}")
+        print(f"PostgreSQL: socket in {services.variables['DB_HOST']}, database lavka, user lavka")
+        input("Press Enter to stop.")
+
+
+def _log(text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="PRODUCTS")
+    parser.add_argument("--million", action="store_true", help="add 1,000,000 products to the sizes")
+    parser.add_argument("--seconds", type=int, default=2, help="duration of each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measurements of each operation")
+    parser.add_argument("--mixed", type=int, default=100_000, help="requests until the memory is measured")
+    parser.add_argument("--report", type=Path, default=REPORT_DIR, help="directory of the report")
+    parser.add_argument(
+        "--settings", action="store_true", help="measure the settings of the web server instead"
+    )
+    parser.add_argument("--hold", type=int, metavar="PRODUCTS", help="only run the shop with this catalogue")
+    arguments = parser.parse_args()
+    options = Options(arguments.seconds, arguments.rounds, arguments.mixed)
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    started = time.monotonic()
+    with migrated_database(with_valkey=True, durable=True) as services:
+        if arguments.hold:
+            hold(services, arguments.hold)
+            return 0
+        if arguments.settings:
+            fill_catalogue(MIDDLE_SIZE)
+            settings = measure_settings(services, options)
+            arguments.report.mkdir(parents=True, exist_ok=True)
+            (arguments.report / "settings.md").write_text(format_settings(settings, date, describe_machine()))
+            return 0
+        sizes = [*arguments.sizes, *([1_000_000] if arguments.million else [])]
+        results = {}
+        for products in sizes:
+            fill_catalogue(products)
+            _log("Measuring all operations")
+            results[products] = measure_operations(services, options)
+            # These do not depend on the number of products.
+            if products == sizes[len(sizes) // 2]:
+                _log("Measuring one and two web processes")
+                scaling = measure_scaling(services, options)
+                _log(f"Measuring the memory during {options.mixed:,} mixed requests")
+                memory = measure_memory(services, products, options.mixed)
+    figures = Figures(
+        date,
+        describe_machine(),
+        options.seconds,
+        options.rounds,
+        category_count(operations.SHAPE),
+        results,
+        scaling,
+        memory,
+    )
+    write_report(figures, arguments.report)
+    print(format_goals(figures))
+    _log(f"Took {(time.monotonic() - started) / 60:.0f} minutes. The report is in {arguments.report}.")
+    return int(any(not goal.is_kept for goal in list_goals(figures)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

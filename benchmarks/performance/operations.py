@@ -1,0 +1,287 @@
+"""The measured operations: their requests, the checks of their responses, their baselines and their goals."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from benchmarks.catalogues import Shape
+
+# 5,011 categories.
+SHAPE: Shape = (10, 10, 49)
+CATEGORIES = range(2, 2 + SHAPE[0])
+CARDS = range(1, 51)
+CART_LINES = range(1, 6)
+
+# A request with a cookie is computed, not answered from the response cache.
+COMPUTED = {"Cookie": "is=measured"}
+# A response to a request with this header has the number of its SQL queries in it.
+QUERIES_HEADER = "X-Queries"
+
+_PRODUCT = "id name slug description price image { url } characteristics { name value unit }"
+_LIST = f"""query List($category: ID!) {{ products(category: $category,
+    filter: {{ price: {{ min: "100", max: "600" }} }}, sortBy: PRICE_ASC) {{
+    nodes {{ {_PRODUCT} category {{ id name slug }} }} }} }}"""
+_CARD = f"""query Card($id: ID!) {{ product(id: $id) {{ {_PRODUCT} images {{ url }} inStock availableQuantity
+    category {{ id name slug ancestors {{ id name slug }} }} %s }} }}"""
+_LISTS = "similar { %s } boughtTogether { %s }".replace("%s", "id name slug price image { url }")
+_TREE = """{ categories { ...node children { ...node children { ...node children { ...node } } } } }
+    fragment node on Category { id name slug }"""
+_ADD = """mutation Add($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) {
+    cart { lines { product { id name slug price image { url } } quantity unitPrice lineTotal }
+    totalQuantity total } errors { code message field } } }"""
+_ORDER = """mutation Order($input: OrderInput) { orderCreate(input: $input) {
+    order { number status lines { sku name unitPrice quantity lineTotal } total placedAt }
+    errors { code message field } } }"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request. A body that is not None is sent as JSON."""
+
+    method: str
+    path: str
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """The body as text."""
+        return "" if self.body is None else json.dumps(self.body)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers with that of the body."""
+        return self.headers if self.body is None else {**self.headers, "Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Requests that are measured together.
+
+    Attributes:
+        requests: sent in turn.
+        status: of every response.
+        parts: texts in every response; if empty, a response must equal the one to one of `requests` before
+            the measurement.
+        prepare: called before each measurement.
+        count_written: returns the number of writes so far; every response must have caused one.
+        baseline: the operation whose cost, and whose JSON if it is a query, this one is compared with.
+        max_ratio: maximum of the CPU time relative to the baseline.
+        max_ms: maximum of the CPU time per request.
+        min_rate: minimum of the requests per second relative to the baseline.
+    """
+
+    name: str
+    requests: list[Request]
+    status: int = 200
+    parts: tuple[str, ...] = ()
+    prepare: Callable[[], None] | None = None
+    count_written: Callable[[], int] | None = None
+    baseline: "Operation | None" = None
+    max_ratio: float | None = None
+    max_ms: float | None = None
+    min_rate: float | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the JSON must equal that of the baseline."""
+        return self.baseline is not None and self.min_rate is None
+
+
+def _graphql(query: str, variables: list[dict[str, Any]], headers: dict[str, str]) -> list[Request]:
+    return [
+        Request("POST", "/graphql", {"query": query, "variables": values}, headers) for values in variables
+    ]
+
+
+def _get(paths: list[str], headers: dict[str, str]) -> list[Request]:
+    return [Request("GET", path, None, headers) for path in paths]
+
+
+def _baseline(name: str, parameters: list[str]) -> Operation:
+    paths = [f"/baseline/{name}?{parameter}" for parameter in parameters]
+    return Operation(f"baseline {name}", _get(paths, COMPUTED))
+
+
+STATIC = Operation("static view", _get(["/baseline/static"], {}))
+
+
+def reads() -> list[Operation]:
+    """Return the reads that are computed for every request."""
+    by_category = [f"category={category}" for category in CATEGORIES]
+    by_id = [f"id={product}" for product in CARDS]
+    categories = [{"category": str(category)} for category in CATEGORIES]
+    ids = [{"id": str(product)} for product in CARDS]
+    return [
+        Operation(
+            "GraphQL list",
+            _graphql(_LIST, categories, COMPUTED),
+            baseline=_baseline("list", by_category),
+            max_ratio=3,
+            max_ms=4.9,
+        ),
+        Operation(
+            "GraphQL card",
+            _graphql(_CARD % "", ids, COMPUTED),
+            baseline=_baseline("card", by_id),
+            max_ratio=3,
+        ),
+        Operation(
+            "GraphQL card with both lists",
+            _graphql(_CARD % _LISTS, ids, COMPUTED),
+            baseline=_baseline("card-and-lists", by_id),
+            max_ratio=5,
+        ),
+        Operation(
+            "REST list",
+            _get([_rest_list(category) for category in CATEGORIES], COMPUTED),
+            baseline=_baseline("rest-list", by_category),
+            max_ratio=2.5,
+        ),
+        Operation(
+            "REST card",
+            _get([f"/product?id={product}" for product in CARDS], COMPUTED),
+            baseline=_baseline("rest-card", by_id),
+        ),
+        Operation(
+            "GraphQL tree",
+            _graphql(_TREE, [{}], COMPUTED),
+            baseline=_baseline("tree", [""]),
+            max_ratio=3,
+        ),
+        Operation(
+            "REST tree",
+            _get(["/categories"], COMPUTED),
+            baseline=_baseline("rest-tree", [""]),
+            max_ratio=3,
+        ),
+    ]
+
+
+def _rest_list(category: int) -> str:
+    return f"/products?category={category}&price_min=100&price_max=600&sort=price"
+
+
+def cached_reads(read_etag: Callable[[str], str]) -> list[Operation]:
+    """Return the reads that are answered from the response cache.
+
+    Args:
+        read_etag: returns the ETag of the response to GET of a path.
+    """
+    paths = [_rest_list(category) for category in CATEGORIES]
+    categories = [{"category": str(category)} for category in CATEGORIES]
+    not_modified = [Request("GET", path, None, {"If-None-Match": read_etag(path)}) for path in paths]
+    return [
+        STATIC,
+        Operation("GraphQL list, cached", _graphql(_LIST, categories, {}), baseline=STATIC, min_rate=0.5),
+        Operation("REST list, cached", _get(paths, {}), baseline=STATIC, min_rate=0.5),
+        Operation("REST list, 304", not_modified, status=304, baseline=STATIC, min_rate=0.7),
+    ]
+
+
+@dataclass(frozen=True)
+class Shopper:
+    """An account with an open session."""
+
+    user_id: int
+    access_token: str
+
+
+def create_shoppers(count: int) -> list[Shopper]:
+    """Replace all accounts by new ones that are logged in."""
+    from django.db import connection
+    from django.test import override_settings
+
+    from backend.accounts.models import User
+    from backend.accounts.services.sessions import open_session
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE accounts_user CASCADE")
+    users = [User.objects.create_user(f"shopper-{number}@example.com") for number in range(count)]
+    # Longer than a run.
+    with override_settings(ACCESS_TOKEN_LIFETIME=timedelta(hours=6)):
+        return [Shopper(user.pk, open_session(user).access_token) for user in users]
+
+
+def writes(shoppers: list[Shopper]) -> list[Operation]:
+    """Return adding to a cart of five lines, and ordering such a cart."""
+    from django.db.models import Sum
+
+    from backend.carts.models import CartLine
+    from backend.orders.models import Order
+
+    line = {"lines": [{"productId": str(CART_LINES[-1]), "quantity": 1}]}
+
+    def send_as_each(query: str, variables: dict[str, Any]) -> list[Request]:
+        return [
+            request
+            for shopper in shoppers
+            for request in _graphql(query, [variables], {"Authorization": f"Bearer {shopper.access_token}"})
+        ]
+
+    return [
+        Operation(
+            "add to a cart of 5 lines",
+            send_as_each(_ADD, line),
+            parts=('{"data":{"cartLinesAdd":{"cart":{"lines":[{', '"errors":[]'),
+            prepare=lambda: fill_carts(shoppers),
+            count_written=lambda: CartLine.objects.aggregate(units=Sum("quantity"))["units"],
+            max_ms=5,
+        ),
+        Operation(
+            "order of 5 lines",
+            send_as_each(_ORDER, {"input": {"comment": "-"}}),
+            parts=('{"data":{"orderCreate":{"order":{"number":', '"errors":[]'),
+            prepare=lambda: fill_carts(shoppers),
+            count_written=Order.objects.count,
+            max_ms=12,
+        ),
+    ]
+
+
+def fill_catalogue(products: int) -> None:
+    """Replace the catalogue by one with this number of products."""
+    from backend.catalog.models import Product
+    from benchmarks.catalogues import fill
+
+    fill(products, SHAPE)
+    # Orders do not change what the APIs show of a stock as large as this.
+    Product.objects.filter(pk__in=CART_LINES).update(stock=1_000_000)
+
+
+def fill_carts(shoppers: list[Shopper]) -> None:
+    """Replace all carts with one of five lines for each shopper."""
+    from django.db import connection
+
+    products = list(CART_LINES)
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE carts_cart CASCADE")
+        cursor.execute(
+            "INSERT INTO carts_cart (user_id, created_at, touched_at) SELECT unnest(%s), now(), now()",
+            [[shopper.user_id for shopper in shoppers]],
+        )
+        cursor.execute(
+            "INSERT INTO carts_cartline (cart_id, product_id, quantity, name_seen, price_seen) "
+            "SELECT c.id, p.id, 1, p.name, p.price FROM carts_cart c CROSS JOIN catalog_product p "
+            "WHERE p.id = ANY(%s) ORDER BY c.id, p.id",
+            [products],
+        )
+
+
+def mixed_requests(products: int, shoppers: list[Shopper]) -> Operation:
+    """Return a mixture of many different reads, three of four cached, and of adding to carts."""
+    ids = [1 + 7 * number % products for number in range(500)]
+    categories = range(2, 2 + SHAPE[0] + SHAPE[0] * SHAPE[1])
+    requests = []
+    for headers in (COMPUTED, {}, {}, {}):
+        requests += _graphql(_CARD % _LISTS, [{"id": str(product)} for product in ids], headers)
+        requests += _graphql(_LIST, [{"category": str(category)} for category in categories], headers)
+        requests += _get([f"/product?id={product}" for product in ids], headers)
+        requests += _get([_rest_list(category) for category in categories], headers)
+        requests += [*_graphql(_TREE, [{}], headers), *_get(["/categories"], headers)] * 2
+    add, _ = writes(shoppers[:100])
+    # In an order that is the same in each run, and without long runs of one kind.
+    requests = [request for start in range(97) for request in (requests + add.requests)[start::97]]
+    return Operation("mixed requests", requests, parts=('"errors":[]',), prepare=add.prepare)
