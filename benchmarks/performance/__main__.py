@@ -58,7 +58,7 @@ SETTINGS: list[tuple[str, list[str], dict[str, str], int]] = [
 class Options:
     """The extent of a run."""
 
-    seconds: float
+    seconds: int
     rounds: int
     mixed: int
 
@@ -79,7 +79,7 @@ def measure_operations(services: RunningServices, options: Options) -> list[Resu
                 check_operation(server, operation)
                 loader.warm_up(operation.baseline)
             loader.warm_up(operation)
-            # Twice, since the first request of each worker may fill a cache.
+            # The first requests of each worker fill its caches.
             if operation.prepare:
                 operation.prepare()
             queries[operation.name] = min(

@@ -101,7 +101,7 @@ class Figures:
 
     date: str
     machine: str
-    seconds: float
+    seconds: int
     rounds: int
     categories: int
     results: dict[int, list[Result]]

@@ -54,7 +54,7 @@ def format_report(figures: Figures) -> str:
     sections = [
         "# Results\n\n"
         f"Written by `make bench` on {figures.date}. {figures.machine}; {figures.categories:,} categories; "
-        f"medians of {figures.rounds} rounds of {figures.seconds:g} seconds. "
+        f"medians of {figures.rounds} rounds of {figures.seconds} seconds. "
         "[README.md](README.md) says what is measured.",
         "## Goals\n\nOperations show their worst figure of all catalogues.\n\n"
         + _table(
