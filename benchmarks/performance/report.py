@@ -101,7 +101,7 @@ def format_report(figures: Figures) -> str:
 def format_goals(figures: Figures) -> str:
     """Return a line for each goal, for the terminal."""
     return "\n".join(
-        f"{goal.name:72}{goal.measured:>9.2f}  {goal.comparison} {goal.limit:<6g}"
+        f"{goal.name:80}{goal.measured:>9.2f}  {goal.comparison} {goal.limit:<6g}"
         f"{'kept' if goal.is_kept else 'NOT KEPT'}"
         for goal in list_goals(figures)
     )
