@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import median
 
 from backend.embedded.services import RunningServices
-from benchmarks.catalogues import category_count
-from benchmarks.database import migrated_database
+from benchmarks.catalogues import count_categories
+from benchmarks.database import create_migrated_database
 from benchmarks.performance import operations
 from benchmarks.performance.figures import (
     Figures,
@@ -43,9 +43,8 @@ SCALED = ("GraphQL list", "GraphQL card with both lists", "REST list")
 # Name, options of gunicorn, environment variables and number of workers.
 SETTINGS: list[tuple[str, list[str], dict[str, str], int]] = [
     ("as in production, 2 workers", [], {}, 2),
-    ("gc.freeze", [], {"BENCH_FREEZE": "1"}, 2),
+    ("Python's garbage collection", [], {"BENCH_DEFAULT_GC": "1"}, 2),
     ("preload", ["--preload"], {}, 2),
-    ("preload and gc.freeze", ["--preload"], {"BENCH_FREEZE": "1"}, 2),
     ("max-requests 1,000, jitter 200", ["--max-requests=1000", "--max-requests-jitter=200"], {}, 2),
     ("no keep-alive", ["--keep-alive=0"], {}, 2),
     ("1 worker", [], {}, 1),
@@ -211,7 +210,7 @@ def main() -> int:
     options = Options(arguments.seconds, arguments.rounds, arguments.mixed)
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     started = time.monotonic()
-    with migrated_database(with_valkey=True, durable=True) as services:
+    with create_migrated_database(with_valkey=True, durable=True) as services:
         if arguments.hold:
             hold(services, arguments.hold)
             return 0
@@ -238,7 +237,7 @@ def main() -> int:
         describe_machine(),
         options.seconds,
         options.rounds,
-        category_count(operations.SHAPE),
+        count_categories(operations.SHAPE),
         results,
         scaling,
         memory,

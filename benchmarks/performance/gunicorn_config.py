@@ -1,4 +1,4 @@
-"""gunicorn configuration of the shop, and `gc.freeze` if the variable BENCH_FREEZE is set."""
+"""gunicorn configuration of the shop, or with Python's garbage collection if BENCH_DEFAULT_GC is set."""
 
 import gc
 import os
@@ -9,19 +9,12 @@ from backend.config.gunicorn import *  # noqa: F403
 
 wsgi_app = "benchmarks.performance.wsgi"
 
-
-def _freeze() -> None:
-    if os.environ.get("BENCH_FREEZE"):
-        gc.collect()
-        gc.freeze()
-
-
-def when_ready(server: Any) -> None:
-    """Freeze what the master has loaded: with `preload`, the shop."""
-    _freeze()
+_PYTHON_THRESHOLD = gc.get_threshold()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Freeze what the worker has loaded."""
+    """Start the worker like the shop, and undo its settings of garbage collection if requested."""
     shop.post_worker_init(worker)
-    _freeze()
+    if os.environ.get("BENCH_DEFAULT_GC"):
+        gc.unfreeze()
+        gc.set_threshold(*_PYTHON_THRESHOLD)

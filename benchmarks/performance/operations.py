@@ -244,12 +244,12 @@ def writes(shoppers: list[Shopper]) -> list[Operation]:
 def fill_catalogue(products: int) -> None:
     """Replace the catalogue by one with this number of products."""
     from backend.catalog.models import Product
-    from backend.core.redis import redis_client
+    from backend.core.redis import get_redis_client
     from benchmarks.catalogues import fill
 
     fill(products, SHAPE)
     # Cached responses, counts and recommendations of the catalogue before.
-    redis_client().flushdb()
+    get_redis_client().flushdb()
     # Orders do not change what the APIs show of a stock as large as this.
     Product.objects.filter(pk__in=CART_LINES).update(stock=1_000_000)
 
