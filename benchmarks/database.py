@@ -37,4 +37,8 @@ def create_migrated_database(
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
+        # As in the web processes.
+        from backend.config.gunicorn import tune_garbage_collection
+
+        tune_garbage_collection()
         yield started

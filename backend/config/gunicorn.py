@@ -55,13 +55,20 @@ def on_reload(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Tune garbage collection, and check the object storage in the first worker without delaying requests."""
-    # Requests free nearly all of their objects without the collector, which by default searches the loaded
-    # modules for garbage many times in each larger request.
+    tune_garbage_collection()
+    if worker.age == 1:
+        Thread(target=_check_media, args=[worker.log], daemon=True).start()
+
+
+def tune_garbage_collection() -> None:
+    """Search the objects of requests for garbage, after many of them, and not the loaded modules.
+
+    Requests free nearly all of their objects without the collector. By default it searches everything many
+    times in each larger request.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    if worker.age == 1:
-        Thread(target=_check_media, args=[worker.log], daemon=True).start()
 
 
 def _check_media(log: Any) -> None:
