@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "backend.core.middleware.send_content_policy",
     "backend.core.middleware.forbid_caching",
     "backend.core.middleware.suggest_retry",
     "corsheaders.middleware.CorsMiddleware",
