@@ -330,6 +330,8 @@ GRAPHQL_MAX_RESPONSE_BYTES = 2_000_000
 GRAPHQL_MAX_MUTATIONS = 5
 # The maximum number of lines in a cart, which is the longest list that an argument accepts.
 GRAPHQL_MAX_LIST_ITEMS = 200
+# As many as aliases. A document can also repeat fields without an alias.
+GRAPHQL_MAX_ROOT_FIELDS = 30
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # Requests of staff to the admin, for example with a dozen pictures.
 STAFF_UPLOAD_MAX_BYTES = 256 * 1024 * 1024

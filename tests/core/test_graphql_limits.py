@@ -434,6 +434,25 @@ class IntrospectionTest(TestCase):
     def test_typename_costs_as_much_as_a_field(self) -> None:
         assert self.run_query("{ __typename here }").extensions["cost"]["requested"] == 2
 
+    def test_root_fields_are_limited_without_aliases_and_in_fragments(self) -> None:
+        maximum = settings.GRAPHQL_MAX_ROOT_FIELDS
+        for accepted in (
+            "{" + " __typename" * maximum + "}",
+            "{ ...A __typename } fragment A on Query {" + " __typename" * (maximum - 1) + "}",
+            # Fields below the root are not counted.
+            "{ __schema { queryType {" + " __typename" * (maximum + 1) + "} } }",
+        ):
+            assert self.run_query(accepted).errors is None
+        for refused in (
+            "{" + " __typename" * (maximum + 1) + "}",
+            "{ ...A __typename } fragment A on Query {" + " __typename" * maximum + "}",
+        ):
+            (error,) = self.run_query(refused).errors
+            assert error.extensions["code"] == "TOO_COMPLEX"
+            assert (
+                error.message == f"The request has {maximum + 1} root fields; at most {maximum} are accepted."
+            )
+
     def test_introspection_can_be_disabled(self) -> None:
         assert make_schema(self.Query).execute_sync(self.QUERY).errors is None
         with override_settings(GRAPHQL_INTROSPECTION=False):

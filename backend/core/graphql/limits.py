@@ -1,4 +1,4 @@
-"""Limits of one GraphQL request: depth, aliases, mutations, cost and list arguments."""
+"""Limits of one GraphQL request: depth, aliases, root fields, mutations, cost and list arguments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -241,8 +241,7 @@ def _measure(
         variables=variables,
     )
     is_mutation = operation.operation is OperationType.MUTATION
-    if is_mutation:
-        walk.check_mutations(operation.selection_set, root)
+    walk.check_root_fields(operation.selection_set, root, is_mutation=is_mutation)
     cost = walk.measure_selection(operation.selection_set, root, depth=0)
     return Measurement(
         cost,
@@ -271,14 +270,15 @@ class _Walk:
     aliases: int = 0
     visited: int = 0
 
-    def check_mutations(self, selections: SelectionSetNode, root: GraphQLNamedType) -> None:
-        """Refuse an operation with more than `GRAPHQL_MAX_MUTATIONS` mutations."""
+    def check_root_fields(
+        self, selections: SelectionSetNode, root: GraphQLNamedType, *, is_mutation: bool
+    ) -> None:
+        """Refuse more than `GRAPHQL_MAX_ROOT_FIELDS` queries, or `GRAPHQL_MAX_MUTATIONS` mutations."""
         count = sum(1 for _ in self._iterate_fields(selections, root, set()))
-        maximum = settings.GRAPHQL_MAX_MUTATIONS
+        maximum = settings.GRAPHQL_MAX_MUTATIONS if is_mutation else settings.GRAPHQL_MAX_ROOT_FIELDS
         if count > maximum:
-            raise make_too_complex_error(
-                f"The request has {count} mutations; at most {maximum} are accepted."
-            )
+            kind = "mutations" if is_mutation else "root fields"
+            raise make_too_complex_error(f"The request has {count} {kind}; at most {maximum} are accepted.")
 
     def find_root_fields(self, selections: SelectionSetNode, root: GraphQLNamedType) -> Set[str]:
         """Return the names of the fields of the root type, skipped ones too."""
