@@ -455,3 +455,113 @@ def test_probe_fails_without_a_server(web_server: HTTPServer) -> None:
     web_server.shutdown()
     web_server.server_close()
     assert probe.main("/health/live") == 1
+
+
+# check --deploy and the defaults of production
+
+
+def test_deployment_check_has_no_warning_behind_a_tls_proxy() -> None:
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    variables = {**PRODUCTION, "DJANGO_SECRET_KEY": "".join(map(chr, range(48, 123)))}
+    result = run(command, **variables, BEHIND_TLS_PROXY="true")
+    assert result.returncode == 0, result.stderr
+    # settings.py explains why these two are silenced.
+    assert "(2 silenced)" in result.stdout
+    # Without TLS, the operator is warned.
+    result = run(command, **variables)
+    assert result.returncode == 1
+    for warning in ("W004", "W008", "W012", "W016"):
+        assert f"security.{warning}" in result.stderr
+
+
+DEVELOPMENT_TOOLS = ("SWAGGER_PERMISSION", "GRAPHIQL", "GRAPHQL_INTROSPECTION")
+TOOL_REQUESTS = """
+import json
+import django
+django.setup()
+from django.test import Client
+client = Client(headers={"Host": "shop.example.org"})
+def graphql(query):
+    body = client.post("/graphql", {"query": query}, content_type="application/json").json()
+    return [error["message"] for error in body.get("errors", ())]
+suggestions = graphql("{ productss { totalCount } }")
+print(json.dumps({
+    "home": client.get("/").status_code,
+    "graphiql": client.get("/graphql", headers={"Accept": "text/html"}).status_code,
+    "docs": [client.get(path).status_code for path in ("/docs", "/openapi.json")],
+    "introspection": not graphql("{ __schema { queryType { name } } }"),
+    "suggestions": "Did you mean" in suggestions[0],
+}))
+"""
+ALL_OFF = {"home": 404, "graphiql": 404, "docs": [404, 404], "introspection": False, "suggestions": False}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (PRODUCTION, ALL_OFF),
+        ({**PRODUCTION, **dict.fromkeys(DEVELOPMENT_TOOLS, "")}, ALL_OFF),
+        ({**PRODUCTION, "GRAPHIQL": "true"}, ALL_OFF | {"home": 302, "graphiql": 200}),
+        (
+            {**PRODUCTION, "GRAPHQL_INTROSPECTION": "true"},
+            ALL_OFF | {"introspection": True, "suggestions": True},
+        ),
+        ({**PRODUCTION, "SWAGGER_PERMISSION": "ALL"}, ALL_OFF | {"home": 302, "docs": [200, 200]}),
+        (
+            {**PRODUCTION, "DEBUG": "true"},
+            {"home": 302, "graphiql": 200, "docs": [200, 200], "introspection": True, "suggestions": True},
+        ),
+        (
+            {
+                **PRODUCTION,
+                "DEBUG": "true",
+                "SWAGGER_PERMISSION": "NONE",
+                "GRAPHIQL": "false",
+                "GRAPHQL_INTROSPECTION": "false",
+            },
+            ALL_OFF,
+        ),
+    ],
+)
+def test_tools_of_developers_are_off_in_production_unless_switched_on(
+    variables: dict[str, str], expected: dict[str, Any]
+) -> None:
+    result = run(
+        [sys.executable, "-c", TOOL_REQUESTS],
+        # A request must not wait for a server that does not exist.
+        **{
+            **variables,
+            "DB_HOST": "/nowhere",
+            "REDIS_URL": "unix:///nowhere",
+            "RATE_LIMIT_PER_ADDRESS": "0",
+            "DJANGO_SETTINGS_MODULE": "backend.config.settings",
+        },
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"DEBUG": "true"}, (0, 0)),
+        (PRODUCTION, (1200, 600)),
+        ({**PRODUCTION, "RATE_LIMIT_PER_ADDRESS": "0"}, (0, 600)),
+        ({"DEBUG": "true", "RATE_LIMIT_PER_ACCOUNT": "1000000"}, (0, 1_000_000)),
+    ],
+)
+def test_rate_limits_are_on_in_production_only(
+    clean_environment: pytest.MonkeyPatch, variables: dict[str, str], expected: tuple[int, int]
+) -> None:
+    for name, value in variables.items():
+        clean_environment.setenv(name, value)
+    env = Environment(_env_file=None)
+    assert (env.rate_limit_per_address, env.rate_limit_per_account) == expected
+
+
+@pytest.mark.parametrize("value", ["-1", "1000001", "many"])
+def test_invalid_rate_limit_is_refused(clean_environment: pytest.MonkeyPatch, value: str) -> None:
+    for name, variable in {**PRODUCTION, "RATE_LIMIT_PER_ADDRESS": value}.items():
+        clean_environment.setenv(name, variable)
+    with pytest.raises(ValidationError):
+        Environment(_env_file=None)

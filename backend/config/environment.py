@@ -86,6 +86,22 @@ SearchLanguage = Literal[
 ]  # fmt: skip
 
 
+_DEVELOPMENT_DEFAULTS = {
+    "swagger_permission": "ALL",
+    "graphiql": True,
+    "graphql_introspection": True,
+    "rate_limit_per_address": 0,
+    "rate_limit_per_account": 0,
+}
+_PRODUCTION_DEFAULTS = {
+    "swagger_permission": "NONE",
+    "graphiql": False,
+    "graphql_introspection": False,
+    "rate_limit_per_address": 1200,
+    "rate_limit_per_account": 600,
+}
+
+
 class Environment(BaseSettings):
     """Every variable that the shop reads, under its own name in lower case.
 
@@ -134,13 +150,17 @@ class Environment(BaseSettings):
     smtp_from_mail: str = "shop@localhost"
     smtp_from_password: str = ""
 
-    swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] = "ALL"
-    graphiql: bool = True
-    graphql_introspection: bool = True
+    # These three default to what developers need if debug is on, and to nothing otherwise.
+    swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] | None = None
+    graphiql: bool | None = None
+    graphql_introspection: bool | None = None
     graphql_compiled_executor: bool = True
     graphql_persisted_queries: bool = True
     # Seconds; 0 caches nothing.
     catalog_cache_seconds: int = Field(default=30, ge=0, le=3600)
+    # Requests per minute; 0 means no limit. They default to 0 if debug is on, else to 1200 and 600.
+    rate_limit_per_address: int | None = Field(default=None, ge=0, le=1_000_000)
+    rate_limit_per_account: int | None = Field(default=None, ge=0, le=1_000_000)
 
     shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
     shop_country: CountryCode = "RU"
@@ -169,6 +189,10 @@ class Environment(BaseSettings):
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
+        defaults = _DEVELOPMENT_DEFAULTS if self.debug else _PRODUCTION_DEFAULTS
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
         errors = [
             *self._find_object_storage_errors(),
             *([] if self.debug else self._find_production_errors()),

@@ -34,12 +34,16 @@ readiness = ["health_check.checks.Database", "health_check.checks.Cache"]
 if settings.ENV.object_storage_url:
     readiness.append("backend.core.health.Storage")
 
+home = []
+if settings.GRAPHIQL or settings.SWAGGER_PERMISSION != "NONE":
+    home.append(path("", RedirectView.as_view(url="/graphql" if settings.GRAPHIQL else "/docs")))
+
 urlpatterns = [
     path("graphql", graphql, name="graphql"),
     path("admin/", admin.site.urls),
     path("health/live", Health.as_view(checks=[]), name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
     re_path(r"^media/(?P<path>.*)$", serve_media, name="media"),
-    path("", RedirectView.as_view(url="/docs" if not settings.GRAPHIQL else "/graphql")),
+    *home,
     path("", api.urls),
 ]

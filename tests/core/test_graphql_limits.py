@@ -457,3 +457,21 @@ class IntrospectionTest(TestCase):
         assert make_schema(self.Query).execute_sync(self.QUERY).errors is None
         with override_settings(GRAPHQL_INTROSPECTION=False):
             assert make_schema(self.Query).execute_sync(self.QUERY).errors
+
+    def test_names_are_suggested_only_with_introspection(self) -> None:
+        documents = [
+            ("{ productss { totalCount } }", None),
+            ("{ products(firstt: 1) { totalCount } }", None),
+            ("{ products(sortBy: PRICE_AS) { totalCount } }", None),
+            ("query($sort: ProductSor) { products(sortBy: $sort) { totalCount } }", None),
+            ("query($sort: ProductSort) { products(sortBy: $sort) { totalCount } }", {"sort": "PRICE_AS"}),
+            (
+                "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }",
+                {"filter": {"searc": "mug"}},
+            ),
+        ]
+        for document, variables in documents:
+            for is_on in (True, False):
+                with self.subTest(document, is_on=is_on), override_settings(GRAPHQL_INTROSPECTION=is_on):
+                    error = GraphQLClient().error(document, variables)
+                    assert ("Did you mean" in error["message"]) is is_on

@@ -179,7 +179,14 @@ def _validate(
     schema: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]]
 ) -> list[GraphQLError]:
     """Return the errors of a document, at most `GRAPHQL_MAX_ERRORS` and one that says so."""
-    errors = validate(schema, document, rules, max_errors=settings.GRAPHQL_MAX_ERRORS)
+    # Suggestions would disclose the names that introspection hides.
+    errors = validate(
+        schema,
+        document,
+        rules,
+        max_errors=settings.GRAPHQL_MAX_ERRORS,
+        hide_suggestions=not settings.GRAPHQL_INTROSPECTION,
+    )
     return [
         _make_long_integer_error(error) if isinstance(error.original_error, ValueError) else error
         for error in errors

@@ -21,7 +21,13 @@ from backend.core.graphql.scalars import DATE_TIME, DECIMAL
 
 
 class Executor(CompiledExecutor):
-    """Charge lists and strings to the budget of the request."""
+    """Charge lists and strings to the budget of the request, and suggest names if introspection is on."""
+
+    @classmethod
+    def build(cls, *arguments: Any, **options: Any) -> Any:
+        # Errors of variables suggest names too.
+        options["hide_suggestions"] = not settings.GRAPHQL_INTROSPECTION
+        return super().build(*arguments, **options)
 
     def complete_list(self, nodes: Sequence[FieldNode], items: Sequence[Any]) -> Sequence[Any]:
         budget = self.context_value
