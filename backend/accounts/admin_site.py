@@ -13,8 +13,8 @@ from django.template.response import TemplateResponse
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
 from backend.accounts.services.rate_limits import hit_login_limits, reset_login_limits
+from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
-from backend.core.viewer import get_client_address
 
 
 class RateLimitedLoginForm(AdminAuthenticationForm):

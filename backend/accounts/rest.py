@@ -11,8 +11,8 @@ from pydantic import Field, WithJsonSchema
 from backend.accounts import services
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
+from backend.core.client_address import get_client_address
 from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, declare_problems
-from backend.core.viewer import get_client_address
 
 # Routes with `auth=None` ignore access tokens, so that an expired one does not prevent a login.
 router = Router(tags=["accounts"])

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from backend.carts import selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
+from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, map_error_fields
 from backend.core.identifiers import MAX_ID, parse_id
 from backend.core.rest import ApiRequest, ResponseModel, StrictBody, StrictInteger, declare_problems
-from backend.core.viewer import get_client_address
 
 router = Router(tags=["cart"])
 

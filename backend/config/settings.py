@@ -57,6 +57,8 @@ MIDDLEWARE = [
     "backend.core.middleware.forbid_caching",
     "backend.core.middleware.suggest_retry",
     "corsheaders.middleware.CorsMiddleware",
+    # After CORS, so that pages of other origins can read the refusal. Preflight requests are not counted.
+    "backend.core.request_limits.limit_requests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "backend.core.middleware.support_head",
     "backend.core.middleware.RefuseMethods",
@@ -294,7 +296,7 @@ CORS_ALLOW_HEADERS = [
     "tracestate",
     *ENV.cors_allowed_headers,
 ]
-CORS_EXPOSE_HEADERS = ["ETag", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After"]
 CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
@@ -328,10 +330,13 @@ GRAPHQL_MAX_COST = 50_000
 # The size of a response. Long descriptions reach it sooner than the number of fields.
 GRAPHQL_MAX_RESPONSE_BYTES = 2_000_000
 GRAPHQL_MAX_MUTATIONS = 5
-# The maximum number of lines in a cart, which is the longest list that an argument accepts.
-GRAPHQL_MAX_LIST_ITEMS = 200
 # As many as aliases. A document can also repeat fields without an alias.
 GRAPHQL_MAX_ROOT_FIELDS = 30
+# The maximum number of lines in a cart, which is the longest list that an argument accepts.
+GRAPHQL_MAX_LIST_ITEMS = 200
+# Requests per minute. See core/request_limits.py.
+RATE_LIMIT_PER_ADDRESS = ENV.rate_limit_per_address
+RATE_LIMIT_PER_ACCOUNT = ENV.rate_limit_per_account
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # Requests of staff to the admin, for example with a dozen pictures.
 STAFF_UPLOAD_MAX_BYTES = 256 * 1024 * 1024

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from pydantic import BaseModel
 
-from backend.core.errors import ErrorCode, RateLimited, ShopError
+from backend.core.errors import ErrorCode, Malformed, RateLimited, ShopError
 
 logger = logging.getLogger(__name__)
 
@@ -136,14 +137,25 @@ def make_graphql_response(request: HttpRequest, content: bytes, status: int) -> 
     return response
 
 
+def refuse_in_either_api(request: HttpRequest, error: ShopError) -> HttpResponse:
+    """Return the response to a request that is refused before its view, in the format of its API."""
+    if request.path != reverse("graphql"):
+        return refuse_shop_error(request, error)
+    extensions: dict[str, Any] = {"code": error.code, "field": list(error.path) or None}
+    if isinstance(error, RateLimited):
+        extensions["retryAfter"] = error.retry_after
+    content = orjson.dumps({"errors": [{"message": error.message, "extensions": extensions}]})
+    response = make_graphql_response(request, content, error.code.http_status)
+    if isinstance(error, RateLimited):
+        response["Retry-After"] = str(error.retry_after)
+    return response
+
+
 def _refuse_host(request: HttpRequest) -> HttpResponse:
     host = request.META.get("HTTP_HOST", "")
     logger.warning("The host %r is not in ALLOWED_HOSTS", host[:_MAX_LOGGED_LENGTH])
-    code, message, header = ErrorCode.MALFORMED, "The host in the Host header is not allowed.", "Host"
-    if request.path == reverse("graphql"):
-        error = {"message": message, "extensions": {"code": code, "field": [header]}}
-        return make_graphql_response(request, orjson.dumps({"errors": [error]}), code.http_status)
-    return refuse(code, message, header)
+    error = Malformed("The host in the Host header is not allowed.", field="Host")
+    return refuse_in_either_api(request, error)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -1,12 +1,12 @@
-"""The viewer of a request, read in the same way by both APIs, and the client's address."""
+"""The viewer of a request, read in the same way by both APIs."""
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from django.conf import settings
 from django.http import HttpRequest
+
+from backend.core.request_limits import hit_account_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +38,10 @@ def get_viewer(request: HttpRequest, authenticate: Authenticate) -> Viewer:
 
     Raises:
         TokenInvalid, TokenExpired: the access token is not valid.
+        RateLimited: the account has sent too many requests.
     """
     viewer = authenticate(request.headers.get("Authorization", ""))
+    if viewer.user_id is not None:
+        hit_account_limit(request, viewer.user_id)
     cart_token = request.headers.get("X-Cart-Token")
     return replace(viewer, cart_token=cart_token) if cart_token else viewer
-
-
-def get_client_address(request: HttpRequest) -> str:
-    """Return the address that rate limits count a request for: IPv4, or the /64 network of an IPv6 address.
-
-    Each trusted proxy appends the address that it sees to X-Forwarded-For. Only the last TRUSTED_PROXIES
-    entries are reliable, because the client can send any entries before them.
-    """
-    peer = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.TRUSTED_PROXIES:
-        trusted = request.headers.get("X-Forwarded-For", "").split(",")[-settings.TRUSTED_PROXIES :]
-        return _normalize_address(trusted[0].strip()) or _normalize_address(peer) or peer
-    return _normalize_address(peer) or peer
-
-
-def get_network(address: str) -> str:
-    """Return the network of an address from `get_client_address`: the /24 of IPv4, the /64 of IPv6."""
-    try:
-        return str(IPv4Network((address, 24), strict=False))
-    except ValueError:
-        return address
-
-
-def _normalize_address(text: str) -> str | None:
-    """Return the canonical address or network of one client, or None if the text is not an IP address."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    # A client with one IPv6 address has the 2**64 addresses of its network.
-    return str(IPv6Network((int(address) >> 64 << 64, 64)))

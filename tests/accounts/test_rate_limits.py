@@ -10,8 +10,8 @@ from limits import RateLimitItem
 from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.accounts.services import rate_limits
+from backend.core.client_address import get_client_address, get_network
 from backend.core.redis import get_redis_client
-from backend.core.viewer import get_client_address, get_network
 from backend.notifications.models import OutgoingEmail
 from tests.accounts.apis import Api, ApiResponse, GraphQL, Rest
 from tests.accounts.cases import (

@@ -67,10 +67,12 @@ def test_headers_of_clients_are_allowed(client: str) -> None:
     assert {name.lower() for name in CLIENT_HEADERS[client]} <= set(allowed)
 
 
-def test_retry_after_and_etag_are_exposed() -> None:
+def test_rate_limits_and_etag_are_exposed() -> None:
     response = Client().get("/health/live", headers={"Origin": "http://localhost:3000"})
 
-    assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After"
+    assert (
+        response.headers["Access-Control-Expose-Headers"] == "ETag, RateLimit, RateLimit-Policy, Retry-After"
+    )
 
 
 def test_environment_names_the_origins_and_more_headers_in_production(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from contextlib import suppress
 from limits import parse_many
 
 from backend.accounts.codes import Purpose
+from backend.core.client_address import get_network
 from backend.core.errors import Unavailable
 from backend.core.throttling import RateLimit, hit_rate_limit, hit_rate_limits, reset_rate_limits
-from backend.core.viewer import get_network
 
 # Longer windows allow little more than shorter ones, so a client that keeps trying waits longer each time.
 LOGIN_PER_NETWORK = parse_many("5/minute; 10/15 minutes; 20/hour; 50/day")

@@ -8,9 +8,10 @@ from typing import Any, TypeVar, cast
 import strawberry
 from django.http import HttpRequest
 
+from backend.core.client_address import get_client_address
 from backend.core.errors import ShopError
 from backend.core.graphql.limits import Budget
-from backend.core.viewer import Authenticate, Viewer, get_client_address, get_viewer
+from backend.core.viewer import Authenticate, Viewer, get_viewer
 
 T = TypeVar("T")
 

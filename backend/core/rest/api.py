@@ -133,6 +133,7 @@ class _Api(NinjaAPI):
                     if not login_required:
                         operation["security"] = [{}, *operation["security"]]
                     responses.setdefault(HTTPStatus.UNAUTHORIZED.value, _describe_problem(401))
+                responses.setdefault(HTTPStatus.TOO_MANY_REQUESTS.value, _describe_problem(429))
                 if "requestBody" in operation:
                     responses.setdefault(413, _describe_problem(413))
                 else:
