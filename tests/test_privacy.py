@@ -4,6 +4,7 @@ The lists of operations are compared with the schema and the OpenAPI document, s
 tests until it has an example in tests/support/operations.py.
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -103,6 +104,26 @@ class PrivacyTest(TestCase):
                     for error in response.json().get("errors", ()):
                         assert error["extensions"]["code"] in ("UNAUTHENTICATED", "RATE_LIMITED")
                     self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
+
+    def test_persisted_queries_of_the_owner_do_not_disclose_data(self) -> None:
+        """The owner registers a document, and others send its hash."""
+        for name, query in self.list_graphql_operations().items():
+            if query.startswith("mutation"):
+                continue
+            query_hash = hashlib.sha256(query.encode()).hexdigest()
+            body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": query_hash}}}
+            owner = self.send(body | {"query": query}, self.shopper.headers)
+            assert "errors" not in owner.json()
+            before = self.victim_rows()
+            for headers in self.attackers():
+                with self.subTest(name):
+                    response = self.send(body, headers)
+                    codes = [error["extensions"]["code"] for error in response.json().get("errors", ())]
+                    assert "PERSISTED_QUERY_NOT_FOUND" not in codes
+                    self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
+
+    def send(self, body: dict[str, Any], headers: dict[str, str]) -> Any:
+        return Client().post("/graphql", json.dumps(body), content_type="application/json", headers=headers)
 
     def test_operations_pass_every_required_argument(self) -> None:
         """Otherwise a new argument with the identifier of an object would not be tested."""

@@ -1,0 +1,129 @@
+"""The declared access to every operation, type field and URL of the shop.
+
+- PUBLIC: the same for everybody. It never returns data of an account, a cart or an order.
+- OWNER: the viewer's own data, found by an access token, a cart token, or a code or password in the request.
+- STAFF: members of staff with the permissions of Django's admin.
+"""
+
+from enum import Enum
+
+
+class Access(Enum):
+    PUBLIC = "public"
+    OWNER = "owner"
+    STAFF = "staff"
+
+
+PUBLIC, OWNER, STAFF = Access
+
+ROOT_FIELDS = {
+    "products": PUBLIC,
+    "product": PUBLIC,
+    "categories": PUBLIC,
+    "category": PUBLIC,
+    "node": OWNER,
+    "nodes": OWNER,
+    "me": OWNER,
+    "cart": OWNER,
+    "recommendations": OWNER,
+    "accountRegister": OWNER,
+    "accountConfirm": OWNER,
+    "accountConfirmationResend": OWNER,
+    "tokenCreate": OWNER,
+    "tokenRefresh": OWNER,
+    "tokenRevoke": OWNER,
+    "tokenRevokeAll": OWNER,
+    "passwordChange": OWNER,
+    "passwordResetRequest": OWNER,
+    "passwordReset": OWNER,
+    "accountUpdate": OWNER,
+    "accountDelete": OWNER,
+    "cartLinesAdd": OWNER,
+    "cartLinesUpdate": OWNER,
+    "cartLinesRemove": OWNER,
+    "cartClear": OWNER,
+    "orderCreate": OWNER,
+    "orderCancel": OWNER,
+}
+
+# The access to each type of GraphQL, and its fields.
+TYPES = {
+    "Category": (PUBLIC, "id databaseId name slug image parent children ancestors productCount"),
+    "CategoryFacet": (PUBLIC, "category count"),
+    "Characteristic": (PUBLIC, "name value unit"),
+    "CharacteristicFacet": (PUBLIC, "name unit values"),
+    "FacetValue": (PUBLIC, "value count"),
+    "Facets": (PUBLIC, "characteristics priceMin priceMax categories"),
+    "Image": (PUBLIC, "url alt width height thumbnail srcset"),
+    "PageInfo": (PUBLIC, "hasNextPage hasPreviousPage startCursor endCursor"),
+    "Product": (
+        PUBLIC,
+        "id databaseId sku slug name description price compareAtPrice currency category image inStock "
+        "availableQuantity createdAt updatedAt images similar boughtTogether characteristics",
+    ),
+    "ProductConnection": (PUBLIC, "edges nodes pageInfo totalCount facets"),
+    "ProductEdge": (PUBLIC, "cursor node"),
+    "UserError": (PUBLIC, "code message field"),
+    "AccountPayload": (OWNER, "errors"),
+    "Address": (OWNER, "line1 line2 city postalCode country"),
+    "Cart": (OWNER, "id lines totalQuantity total currency warnings suggestions token"),
+    "CartLine": (OWNER, "id product quantity unitPrice lineTotal isAvailable"),
+    "CartPayload": (OWNER, "cart errors warnings"),
+    "CartWarning": (OWNER, "code message productId"),
+    "Contact": (OWNER, "name phone phoneAsTyped"),
+    "Node": (OWNER, "id"),
+    "Order": (
+        OWNER,
+        "id number status total currency placedAt contact deliveryAddress comment isCancellable lines "
+        "history",
+    ),
+    "OrderConnection": (OWNER, "edges nodes pageInfo"),
+    "OrderEdge": (OWNER, "cursor node"),
+    "OrderLine": (OWNER, "id sku name unitPrice quantity lineTotal product"),
+    "OrderPayload": (OWNER, "order errors"),
+    "OrderStatusChange": (OWNER, "status changedAt"),
+    "TokenPayload": (OWNER, "accessToken refreshToken expiresIn user errors"),
+    "User": (OWNER, "id email name language dateJoined orders order"),
+    "UserPayload": (OWNER, "user errors"),
+}
+
+REST_ROUTES = {
+    ("get", "/products"): PUBLIC,
+    ("post", "/products"): PUBLIC,
+    ("get", "/product"): PUBLIC,
+    ("get", "/categories"): PUBLIC,
+    ("get", "/recommendations"): OWNER,
+    ("get", "/cart"): OWNER,
+    ("post", "/cart"): OWNER,
+    ("put", "/cart"): OWNER,
+    ("delete", "/cart"): OWNER,
+    ("post", "/order"): OWNER,
+    ("get", "/order"): OWNER,
+    ("get", "/orders"): OWNER,
+    ("post", "/order/cancel"): OWNER,
+    ("post", "/auth/register"): OWNER,
+    ("post", "/auth/confirm"): OWNER,
+    ("post", "/auth/resend"): OWNER,
+    ("post", "/auth/login"): OWNER,
+    ("post", "/auth/refresh"): OWNER,
+    ("post", "/auth/logout"): OWNER,
+}
+
+# The patterns of the URLs outside the REST API and the admin. The two of the documentation are limited by
+# SWAGGER_PERMISSION, and /graphql by the access to its fields.
+URLS = {
+    "graphql": PUBLIC,
+    "health/live": PUBLIC,
+    "health/ready": PUBLIC,
+    "^media/(?P<path>.*)$": PUBLIC,
+    "": PUBLIC,
+    "openapi.json": PUBLIC,
+    "docs": PUBLIC,
+}
+
+# The pages of the admin that are not for staff only.
+ADMIN_URLS = {
+    "admin/login/": PUBLIC,
+    # Without a session there is nothing to end.
+    "admin/logout/": PUBLIC,
+}
