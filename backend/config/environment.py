@@ -120,6 +120,10 @@ class Environment(BaseSettings):
     # Defaults to 1 behind a TLS proxy, else to 0.
     trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "text"
+    # Printable ASCII without spaces, as a header can carry it. Empty: no metrics.
+    metrics_token: str = Field(default="", pattern=r"^$|^[!-~]{16,200}$")
+    sentry_dsn: str = Field(default="", pattern=r"^$|^https?://[^@/\s]+@[^/\s]+/\S+$")
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", pattern=r"^$|^https?://[^/]+$")
@@ -215,7 +219,10 @@ class Environment(BaseSettings):
 
     def _find_production_errors(self) -> list[str]:
         required = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
-        secrets = ("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password")
+        secrets = (
+            *("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password"),
+            "metrics_token",
+        )
         missing = [name.upper() for name in required if not getattr(self, name)]
         known = [name.upper() for name in secrets if getattr(self, name).startswith(PUBLISHED_SECRET_PREFIX)]
         errors = []

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "strawberry_django",
 ]
 MIDDLEWARE = [
+    "backend.core.middleware.observe_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.core.middleware.send_content_policy",
@@ -276,6 +277,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-none-match",
     "x-cart-token",
+    "x-request-id",
     "x-requested-with",
     # GraphQL clients: Apollo, and GraphQL Hive's plugins for Relay and urql.
     "apollo-require-preflight",
@@ -296,7 +298,7 @@ CORS_ALLOW_HEADERS = [
     "tracestate",
     *ENV.cors_allowed_headers,
 ]
-CORS_EXPOSE_HEADERS = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
 CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
@@ -351,8 +353,11 @@ if BEHIND_PROXY:
     # HSTS applies to this host only, since other subdomains may lack TLS. `check --deploy` recommends
     # SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_PRELOAD.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+    SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
+
+# Operations
+METRICS_TOKEN = ENV.metrics_token
 
 # Languages and time
 LANGUAGE_CODE = "en"
@@ -364,11 +369,18 @@ _TASKS_LEVEL = "DEBUG" if ENV.log_level == "DEBUG" else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "text": {
+            "()": "backend.core.logs.TextFormatter",
+            "format": "%(levelname)s %(name)s %(message)s",
+        },
+        "json": {"()": "backend.core.logs.JsonFormatter"},
+    },
     "filters": {
         "bugs": {"()": "backend.core.problems.BugFilter"},
+        "one_line": {"()": "backend.core.logs.OneLineFilter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV.log_format}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
     "loggers": {
         # Log bugs. Rejected requests (4xx) are not logged, and what returns a 503 logs its cause in one line.
@@ -376,7 +388,7 @@ LOGGING = {
         # `core.problems.bad_request` logs a refused host in one line, without a stack trace.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # `core.health` logs failed checks in one line, without stack traces.
-        "health_check": {"level": "ERROR"},
+        "health_check": {"level": "ERROR", "filters": ["one_line"]},
         # An import runs thousands of tasks: do not log the start and the end of each.
         "celery.worker.strategy": {"level": _TASKS_LEVEL},
         "celery.app.trace": {"level": _TASKS_LEVEL},

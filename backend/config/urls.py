@@ -10,10 +10,13 @@ from django.views.generic import RedirectView
 from backend.accounts.selectors import authenticate
 from backend.api.graphql import CACHED_FIELDS, schema
 from backend.api.rest import api
+from backend.core.broker import count_queued_tasks
 from backend.core.graphql import GraphQLView
 from backend.core.health import Health
 from backend.core.media.views import serve_media
+from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
+from backend.notifications.selectors import count_waiting_emails, measure_email_delay
 
 handler400 = bad_request
 handler404 = page_not_found
@@ -38,11 +41,25 @@ home = []
 if settings.GRAPHIQL or settings.SWAGGER_PERMISSION != "NONE":
     home.append(path("", RedirectView.as_view(url="/graphql" if settings.GRAPHIQL else "/docs")))
 
+# Values that all hosts share: an alert takes their maximum, not their sum.
+metrics = make_metrics_view(
+    {
+        ("lavka_queued_tasks", "Celery tasks that no worker has taken, by priority.", "priority"): (
+            count_queued_tasks
+        ),
+        ("lavka_waiting_mails", "Mails that are not sent yet.", ""): count_waiting_emails,
+        ("lavka_mail_delay_seconds", "Time for which the most overdue mail has been due.", ""): (
+            measure_email_delay
+        ),
+    }
+)
+
 urlpatterns = [
     path("graphql", graphql, name="graphql"),
     path("admin/", admin.site.urls),
     path("health/live", Health.as_view(checks=[]), name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
+    path("metrics", metrics, name="metrics"),
     re_path(r"^media/(?P<path>.*)$", serve_media, name="media"),
     *home,
     path("", api.urls),

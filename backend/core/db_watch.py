@@ -21,6 +21,8 @@ from django.conf import settings
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2 spells this class in lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
+from backend.core.request_record import record_database_call
+
 T = TypeVar("T")
 
 # After a timeout, statements fail immediately for this long, so that requests do not queue up.
@@ -59,6 +61,8 @@ class WatchedConnection(Connection):
             if time.monotonic() - started > PAUSE_SECONDS:
                 _pause()
             raise
+        finally:
+            record_database_call(time.monotonic() - started)
 
     def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
         factory = cursor_factory or (_WatchedCursor if name is None else _WatchedServerCursor)
@@ -96,11 +100,13 @@ class _WatchedServerCursor(_WatchedCursor):
 
 
 def _watch(connection: Connection, call: Callable[..., T], *arguments: Any) -> T:
-    _deadlines[connection] = time.monotonic() + settings.DB_SILENCE_SECONDS
+    started = time.monotonic()
+    _deadlines[connection] = started + settings.DB_SILENCE_SECONDS
     try:
         return call(*arguments)
     finally:
         _deadlines.pop(connection, None)
+        record_database_call(time.monotonic() - started)
 
 
 def _refuse_while_paused() -> None:

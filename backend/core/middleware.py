@@ -1,5 +1,6 @@
-"""Middleware for all routes: content policy, caching, HEAD, error responses, size of bodies."""
+"""Middleware for all routes: request ids, metrics, content policy, caching, HEAD, errors, size of bodies."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,15 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode
+from backend.core.metrics import count_request
 from backend.core.problems import refuse
+from backend.core.request_record import (
+    REQUEST_ID_HEADER,
+    RequestRecord,
+    choose_request_id,
+    reset_record,
+    set_record,
+)
 
 # Request headers that identify a viewer.
 CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
@@ -23,6 +32,27 @@ CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
 ROUTES_WITHOUT_VIEWER = frozenset({"media"})
 _CACHEABLE_STATUSES = frozenset({200, 304})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def observe_requests(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """Give every request an id, which its logs and its response have, and count it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        started_at = time.perf_counter()
+        record = RequestRecord(choose_request_id(request.headers.get(REQUEST_ID_HEADER)))
+        token = set_record(record)
+        try:
+            response = get_response(request)
+            response.headers[REQUEST_ID_HEADER] = record.request_id
+            seconds = time.perf_counter() - started_at
+            count_request(request.method, request.resolver_match, response.status_code, seconds, record)
+            return response
+        finally:
+            reset_record(token)
+
+    return middleware
 
 
 # A response that is not a page, such as JSON or a picture, loads and runs nothing if a browser opens it.

@@ -13,9 +13,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from backend.core.errors import ErrorCode, Malformed, RateLimited, ShopError
+from backend.core.request_record import get_request_id, record_error_code
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ class Problem(FieldProblem):
     title: str
     status: int
     errors: list[FieldProblem]
+    request_id: str | None = Field(
+        default=None, description="Id of the request in the log of the shop; sent with status 500."
+    )
 
 
 def declare_problems(*statuses: int) -> dict[int, type[Problem]]:
@@ -52,9 +56,11 @@ def make_problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> Ht
     """Return the problem document for one or more errors."""
     status = HTTPStatus(code.http_status)
     problem = Problem(**errors[0].model_dump(), title=status.phrase, status=status.value, errors=list(errors))
-    return HttpResponse(
-        orjson.dumps(problem.model_dump()), status=status.value, content_type="application/problem+json"
-    )
+    content = problem.model_dump(exclude={"request_id"})
+    if code == ErrorCode.INTERNAL and (request_id := get_request_id()):
+        content["request_id"] = request_id
+    record_error_code(code)
+    return HttpResponse(orjson.dumps(content), status=status.value, content_type="application/problem+json")
 
 
 def refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpResponse:
@@ -141,6 +147,7 @@ def refuse_in_either_api(request: HttpRequest, error: ShopError) -> HttpResponse
     """Return the response to a request that is refused before its view, in the format of its API."""
     if request.path != reverse("graphql"):
         return refuse_shop_error(request, error)
+    record_error_code(error.code)
     extensions: dict[str, Any] = {"code": error.code, "field": list(error.path) or None}
     if isinstance(error, RateLimited):
         extensions["retryAfter"] = error.retry_after

@@ -30,6 +30,7 @@ from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopEr
 from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery
+from backend.orders.metrics import count_order, count_refusals
 from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
 
@@ -107,13 +108,8 @@ def create_order(
     fingerprint = _compute_fingerprint(delivery, expected_total)
     # In a separate transaction, because it locks the cart and an order locks the account first.
     merge_guest_cart(viewer=viewer)
-    with atomic_or_conflict():
-        cart = lock_account_cart(viewer.user_id)
-        # After the lock, so that the second of two concurrent requests finds the order of the first.
-        order_id = _find_order_by_key(viewer.user_id, idempotency_key, fingerprint)
-        if order_id is not None:
-            return read_order(order_id)
-        return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
+    with count_refusals():
+        return _create_order_once(viewer.user_id, columns, idempotency_key, fingerprint, expected_total)
 
 
 def cancel_order(*, viewer: Viewer, number: str) -> Order:
@@ -176,6 +172,23 @@ def count_popularity() -> int:
     return update_popularity(dict(sold))
 
 
+def _create_order_once(
+    user_id: int,
+    columns: Mapping[str, str],
+    idempotency_key: str | None,
+    fingerprint: str,
+    expected_total: Decimal | None,
+) -> Order:
+    """Create the order of an account's cart, or return the one with this key."""
+    with atomic_or_conflict():
+        cart = lock_account_cart(user_id)
+        # After the lock, so that the second of two concurrent requests finds the order of the first.
+        order_id = _find_order_by_key(user_id, idempotency_key, fingerprint)
+        if order_id is not None:
+            return read_order(order_id)
+        return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
+
+
 def _create_order(
     cart: Cart | None,
     columns: Mapping[str, str],
@@ -226,6 +239,8 @@ def _create_order(
         language=cart.user.language,
         context={"order_id": order.pk},
     )
+    sold_out = sum(line.product.stock == 0 for line in lines)
+    transaction.on_commit(lambda: count_order(sold_out), robust=True)
     return attach_related(order, lines=order_lines, person=person, history=[status_change])
 
 

@@ -24,6 +24,7 @@ from strawberry.utils.str_converters import to_camel_case
 from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode, RateLimited, ShopError
 from backend.core.graphql.enums import describe_enum
 from backend.core.problems import log_database_failure
+from backend.core.request_record import get_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,11 @@ def _render_error(error: GraphQLError) -> dict[str, Any]:
         }
     else:
         rendered["message"] = "An internal error occurred. It has been logged."
-        rendered["extensions"] = {"code": ErrorCode.INTERNAL, "field": None}
+        rendered["extensions"] = {
+            "code": ErrorCode.INTERNAL,
+            "field": None,
+            "requestId": get_request_id(),
+        }
     if rendered["extensions"]["code"] == ErrorCode.UNAVAILABLE:
         rendered["extensions"]["retryAfter"] = UNAVAILABLE_RETRY_SECONDS
     return rendered

@@ -32,12 +32,14 @@ from backend.core.graphql.persisted_queries import (
     read_query_hash,
 )
 from backend.core.graphql.schema import Schema
+from backend.core.metrics import name_graphql_operation
 from backend.core.problems import (
     GRAPHQL_RESPONSE_JSON,
     JSON,
     choose_graphql_media_type,
     make_graphql_response,
 )
+from backend.core.request_record import get_record, record_error_code
 from backend.core.response_cache import respond
 from backend.core.viewer import Authenticate
 
@@ -102,10 +104,18 @@ class GraphQLView(StrawberryGraphQLView):
         except HTTPException as error:
             code = _CODES.get(error.status_code, ErrorCode.MALFORMED)
             response = self._make_error_response(code, error.reason, error.status_code)
+        self._record_operation(response)
         if response.status_code == ErrorCode.METHOD_NOT_ALLOWED.http_status:
             response.headers["Allow"] = "POST" if request.method == "GET" else "GET, POST"
         patch_vary_headers(response, ["Accept"])
         return response
+
+    def _record_operation(self, response: HttpResponseBase) -> None:
+        """Name the operation for the metrics. A response from the cache carries the name."""
+        record = get_record()
+        name = getattr(response, "operation", "")
+        if record and name:
+            record.operation = name
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
         # A persisted query is requested by its hash alone.
@@ -199,6 +209,9 @@ class GraphQLView(StrawberryGraphQLView):
         errors = [error["extensions"] for error in response_data.get("errors", ())]
         codes = {error["code"] for error in errors}
         response = make_graphql_response(self.request, content, self._choose_status(response_data, codes))
+        response.operation = name_graphql_operation(self._context.root_fields)  # type: ignore[attr-defined]
+        if errors:
+            record_error_code(errors[0]["code"])
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
         is_public = not errors and not self._context.has_read_viewer
@@ -249,6 +262,7 @@ class GraphQLView(StrawberryGraphQLView):
         extensions: dict[str, Any] | None = None,
     ) -> HttpResponse:
         error = {"message": message, "extensions": {"code": code, "field": list(path) or None}}
+        record_error_code(code)
         body = {"errors": [error]} | ({"extensions": extensions} if extensions else {})
         return make_graphql_response(self.request, self.encode_json(body), status)
 

@@ -15,10 +15,11 @@ _OVERHEAD_BYTES = 1500
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The body and the headers of a response with status 200."""
+    """The body and the headers of a response with status 200, and its operation for the metrics."""
 
     body: bytes
     headers: dict[str, str]
+    operation: str = ""
 
     @classmethod
     def from_response(cls, request: HttpRequest, response: HttpResponseBase) -> Self | None:
@@ -35,7 +36,7 @@ class Entry:
             return None
         if request.method == "GET" and "ETag" not in response.headers:
             set_response_etag(response)
-        return cls(response.content, dict(response.headers.items()))
+        return cls(response.content, dict(response.headers.items()), getattr(response, "operation", ""))
 
     @property
     def size(self) -> int:
@@ -44,17 +45,20 @@ class Entry:
 
     def to_response(self) -> HttpResponse:
         """Return a new response."""
-        return HttpResponse(self.body, headers=self.headers)
+        response = HttpResponse(self.body, headers=self.headers)
+        response.operation = self.operation  # type: ignore[attr-defined]
+        return response
 
     def pack(self) -> bytes:
-        """Return the headers and the body as one value."""
-        return orjson.dumps(self.headers) + b"\n" + self.body
+        """Return the headers, the operation and the body as one value."""
+        return orjson.dumps([self.headers, self.operation]) + b"\n" + self.body
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """Return the entry that `pack` has packed."""
-        headers, _, body = packed.partition(b"\n")
-        return cls(body, orjson.loads(headers))
+        head, _, body = packed.partition(b"\n")
+        headers, operation = orjson.loads(head)
+        return cls(body, headers, operation)
 
 
 # Stands for a request whose response is not cached, such as a mutation.

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import get_language
 
+from backend.core.request_record import record_cache_result
 from backend.core.response_cache import shared
 from backend.core.response_cache.computations import Computations
 from backend.core.response_cache.entries import NOT_CACHEABLE, Entry
@@ -24,6 +25,9 @@ _CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_X_CART_TOKEN", "HTTP_COOKIE")
 MAX_REQUEST_BYTES = 64 * 1024
 # A request whose response must not be cached is computed without a lock for this long.
 _NOT_CACHEABLE_SECONDS = 5.0
+# Results in the metrics. A request whose response must not be cached is a miss once, and then no request
+# of the cache.
+HIT, MISS = "hit", "miss"
 
 _memory = MemoryStore(lambda: settings.RESPONSE_CACHE_BYTES)
 _version = CatalogueVersion(on_change=_memory.clear)
@@ -58,12 +62,17 @@ def respond(
     if entry is NOT_CACHEABLE:
         return compute()
     if entry is not None:
+        record_cache_result(HIT)
         return entry.to_response()
+    record_cache_result(MISS)
     computation, is_leader = _computations.join(key)
     if not is_leader:
         # The leader may have to wait for the lock of a crashed process first.
         entry = computation.wait(2 * shared.LOCK_SECONDS)
-        return compute() if entry is None else entry.to_response()
+        if entry is None:
+            return compute()
+        record_cache_result(HIT)
+        return entry.to_response()
     try:
         response, computation.entry = _load(request, key, compute, is_shareable)
         return response
@@ -107,6 +116,7 @@ def _load(
     if entry is NOT_CACHEABLE:
         return compute(), None
     if entry is not None:
+        record_cache_result(HIT)
         return entry.to_response(), entry
     claim = shared.claim(key)
     if claim is None:
@@ -114,6 +124,7 @@ def _load(
         return compute(), None
     if claim.entry is not None:
         _memory.add(key, claim.entry, claim.expires_at)
+        record_cache_result(HIT)
         return claim.entry.to_response(), claim.entry
     started_at = time.monotonic()
     try:

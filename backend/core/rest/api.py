@@ -113,6 +113,23 @@ class _Api(NinjaAPI):
     # Generating the document takes more CPU than any other response, and the result never changes.
     _document: OpenAPISchema | None = None
 
+    def _get_urls(self) -> list[Any]:
+        """Return the URL patterns, with the operation ids by method on their views, for the metrics."""
+        ids = {
+            path.strip("/"): {
+                method: self.get_openapi_operation_id(operation)
+                for operation in view.operations
+                for method in operation.methods
+            }
+            for router in self._get_bound_routers()
+            for path, view in router.path_operations.items()
+        }
+        patterns = super()._get_urls()
+        for pattern in patterns:
+            if str(pattern.pattern) in ids:
+                pattern.callback.operation_ids = ids[str(pattern.pattern)]
+        return patterns
+
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
         """Return the OpenAPI document."""
         self._document = self._document or self._generate_document(**arguments)
