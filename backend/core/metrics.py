@@ -132,7 +132,7 @@ def _collect(gauges: Mapping[tuple[str, str, str], ReadGauge]) -> bytes:
     if not directory:
         return generate_latest(REGISTRY) + generate_latest(shared)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, directory)
+    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
     with lock_files(Path(directory), fcntl.LOCK_SH):
         return generate_latest(registry) + generate_latest(shared)
 

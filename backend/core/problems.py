@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from backend.core.errors import ErrorCode, Malformed, RateLimited, ShopError
 from backend.core.request_record import get_request_id, record_error_code
@@ -42,7 +43,7 @@ class Problem(FieldProblem):
     title: str
     status: int
     errors: list[FieldProblem]
-    request_id: str | None = Field(
+    request_id: str | SkipJsonSchema[None] = Field(
         default=None, description="Id of the request in the log of the shop; sent with status 500."
     )
 

@@ -67,12 +67,11 @@ def test_headers_of_clients_are_allowed(client: str) -> None:
     assert {name.lower() for name in CLIENT_HEADERS[client]} <= set(allowed)
 
 
-def test_rate_limits_and_etag_are_exposed() -> None:
+def test_rate_limits_etag_and_request_id_are_exposed() -> None:
     response = Client().get("/health/live", headers={"Origin": "http://localhost:3000"})
 
-    assert (
-        response.headers["Access-Control-Expose-Headers"] == "ETag, RateLimit, RateLimit-Policy, Retry-After"
-    )
+    exposed = response.headers["Access-Control-Expose-Headers"]
+    assert exposed == "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 
 
 def test_environment_names_the_origins_and_more_headers_in_production(tmp_path: Path) -> None:
@@ -92,14 +91,14 @@ print(json.dumps([s.CORS_ALLOWED_ORIGINS, s.CORS_ALLOWED_ORIGIN_REGEXES, s.CORS_
         "DB_PASSWORD": "p",
         "REDIS_URL": "redis://redis.example.com",
         "CORS_ALLOWED_ORIGINS": "https://a.example.com, https://b.example.com",
-        "CORS_ALLOWED_HEADERS": "X-Request-Id, b3",
+        "CORS_ALLOWED_HEADERS": "X-Client-Version, b3",
     }
     output = subprocess.check_output([sys.executable, "-c", program], env=environment)
     origins, patterns, headers = json.loads(output)
 
     assert origins == ["https://a.example.com", "https://b.example.com"]
     assert patterns == []
-    assert {"X-Request-Id", "b3", "x-cart-token"} <= set(headers)
+    assert {"X-Client-Version", "b3", "x-cart-token", "x-request-id"} <= set(headers)
 
 
 def test_header_name_with_a_space_is_refused() -> None:

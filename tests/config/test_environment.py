@@ -172,3 +172,14 @@ def test_search_languages_are_those_of_postgresql() -> None:
 
     # Estonian is new in PostgreSQL 18.
     assert set(get_args(SearchLanguage)) == names - {"estonian"}
+
+
+@pytest.mark.parametrize("token", ["", "t" * 16, "t" * 200, "!~" * 8])
+def test_metrics_token_of_16_to_200_printable_characters_is_accepted(env_file: Path, token: str) -> None:
+    assert Environment(_env_file=env_file, metrics_token=token).metrics_token == token
+
+
+@pytest.mark.parametrize("token", ["t" * 15, "t" * 201, "two words of a token", "ключ-к-метрикам-лавки"])
+def test_other_metrics_token_is_refused(env_file: Path, token: str) -> None:
+    with pytest.raises(ValueError, match="should match pattern"):
+        Environment(_env_file=env_file, metrics_token=token)

@@ -84,7 +84,7 @@ class RequestCountTest(CountCase):
         self.graphql("query A { categories { name } }", operationName="Other")
 
         changed = self.requests()
-        assert sum(changed.values()) == 5
+        assert sum(changed.values()) == 6
         assert {(api, operation) for api, operation, _, _ in changed} == {("graphql", "none")}
         assert {code for _, _, _, code in changed} <= {"INVALID", "MALFORMED"}
 

@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.02
 
 _LOCK_MARK = b"lock:"
 # The number changes with the packed form of an entry, since hosts of two releases share Redis.
-_KEY_PREFIX = f"{PREFIX}responses2:"
+_KEY_PREFIX = f"{PREFIX}responses:2:"
 # Bytes that have been stored since the key was created. It expires together with the first of them.
 _SIZE_KEY = f"{PREFIX}response-bytes"
 

@@ -117,7 +117,7 @@ class _Api(NinjaAPI):
         """Return the URL patterns, with the operation ids by method on their views, for the metrics."""
         ids = {
             path.strip("/"): {
-                method: self.get_openapi_operation_id(operation)
+                method: operation.operation_id or self.get_openapi_operation_id(operation)
                 for operation in view.operations
                 for method in operation.methods
             }
@@ -127,7 +127,7 @@ class _Api(NinjaAPI):
         patterns = super()._get_urls()
         for pattern in patterns:
             if str(pattern.pattern) in ids:
-                pattern.callback.operation_ids = ids[str(pattern.pattern)]
+                vars(pattern.callback)["operation_ids"] = ids[str(pattern.pattern)]
         return patterns
 
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
