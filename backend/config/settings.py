@@ -394,3 +394,9 @@ LOGGING = {
         "celery.app.trace": {"level": _TASKS_LEVEL},
     },
 }
+
+if ENV.sentry_dsn:
+    # The package takes memory and time to import.
+    from backend.config.sentry import start_sentry
+
+    start_sentry(ENV.sentry_dsn)
