@@ -11,7 +11,7 @@ APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
 # They run with the standard executor of GraphQL too.
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
-	test_page_costs.py test_privacy.py)
+	test_access.py test_page_costs.py test_privacy.py)
 
 NODE_MODULES := tests/conformance/node_modules/.package-lock.json
 

@@ -110,11 +110,12 @@ REST_ROUTES = {
 }
 
 # The patterns of the URLs outside the REST API and the admin. The two of the documentation are limited by
-# SWAGGER_PERMISSION, and /graphql by the access to its fields.
+# SWAGGER_PERMISSION, /graphql by the access to its fields, and /metrics by METRICS_TOKEN, which is for staff.
 URLS = {
     "graphql": PUBLIC,
     "health/live": PUBLIC,
     "health/ready": PUBLIC,
+    "metrics": STAFF,
     "^media/(?P<path>.*)$": PUBLIC,
     "": PUBLIC,
     "openapi.json": PUBLIC,
