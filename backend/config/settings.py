@@ -327,7 +327,7 @@ GRAPHQL_MAX_ERRORS = 10
 GRAPHQL_MAX_DEPTH = 15
 GRAPHQL_MAX_ALIASES = 30
 GRAPHQL_MAX_TOKENS = 2000
-# See core/graphql/limits.py. The tree of 5,000 categories and a cart of 200 lines cost less.
+# See core/graphql/limits/. The tree of 5,000 categories and a cart of 200 lines cost less.
 GRAPHQL_MAX_COST = 50_000
 # The size of a response. Long descriptions reach it sooner than the number of fields.
 GRAPHQL_MAX_RESPONSE_BYTES = 2_000_000

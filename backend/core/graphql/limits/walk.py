@@ -1,14 +1,12 @@
-"""Limits of one GraphQL request: depth, aliases, root fields, mutations, cost and list arguments."""
+"""A walk through an operation that checks its limits and adds up its cost."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-import strawberry
 from django.conf import settings
 from graphql import (
     BooleanValueNode,
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -18,40 +16,26 @@ from graphql import (
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLNamedType,
-    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
     ObjectValueNode,
-    OperationDefinitionNode,
-    OperationType,
     SelectionSetNode,
     ValueNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
-    get_operation_ast,
     is_list_type,
-    value_from_ast_untyped,
 )
 from graphql.type.introspection import SchemaMetaFieldDef, TypeMetaFieldDef, TypeNameMetaFieldDef
-from strawberry.extensions import SchemaExtension
-from strawberry.schema_directive import Location
 
-from backend.core.errors import ErrorCode, TooLong
+from backend.core.errors import TooLong
+from backend.core.graphql.limits.directives import Constraint, Cost, find_directive
+from backend.core.graphql.limits.errors import make_too_complex_error
 from backend.core.pagination import MAX_PAGE_SIZE
-
-Directive = TypeVar("Directive", "Cost", "Constraint")
 
 # Response keys are repeated in every item of a list. Relay generates keys of up to about 60 characters.
 MAX_ALIAS_LENGTH = 100
-
-_MEASUREMENTS = "measurements"
-# Per operation: a measurement takes a few KB.
-_MAX_MEASUREMENTS = 16
-
-# The largest integer that JavaScript reads exactly. Nested lists can multiply page sizes beyond it.
-_MAX_REPORTED_COST = 2**53 - 1
 
 _META_FIELDS = {
     "__schema": SchemaMetaFieldDef,
@@ -63,197 +47,11 @@ _META_FIELDS = {
 # More than half of the limit: a request can read the schema once.
 INTROSPECTION_COSTS = {"__schema": 26_000, "__type": 2_000}
 
-
-@strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION],
-    name="cost",
-    description="Cost of a field that costs more than 1, or whose items cost more than their fields.",
-)
-class Cost:
-    field: int = strawberry.directive_field(name="field", default=1)
-    item: int = strawberry.directive_field(name="item", default=0)
-
-
 _DEFAULT_COST = Cost()
 
 
-@strawberry.schema_directive(
-    locations=[Location.ARGUMENT_DEFINITION, Location.INPUT_FIELD_DEFINITION],
-    name="constraint",
-    description="Maximum number of items of a list.",
-)
-class Constraint:
-    max_items: int
-
-
-class QueryLimits(SchemaExtension):
-    """Refuse an operation that exceeds a limit, before it is executed.
-
-    Every field costs 1, or what its `@cost` directive declares. A list with a page size costs the fields of
-    one item times that size. Lists without a page size are charged by `Executor` while they are resolved,
-    because their length is known only then. `extensions.cost` reports the sum. One unit is about 20
-    microseconds of CPU, PostgreSQL's included.
-
-    All limits are checked in one walk, which stops at the first limit except the cost, because the cost of a
-    refused operation is reported too. Strawberry's own limiters follow every path through nested fragments,
-    and a short document can have 2^100 of them.
-    """
-
-    cost: int | None = None
-
-    def on_execute(self) -> Iterator[None]:
-        execution = self.execution_context
-        document = execution.graphql_document
-        operation = get_operation_ast(document, execution.operation_name) if document else None
-        if document and operation and execution.schema._schema.get_root_type(operation.operation):
-            variables = _read_default_values(operation) | (execution.variables or {})
-            measured = _measure_once(execution.schema._schema, document, operation, variables)
-            self.cost = measured.cost
-            if isinstance(execution.context, Budget):
-                execution.context.start(measured)
-            if measured.cost > settings.GRAPHQL_MAX_COST:
-                raise make_too_complex_error(describe_exceeded_cost())
-        yield
-
-    def get_results(self) -> dict[str, Any]:
-        if self.cost is None:
-            return {}
-        budget = self.execution_context.context
-        cost = budget.spent if isinstance(budget, Budget) else self.cost
-        requested = min(cost, _MAX_REPORTED_COST)
-        return {"cost": {"requested": requested, "maximum": settings.GRAPHQL_MAX_COST}}
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Cost of an operation before it is executed.
-
-    Attributes:
-        cost: cost of the operation's text.
-        item_costs: cost of one item of each list without a page size, by the `id` of its field node.
-        root_fields: names of the fields of the root type, skipped ones too.
-        selected_fields: names of the fields that the operation selects, at any depth.
-        is_mutation: true if the operation is a mutation.
-    """
-
-    cost: int
-    item_costs: Mapping[int, int]
-    root_fields: Set[str]
-    selected_fields: Set[str]
-    is_mutation: bool
-
-
-class Budget:
-    """Cost and size of one request.
-
-    Attributes:
-        spent: cost so far: of the operation's text, and of what was charged while it was executed.
-        text_length: number of characters in the strings of the response so far.
-        is_mutation: true if the operation is a mutation.
-        root_fields: names of the fields of the root type, skipped ones too; empty before the execution.
-        selected_fields: names of the fields that the operation selects, at any depth.
-    """
-
-    spent: int = 0
-    text_length: int = 0
-    is_mutation: bool = False
-    root_fields: Set[str] = frozenset()
-    selected_fields: Set[str] = frozenset()
-    _item_costs: Mapping[int, int] = {}
-
-    def start(self, measured: Measurement) -> None:
-        """Begin with the cost of the operation's text."""
-        self.spent = measured.cost
-        self.root_fields = measured.root_fields
-        self.selected_fields = measured.selected_fields
-        self.is_mutation = measured.is_mutation
-        self._item_costs = measured.item_costs
-
-    def charge(self, cost: int) -> bool:
-        """Charge work that the operation's text does not bound, and return whether it may be done."""
-        self.spent += cost
-        return not self.is_over_budget
-
-    def charge_items(self, nodes: Iterable[FieldNode], count: int) -> bool:
-        """Charge the items of a list by the nodes of its field, and return whether they may be resolved."""
-        return self.charge(count * sum(self._item_costs.get(id(node), 0) for node in nodes))
-
-    def charge_text(self, length: int) -> None:
-        """Add the characters of strings in the response."""
-        self.text_length += length
-
-    @property
-    def is_over_budget(self) -> bool:
-        """True if the request costs more than `GRAPHQL_MAX_COST`, or its response is too large."""
-        return self.spent > settings.GRAPHQL_MAX_COST or self.is_too_large
-
-    @property
-    def is_too_large(self) -> bool:
-        """True if the strings alone exceed `GRAPHQL_MAX_RESPONSE_BYTES`."""
-        return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_RESPONSE_BYTES
-
-
-def _measure_once(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: Mapping[str, Any],
-) -> Measurement:
-    """Measure an operation, or return the measurement of equal page sizes, conditions and list lengths."""
-    # Stored in the node itself, so that both are freed together.
-    measurements: dict[Any, Measurement] = vars(operation).setdefault(_MEASUREMENTS, {})
-    key = tuple((name, _extract_shape(value)) for name, value in variables.items())
-    measured = measurements.get(key)
-    if measured is None:
-        measured = _measure(schema, document, operation, variables)
-        if len(measurements) >= _MAX_MEASUREMENTS:
-            measurements.clear()
-        measurements[key] = measured
-    return measured
-
-
-def _extract_shape(value: Any) -> Any:
-    """Return the part of a variable that the cost and the limits depend on."""
-    if isinstance(value, int | float):
-        return type(value), value
-    if isinstance(value, list | tuple):
-        shapes = [_extract_shape(item) for item in value]
-        # Lists of input objects are mostly alike.
-        return len(shapes), frozenset(shapes)
-    if isinstance(value, dict):
-        return tuple((name, _extract_shape(item)) for name, item in value.items())
-    return None
-
-
-def _measure(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: Mapping[str, Any],
-) -> Measurement:
-    root = schema.get_root_type(operation.operation)
-    assert root is not None
-    walk = _Walk(
-        types=schema.type_map,
-        fragments={
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        },
-        variables=variables,
-    )
-    is_mutation = operation.operation is OperationType.MUTATION
-    walk.check_root_fields(operation.selection_set, root, is_mutation=is_mutation)
-    cost = walk.measure_selection(operation.selection_set, root, depth=0)
-    return Measurement(
-        cost,
-        walk.item_costs,
-        walk.find_root_fields(operation.selection_set, root),
-        walk.selected_fields,
-        is_mutation,
-    )
-
-
 @dataclass
-class _Walk:
+class Walk:
     """A walk through an operation that checks its limits and adds up its cost.
 
     Attributes:
@@ -334,7 +132,7 @@ class _Walk:
     ) -> int:
         is_list = is_list_type(get_nullable_type(definition.type))
         own_size = self._read_page_size(node, definition)
-        declared = _find_directive(definition, Cost) or _DEFAULT_COST
+        declared = find_directive(definition, Cost) or _DEFAULT_COST
         field_cost = INTROSPECTION_COSTS.get(node.name.value, declared.field)
         item_cost = declared.item
         if node.selection_set is not None:
@@ -435,7 +233,7 @@ class _Walk:
         items = [value]
         if isinstance(value, list | tuple):
             items = list(value)
-            constraint = _find_directive(accepted, Constraint)
+            constraint = find_directive(accepted, Constraint)
             maximum = constraint.max_items if constraint else settings.GRAPHQL_MAX_LIST_ITEMS
             if len(items) > maximum:
                 message = f"{name} must have at most {maximum} items, not {len(items)}."
@@ -457,35 +255,3 @@ class _Walk:
         if isinstance(value, ObjectValueNode):
             return {entry.name.value: entry.value for entry in value.fields}
         return value
-
-
-def _find_directive(
-    definition: GraphQLField | GraphQLArgument | GraphQLInputField,
-    directive: type[Directive],
-) -> Directive | None:
-    declared = getattr(definition.extensions.get("strawberry-definition"), "directives", None) or ()
-    return next((found for found in declared if isinstance(found, directive)), None)
-
-
-def _read_default_values(operation: OperationDefinitionNode) -> dict[str, Any]:
-    return {
-        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-        for definition in operation.variable_definitions or ()
-        if definition.default_value is not None
-    }
-
-
-def describe_exceeded_cost() -> str:
-    """Return the message for a request that costs too much."""
-    return f"The query costs more than {settings.GRAPHQL_MAX_COST}. Request fewer items or fields."
-
-
-def describe_exceeded_size() -> str:
-    """Return the message for a request whose response is too large."""
-    maximum = settings.GRAPHQL_MAX_RESPONSE_BYTES
-    return f"The response has more than {maximum} bytes. Request fewer items or fields."
-
-
-def make_too_complex_error(message: str) -> GraphQLError:
-    """Return the error of a request that exceeds a limit."""
-    return GraphQLError(message, extensions={"code": ErrorCode.TOO_COMPLEX})
