@@ -118,24 +118,17 @@ class Baseline:
             raw = connection.connection
         new_ids: dict[Any, Any] = {}
         results = []
-        raw.autocommit = False
-        try:
-            with raw.cursor() as cursor:
-                for sql, params in self._recorded[name]:
-                    cursor.execute(sql, [_replace_ids(param, new_ids) for param in params or ()])
-                    if cursor.description is None:
-                        continue
-                    columns = [column.name for column in cursor.description]
-                    rows = cursor.fetchall()
-                    results.append([dict(zip(columns, row, strict=True)) for row in rows])
-                    if sql.startswith('INSERT INTO "orders_order" '):
-                        new_ids[self.order_id] = rows[0][0]
-            raw.commit()
-        except BaseException:
-            raw.rollback()
-            raise
-        finally:
-            raw.autocommit = True
+        # The connection commits at the end of the block, or rolls back.
+        with raw, raw.cursor() as cursor:
+            for sql, params in self._recorded[name]:
+                cursor.execute(sql, [_replace_ids(param, new_ids) for param in params or ()])
+                if cursor.description is None:
+                    continue
+                columns = [column.name for column in cursor.description]
+                rows = cursor.fetchall()
+                results.append([dict(zip(columns, row, strict=True)) for row in rows])
+                if sql.startswith('INSERT INTO "orders_order" '):
+                    new_ids[self.order_id] = rows[0][0]
         if name == "order":
             current_app.send_task("orders.send_confirmation", kwargs={"email_id": 0}, retry=False)
         return HttpResponse(json.dumps(results, default=str), content_type="application/json")

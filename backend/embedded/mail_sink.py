@@ -27,11 +27,8 @@ def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir)]
     server = processes.spawn(command, data_dir, log=log)
-    try:
+    with processes.stop_unless_ready(server, stop):
         processes.wait_until(port_file.exists, server, "The mail sink", log=log)
-    except BaseException:
-        stop(server)
-        raise
     return server
 
 

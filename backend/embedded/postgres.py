@@ -60,12 +60,9 @@ def start(
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [str(_find_binary("postgres")), "-D", str(directory), *options]
     server = processes.spawn(_make_owner_command(command, directory), data_dir, log=log)
-    try:
+    with processes.stop_unless_ready(server, stop):
         processes.wait_until(lambda: _is_ready(socket_dir), server, "PostgreSQL", log=log)
         _create_user_and_database(socket_dir, user, database)
-    except BaseException:
-        stop(server)
-        raise
     return server
 
 

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -59,6 +59,17 @@ def wait_until(
         if time.monotonic() > deadline:
             raise EmbeddedError(f"{name} is not ready after a minute.{_read_last_lines(log)}")
         time.sleep(0.05)
+
+
+@contextmanager
+def stop_unless_ready(
+    process: subprocess.Popen[bytes], stop: Callable[[subprocess.Popen[bytes]], None]
+) -> Iterator[None]:
+    """Stop a service if the block, which waits for it, fails or is interrupted."""
+    with ExitStack() as stack:
+        stack.callback(stop, process)
+        yield
+        stack.pop_all()
 
 
 def _read_last_lines(log: Path | None) -> str:

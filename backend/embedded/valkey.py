@@ -38,11 +38,8 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
     }
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     server = processes.spawn([os.fspath(get_binary_path()), *options], data_dir, log=log)
-    try:
+    with processes.stop_unless_ready(server, stop):
         processes.wait_until(lambda: _is_ready(socket), server, "Valkey", log=log)
-    except BaseException:
-        stop(server)
-        raise
     return server
 
 

@@ -29,7 +29,7 @@ class Goal:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the limit is kept, at the precision that the report prints."""
+        """True if the limit is kept, at the precision that the report prints."""
         measured = round(self.measured, 2)
         return measured >= self.limit if self.is_minimum else measured <= self.limit
 

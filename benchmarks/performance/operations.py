@@ -86,7 +86,7 @@ class Operation:
 
     @property
     def is_compared(self) -> bool:
-        """Whether the JSON must equal that of the baseline."""
+        """True if the JSON must equal that of the baseline."""
         return self.baseline is not None and self.min_rate is None
 
 

@@ -30,7 +30,13 @@ COMMAND = [
 
 @dataclass(frozen=True)
 class Usage:
-    """What the processes have used so far: CPU seconds, and the number of requests."""
+    """Totals since the start of the processes.
+
+    Attributes:
+        web: CPU seconds of the web processes.
+        database: CPU seconds of PostgreSQL and Valkey.
+        requests: number of requests in the access log.
+    """
 
     web: float
     database: float

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from typing import Any
 
@@ -127,14 +128,14 @@ def _load(
         record_cache_result(HIT)
         return claim.entry.to_response(), claim.entry
     started_at = time.monotonic()
-    try:
+    with ExitStack() as stack:
+        stack.callback(_unlock, key, claim)
         response = compute()
         entry = Entry.from_response(request, response) if is_shareable() else None
-    except BaseException:
-        _unlock(key, claim)
-        raise
+        if entry is not None:
+            # In Redis the entry replaces the lock.
+            stack.pop_all()
     if entry is None:
-        _unlock(key, claim)
         if response.status_code == 200:
             _memory.add(key, NOT_CACHEABLE, started_at + _NOT_CACHEABLE_SECONDS)
         return response, None
