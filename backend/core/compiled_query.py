@@ -27,7 +27,7 @@ class Param(Expression):
 
 
 class EqualsAny(Lookup):
-    """A condition that a column equals an element of a list `Param`.
+    """A condition that a column equals an element of a list `Param` or of an array expression.
 
     The statement is the same for lists of every length, unlike that of `__in`.
     """

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby, islice
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from backend.catalog.models import CharacteristicValue, ListingEntry
 from backend.catalog.selectors.categories import read_category_children, read_category_tree
 from backend.catalog.selectors.listing import ProductList
 from backend.catalog.selectors.rows import CategoryRow
+from backend.core.compiled_query import EqualsAny
 
 MAX_FACET_VALUES = 50
 # Over all characteristics. Bounds the response in a shop where most values occur once.
@@ -97,11 +99,12 @@ def _count_characteristics(products: ProductList) -> list[CharacteristicFacet]:
 
 def _count_values(products: ProductList, which: Q) -> "QuerySet[CharacteristicValue, tuple]":
     """Return the most frequent values as rows of position, name, unit, id, value and count."""
+    # An array, so that PostgreSQL reads the values by product. It keeps no statistics of a table as small as
+    # that of the characteristics, and would look each value of the whole shop up in a subquery.
+    listed = ArraySubquery(products.select_entries().values("product_id"))
     return (
         CharacteristicValue.objects.filter(
-            which,
-            characteristic__is_facet=True,
-            product_id__in=products.select_entries().values("product_id"),
+            which, EqualsAny(F("product_id"), listed), characteristic__is_facet=True
         )
         .values_list(
             "characteristic__position",
