@@ -31,7 +31,7 @@ from tests.support.access import (
 from tests.support.clients import GraphQLClient
 from tests.support.operations import list_graphql_operations, list_rest_operations
 from tests.support.people import make_user, open_session_token
-from tests.support.shopping import GraphQLShopper
+from tests.support.shopping import GraphQLShopper, order_and_refill
 
 ROOTS = [schema._schema.query_type, schema._schema.mutation_type]
 
@@ -112,11 +112,7 @@ class PublicTest(TestCase):
         (self.product,) = make_products(1)
         self.user = make_user()
         self.shopper = GraphQLShopper(self.user)
-        self.shopper.add(self.product.pk, 2)
-        self.number = self.shopper.order({"contact": {"name": "A", "phone": "+7 912 345-67-89"}}).data[
-            "number"
-        ]
-        self.shopper.add(self.product.pk, 3)
+        self.number = order_and_refill(self.shopper, self.product.pk)
 
     def test_graphql(self) -> None:
         operations = list_graphql_operations(self.user.email, self.product.pk, self.number)

@@ -16,7 +16,7 @@ from tests.carts.factories import fill_cart, make_products
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import GraphQLClient
 from tests.support.people import make_user, open_session_token
-from tests.support.shopping import GraphQLShopper, RestShopper
+from tests.support.shopping import GraphQLShopper, RestShopper, order_and_refill
 
 # Every type that implements Node, with its fields that are loaded with it.
 NODES = """query($ids: [ID!]!) { nodes(ids: $ids) {
@@ -61,11 +61,7 @@ class NodesTest(TestCase):
         make_image(self.product)
         self.user = make_user()
         self.shopper = GraphQLShopper(self.user)
-        self.shopper.add(self.product.pk, 2)
-        self.number = self.shopper.order({"contact": {"name": "A", "phone": "+7 912 345-67-89"}}).data[
-            "number"
-        ]
-        self.shopper.add(self.product.pk, 3)
+        self.number = order_and_refill(self.shopper, self.product.pk)
 
     def execute(self, shopper: GraphQLShopper, query: str, variables: dict[str, Any]) -> Any:
         body = GraphQLClient(shopper.client).post(query, variables, **shopper.headers).json()

@@ -334,3 +334,11 @@ def _without_renditions(body: Any) -> Any:
     if isinstance(body, dict):
         return {name: _without_renditions(value) for name, value in body.items() if name != "renditions"}
     return [_without_renditions(item) for item in body] if isinstance(body, list) else body
+
+
+def order_and_refill(shopper: Shopper, product_id: int) -> str:
+    """Order a product with a contact, add it to the cart again, and return the number of the order."""
+    shopper.add(product_id, 2)
+    number: str = shopper.order({"contact": {"name": "A", "phone": "+7 912 345-67-89"}}).data["number"]
+    shopper.add(product_id, 3)
+    return number
