@@ -124,6 +124,7 @@ class Environment(BaseSettings):
     # Printable ASCII without spaces, as a header can carry it. Empty: no metrics.
     metrics_token: str = Field(default="", pattern=r"^$|^[!-~]{16,200}$")
     sentry_dsn: str = Field(default="", pattern=r"^$|^https?://[^@/\s]+@[^/\s]+/\S+$")
+    otel_exporter_otlp_endpoint: str = Field(default="", pattern=r"^$|^https?://[^/\s]+\S*$")
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", pattern=r"^$|^https?://[^/]+$")

@@ -396,7 +396,14 @@ LOGGING = {
 }
 
 if ENV.sentry_dsn:
-    # The package takes memory and time to import.
+    # This package and those of tracing take memory and time to import.
     from backend.config.sentry import start_sentry
 
     start_sentry(ENV.sentry_dsn)
+
+if ENV.otel_exporter_otlp_endpoint:
+    from backend.config.tracing import start_tracing
+
+    start_tracing(ENV.otel_exporter_otlp_endpoint)
+    # After `observe_requests`, whose record names the operation.
+    MIDDLEWARE.insert(1, "backend.config.tracing.trace_requests")

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn, TypeVar
 
 import psycopg2
@@ -28,6 +29,9 @@ T = TypeVar("T")
 # After a timeout, statements fail immediately for this long, so that requests do not queue up.
 PAUSE_SECONDS = 1.0
 _CHECK_SECONDS = 0.1
+
+# Runs each statement in the context that this returns. `config.tracing` replaces it.
+trace_statement: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
 _deadlines: dict[Connection, float] = {}
 _paused_until = 0.0
@@ -78,13 +82,16 @@ class WatchedConnection(Connection):
 class _WatchedCursor(Cursor):
     def execute(self, query: Any, vars: Any = None) -> None:
         _refuse_while_paused()
-        _watch(self.connection, super().execute, query, vars)
+        with trace_statement(query):
+            _watch(self.connection, super().execute, query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
-        _watch(self.connection, super().executemany, query, vars_list)
+        with trace_statement(query):
+            _watch(self.connection, super().executemany, query, vars_list)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        _watch(self.connection, super().copy_expert, sql, file, size)
+        with trace_statement(sql):
+            _watch(self.connection, super().copy_expert, sql, file, size)
 
 
 class _WatchedServerCursor(_WatchedCursor):

@@ -79,7 +79,7 @@ def count_request(
     Args:
         match: the route; None if the URL does not exist or middleware has answered the request.
     """
-    api, operation = _name_operation(method, match, record)
+    api, operation = name_operation(method, match, record)
     REQUESTS.labels(api, operation, str(status), record.error_code).inc()
     REQUEST_SECONDS.labels(api, operation).observe(seconds)
     if record.cache_result:
@@ -89,9 +89,8 @@ def count_request(
         DATABASE_CALLS.labels(operation).inc(record.database_calls)
 
 
-def _name_operation(
-    method: str | None, match: ResolverMatch | None, record: RequestRecord
-) -> tuple[str, str]:
+def name_operation(method: str | None, match: ResolverMatch | None, record: RequestRecord) -> tuple[str, str]:
+    """Return the API of a request (graphql, rest, admin or other) and the name of its operation."""
     if match is None:
         return "other", NO_OPERATION
     if match.url_name == "graphql":
