@@ -66,7 +66,7 @@ class CompiledQuery(Generic[Row]):
         with connection.cursor() as cursor:
             cursor.execute(statement.sql, values)
             rows = cursor.fetchall()
-        return [statement.read(row, connection) for row in rows]
+        return rows if statement.is_raw else [statement.read(row, connection) for row in rows]
 
     def first(self, **params: Any) -> Row | None:
         """Return the first row for these parameters, or None."""
@@ -79,7 +79,11 @@ class CompiledQuery(Generic[Row]):
 
 
 class _Statement:
-    """The SQL of a queryset, and how to turn its rows into instances or tuples."""
+    """The SQL of a queryset, and the conversion of database rows to instances or tuples.
+
+    Attributes:
+        is_raw: true if database rows need no conversion.
+    """
 
     def __init__(self, queryset: QuerySet[Any, Any]) -> None:
         if queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
@@ -92,6 +96,7 @@ class _Statement:
         columns = [column for column, *_ in compiler.select]
         self._converters = compiler.get_converters(columns).items()
         self._model = None
+        self.is_raw = not self._converters and not issubclass(queryset._iterable_class, ModelIterable)
         if issubclass(queryset._iterable_class, ModelIterable):
             # The steps that ModelIterable repeats for every query.
             own = compiler.klass_info["select_fields"]
