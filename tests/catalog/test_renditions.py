@@ -1,9 +1,11 @@
 """Pictures in both APIs: renditions, thumbnails and alternative texts."""
 
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.test import TestCase
 
 from backend.catalog.models import Category, ProductImage
 from backend.catalog.renditions import Picture, list_rendition_names, parse_rendition_name
+from backend.core.media.storage import LocalStorage
 from tests.catalog.factories import make_category, make_product
 from tests.support.clients import GraphQLClient, RestClient
 from tests.support.object_storage import Moto
@@ -79,6 +81,18 @@ class PictureTest(TestCase):
         assert picture.thumbnail(1600) == f"{MADE}.1600.webp"
         assert picture.thumbnail(1601) == f"{MEDIA}/{NAME}"
         assert picture.renditions[0].height == 1
+
+    def test_url_of_a_local_file_equals_that_of_django(self) -> None:
+        assert isinstance(default_storage, LocalStorage)
+        for name in (
+            NAME,
+            "products/Чашка 1.png",
+            "a?b#c%d&e.png",
+            "a+b@c(d).png",
+            "renditions/x.png.160.webp",
+        ):
+            with self.subTest(name):
+                assert default_storage.url(name) == FileSystemStorage.url(default_storage, name)
 
     def test_thumbnail_size_below_one_is_refused(self) -> None:
         query = f"{{ product(id: {self.product.pk}) {{ image {{ thumbnail(size: 0) }} }} }}"

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.utils.encoding import filepath_to_uri
 
 from backend.core.errors import Unavailable
 
@@ -26,6 +27,11 @@ class LocalStorage(FileSystemStorage):
             return super().save(name, content, max_length)
         except OSError as error:
             raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
+
+    def url(self, name: str | None) -> str:
+        """Return the URL of a file."""
+        # Django joins URLs for names such as "../x", which no file has. That takes three times as long.
+        return f"{self.base_url}{filepath_to_uri(name)}"
 
 
 def require_media_storage() -> None:
