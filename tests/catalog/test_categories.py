@@ -1,5 +1,7 @@
 """The category tree in both APIs, and the number of queries that its parts take."""
 
+import gc
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
@@ -8,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backend.catalog.models import Category, Product
 from backend.catalog.selectors import (
+    CategoryRow,
     count_products,
     get_category,
     read_category_children,
@@ -46,7 +49,7 @@ class CategoryTreeTest(TestCase):
         assert count_products(ids) == {self.home.pk: 3, self.mugs.pk: 2}
 
     def test_parent_children_and_ancestors(self) -> None:
-        home, _ = read_category_tree()
+        home, _ = read_category_tree(with_parents=True)
         (mugs,) = (home.children or ())[0].children or ()
         assert [node.name for node in mugs.ancestors] == ["Дом", "Кухня"]
         assert [node.name for node in read_category_path(self.mugs.pk)] == ["Дом", "Кухня", "Кружки"]
@@ -57,6 +60,32 @@ class CategoryTreeTest(TestCase):
         children = read_category_children([self.home.pk, self.books.pk])
         assert [node.name for node in children[self.home.pk]] == ["Кухня"]
         assert children[self.books.pk] == []
+
+    def test_tree_is_freed_without_the_garbage_collector(self) -> None:
+        """A tree of thousands of rows would stay in memory until the collector runs."""
+        documents = {
+            "{ categories { children { name } } }": False,
+            # Rows that know their parents refer to each other.
+            "{ categories { children { parent { name } } } }": True,
+        }
+        assert self.count_unfreed_rows(lambda: RestClient().get("/categories")) == 0
+        for document, has_parents in documents.items():
+            with self.subTest(document):
+                unfreed = self.count_unfreed_rows(lambda document=document: GraphQLClient().data(document))
+                assert bool(unfreed) == has_parents
+
+    @staticmethod
+    def count_unfreed_rows(send: Callable[[], Any]) -> int:
+        """Count the rows of categories that only the garbage collector frees after a request."""
+        send()
+        gc.collect()
+        gc.disable()
+        try:
+            send()
+            # `isinstance` would load the lazy objects of Django.
+            return sum(type(found) is CategoryRow for found in gc.get_objects())
+        finally:
+            gc.enable()
 
     def test_empty_collections_take_no_query(self) -> None:
         with self.assertNumQueries(0):

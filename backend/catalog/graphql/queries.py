@@ -115,7 +115,9 @@ class CatalogQuery:
         selected = info.context.selected_fields
         if "children" not in selected:
             depth = 1
-        roots = info.context.call_once(_read_tree, depth, "productCount" in selected)
+        roots = info.context.call_once(
+            _read_tree, depth, "productCount" in selected, not selected.isdisjoint({"parent", "ancestors"})
+        )
         return info.context.register_batch(roots)
 
     @strawberry.field(
@@ -136,8 +138,8 @@ class CatalogQuery:
         return selectors.get_category(id=category_id, slug=slug)
 
 
-def _read_tree(depth: int | None, with_counts: bool) -> list[selectors.CategoryRow]:
-    return selectors.read_category_tree(depth, with_counts=with_counts)
+def _read_tree(depth: int | None, with_counts: bool, with_parents: bool) -> list[selectors.CategoryRow]:
+    return selectors.read_category_tree(depth, with_counts=with_counts, with_parents=with_parents)
 
 
 def _parse_category_id(text: str) -> int:

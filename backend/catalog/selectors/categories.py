@@ -81,27 +81,30 @@ def read_category_children(ids: Collection[int]) -> Mapping[int, list[CategoryRo
     return children
 
 
-def read_category_tree(depth: int | None = None, *, with_counts: bool = False) -> list[CategoryRow]:
+def read_category_tree(
+    depth: int | None = None, *, with_counts: bool = False, with_parents: bool = False
+) -> list[CategoryRow]:
     """Return the root categories with their subtrees, in one query.
 
     Args:
         depth: number of levels to read; None reads all.
         with_counts: whether to set `product_count`, which takes one or two more queries.
+        with_parents: whether to set `parent`. Only the garbage collector frees a tree with parents, because
+            they and their children refer to each other.
     """
     rows = _TREE.run() if depth is None else _LEVELS.run(depth=depth)
+    counts = count_products(None if depth is None else [row[0] for row in rows]) if with_counts else None
     categories = {row[0]: CategoryRow(*row, children=[]) for row in rows}  # type: ignore[misc]
     roots: list[CategoryRow] = []
     for category in categories.values():
-        parent = categories.get(category.parent_id or 0)
-        if parent:
-            category.parent = parent
-            parent.children.append(category)  # type: ignore[union-attr]
-        elif category.parent_id is None:
-            roots.append(category)
-    if with_counts:
-        counts = count_products(None if depth is None else categories)
-        for category in categories.values():
+        if counts is not None:
             category.product_count = counts.get(category.id, 0)
+        if category.parent_id is None:
+            roots.append(category)
+        elif parent := categories.get(category.parent_id):
+            parent.children.append(category)  # type: ignore[union-attr]
+            if with_parents:
+                category.parent = parent
     return roots
 
 

@@ -76,6 +76,15 @@ class Context(Budget):
             self._read[read, arguments] = read(*arguments)
         return cast(T, self._read[read, arguments])
 
+    def release_rows(self) -> None:
+        """Release all rows that resolvers have read.
+
+        graphql-core's executor refers to itself and to the context, so that rows would stay in memory until
+        the garbage collector runs.
+        """
+        self._read.clear()
+        self._batches.clear()
+
     def register_batch(self, items: Sequence[T]) -> Sequence[T]:
         """Remember the items of a list as a batch, and return them."""
         batch = Batch(tuple(items))

@@ -176,13 +176,15 @@ class GraphQLView(StrawberryGraphQLView):
         return query
 
     def execute_single(self, *args: Any, **kwargs: Any) -> ExecutionResult:
+        context = kwargs["context"]
         try:
             result = super().execute_single(*args, **kwargs)
         except HTTPException as error:
             if isinstance(error.__cause__, InvalidOperationTypeError):
                 raise HTTPException(405, "Mutations must be sent by POST.") from None
             raise
-        context = kwargs["context"]
+        finally:
+            context.release_rows()
         if context.is_over_budget:
             message = describe_exceeded_size() if context.is_too_large else describe_exceeded_cost()
             return ExecutionResult(
