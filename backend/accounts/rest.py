@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 from django.conf import settings
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from ninja import Router, Status
 from pydantic import Field, WithJsonSchema
 
 from backend.accounts import services
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.client_address import get_client_address
-from backend.core.rest import LOGIN_REQUIRED, ApiRequest, StrictBody, declare_problems
+from backend.core.rest import LOGIN_REQUIRED, ApiRequest, ResponseModel, StrictBody, declare_problems
 
 # Routes with `auth=None` ignore access tokens, so that an expired one does not prevent a login.
 router = Router(tags=["accounts"])
@@ -85,7 +85,7 @@ class Refresh(StrictBody):
     refresh_token: str = Field(description="The `refresh_token` of the last login or refresh.")
 
 
-class Tokens(Schema):
+class Tokens(ResponseModel):
     """The tokens of a session."""
 
     access_token: str = Field(description="Send it as `Authorization: Bearer <access_token>`.")
@@ -96,7 +96,7 @@ class Tokens(Schema):
     expires_in: int = Field(description="Lifetime of the access token in seconds.")
 
 
-class Accepted(Schema):
+class Accepted(ResponseModel):
     """The request was accepted. The response does not reveal whether the address has an account."""
 
     status: Literal["accepted", "confirmed"] = Field(description="Result of the request.")

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from ninja import Query, Router, Schema
+from ninja import Query, Router
 from pydantic import Field, WithJsonSchema
 
 from backend.catalog.rest import Product
 from backend.core.errors import map_error_fields
-from backend.core.rest import ApiRequest, QueryInteger, declare_problems
+from backend.core.rest import ApiRequest, QueryInteger, ResponseModel, declare_problems
 from backend.recommendations import selectors
 
 router = Router(tags=["catalogue"])
@@ -18,7 +18,7 @@ Length = Annotated[
 ]
 
 
-class Recommended(Schema):
+class Recommended(ResponseModel):
     """Recommended products."""
 
     items: list[Product] = Field(description="Products, the most suitable first.")

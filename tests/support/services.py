@@ -64,7 +64,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile every operation, although most tests execute it only once."""
+    """Compile every operation, although most tests execute it only once, and check all REST responses."""
     from backend.core.graphql.compiled import CompiledExecutor
+    from tests.support.rest_responses import check_rest_responses
 
     CompiledExecutor.uses_before_compilation = 0
+    check_rest_responses()

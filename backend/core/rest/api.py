@@ -1,7 +1,7 @@
 """Assembly of the REST API: strict parsing, problem responses, authentication."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, update_wrapper
 from http import HTTPStatus
 from typing import Any
 
@@ -9,17 +9,22 @@ import orjson
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
+from ninja.responses import Status
 from ninja.security.http import HttpAuthBase
+from pydantic import BaseModel
 
 from backend.core import problems
 from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
 from backend.core.problems import FieldProblem, make_problem_response, refuse
 from backend.core.rest.docs import SWAGGER, require_docs_permission
+from backend.core.rest.serializers import compile_serializer
 from backend.core.viewer import Authenticate, Viewer, get_viewer
 
 _LOGIN_REQUIRED = "x-login-required"
@@ -109,21 +114,68 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
+class Endpoint:
+    """The view of an operation. Its results become responses without validation by Pydantic.
+
+    Ninja sends a response unchanged. It makes the responses to results that have no response model.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.view = operation.view_func
+        self._serializers = {
+            status: compile_serializer(model.model_fields["response"])
+            for status, model in operation.response_models.items()
+            if isinstance(model, type) and issubclass(model, BaseModel)
+        }
+        # Ninja names operations after their views.
+        update_wrapper(self, self.view)
+
+    def __call__(self, request: HttpRequest, **arguments: Any) -> Any:
+        return self.respond(request, self.view(request, **arguments))
+
+    def respond(self, request: HttpRequest, result: Any) -> Any:
+        """Return the response for a result of the view, or the result if Ninja makes the response."""
+        status, value = HTTPStatus.OK.value, result
+        if isinstance(result, Status):
+            status, value = result.status_code, result.value
+        if status not in self._serializers or isinstance(value, HttpResponseBase):
+            return result
+        serialize = self._serializers[status]
+        data = value if serialize is None else serialize(value)
+        return self.operation.api.create_response(request, data, status=status)
+
+
+def _has_options(operation: Operation) -> bool:
+    """Return whether a response depends on more than the result and the response model."""
+    return bool(
+        operation.is_async
+        or operation.stream_format
+        or operation.signature.response_arg
+        or operation.by_alias
+        or operation.exclude_unset
+        or operation.exclude_defaults
+        or operation.exclude_none
+    )
+
+
 class _Api(NinjaAPI):
     # Generating the document takes more CPU than any other response, and the result never changes.
     _document: OpenAPISchema | None = None
 
     def _get_urls(self) -> list[Any]:
-        """Return the URL patterns, with the operation ids by method on their views, for the metrics."""
-        ids = {
-            path.strip("/"): {
-                method: operation.operation_id or self.get_openapi_operation_id(operation)
-                for operation in view.operations
-                for method in operation.methods
-            }
-            for router in self._get_bound_routers()
-            for path, view in router.path_operations.items()
-        }
+        """Return the URL patterns, and replace the views of the operations by endpoints.
+
+        The views of the patterns have the operation ids by method, for the metrics.
+        """
+        ids: dict[str, dict[str, str]] = {}
+        for router in self._get_bound_routers():
+            for path, view in router.path_operations.items():
+                for operation in view.operations:
+                    operation_id = operation.operation_id or self.get_openapi_operation_id(operation)
+                    ids.setdefault(path.strip("/"), {}).update(dict.fromkeys(operation.methods, operation_id))
+                    if not _has_options(operation):
+                        operation.view_func = Endpoint(operation)
         patterns = super()._get_urls()
         for pattern in patterns:
             if str(pattern.pattern) in ids:

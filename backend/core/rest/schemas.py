@@ -18,7 +18,7 @@ from backend.core.pagination import MAX_PAGE_SIZE
 class ResponseModel(BaseModel):
     """A response body, read from the attributes of the object that a service returns.
 
-    Pydantic's own model: Ninja's `Schema` reads every attribute through a chain of Python calls.
+    Use it instead of Ninja's `Schema`, whose validators the serializers would leave to Pydantic.
     """
 
     model_config = ConfigDict(from_attributes=True)
