@@ -1,6 +1,7 @@
 #!/bin/sh
 # Write the generated files to the directory $1: schema.graphql, openapi.json, docs/architecture.md with its
-# diagram, and the compiled requirements. Versions that are pinned in $1 are kept.
+# diagram, and the compiled requirements. Versions that are pinned in $1 are kept, unless $UPDATE has options of
+# uv to upgrade them.
 set -eu
 bin=$PWD/.venv/bin
 target=$(cd "$1" && pwd)
@@ -14,9 +15,9 @@ cd "$target/requirements"
 # strawberry-django-auth requires a type checker, which the shop does not use. Its packages are excluded, so
 # base.txt must be installed without resolving dependencies.
 type_checker="ast-serialize django-stubs django-stubs-ext librt mypy mypy-extensions pathspec types-pyyaml"
-for name in base embedded dev; do
+for name in base embedded sbom dev; do
     "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-header --no-emit-index-url --no-emit-find-links \
         $([ "$name" = base ] && printf -- '--no-emit-package %s ' $type_checker) \
-        --output-file "$name.txt" "$name.in"
+        ${UPDATE:-} --output-file "$name.txt" "$name.in"
 done

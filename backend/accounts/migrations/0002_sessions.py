@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+# squawk-ignore ban-drop-default: no shop was open before the first release.
 class Migration(migrations.Migration):
 
     dependencies = [

@@ -3,6 +3,8 @@ import django.contrib.postgres.fields
 from django.db import migrations, models
 
 
+# squawk-ignore ban-drop-default: no shop was open before the first release.
+# squawk-ignore require-concurrent-index-creation: no shop was open before the first release.
 class Migration(migrations.Migration):
 
     dependencies = [

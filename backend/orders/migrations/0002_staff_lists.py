@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+# squawk-ignore require-concurrent-index-creation: no shop was open before the first release.
 class Migration(migrations.Migration):
 
     dependencies = [
