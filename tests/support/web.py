@@ -24,11 +24,13 @@ class Web:
 
     Args:
         options: command line options of gunicorn, in addition to `backend.config.gunicorn`.
+        code: the directory of the code; None for the code of the test.
         environment: variables that differ from the test's environment.
     """
 
-    def __init__(self, *options: str, **environment: str) -> None:
+    def __init__(self, *options: str, code: Path | None = None, **environment: str) -> None:
         self.port = find_free_port()
+        self._code = code
         self._options = options
         self._environment = environment
         self._directory = TemporaryDirectory()
@@ -42,6 +44,7 @@ class Web:
         with self._log.open("ab") as log:
             self._master = subprocess.Popen(
                 [*command, *self._options],
+                cwd=self._code,
                 # The next run finds and stops the processes of a killed run by this environment.
                 env=processes.make_environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,

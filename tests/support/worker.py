@@ -57,6 +57,16 @@ class MailServer:
         self.stalled = threading.Event()
         self._controller: Controller | None = None
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that lead to the server."""
+        return {
+            "SMTP_SERVER_ADDR": "127.0.0.1",
+            "SMTP_PORT": str(self.port),
+            "SMTP_SECURITY": "none",
+            "SMTP_FROM_MAIL": "shop@example.com",
+        }
+
     def start(self) -> None:
         """Start or restart the server."""
         self._controller = Controller(
@@ -143,17 +153,27 @@ class Worker:
     It logs at level DEBUG, so that tests can check that secrets are not logged.
 
     Args:
+        mail_server: receives its mails; None for the mail sink of the tests.
         command: the arguments of ``python -m``.
+        code: the directory of the code; None for the code of the test.
         environment: variables that differ from the test's environment.
     """
 
-    def __init__(self, mail_server: MailServer, *, command: Sequence[str] = SOLO, **environment: str) -> None:
+    def __init__(
+        self,
+        mail_server: MailServer | None,
+        *,
+        command: Sequence[str] = SOLO,
+        code: Path | None = None,
+        **environment: str,
+    ) -> None:
         self._command = command
+        self._code = code
         self._environment = environment
         self._directory = TemporaryDirectory()
         self.log = Path(self._directory.name) / "worker.log"
         self.log.touch()
-        self._mail_port = mail_server.port
+        self._mail_variables = mail_server.variables if mail_server else {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -161,15 +181,13 @@ class Worker:
         environment = {
             "DB_NAME": settings.DATABASES["default"]["NAME"],
             "LOG_LEVEL": "DEBUG",
-            "SMTP_SERVER_ADDR": "127.0.0.1",
-            "SMTP_PORT": str(self._mail_port),
-            "SMTP_SECURITY": "none",
-            "SMTP_FROM_MAIL": "shop@example.com",
+            **self._mail_variables,
         }
         log_size = len(self.output())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
+                cwd=self._code,
                 # The next run finds and stops the processes of a killed run by this environment.
                 env=processes.make_environment(settings.ENV.data_dir) | environment | self._environment,
                 stdout=log,
