@@ -4,11 +4,19 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS requirements
 COPY requirements/base.txt /tmp/
-# Wheels only, since the build tools of source packages would be installed without hashes. Pip is removed.
+# Wheels only, since the build tools of source packages would be installed without hashes. Pip and the
+# tests of packages are removed.
 RUN python3 -m venv /venv \
     && /venv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
         --no-deps --require-hashes --only-binary :all: -r /tmp/base.txt \
-    && /venv/bin/python -m pip uninstall --quiet --yes pip setuptools
+    && /venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
+    && find /venv -type d -name tests -prune -exec rm -r {} +
+# The tools are in an environment of their own, which does not reach the image.
+COPY requirements/sbom.txt scripts/describe_packages.sh /tmp/
+RUN python3 -m venv /tools \
+    && /tools/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+        --no-deps --require-hashes --only-binary :all: -r /tmp/sbom.txt \
+    && PATH=/tools/bin:$PATH /tmp/describe_packages.sh /venv/bin/python /sbom
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
@@ -18,6 +26,7 @@ RUN groupadd --gid 10001 lavka \
     && install --directory --owner lavka --group lavka /data
 WORKDIR /app
 COPY --from=requirements /venv /venv
+COPY --from=requirements /sbom sbom
 COPY manage.py ./
 COPY backend backend
 COPY samples samples

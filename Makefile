@@ -9,13 +9,16 @@ MANAGE := $(CHECK_ENV) $(BIN)/python manage.py
 # Without gqlauth: its migrations do not match its models when captchas are off.
 APPS := $(notdir $(patsubst %/migrations,%,$(wildcard backend/*/migrations)))
 
+# Those of the shop.
+BASE_PACKAGES = $(shell sed -n 's/^\([a-z0-9._-]*\)==.*/\1/p' requirements/base.txt)
+
 # They run with the standard executor of GraphQL too.
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
 	test_access.py test_page_costs.py test_privacy.py)
 
 NODE_MODULES := tests/conformance/node_modules/.package-lock.json
 
-.PHONY: up down tour test conformance bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports migrations generated format generate chromium wrk
+.PHONY: up down tour test conformance bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium wrk
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -29,7 +32,7 @@ tour: .venv/runtime
 # Run all checks, also after a failure, and then the tests, whose summary is printed last.
 test: .venv/dev $(NODE_MODULES) chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
-		lint types imports migrations generated; checks=$$?; \
+		lint types imports licences migrations generated; checks=$$?; \
 	$(MAKE) --no-print-directory conformance; conformance=$$?; \
 	TEST_COMPILED_EXECUTOR=false $(BIN)/python -m pytest -q -n auto $(GRAPHQL_TESTS); standard=$$?; \
 	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
@@ -48,9 +51,14 @@ types: .venv/dev
 imports: .venv/dev
 	@$(BIN)/lint-imports --no-logo
 
+# pyproject.toml lists the allowed licences.
+licences: .venv/dev
+	@$(BIN)/pip-licenses --with-system --packages $(BASE_PACKAGES) >/dev/null
+
 migrations: .venv/dev
 	@$(MANAGE) check
 	@$(CHECK_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run $(APPS)
+	@$(CHECK_ENV) $(BIN)/python -m scripts.lint_migrations
 
 generated: .venv/dev
 	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cp -R requirements "$$copy" && \
@@ -65,6 +73,22 @@ format: .venv/dev
 
 generate: .venv/dev
 	@$(CHECK_ENV) scripts/generate.sh .
+
+# Upgrade all packages, or some: make update PACKAGES="django pillow".
+update: .venv/dev
+	@$(CHECK_ENV) UPDATE="$(or $(addprefix --upgrade-package=,$(PACKAGES)),--upgrade)" scripts/generate.sh .
+
+# Write the SBOM and the licences of the packages that the image would have with this Python to var/sbom.
+sbom: .venv/dev
+	@packages=$$(mktemp -d) && trap 'rm -r "$$packages"' EXIT && $(PYTHON) -m venv "$$packages" && \
+	"$$packages/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements/base.txt && \
+	"$$packages/bin/python" -m pip uninstall --quiet --yes pip setuptools && \
+	PATH="$(abspath $(BIN)):$$PATH" scripts/describe_packages.sh "$$packages/bin/python" var/sbom
+
+# Compare the compiled requirements with the advisories in a file or folder: make audit OSV=advisories.zip.
+audit: .venv/dev
+	@$(BIN)/python -m scripts.audit $(OSV)
 
 # The browser tests use Debian's Chromium.
 chromium:

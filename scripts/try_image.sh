@@ -1,21 +1,26 @@
 #!/bin/bash
-# Build and test the image on a Debian machine without a container engine. buildah builds and runs it, as root and
-# on the host's network, with the PostgreSQL and Valkey that `make .venv/runtime` installs.
+# Build and test the image on a Debian machine without a container engine. buildah builds it, as root. It runs as
+# in docker-compose.yml, with a read-only root, on the host's network and with the PostgreSQL and Valkey that
+# `make .venv/runtime` installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# The mounts below disappear with the namespace, also when the script is killed.
+[ "${1:-}" = --in-namespace ] || exec unshare --mount "$0" --in-namespace
 export BUILDAH_ISOLATION=chroot
 
 base=localhost/lavka-base
 image=localhost/lavka
 container=lavka-try-$$
 work=$(mktemp -d)
+root=$work/root
 started=()
 
 clean_up() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait
     buildah rm "$container" >/dev/null 2>&1 || true
-    rm -rf "$work"
+    mountpoint --quiet "$root" && umount --recursive "$root"
+    rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
 
@@ -45,6 +50,7 @@ if [ -z "$(buildah images --quiet $base 2>/dev/null)" ]; then
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
         bookworm "$work/base" $mirror >"$work/debootstrap.log"
     scratch=$(buildah from scratch)
+    rm -rf "$work"/base/var/cache/apt/archives/*.deb "$work"/base/var/lib/apt/lists/*
     buildah add --quiet "$scratch" "$work/base" /
     buildah commit --quiet --rm "$scratch" $base
     rm -r "$work/base"
@@ -79,28 +85,80 @@ started+=($!)
 started+=($!)
 wait_for env PGPASSWORD="$password" "$postgres/createdb" --host 127.0.0.1 --port "$db_port" --username lavka lavka
 
+# The configuration of the image.
+config() { buildah inspect --type image --format "{{range .Docker.Config.$1}}{{println .}}{{end}}" $image | sed '/^$/d'; }
+mapfile -t image_environment < <(config Env)
+mapfile -t command < <(config Cmd)
+mapfile -t health_check < <(config Healthcheck.Test)
+user=$(buildah inspect --type image --format '{{.Docker.Config.User}}' $image)
+
+# A read-only root with the temporary file systems and the volume of docker-compose.yml.
+mkdir "$root"
+mount --bind "$(buildah mount "$container")" "$root"
+mount --options remount,bind,ro "$root"
+mount --types proc proc "$root/proc"
+mount --types tmpfs --options mode=755 tmpfs "$root/dev"
+for device in null zero random urandom; do
+    touch "$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device"
+done
+install --directory --mode 1777 "$root/dev/shm"
+mount --types tmpfs --options mode=1777 tmpfs "$root/tmp"
+mount --types tmpfs --options "mode=755,uid=$user" tmpfs "$root/data"
+run_in_image() {
+    setpriv --no-new-privs chroot --userspec="$user" "$root" \
+        env --ignore-environment --chdir=/app "${image_environment[@]}" "$@"
+}
 in_image() {
-    buildah run --env ALLOWED_HOSTS=shop.example.com --env DJANGO_SECRET_KEY="$password$password$password" \
-        --env DB_HOST=127.0.0.1 --env DB_PORT="$db_port" --env DB_PASSWORD="$password" --env PORT="$web_port" \
-        --env REDIS_URL="redis://127.0.0.1:$redis_port/0" "$container" -- "$@"
+    run_in_image ALLOWED_HOSTS=shop.example.com DJANGO_SECRET_KEY="$password$password$password" \
+        DB_HOST=127.0.0.1 DB_PORT="$db_port" DB_PASSWORD="$password" PORT="$web_port" \
+        REDIS_URL="redis://127.0.0.1:$redis_port/0" "$@"
 }
 get() { curl --silent --show-error --fail --header "Host: shop.example.com" "http://127.0.0.1:$web_port$1" "${@:2}"; }
-# Print the id of the Python process below the processes of buildah.
+# Print the id of the Python process, which is $1 or below it.
 program() {
     local pid=$1
     until [[ $(readlink "/proc/$pid/exe") == */python3* ]]; do pid=$(pgrep --parent "$pid" | head -n 1); done
     echo "$pid"
 }
 
+step "Checking the content of the image"
+[ "$(run_in_image id -u)" = "$user" ] && [ "$user" != 0 ]
+for path in /file /app/file /venv/file; do
+    if run_in_image touch "$path" 2>"$work/refused"; then exit 1; fi
+    grep --quiet "Read-only file system" "$work/refused"
+done
+run_in_image touch /tmp/file /data/file
+for tool in cc gcc g++ clang ld make; do
+    if run_in_image sh -c "command -v $tool"; then exit 1; fi
+done
+# shellcheck disable=SC2016
+run_in_image sh -c 'for file in /var/cache/apt/archives/*.deb /var/lib/apt/lists/*_Packages* /root/.cache /venv/bin/pip*; do
+    if [ -e "$file" ]; then echo "$file is in the image" >&2; exit 1; fi
+done'
+run_in_image python -c '
+import json, sysconfig
+from importlib.metadata import distributions
+listed = {(part["name"], part["version"]) for part in json.load(open("sbom/sbom.cdx.json"))["components"]}
+installed = {(part.name, part.version) for part in distributions(path=[sysconfig.get_path("purelib")])}
+assert listed == installed, listed ^ installed
+licences = open("sbom/licences.md").read()
+assert all(f"| {name} " in licences for name, _ in installed)
+print(len(installed), "packages are in the SBOM and have a licence")'
+for path in / /venv /app; do
+    echo "$path: $(du --summarize --one-file-system --block-size=MB "$root$path" | cut -f 1)"
+done
+
 step "Checking that the shop does not start without secrets"
-if buildah run "$container" -- python manage.py check 2>"$work/refused"; then exit 1; fi
+if run_in_image python manage.py check 2>"$work/refused"; then exit 1; fi
 head -n 2 "$work/refused"
 
 step "Migrating"
 in_image python manage.py migrate --no-input --verbosity 0
 
 step "Starting web and worker"
-mapfile -t command < <(buildah inspect --type image --format '{{range .Docker.Config.Cmd}}{{println .}}{{end}}' $image | sed '/^$/d')
+check_health() { in_image "${health_check[@]:1}"; }
+if check_health 2>/dev/null; then exit 1; fi
 in_image "${command[@]}" >"$work/web.log" 2>&1 &
 web=$!
 started+=("$web")
@@ -109,7 +167,8 @@ worker=$!
 started+=("$worker")
 wait_for in_image python -m backend.config.probe /health/ready
 wait_for in_image celery --quiet --app backend.config.celery inspect ping --timeout 5
-[ "$(stat --format %u "/proc/$(program "$web")")" != 0 ]
+[ "$(stat --format %u "/proc/$(program "$web")")" = "$user" ]
+check_health
 
 step "Sending requests"
 get /health/live && echo
@@ -117,7 +176,6 @@ get /health/ready && echo
 get /products && echo
 get /graphql --header "Content-Type: application/json" --data '{"query": "{ products { totalCount } }"}' && echo
 get /static/admin/css/base.css --head | head -n 1
-if in_image touch /app/file 2>/dev/null; then exit 1; fi
 
 step "Stopping web and worker"
 for name in web worker; do
@@ -127,4 +185,5 @@ for name in web worker; do
     wait "${!name}"
     echo "$name: $((($(date +%s%N) - before) / 1000000)) ms"
 done
+if check_health; then exit 1; fi
 step "The image works"
