@@ -28,14 +28,15 @@ FROM (
 
 _PRODUCTS = """
 INSERT INTO catalog_product
-    (id, sku, slug, name, description, category_id, price, stock, is_published, popularity,
-     created_at, updated_at, characteristics)
+    (id, sku, slug, name, description, category_id, price, compare_at_price, stock, is_published,
+     popularity, created_at, updated_at, characteristics)
 SELECT n, 'SKU-' || n, 'product-' || n,
        (ARRAY['Summer', 'Winter', 'Classic', 'Лёгкий', 'Тёплый'])[1 + n %% 5] || ' '
            || (ARRAY['dress', 'coat', 'lamp', 'плащ', 'фонарь', 'mug', 'chair'])[1 + n %% 7] || ' ' || n,
        'Made to last, number ' || n || '. Сделано на совесть.',
        %(first_leaf)s + (n * 7919) %% %(leaves)s,
        ((n * 104729) %% 100000)::numeric / 100 + 1,
+       CASE n %% 9 WHEN 0 THEN ((n * 104729) %% 100000)::numeric / 100 + 1 + n %% 200 + 1 END,
        n %% 11, true, (n * 31) %% 997,
        now() - n * interval '1 second', now(),
        jsonb_build_array(
@@ -72,8 +73,10 @@ FROM (VALUES ('similar', 7), ('together', 13)) AS kinds(kind, step),
 """
 
 _LISTING = """
-INSERT INTO catalog_listingentry (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)
-SELECT ancestor, p.id, p.price, catalog_name_key(p.name), p.created_at, p.popularity, p.stock > 0
+INSERT INTO catalog_listingentry
+    (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock, discount_rate)
+SELECT ancestor, p.id, p.price, catalog_name_key(p.name), p.created_at, p.popularity, p.stock > 0,
+       catalog_discount_rate(p.price, p.compare_at_price)
 FROM catalog_product p
 JOIN LATERAL (SELECT 0 UNION ALL SELECT catalog_ancestors(p.category_id)) AS listed(ancestor) ON true
 """

@@ -98,6 +98,8 @@ def list_reads(size: int) -> dict[str, Callable[[], Any]]:
         "root by name": page(ProductSort.NAME, **root),
         "root, newest": page(ProductSort.NEWEST, **root),
         "root, popular": page(ProductSort.POPULAR, **root),
+        "root, by discount": page(ProductSort.DISCOUNT, **root),
+        "root, on sale, by price": page(ProductSort.PRICE_ASC, **root, on_sale=True),
         "root, price range": page(ProductSort.PRICE_ASC, **root, **cheap),
         "root, in stock, red": page(
             ProductSort.PRICE_ASC, **root, in_stock=True, characteristics={"Color": ["red"]}

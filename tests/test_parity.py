@@ -30,6 +30,7 @@ SORTS = {
     "name": "NAME",
     "newest": "NEWEST",
     "popular": "POPULAR",
+    "discount": "DISCOUNT",
 }
 
 
@@ -39,6 +40,7 @@ def as_rest(product: dict[str, Any]) -> dict[str, Any]:
         "inStock": "in_stock",
         "availableQuantity": "available_quantity",
         "compareAtPrice": "compare_at_price",
+        "isOnSale": "is_on_sale",
     }
     return {renamed.get(key, key): value for key, value in product.items()}
 
@@ -71,6 +73,7 @@ class ParityCase(TestCase):
                 "search": body.get("search"),
                 "price": price if any(price.values()) else None,
                 "inStock": body.get("in_stock"),
+                "onSale": body.get("on_sale"),
                 "characteristics": [
                     {"name": name, "values": values}
                     for name, values in body.get("characteristics", {}).items()
@@ -114,6 +117,8 @@ class ProductsTest(ParityCase):
             {"category": "clothes", "price_min": "9.99", "price_max": "19.98"},
             {"in_stock": False},
             {"in_stock": True, "sort": "price"},
+            {"on_sale": True, "search": "платья"},
+            {"on_sale": False},
             {"characteristics": {"Цвет": ["красный"]}},
             {"characteristics": {"Цвет": ["красный", "синий"], "Weight": ["101", "102"]}},
             {"search": "платья"},

@@ -239,6 +239,11 @@ class Product(models.Model):
         return min(self.stock, MAX_SHOWN_STOCK)
 
     @property
+    def is_on_sale(self) -> bool:
+        """True if the price is reduced: the product has a compare-at price."""
+        return self.compare_at_price is not None
+
+    @property
     def currency(self) -> str:
         """The ISO 4217 code of the shop's currency."""
         return settings.SHOP_CURRENCY
@@ -355,6 +360,8 @@ class ListingEntry(models.Model):
     created_at = models.DateTimeField()
     popularity = models.IntegerField()
     in_stock = models.BooleanField()
+    # In hundredths of a percent of the compare-at price, 1 to 10,000; 0 for a product that is not on sale.
+    discount_rate = models.SmallIntegerField(db_default=0)
 
     class Meta:
         indexes = [
@@ -364,6 +371,7 @@ class ListingEntry(models.Model):
                 ("name_key", "name"),
                 ("created_at", "date"),
                 ("popularity", "sales"),
+                ("discount_rate", "discount"),
             ]
         ]
 

@@ -57,6 +57,7 @@ class Sort(StrEnum):
     NAME = "name"
     NEWEST = "newest"
     POPULAR = "popular"
+    DISCOUNT = "discount"
     RELEVANCE = "relevance"
 
 
@@ -66,6 +67,7 @@ _SORTS = {
     Sort.NAME: selectors.ProductSort.NAME,
     Sort.NEWEST: selectors.ProductSort.NEWEST,
     Sort.POPULAR: selectors.ProductSort.POPULAR,
+    Sort.DISCOUNT: selectors.ProductSort.DISCOUNT,
     Sort.RELEVANCE: selectors.ProductSort.RELEVANCE,
 }
 
@@ -129,6 +131,9 @@ class Product(ResponseModel):
     compare_at_price: Decimal | None = Field(
         description="Former price in `currency`, shown crossed out; null if the product is not on sale.",
         examples=["34.99"],
+    )
+    is_on_sale: bool = Field(
+        description="True if the product has a `compare_at_price`, so that its price is reduced."
     )
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
@@ -312,6 +317,11 @@ class _Filters(Schema):
         None,
         description="True lists products in stock, false those out of stock. Without it, both are listed.",
     )
+    on_sale: StrictBool | None = Field(
+        None,
+        description="True lists products on sale, with a `compare_at_price`; false those without. Without "
+        "it, both are listed.",
+    )
     limit: PageSize = Field(20, description="Page size, 1 to 100.")
     cursor: Cursor | None = Field(None, description="`next_cursor` of the previous page.")
 
@@ -344,7 +354,7 @@ class ProductsQuery(_Filters):
         "`\\:`. Repeat the parameter for more values.",
     )
 
-    @field_validator("include_subcategories", "in_stock", "limit", mode="before")
+    @field_validator("include_subcategories", "in_stock", "on_sale", "limit", mode="before")
     @classmethod
     def _parse_text(cls, value: Any) -> Any:
         return parse_query_text(value)
@@ -366,6 +376,7 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
             price_min=filters.price_min,
             price_max=filters.price_max,
             in_stock=filters.in_stock,
+            on_sale=filters.on_sale,
             characteristics=characteristics,
         )
         window = Window.from_arguments(first=filters.limit, after=filters.cursor)

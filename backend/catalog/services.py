@@ -200,7 +200,7 @@ def rebuild_listing() -> None:
         )
         cursor.execute(
             "INSERT INTO catalog_listingentry"
-            " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock)"
+            " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock, discount_rate)"
             " SELECT * FROM catalog_expected_listing() WHERE product_id IN (SELECT product_id FROM relisted)"
         )
     mark_catalogue_changed()

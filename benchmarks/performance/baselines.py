@@ -105,7 +105,7 @@ def _rest_product(alias: str, category: str) -> str:
     p = alias
     return f"""'id', {p}.id, 'sku', {p}.sku, 'slug', {p}.slug, 'name', {p}.name,
     'description', {p}.description, 'price', {p}.price::text, 'compare_at_price', {p}.compare_at_price::text,
-    'currency', 'RUB',
+    'is_on_sale', {p}.compare_at_price IS NOT NULL, 'currency', 'RUB',
     'category', json_build_object('id', {category}.id, 'name', {category}.name, 'slug', {category}.slug),
     'image', (SELECT {_rest_image(p)} FROM catalog_productimage i
               WHERE i.product_id = {p}.id ORDER BY i.position, i.id LIMIT 1),

@@ -1,5 +1,6 @@
 """Expected values of the data that triggers derive, computed in Python, except for the sort keys of names."""
 
+from math import ceil
 from typing import Any
 
 from django.db.models import Func
@@ -26,17 +27,32 @@ def expected_listing() -> set[tuple[Any, ...]]:
                 product.created_at,
                 product.popularity,
                 product.stock > 0,
+                discount_rate(product),
             )
             for ancestor in above
         }
     return rows
 
 
+def discount_rate(product: Product) -> int:
+    """Return the discount of a product in hundredths of a percent, rounded up."""
+    if product.compare_at_price is None:
+        return 0
+    return ceil(10_000 * (product.compare_at_price - product.price) / product.compare_at_price)
+
+
 def actual_listing() -> set[tuple[Any, ...]]:
     """Return the actual rows of the listing index."""
     return set(
         ListingEntry.objects.values_list(
-            "ancestor_id", "product_id", "price", "name_key", "created_at", "popularity", "in_stock"
+            "ancestor_id",
+            "product_id",
+            "price",
+            "name_key",
+            "created_at",
+            "popularity",
+            "in_stock",
+            "discount_rate",
         )
     )
 

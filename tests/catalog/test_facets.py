@@ -17,8 +17,8 @@ class FacetsCase(TestCase):
         dresses = make_category("Dresses", cls.clothes)
         coats = make_category("Coats", cls.clothes)
         make_category("Empty", cls.clothes)
-        make_product("a", dresses, {"Color": "red", "Size": "S"}, price=10)
-        make_product("b", dresses, {"Color": "red", "Size": "M"}, price=20)
+        make_product("a", dresses, {"Color": "red", "Size": "S"}, price=10, compare_at_price=11)
+        make_product("b", dresses, {"Color": "red", "Size": "M"}, price=20, compare_at_price=25)
         make_product("c", coats, {"Color": "blue", "Size": "M"}, price=30, stock=0)
         make_product("d", cls.clothes, {"Color": "blue"}, price=40)
         make_product("e", make_category("Shoes"), {"Color": "green"}, price=50)
@@ -32,6 +32,7 @@ class FacetsCase(TestCase):
         } | {
             "category": {facet.category.name: facet.count for facet in facets.categories},
             "price": {"min": facets.price_min, "max": facets.price_max},
+            "sale": {"count": facets.on_sale_count},
         }
 
     def test_facets_of_a_category(self) -> None:
@@ -40,6 +41,7 @@ class FacetsCase(TestCase):
             "Size": {"M": 2, "S": 1},
             "category": {"Dresses": 2, "Coats": 1},
             "price": {"min": 10, "max": 40},
+            "sale": {"count": 2},
         }
 
     def test_facets_of_the_whole_shop(self) -> None:
@@ -52,12 +54,21 @@ class FacetsCase(TestCase):
         assert facets["Color"] == {"red": 1}
         assert facets["Size"] == {"S": 1}
         assert facets["price"] == {"min": 10, "max": 20}
+        assert facets["sale"] == {"count": 1}
         assert facets["category"] == {"Dresses": 1}
 
         facets = self.facets(category="clothes", characteristics={"Color": ["red"], "Size": ["M"]})
         assert facets["Color"] == {"blue": 1, "red": 1}
         assert facets["Size"] == {"M": 1, "S": 1}
         assert facets["price"] == {"min": 20, "max": 20}
+
+    def test_sale_filters_every_facet_except_its_own_count(self) -> None:
+        facets = self.facets(category="clothes", on_sale=False)
+        assert facets["Color"] == {"blue": 2}
+        assert facets["price"] == {"min": 30, "max": 40}
+        assert facets["category"] == {"Coats": 1}
+        assert facets["sale"] == {"count": 2}
+        assert self.facets(on_sale=True)["Color"] == {"red": 2}
 
     def test_stock_and_search_filter_every_facet(self) -> None:
         assert self.facets(category="clothes", in_stock=True)["category"] == {"Dresses": 2}
@@ -67,7 +78,10 @@ class FacetsCase(TestCase):
         """Filter by each facet value and compare the total with the count."""
         for chosen in ({}, {"Color": ["red"]}, {"Color": ["red"], "Size": ["M"]}):
             for name, counts in self.facets(characteristics=chosen).items():
-                if name in {"category", "price"}:
+                if name == "sale":
+                    on_sale = list_products(characteristics=chosen, on_sale=True)
+                    assert on_sale.count_total() == counts["count"]
+                if name in {"category", "price", "sale"}:
                     continue
                 for value, count in counts.items():
                     with self.subTest(chosen=chosen, name=name, value=value):
@@ -88,6 +102,7 @@ class FacetsCase(TestCase):
         assert self.facets(price_min=Decimal(1000)) == {
             "category": {},
             "price": {"min": Decimal(10), "max": Decimal(50)},
+            "sale": {"count": 0},
         }
 
     def test_facets_follow_is_facet_and_position(self) -> None:
@@ -105,9 +120,9 @@ class FacetsCase(TestCase):
 
     def test_query_count_is_independent_of_the_number_of_products(self) -> None:
         products = list_products(category="clothes", characteristics={"Color": ["red"], "Size": ["M"]})
-        with self.assertNumQueries(4):
+        with self.assertNumQueries(5):
             read_facets(products)
         for number in range(20):
             make_product(category=self.clothes, characteristics={"Color": "red", "Cut": str(number)})
-        with self.assertNumQueries(4):
+        with self.assertNumQueries(5):
             read_facets(products)

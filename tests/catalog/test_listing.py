@@ -26,7 +26,7 @@ class FiltersTest(TestCase):
         make_product("coat", cls.clothes, {"Color": "red", "Size": "M"}, price=30, stock=0)
         make_product("dress", cls.dresses, {"Color": "red", "Size": "S"}, price=20)
         make_product("maxi", cls.maxi, {"Color": "blue", "Size": "S"}, price=Decimal("20.01"))
-        make_product("boot", cls.shoes, {"Color": "blue"}, price=10)
+        make_product("boot", cls.shoes, {"Color": "blue"}, price=10, compare_at_price=Decimal("10.01"))
         make_product("secret", cls.shoes, {"Color": "red"}, is_published=False)
 
     def assert_listed(self, expected: set[str], **arguments: object) -> None:
@@ -53,6 +53,12 @@ class FiltersTest(TestCase):
         self.assert_listed({"dress", "maxi", "boot"}, in_stock=True)
         self.assert_listed({"coat"}, in_stock=False)
 
+    def test_sale_filter(self) -> None:
+        self.assert_listed({"boot"}, on_sale=True)
+        self.assert_listed({"coat", "dress", "maxi"}, on_sale=False)
+        self.assert_listed(set(), on_sale=True, category="clothes")
+        self.assert_listed({"boot"}, on_sale=True, search="boot")
+
     def test_characteristics_combine_with_and_between_names_and_or_within(self) -> None:
         self.assert_listed({"coat", "dress"}, characteristics={"Color": ["red"]})
         self.assert_listed({"coat", "dress", "maxi", "boot"}, characteristics={"Color": ["red", "blue"]})
@@ -74,16 +80,22 @@ class SortOrdersTest(TestCase):
     @classmethod
     def setUpTestData(cls) -> None:
         now = timezone.now()
-        for name, price, popularity, age in [
-            ("banana", 2, 5, 3),
-            ("Apple", 1, 5, 2),
-            ("ёлка", 3, 0, 1),
-            ("Ежевика", 1, 9, 0),
-            ("жёлудь", 1, 0, 0),
-            ("«Éclair» 10", 9, 1, 4),
-            ("éclair 2", 9, 0, 5),
+        for name, price, compare_at_price, popularity, age in [
+            ("banana", 2, 4, 5, 3),
+            ("Apple", 1, None, 5, 2),
+            ("ёлка", 3, 6, 0, 1),
+            ("Ежевика", 1, 9, 9, 0),
+            ("жёлудь", 1, None, 0, 0),
+            ("«Éclair» 10", 9, 10, 1, 4),
+            ("éclair 2", 9, None, 0, 5),
         ]:
-            make_product(name, price=price, popularity=popularity, created_at=now - timedelta(days=age))
+            make_product(
+                name,
+                price=price,
+                compare_at_price=compare_at_price,
+                popularity=popularity,
+                created_at=now - timedelta(days=age),
+            )
 
     def test_every_sort_order(self) -> None:
         expected = {
@@ -107,7 +119,8 @@ class SortOrdersTest(TestCase):
             ],
             ProductSort.NAME: ["Apple", "banana", "éclair 2", "«Éclair» 10", "Ежевика", "ёлка", "жёлудь"],
             ProductSort.NEWEST: ["жёлудь", "Ежевика", "ёлка", "Apple", "banana", "«Éclair» 10", "éclair 2"],
-            # Ties are broken by id, the highest first.
+            # Ties are broken by id, the highest first. Products that are not on sale come last.
+            ProductSort.DISCOUNT: ["Ежевика", "ёлка", "banana", "«Éclair» 10", "éclair 2", "жёлудь", "Apple"],
             ProductSort.POPULAR: ["Ежевика", "Apple", "banana", "«Éclair» 10", "éclair 2", "жёлудь", "ёлка"],
         }
         for sort, order in expected.items():

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import psycopg2
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.test import TestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,14 +79,21 @@ def apply(edit: Edit, number: int) -> None:
             publish_products(products=products.filter(category=category), published=b % 2 > 0)
         case "change products":
             products.filter(pk__gt=a).update(
-                price=Decimal(b) / 100, stock=c % 2, popularity=c, name=f"ЩЁ {number}"
+                price=Decimal(b) / 100,
+                compare_at_price=Decimal(b + 1) / 100 if a % 2 else None,
+                stock=c % 2,
+                popularity=c,
+                name=f"ЩЁ {number}",
             )
+        case "change discounts":
+            products.filter(pk__gt=a).update(compare_at_price=None if c % 3 == 0 else F("price") + c)
         case "sell":
             chosen.filter(stock__gte=1).update(stock=0)
         case "change in SQL":
             execute(
                 "UPDATE catalog_product SET category_id = %s, is_published = NOT is_published,"
-                " price = price + 1, created_at = created_at - interval '1 day' WHERE id %% 2 = %s",
+                " price = price + 1, compare_at_price = compare_at_price + 1,"
+                " created_at = created_at - interval '1 day' WHERE id %% 2 = %s",
                 category,
                 b % 2,
             )
@@ -111,6 +118,7 @@ KINDS = [
     "move products",
     "publish products",
     "change products",
+    "change discounts",
     "sell",
     "change in SQL",
     "delete in SQL",
@@ -185,6 +193,18 @@ class SingleEditsTest(TestCase):
                 ):
                     QuerySet(Category).bulk_create(categories, batch_size=size)
                 assert constraint_of(refusal.exception) == "category_not_below_itself"
+
+    def test_discount_rate_follows_both_prices(self) -> None:
+        for price, compare_at_price, rate in [
+            ("75", "100", 2500),
+            ("0", "100", 10_000),
+            # A thousandth of a percent, rounded up.
+            ("9999.90", "10000", 1),
+            ("66.67", "100", 3333),
+            ("66.67", None, 0),
+        ]:
+            Product.objects.update(price=price, compare_at_price=compare_at_price)
+            assert ListingEntry.objects.filter(discount_rate=rate).count() == 4
 
     def test_in_stock_follows_stock(self) -> None:
         for stock, in_stock in [(1, True), (0, False), (0, False), (3, True)]:

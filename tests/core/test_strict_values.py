@@ -54,13 +54,15 @@ class StrictValuesTest(TestCase):
                 self.assert_invalid(self.rest.post("/products", {"in_stock": value}), "in_stock")
                 body = {"include_subcategories": value}
                 self.assert_invalid(self.rest.post("/products", body), "include_subcategories")
+                self.assert_invalid(self.rest.post("/products", {"on_sale": value}), "on_sale")
                 assert self.list_in_graphql(inStock=value) == "INVALID"
+                assert self.list_in_graphql(onSale=value) == "INVALID"
         for accepted in (True, False, None):
             assert self.rest.post("/products", {"in_stock": accepted}).status_code == 200
             assert self.list_in_graphql(inStock=accepted) is None
 
     def test_boolean_of_a_query_is_true_or_false(self) -> None:
-        for name in ("in_stock", "include_subcategories"):
+        for name in ("in_stock", "on_sale", "include_subcategories"):
             for value in NO_QUERY_BOOLEANS:
                 with self.subTest(name, value=value):
                     self.assert_invalid(self.rest.get("/products", {name: value}), name)

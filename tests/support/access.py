@@ -53,13 +53,13 @@ TYPES = {
     "Characteristic": (PUBLIC, "name value unit"),
     "CharacteristicFacet": (PUBLIC, "name unit values"),
     "FacetValue": (PUBLIC, "value count"),
-    "Facets": (PUBLIC, "characteristics priceMin priceMax categories"),
+    "Facets": (PUBLIC, "characteristics priceMin priceMax onSaleCount categories"),
     "Image": (PUBLIC, "url alt width height thumbnail srcset"),
     "PageInfo": (PUBLIC, "hasNextPage hasPreviousPage startCursor endCursor"),
     "Product": (
         PUBLIC,
-        "id databaseId sku slug name description price compareAtPrice currency category image inStock "
-        "availableQuantity createdAt updatedAt images similar boughtTogether characteristics",
+        "id databaseId sku slug name description price compareAtPrice isOnSale currency category image "
+        "inStock availableQuantity createdAt updatedAt images similar boughtTogether characteristics",
     ),
     "ProductConnection": (PUBLIC, "edges nodes pageInfo totalCount facets"),
     "ProductEdge": (PUBLIC, "cursor node"),

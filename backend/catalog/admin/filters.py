@@ -53,3 +53,21 @@ class StockFilter(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(stock=0)
         return queryset
+
+
+class SaleFilter(admin.SimpleListFilter):
+    """Filter by products on sale or at their regular price."""
+
+    title = "sale"
+    parameter_name = "on_sale"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "On sale"), ("no", "Regular price")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
+        match self.value():
+            case "yes":
+                return queryset.filter(compare_at_price__isnull=False)
+            case "no":
+                return queryset.filter(compare_at_price__isnull=True)
+        return queryset

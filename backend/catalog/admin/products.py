@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -18,7 +17,7 @@ from backend.catalog.admin.fields import (
     render_preview,
     require_storage_for,
 )
-from backend.catalog.admin.filters import CategoryFilter, StockFilter
+from backend.catalog.admin.filters import CategoryFilter, SaleFilter, StockFilter
 from backend.catalog.locks import lock_products
 from backend.catalog.models import CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.deletion import discard_files_on_commit
@@ -55,17 +54,6 @@ class ProductForm(PartialUpdateForm):
         slug: str = self.cleaned_data["slug"]
         name, sku = self.cleaned_data.get("name") or "", self.cleaned_data.get("sku") or ""
         return slug or find_free_product_slug(name, sku)
-
-
-class ProductListForm(PartialUpdateForm):
-    """Row of the editable list, which has no compare-at price to validate the price against."""
-
-    def clean_price(self) -> Decimal:
-        price: Decimal = self.cleaned_data["price"]
-        compare_at_price = self.instance.compare_at_price
-        if "price" in self.changed_data and compare_at_price is not None and price >= compare_at_price:
-            raise forms.ValidationError(f"The price must be below the compare-at price, {compare_at_price}.")
-        return price
 
 
 class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
@@ -142,10 +130,19 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     ]
     always_saved = ("updated_at",)
 
-    list_display = ["picture", "name", "sku", "category", "price", "stock", "is_published"]
+    list_display = [
+        "picture",
+        "name",
+        "sku",
+        "category",
+        "price",
+        "compare_at_price",
+        "stock",
+        "is_published",
+    ]
     list_display_links = ["name"]
-    list_editable = ["price", "stock"]
-    list_filter = [CategoryFilter, "is_published", StockFilter]
+    list_editable = ["price", "compare_at_price", "stock"]
+    list_filter = [CategoryFilter, "is_published", StockFilter, SaleFilter]
     list_select_related = ["category"]
     list_per_page = 50
     ordering = ["-pk"]
@@ -170,8 +167,11 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
         return self.fieldsets if obj else self.fieldsets[:-1]
 
     def get_changelist_form(self, request: HttpRequest, **options: Any) -> type[forms.ModelForm]:
-        narrow = {"price": forms.NumberInput(attrs={"style": "width: 8em"})}
-        return super().get_changelist_form(request, **{"form": ProductListForm, "widgets": narrow} | options)
+        narrow = forms.NumberInput(attrs={"style": "width: 8em"})
+        widgets = {"price": narrow, "compare_at_price": narrow}
+        return super().get_changelist_form(
+            request, **{"form": PartialUpdateForm, "widgets": widgets} | options
+        )
 
     def get_changelist_formset(self, request: HttpRequest, **options: Any) -> Any:
         if request.method == "POST":

@@ -18,6 +18,7 @@ describe_enum(
         "NAME": "By name.",
         "NEWEST": "By creation date, newest first.",
         "POPULAR": "By units sold in the last 30 days, most first.",
+        "DISCOUNT": "By discount in percent, highest first; products that are not on sale come last.",
         "RELEVANCE": "By relevance to the search, best match first. Requires a search.",
     },
 )
@@ -57,6 +58,9 @@ class Facets:
     )
     price_min: Decimal | None = strawberry.field(description="Lowest price; null if the list is empty.")
     price_max: Decimal | None = strawberry.field(description="Highest price; null if the list is empty.")
+    on_sale_count: int = strawberry.field(
+        description="Number of products on sale; filtering by `onSale` lists them."
+    )
     categories: list[CategoryFacet] = strawberry.field(
         description="Direct subcategories that contain listed products."
     )
@@ -99,6 +103,10 @@ class ProductFilter:
     price: PriceRange | None = strawberry.field(default=None, description="Price range.")
     in_stock: bool | None = strawberry.field(
         default=None, description="True lists products in stock, false those out of stock, null both."
+    )
+    on_sale: bool | None = strawberry.field(
+        default=None,
+        description="True lists products on sale, with a `compareAtPrice`; false those without, null both.",
     )
     characteristics: list[CharacteristicFilter] | None = strawberry.field(
         default=None,

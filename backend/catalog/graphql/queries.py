@@ -79,6 +79,7 @@ class CatalogQuery:
                 price_min=price.min,
                 price_max=price.max,
                 in_stock=filter.in_stock,
+                on_sale=filter.on_sale,
                 characteristics=_parse_characteristics(filter.characteristics or []),
             )
             window = Window.from_arguments(

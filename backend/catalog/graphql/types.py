@@ -199,6 +199,9 @@ class Product(Node):
     compare_at_price: auto = strawberry_django.field(
         description="Former price in `currency`, shown crossed out; null if the product is not on sale."
     )
+    is_on_sale: bool = strawberry_django.field(
+        description="True if the product has a `compareAtPrice`, so that its price is reduced."
+    )
     currency: str = strawberry_django.field(description="ISO 4217 code of the currency of the shop.")
     category: Category | None = strawberry_django.field(
         description="Category of the product; null if it has none."

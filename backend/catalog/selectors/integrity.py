@@ -16,8 +16,8 @@ SELECT ancestor_id, product_id,
        CASE WHEN l.price IS NULL THEN 'missing' WHEN e.price IS NULL THEN 'surplus' ELSE 'outdated' END
        AS problem
 FROM catalog_expected_listing() e FULL JOIN catalog_listingentry l USING (ancestor_id, product_id)
-WHERE (e.price, e.name_key COLLATE "C", e.created_at, e.popularity, e.in_stock)
-      IS DISTINCT FROM (l.price, l.name_key, l.created_at, l.popularity, l.in_stock)
+WHERE (e.price, e.name_key COLLATE "C", e.created_at, e.popularity, e.in_stock, e.discount_rate)
+      IS DISTINCT FROM (l.price, l.name_key, l.created_at, l.popularity, l.in_stock, l.discount_rate)
 ORDER BY product_id, ancestor_id
 """
 

@@ -49,6 +49,7 @@ class ProductSort(StrEnum):
     NAME = "NAME"
     NEWEST = "NEWEST"
     POPULAR = "POPULAR"
+    DISCOUNT = "DISCOUNT"
     RELEVANCE = "RELEVANCE"
 
 
@@ -80,6 +81,7 @@ _ORDERS = {
         (ProductSort.NAME, "name_key", False, _parse_name),
         (ProductSort.NEWEST, "created_at", True, parse_timestamp),
         (ProductSort.POPULAR, "popularity", True, _parse_count),
+        (ProductSort.DISCOUNT, "discount_rate", True, _parse_count),
         (ProductSort.RELEVANCE, "relevance", True, _parse_number),
     ]
 }
@@ -95,6 +97,7 @@ class ProductList:
         search: None lists all products.
         price_min, price_max: inclusive bounds.
         in_stock: True lists products in stock, False those out of stock, None both.
+        on_sale: True lists products with a compare-at price, False those without, None both.
         characteristics: all of these conditions must hold.
     """
 
@@ -104,6 +107,7 @@ class ProductList:
     price_min: Decimal | None = None
     price_max: Decimal | None = None
     in_stock: bool | None = None
+    on_sale: bool | None = None
     characteristics: Sequence[ValueFilter] = ()
 
     def select_entries(self) -> "QuerySet[ListingEntry]":
@@ -155,6 +159,7 @@ class ProductList:
             price_min=self.price_min,
             price_max=self.price_max,
             in_stock=self.in_stock,
+            on_sale=self.on_sale,
             characteristics=[
                 (_make_array(wanted.characteristic_ids), _make_array(wanted.values))
                 for wanted in self.characteristics
@@ -181,6 +186,7 @@ class ProductList:
             has_price_min=self.price_min is not None,
             has_price_max=self.price_max is not None,
             has_stock=self.in_stock is not None,
+            on_sale=self.on_sale,
             characteristics=len(self.characteristics),
         )
 
@@ -205,6 +211,7 @@ class _Filters(NamedTuple):
     has_price_min: bool
     has_price_max: bool
     has_stock: bool
+    on_sale: bool | None
     characteristics: int
 
 
@@ -243,6 +250,7 @@ def _filter_by_params(filters: _Filters) -> "QuerySet[ListingEntry]":
         price_min=Param("price_min") if filters.has_price_min else None,
         price_max=Param("price_max") if filters.has_price_max else None,
         in_stock=Param("in_stock") if filters.has_stock else None,
+        on_sale=filters.on_sale,
         characteristics=[
             (Param(f"ids{number}"), Param(f"values{number}")) for number in range(filters.characteristics)
         ],
@@ -264,6 +272,7 @@ def _filter_entries(
     price_min: Any,
     price_max: Any,
     in_stock: Any,
+    on_sale: bool | None,
     characteristics: Iterable[tuple[Expression, Expression]],
 ) -> "QuerySet[ListingEntry]":
     """Filter the listing index by values or placeholders. None skips a filter."""
@@ -276,6 +285,8 @@ def _filter_entries(
         entries = entries.filter(price__lte=price_max)
     if in_stock is not None:
         entries = entries.filter(in_stock=in_stock)
+    if on_sale is not None:
+        entries = entries.filter(discount_rate__gt=0) if on_sale else entries.filter(discount_rate=0)
     for ids, values in characteristics:
         entries = entries.filter(
             Exists(
@@ -301,6 +312,7 @@ def list_products(
     price_min: Decimal | None = None,
     price_max: Decimal | None = None,
     in_stock: bool | None = None,
+    on_sale: bool | None = None,
     characteristics: WantedValues | None = None,
 ) -> ProductList:
     """Validate the parameters of a product list and return it. No product is read yet.
@@ -311,6 +323,7 @@ def list_products(
         search: words in Russian or English; misspelt words find similar ones.
         price_min, price_max: inclusive bounds in the currency of the shop.
         in_stock: True lists products in stock, False those out of stock, None both.
+        on_sale: True lists products with a compare-at price, False those without, None both.
         characteristics: accepted values by name and unit, or by label; see `find_value_filters`. A product
             must have one of the values of each characteristic.
 
@@ -333,6 +346,7 @@ def list_products(
         price_min=price_min,
         price_max=price_max,
         in_stock=in_stock,
+        on_sale=on_sale,
         characteristics=find_value_filters(characteristics or {}),
     )
 

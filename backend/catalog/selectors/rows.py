@@ -156,6 +156,11 @@ class ProductRow:
         return min(self.stock, MAX_SHOWN_STOCK)
 
     @property
+    def is_on_sale(self) -> bool:
+        """True if the price is reduced: the product has a compare-at price."""
+        return self.compare_at_price is not None
+
+    @property
     def currency(self) -> str:
         """The ISO 4217 code of the shop's currency."""
         return settings.SHOP_CURRENCY

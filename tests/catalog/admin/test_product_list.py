@@ -76,11 +76,18 @@ class EditingTest(ProductListCase):
         Product.objects.filter(sku="T-1").update(compare_at_price="12.00")
         for price in ("12.00", "12.01"):
             response = self.client.post(LIST, self.open() | {"form-2-price": price})
-            assert self.errors(response) == {
-                "price": ["The price must be below the compare-at price, 12.00."]
-            }
+            assert self.errors(response) == {"__all__": ["The compare-at price must be above the price."]}
         self.assert_saved(self.client.post(LIST, self.open() | {"form-2-price": "11.99"}))
         assert Product.objects.get(sku="T-1").price == Decimal("11.99")
+
+    def test_compare_at_price_is_edited(self) -> None:
+        self.assert_saved(self.client.post(LIST, self.open() | {"form-2-compare_at_price": "12.50"}))
+        assert Product.objects.get(sku="T-1").compare_at_price == Decimal("12.50")
+        response = self.client.post(LIST, self.open() | {"form-2-compare_at_price": "10.00"})
+        assert self.errors(response) == {"__all__": ["The compare-at price must be above the price."]}
+        self.assert_saved(self.client.post(LIST, self.open() | {"form-2-compare_at_price": ""}))
+        assert Product.objects.get(sku="T-1").compare_at_price is None
+        assert_listing_is_right()
 
     def test_product_deleted_concurrently_is_reported(self) -> None:
         page = self.open()
@@ -110,6 +117,11 @@ class FindingTest(ProductListCase):
         assert self.names(in_stock="yes") == ["Mug", "Sencha"]
         assert self.names(in_stock="no") == ["Java"]
         assert self.names(is_published__exact="0") == ["Java"]
+
+    def test_sale_filter(self) -> None:
+        Product.objects.filter(sku="T-1").update(compare_at_price=99)
+        assert self.names(on_sale="yes") == ["Sencha"]
+        assert self.names(on_sale="no") == ["Mug", "Java"]
 
     def test_search_by_name_and_sku(self) -> None:
         assert self.names(q="enc") == ["Sencha"]
