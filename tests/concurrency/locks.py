@@ -8,7 +8,19 @@ from unittest import mock
 from django.db import connection
 from django.db.models import Model, QuerySet
 
+from backend.core.compiled_query import CompiledQuery, _Statement
 from tests.concurrency.actors import execute
+
+
+@contextmanager
+def _replace_select_for_update(select: Any) -> Iterator[None]:
+    # Compile every query anew, because a compiled statement keeps its locks.
+    compile_anew = property(lambda query: _Statement(query._build()))
+    with (
+        mock.patch.object(QuerySet, "select_for_update", select),
+        mock.patch.object(CompiledQuery, "_statement", compile_anew),
+    ):
+        yield
 
 
 @contextmanager
@@ -19,7 +31,7 @@ def without_row_locks(*unlocked: type[Model]) -> Iterator[None]:
     def select(rows: "QuerySet[Any]", *arguments: Any, **options: Any) -> "QuerySet[Any]":
         return rows.all() if rows.model in unlocked else original(rows, *arguments, **options)
 
-    with mock.patch.object(QuerySet, "select_for_update", select):
+    with _replace_select_for_update(select):
         yield
 
 
@@ -33,7 +45,7 @@ def without_joined_locks() -> Iterator[None]:
             options["of"] = ["self"]
         return original(rows, *arguments, **options)
 
-    with mock.patch.object(QuerySet, "select_for_update", select):
+    with _replace_select_for_update(select):
         yield
 
 

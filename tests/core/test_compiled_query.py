@@ -1,16 +1,24 @@
-"""Compiled queries return the rows of their querysets, and are compiled once."""
+"""Compiled queries and inserts do what Django does, and are compiled once."""
 
 from decimal import Decimal
+from typing import Any
 from unittest import mock
 
-from django.db.models import F
-from django.db.models.sql.compiler import SQLCompiler
-from django.test import TestCase
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import F, JSONField, OuterRef, Value
+from django.db.models.functions import JSONObject
+from django.db.models.sql.compiler import SQLCompiler, SQLInsertCompiler
+from django.db.transaction import TransactionManagementError
+from django.test import TestCase, TransactionTestCase
 
 from backend.catalog.models import Product
-from backend.catalog.selectors import load_pictures
-from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
-from tests.catalog.factories import make_category, make_image, make_product
+from backend.core.compiled_query import CompiledInsert, CompiledQuery, EqualsAny, Param
+from backend.notifications.models import OutgoingEmail
+from backend.orders.models import Order, OrderContact
+from tests.catalog.factories import make_category, make_product
+from tests.concurrency.actors import MAX_SECONDS, Actor
+from tests.support.people import make_user
 
 
 class CompiledQueryTest(TestCase):
@@ -56,22 +64,101 @@ class CompiledQueryTest(TestCase):
         with self.assertRaises(KeyError):
             query.run()
 
-    def test_pictures_of_several_products_are_loaded_in_one_query(self) -> None:
-        images = [make_image(self.red), make_image(self.red)]
-        again = Product.objects.get(pk=self.red.pk)
-        with self.assertNumQueries(1):
-            load_pictures([self.red, again, self.blue])
-        with self.assertNumQueries(0):
-            for product in (self.red, again):
-                assert list(product.images.all()) == images
-                assert [picture.alt for picture in product.pictures] == ["Red", "Red"]
-            assert self.blue.image is None
+    def test_json_is_parsed(self) -> None:
+        pairs = Product.objects.filter(pk=OuterRef("pk")).values("characteristics")
+        query = CompiledQuery(
+            lambda: (
+                Product.objects.filter(EqualsAny(F("pk"), Param("ids")))
+                .order_by("pk")
+                .values_list(
+                    "characteristics",
+                    ArraySubquery(pairs.values(name=JSONObject(name="name", stock="stock"))),
+                    Value(None, JSONField()),
+                )
+            )
+        )
+        assert query.run(ids=[self.red.pk, self.blue.pk]) == [
+            ([["Weight", "250", "g"]], [{"name": "Red", "stock": self.red.stock}], None),
+            ([], [{"name": "Blue", "stock": self.blue.stock}], None),
+        ]
 
-    def test_prefetching_and_locking_querysets_are_refused(self) -> None:
-        by_id = Product.objects.filter(pk=Param("id"))
-        for queryset, reason in [
-            (by_id.prefetch_related("images"), "prefetch_related"),
-            (by_id.select_for_update(), "cannot lock rows"),
-        ]:
-            with self.subTest(reason), self.assertRaisesRegex(TypeError, reason):
-                CompiledQuery(lambda: queryset).run(id=1)  # noqa: B023
+    def test_prefetching_queryset_is_refused(self) -> None:
+        query = CompiledQuery(
+            lambda: Product.objects.filter(pk=Param("id")).prefetch_related("images"),
+        )
+        with self.assertRaisesRegex(TypeError, "prefetch_related"):
+            query.run(id=1)
+
+
+class LockingQueryTest(TransactionTestCase):
+    def setUp(self) -> None:
+        self.product = make_product()
+        self.query = CompiledQuery(
+            lambda: Product.objects.select_for_update().filter(pk=Param("id")).values_list("pk")
+        )
+
+    def lock(self) -> Any:
+        return self.query.run(id=self.product.pk)
+
+    def test_rows_are_locked_until_the_end_of_the_transaction(self) -> None:
+        with Actor() as first, Actor() as second:
+            first.do(self.lock)
+            rows = second.start(self.lock)
+            assert not rows.done()
+            first.commit()
+            assert rows.result(MAX_SECONDS) == [(self.product.pk,)]
+
+    def test_locking_outside_a_transaction_is_refused(self) -> None:
+        with transaction.atomic():
+            assert self.lock() == [(self.product.pk,)]
+        with self.assertRaises(TransactionManagementError):
+            self.lock()
+
+
+class CompiledInsertTest(TestCase):
+    def insert_orders(self, insert: CompiledInsert[Order], count: int) -> list[Order]:
+        orders = [
+            Order(total=Decimal("1.50"), currency="RUB", fingerprint=f"{number}") for number in range(count)
+        ]
+        insert.run(orders)
+        return orders
+
+    def test_instances_equal_their_rows(self) -> None:
+        for count in (1, 3):
+            with self.subTest(count=count):
+                orders = self.insert_orders(CompiledInsert(Order), count)
+                for order in orders:
+                    assert order.number
+                    stored = Order.objects.get(pk=order.pk)
+                    for field in Order._meta.concrete_fields:
+                        assert getattr(order, field.attname) == getattr(stored, field.attname), field
+                    order.status = Order.Status.PAID
+                    with self.assertNumQueries(1):
+                        order.save()
+                assert len({order.number for order in orders}) == count
+
+    def test_python_default_wins_over_the_default_of_the_database(self) -> None:
+        (order,) = self.insert_orders(CompiledInsert(Order), 1)
+        contact = OrderContact(order=order, user=make_user(), phone_as_typed="8 900")
+        CompiledInsert(OrderContact).run([contact])
+        assert OrderContact.objects.get().phone_as_typed == "8 900"
+
+    def test_json_is_stored(self) -> None:
+        email = OutgoingEmail(task="some", recipient="vera@example.com", language="en", context={"a": [1]})
+        CompiledInsert(OutgoingEmail).run([email])
+        assert OutgoingEmail.objects.get(pk=email.pk).context == {"a": [1]}
+
+    def test_statement_is_compiled_once_for_each_number_of_rows(self) -> None:
+        insert = CompiledInsert(Order)
+        with mock.patch.object(
+            SQLInsertCompiler, "as_sql", autospec=True, side_effect=SQLInsertCompiler.as_sql
+        ):
+            for count in (1, 2, 1, 2):
+                self.insert_orders(insert, count)
+            assert SQLInsertCompiler.as_sql.call_count == 2  # type: ignore[attr-defined]
+
+    def test_value_for_a_computed_column_is_refused(self) -> None:
+        for computed in ({"pk": 1}, {"number": "1"}):
+            with self.subTest(computed), self.assertRaisesRegex(ValueError, "computed by the database"):
+                CompiledInsert(Order).run([Order(total=1, currency="RUB", **computed)])
+        assert not Order.objects.exists()
