@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from backend.catalog.models import Product
@@ -43,6 +43,22 @@ def test_returning_stock_skips_deleted_products() -> None:
     return_stock({kept.pk: 3, deleted_id: 3})
 
     assert stock_of(kept) == 4
+
+
+def test_taking_stock_does_not_compute_the_search_vector() -> None:
+    product = make_product(stock=5)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION catalog_search_vector"
+            "(name text, sku text, characteristics jsonb, description text) RETURNS tsvector "
+            "LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN RAISE 'computed'; END $$"
+        )
+
+    take_stock({product.pk: 1})
+
+    assert stock_of(product) == 4
+    with pytest.raises(DatabaseError, match="computed"):
+        Product.objects.filter(pk=product.pk).update(name="Mug")
 
 
 def test_stock_of_one_product_and_of_many_takes_the_same_number_of_queries() -> None:
