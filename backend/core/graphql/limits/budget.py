@@ -25,6 +25,9 @@ class Budget:
     root_fields: Set[str] = frozenset()
     selected_fields: Set[str] = frozenset()
     _item_costs: Mapping[int, int] = {}
+    # Copies, because every list of the response is checked against the settings.
+    _max_cost: int = 0
+    _max_length: int = 0
 
     def start(self, measured: Measurement) -> None:
         """Begin with the cost of the operation's text."""
@@ -33,6 +36,8 @@ class Budget:
         self.selected_fields = measured.selected_fields
         self.is_mutation = measured.is_mutation
         self._item_costs = measured.item_costs
+        self._max_cost = settings.GRAPHQL_MAX_COST
+        self._max_length = settings.GRAPHQL_MAX_RESPONSE_BYTES
 
     def charge(self, cost: int) -> bool:
         """Charge work that the operation's text does not bound, and return whether it may be done."""
@@ -50,9 +55,9 @@ class Budget:
     @property
     def is_over_budget(self) -> bool:
         """True if the request costs more than `GRAPHQL_MAX_COST`, or its response is too large."""
-        return self.spent > settings.GRAPHQL_MAX_COST or self.is_too_large
+        return self.spent > self._max_cost or self.is_too_large
 
     @property
     def is_too_large(self) -> bool:
         """True if the strings alone exceed `GRAPHQL_MAX_RESPONSE_BYTES`."""
-        return not self.is_mutation and self.text_length > settings.GRAPHQL_MAX_RESPONSE_BYTES
+        return not self.is_mutation and self.text_length > self._max_length
