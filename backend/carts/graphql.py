@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 import strawberry_django
@@ -77,7 +77,11 @@ class CartLine(Node):
     )
 
     @classmethod
-    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.CartLine]:
+    def is_type_of(cls, value: Any, info: Any) -> bool:
+        return isinstance(value, cls | selectors.CartLineRow)
+
+    @classmethod
+    def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, selectors.CartLineRow]:
         contents = info.context.call_once(_read_cart, info.context.viewer)
         register_products(info.context, [line.product for line in contents.lines])
         return {f"{contents.key}:{line.product_id}": line for line in contents.lines}

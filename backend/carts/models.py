@@ -1,13 +1,10 @@
 """Carts and their lines: at most one cart for each account and for each guest token."""
 
-from decimal import Decimal
-
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from backend.catalog.models import Product
-from backend.core.identifiers import encode_global_id
 
 MAX_QUANTITY = 999
 MAX_LINES = 200
@@ -46,12 +43,7 @@ class CartLine(models.Model):
 
     `name_seen` and `price_seen` are the values that the shopper saw. They detect price changes. After staff
     have unpublished the product, responses contain nothing else of it.
-
-    Attributes:
-        cart_key: the key of the cart, which the reader of the line sets.
     """
-
-    cart_key: str
 
     cart = models.ForeignKey(Cart, models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
@@ -78,23 +70,3 @@ class CartLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.product_id}"
-
-    @property
-    def global_id(self) -> str:
-        """The opaque id in GraphQL. It is the same if the product is removed and added again."""
-        return encode_global_id("CartLine", f"{self.cart_key}:{self.product_id}")
-
-    @property
-    def unit_price(self) -> Decimal:
-        """The current price of one unit."""
-        return self.product.price
-
-    @property
-    def line_total(self) -> Decimal:
-        """The unit price multiplied by the quantity."""
-        return self.product.price * self.quantity
-
-    @property
-    def is_available(self) -> bool:
-        """True if the product is published and its stock covers the quantity."""
-        return self.product.is_published and self.product.stock >= self.quantity

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
-from django.db.models import F, QuerySet
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.tokens import digest_token
-from backend.catalog.models import MAX_SHOWN_STOCK, Product
-from backend.catalog.selectors import load_pictures
-from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
+from backend.catalog.models import MAX_SHOWN_STOCK
+from backend.catalog.selectors import ProductRow, make_product, select_products
+from backend.core.compiled_query import CompiledQuery, Param
 from backend.core.identifiers import encode_global_id
 from backend.core.viewer import Viewer
 
@@ -34,6 +34,47 @@ class CartWarning:
     product_id: int
 
 
+@dataclass(slots=True, eq=False)
+class CartLineRow:
+    """A product in a cart and its quantity, at the product's current price.
+
+    Attributes:
+        name_seen, price_seen: what the shopper saw when the line was last added or changed.
+        cart_key: the key of the cart, which `build_contents` sets.
+    """
+
+    product: ProductRow
+    quantity: int
+    name_seen: str = ""
+    price_seen: Decimal = Decimal(0)
+    cart_key: str = ""
+
+    @property
+    def product_id(self) -> int:
+        """The primary key of the product."""
+        return self.product.id
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL. It is the same if the product is removed and added again."""
+        return encode_global_id("CartLine", f"{self.cart_key}:{self.product.id}")
+
+    @property
+    def unit_price(self) -> Decimal:
+        """The current price of one unit."""
+        return self.product.price
+
+    @property
+    def line_total(self) -> Decimal:
+        """The unit price multiplied by the quantity."""
+        return self.product.price * self.quantity
+
+    @property
+    def is_available(self) -> bool:
+        """True if the product is published and its stock covers the quantity."""
+        return self.product.is_published and self.product.stock >= self.quantity
+
+
 @dataclass(frozen=True, slots=True)
 class CartContents:
     """The lines of a cart with their products, at current prices.
@@ -45,7 +86,7 @@ class CartContents:
         token: the guest's token if the cart was just created, else None; only its digest is stored.
     """
 
-    lines: Sequence[CartLine]
+    lines: Sequence[CartLineRow]
     key: str
     token: str | None = None
 
@@ -75,24 +116,23 @@ class CartContents:
         return [warning for line in self.lines for warning in _list_line_warnings(line)]
 
 
-def _join_products(lines: "QuerySet[CartLine]") -> "QuerySet[CartLine]":
-    return lines.select_related("product__category").defer("product__search_vector")
+_COLUMNS = ("quantity", "name_seen", "price_seen")
 
 
-_ACCOUNT_LINES = CompiledQuery(
-    lambda: _join_products(CartLine.objects.filter(cart__user_id=Param("user_id")))
-)
-_GUEST_LINES = CompiledQuery(
-    lambda: _join_products(CartLine.objects.filter(cart__token_digest=Param("token_digest")))
-)
-_CART_LINES = CompiledQuery(lambda: _join_products(CartLine.objects.filter(cart_id=Param("cart_id"))))
-_PUBLISHED_PRODUCTS = CompiledQuery(
-    lambda: (
-        Product.objects.filter(EqualsAny(F("pk"), Param("product_ids")), is_published=True)
-        .select_related("category")
-        .defer("search_vector")
+def _compile_lines(**condition: Param) -> CompiledQuery[tuple[Any, ...]]:
+    return CompiledQuery(
+        lambda: select_products(CartLine.objects.filter(**condition), *_COLUMNS, path="product__")
     )
-)
+
+
+_ACCOUNT_LINES = _compile_lines(cart__user_id=Param("user_id"))
+_GUEST_LINES = _compile_lines(cart__token_digest=Param("token_digest"))
+_CART_LINES = _compile_lines(cart_id=Param("cart_id"))
+
+
+def _make_line(row: Sequence[Any]) -> CartLineRow:
+    quantity, name_seen, price_seen, *product = row
+    return CartLineRow(make_product(product), quantity, name_seen, price_seen)
 
 
 def get_cart_key(viewer: Viewer) -> str:
@@ -112,32 +152,26 @@ def read_cart(viewer: Viewer) -> CartContents:
         CartTokenInvalid: the guest's token is malformed.
     """
     if viewer.user_id is not None:
-        lines = _ACCOUNT_LINES.run(user_id=viewer.user_id)
-        return build_contents(viewer, _redact_unpublished(lines))
-    if viewer.cart_token is not None:
-        lines = _GUEST_LINES.run(token_digest=digest_token(viewer.cart_token))
-        return build_contents(viewer, _redact_unpublished(lines))
-    return build_contents(viewer, [])
+        rows = _ACCOUNT_LINES.run(user_id=viewer.user_id)
+    elif viewer.cart_token is not None:
+        rows = _GUEST_LINES.run(token_digest=digest_token(viewer.cart_token))
+    else:
+        rows = []
+    return build_contents(viewer, _redact_unpublished([_make_line(row) for row in rows]))
 
 
-def read_lines(cart: Cart) -> list[CartLine]:
+def read_lines(cart: Cart) -> list[CartLineRow]:
     """Return the lines of a cart with their products, oldest first."""
     return _redact_unpublished(read_unredacted_lines(cart))
 
 
-def read_unredacted_lines(cart: Cart) -> list[CartLine]:
+def read_unredacted_lines(cart: Cart) -> list[CartLineRow]:
     """Return the lines of a cart, oldest first, with their products as they are, published or not."""
-    return _CART_LINES.run(cart_id=cart.pk)
+    return [_make_line(row) for row in _CART_LINES.run(cart_id=cart.pk)]
 
 
-def read_published_products(product_ids: Iterable[int]) -> list[Product]:
-    """Return the published products with these ids, loaded like the products of cart lines."""
-    ids = list(product_ids)
-    return _PUBLISHED_PRODUCTS.run(product_ids=ids) if ids else []
-
-
-def build_contents(viewer: Viewer, lines: Iterable[CartLine], token: str | None = None) -> CartContents:
-    """Return the contents of the viewer's cart with these lines; load all pictures in one query.
+def build_contents(viewer: Viewer, lines: Iterable[CartLineRow], token: str | None = None) -> CartContents:
+    """Return the contents of the viewer's cart with these lines.
 
     Args:
         token: the guest's token if the cart was just created.
@@ -146,11 +180,10 @@ def build_contents(viewer: Viewer, lines: Iterable[CartLine], token: str | None 
     key = get_cart_key(viewer)
     for line in loaded:
         line.cart_key = key
-    load_pictures(line.product for line in loaded if line.product.is_published)
     return CartContents(loaded, key, token)
 
 
-def describe_insufficient_stock(product: Product, quantity: int) -> str:
+def describe_insufficient_stock(product: ProductRow, quantity: int) -> str:
     """Return a message that the stock does not cover a quantity; it does not reveal a large stock."""
     if product.stock == 0:
         return f"“{product.name}” is sold out."
@@ -159,12 +192,12 @@ def describe_insufficient_stock(product: Product, quantity: int) -> str:
     return f"“{product.name}”: fewer than {quantity} in stock."
 
 
-def describe_unpublished_line(line: CartLine) -> str:
+def describe_unpublished_line(line: CartLineRow) -> str:
     """Return a message that the product of a line is not published, by the name that the shopper knows."""
     return f"“{line.name_seen}” is no longer sold."
 
 
-def _redact_unpublished(lines: list[CartLine]) -> list[CartLine]:
+def _redact_unpublished(lines: list[CartLineRow]) -> list[CartLineRow]:
     """Replace the products of lines that are not published, so that no reader can reveal them."""
     for line in lines:
         if not line.product.is_published:
@@ -172,24 +205,32 @@ def _redact_unpublished(lines: list[CartLine]) -> list[CartLine]:
     return lines
 
 
-def _redact_product(line: CartLine) -> Product:
+def _redact_product(line: CartLineRow) -> ProductRow:
     """Return the product of a line with nothing but its id and the name and price that the shopper saw.
 
     Staff may have edited everything else after they unpublished the product.
     """
-    product = Product(
-        pk=line.product_id,
+    created_at = line.product.created_at
+    return ProductRow(
+        id=line.product_id,
+        sku="",
+        slug="",
         name=line.name_seen,
+        description="",
         price=line.price_seen,
+        compare_at_price=None,
+        stock=0,
         is_published=False,
-        created_at=line.product.created_at,
-        updated_at=line.product.created_at,
+        popularity=0,
+        created_at=created_at,
+        updated_at=created_at,
+        characteristics=[],
+        category=None,
+        pictures=[],
     )
-    set_prefetched(product, "images", [])
-    return product
 
 
-def _list_line_warnings(line: CartLine) -> list[CartWarning]:
+def _list_line_warnings(line: CartLineRow) -> list[CartWarning]:
     product = line.product
     if not product.is_published:
         return [_make_warning(line, CartWarningCode.NO_LONGER_SOLD, describe_unpublished_line(line))]
@@ -203,5 +244,5 @@ def _list_line_warnings(line: CartLine) -> list[CartWarning]:
     return warnings
 
 
-def _make_warning(line: CartLine, code: CartWarningCode, message: str) -> CartWarning:
+def _make_warning(line: CartLineRow, code: CartWarningCode, message: str) -> CartWarning:
     return CartWarning(code=code, message=message, product_id=line.product_id)

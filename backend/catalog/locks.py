@@ -68,13 +68,13 @@ def lock_product_rows(product_ids: Iterable[int]) -> list[int]:
     return list(_lock_in_order(Product.objects.filter(pk__in=list(product_ids))))
 
 
-def lock_related_products(rows: "QuerySet[Any]") -> None:
-    """Lock the `product` of each row for a change of stock, but not the rows themselves.
+def select_products_to_lock(rows: "QuerySet[Any]") -> "QuerySet[Product, int]":
+    """Return a queryset that locks the `product` of each row for a change of stock, but not the rows.
 
     Products are locked by primary key, so that two orders of the same products wait for each other instead of
     deadlocking. Read the products after the lock: until then another transaction can change them.
     """
-    list(_lock_in_order(Product.objects.filter(pk__in=rows.values("product_id"))))
+    return _lock_in_order(Product.objects.filter(pk__in=rows.values("product_id")))
 
 
 @contextmanager

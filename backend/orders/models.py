@@ -110,7 +110,10 @@ NEXT_STATUSES = {
 
 
 class OrderLine(models.Model):
-    """A product of an order, with the properties that it had when it was ordered."""
+    """A product of an order, with the properties that it had when it was ordered.
+
+    After the creation of the order, `product` is the `ProductRow` of the cart line instead of an instance.
+    """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
     product = models.ForeignKey(Product, models.SET_NULL, null=True, related_name="order_lines")

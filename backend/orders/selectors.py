@@ -1,10 +1,11 @@
 """Read orders with everything that the APIs return of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from backend.catalog.selectors import load_pictures
+from backend.catalog.selectors import ProductRow
 from backend.core.compiled_query import set_prefetched
 from backend.core.errors import Unauthenticated
 from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
@@ -59,15 +60,18 @@ def attach_related(
     order: Order,
     *,
     lines: Sequence[OrderLine],
+    products: Iterable[ProductRow],
     person: OrderContact | None,
     history: Sequence[OrderStatusChange],
 ) -> Order:
-    """Attach related rows to an order that was just created, as `read_order` does.
+    """Attach related rows to an order that was just created, so that no reader queries them.
 
     Args:
-        lines: with products and their categories. The pictures are loaded here, in one query.
+        products: the products of the lines, in the same order.
     """
-    load_pictures(line.product for line in lines if line.product)
+    product_field: Any = OrderLine._meta.get_field("product")
+    for line, product in zip(lines, products, strict=True):
+        product_field.set_cached_value(line, product)
     set_prefetched(order, "lines", lines)
     set_prefetched(order, "history", history)
     Order._meta.get_field("person").set_cached_value(order, person)

@@ -18,13 +18,15 @@ from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import (
+    CartLineRow,
     describe_insufficient_stock,
     describe_unpublished_line,
     read_unredacted_lines,
 )
 from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
-from backend.catalog.locks import lock_related_products
+from backend.catalog.locks import select_products_to_lock
 from backend.catalog.stock import return_stock, take_stock, update_popularity
+from backend.core.compiled_query import CompiledInsert, CompiledQuery, Param
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
 from backend.core.viewer import Viewer
@@ -39,6 +41,14 @@ MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_TOTAL = Decimal(10**16) - Decimal("0.01")
 # Popularity is the number of units sold in this period.
 POPULARITY_PERIOD = timedelta(days=30)
+
+_LOCK_PRODUCTS = CompiledQuery(
+    lambda: select_products_to_lock(CartLine.objects.filter(cart_id=Param("cart_id")))
+)
+_INSERT_ORDER = CompiledInsert(Order)
+_INSERT_LINES = CompiledInsert(OrderLine)
+_INSERT_CONTACT = CompiledInsert(OrderContact)
+_INSERT_STATUS_CHANGE = CompiledInsert(OrderStatusChange)
 
 
 class CartEmpty(ShopError):
@@ -211,17 +221,18 @@ def _create_order(
     take_stock({line.product_id: line.quantity for line in lines})
     for line in lines:
         line.product.stock -= line.quantity
-    order = Order.objects.create(
+    order = Order(
         user=cart.user,
         total=total,
         currency=settings.SHOP_CURRENCY,
         idempotency_key=idempotency_key or "",
         fingerprint=fingerprint,
     )
-    order_lines = OrderLine.objects.bulk_create(
+    _INSERT_ORDER.run([order])
+    order_lines = [
         OrderLine(
             order=order,
-            product=line.product,
+            product_id=line.product_id,
             sku=line.product.sku,
             name=line.product.name,
             unit_price=line.unit_price,
@@ -229,9 +240,13 @@ def _create_order(
             line_total=line.line_total,
         )
         for line in lines
-    )
-    person = OrderContact.objects.create(order=order, user=cart.user, **columns) if columns else None
-    status_change = OrderStatusChange.objects.create(order=order, status=order.status, changed_by=cart.user)
+    ]
+    _INSERT_LINES.run(order_lines)
+    person = OrderContact(order=order, user=cart.user, **columns) if columns else None
+    if person is not None:
+        _INSERT_CONTACT.run([person])
+    status_change = OrderStatusChange(order=order, status=order.status, changed_by=cart.user)
+    _INSERT_STATUS_CHANGE.run([status_change])
     delete_cart_lines(cart)
     enqueue_email(
         task="orders.send_confirmation",
@@ -241,19 +256,25 @@ def _create_order(
     )
     sold_out = sum(line.product.stock == 0 for line in lines)
     transaction.on_commit(lambda: count_order(sold_out), robust=True)
-    return attach_related(order, lines=order_lines, person=person, history=[status_change])
+    return attach_related(
+        order,
+        lines=order_lines,
+        products=[line.product for line in lines],
+        person=person,
+        history=[status_change],
+    )
 
 
-def _lock_lines(cart: Cart) -> Sequence[CartLine]:
+def _lock_lines(cart: Cart) -> Sequence[CartLineRow]:
     """Lock the products of a locked cart until commit, and return its lines with the locked products.
 
     Lines are not locked, because the deletion of a product locks the product before its lines.
     """
-    lock_related_products(CartLine.objects.filter(cart_id=cart.pk))
+    _LOCK_PRODUCTS.run(cart_id=cart.pk)
     return read_unredacted_lines(cart)
 
 
-def _require_available(line: CartLine) -> None:
+def _require_available(line: CartLineRow) -> None:
     if not line.product.is_published:
         raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.")
     if line.product.stock < line.quantity:

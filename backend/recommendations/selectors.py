@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import RowNumber
 
-from backend.carts.models import CartLine
+from backend.carts.selectors import CartLineRow
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
 from backend.catalog.selectors import ProductRow, read_available_products, read_products
 from backend.core.cache import cache_maximum, read_cached, write_cached
@@ -83,7 +83,7 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product | ProductRow]
     return lists
 
 
-def suggest_for_cart(lines: Sequence[CartLine], first: int) -> list[ProductRow]:
+def suggest_for_cart(lines: Sequence[CartLineRow], first: int) -> list[ProductRow]:
     """Return products that complement the published products in a cart, without those that are in it.
 
     Raises:

@@ -8,7 +8,7 @@ from django.test import TestCase
 from backend.carts.models import Cart, CartLine
 from backend.catalog.models import Product
 from tests.carts.factories import fill_cart, make_products
-from tests.catalog.factories import make_product
+from tests.catalog.factories import make_image, make_product
 from tests.support.people import make_user
 from tests.support.shopping import GraphQLShopper, RestShopper, Shopper
 
@@ -31,6 +31,15 @@ class CartCase:
             assert warning["product_id"] == self.product.pk
             assert "dress" in warning["message"]
         return [warning["code"] for warning in warnings]
+
+    def test_lines_have_the_first_pictures_of_their_products(self: Any) -> None:
+        plain = make_product("sock")
+        make_image(self.product, alt="back", position=1)
+        first = make_image(self.product)
+        fill_cart(self.user, {self.product: 1, plain: 1})
+        pictures = [line["product"]["image"] for line in self.shopper.cart().data["lines"]]
+        assert (pictures[0]["url"], pictures[0]["alt"]) == (first.picture.url, "dress")
+        assert pictures[1] is None
 
     def test_quantity_defaults_to_1(self: Any) -> None:
         assert self.shopper.add_line({"product_id": self.product.pk}).data["lines"][0]["quantity"] == 1

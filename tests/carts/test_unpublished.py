@@ -172,7 +172,7 @@ class UnpublishedProductCase:
                 cart = shopper.cart().data
             assert len(cart["warnings"]) == number
             counts.add(len(queries))
-        assert counts == {3}
+        assert counts == {2}
 
 
 class GraphQLUnpublishedProductTest(UnpublishedProductCase, TestCase):

@@ -1,6 +1,7 @@
 """Read queries of the catalogue.
 
-Everything exported here returns published products only; the checks in `integrity` cover all products.
+Everything exported here returns published products only, except `select_products`, which selects the products
+of the rows that it is given. The checks in `integrity` cover all products.
 """
 
 from backend.catalog.selectors.categories import (
@@ -22,12 +23,14 @@ from backend.catalog.selectors.listing import (
     ProductSort,
     list_products,
 )
-from backend.catalog.selectors.products import get_product, get_products, load_pictures
+from backend.catalog.selectors.products import get_product, get_products
 from backend.catalog.selectors.rows import (
     CategoryRow,
     ProductRow,
+    make_product,
     read_available_products,
     read_products,
+    select_products,
 )
 from backend.catalog.selectors.search import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
 
@@ -48,7 +51,7 @@ __all__ = [
     "get_products",
     "is_category_slug",
     "list_products",
-    "load_pictures",
+    "make_product",
     "read_available_products",
     "read_category_children",
     "read_category_path",
@@ -56,4 +59,5 @@ __all__ = [
     "read_category_tree",
     "read_facets",
     "read_products",
+    "select_products",
 ]

@@ -1,17 +1,15 @@
-"""Read single products and the pictures of loaded products."""
+"""Read products by their keys."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import F
 
-from backend.catalog.models import Product, ProductImage
-from backend.catalog.selectors.rows import ProductRow, make_product, read_products, select_products
-from backend.core.compiled_query import CompiledQuery, EqualsAny, Param, set_prefetched
+from backend.catalog.models import Product
+from backend.catalog.selectors.rows import ProductRow, make_product, select_products
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from backend.core.errors import Invalid
 from backend.core.text import clean_line
-
-_IMAGES = CompiledQuery(lambda: ProductImage.objects.filter(EqualsAny(F("product_id"), Param("product_ids"))))
 
 
 def _compile_by(key: str) -> CompiledQuery[tuple[Any, ...]]:
@@ -20,6 +18,11 @@ def _compile_by(key: str) -> CompiledQuery[tuple[Any, ...]]:
     )
 
 
+_BY_IDS = CompiledQuery(
+    lambda: select_products(
+        Product.objects.filter(EqualsAny(F("pk"), Param("ids")), is_published=True).order_by()
+    )
+)
 _BY_KEY = {key: _compile_by(key) for key in ("id", "slug", "sku")}
 
 
@@ -45,16 +48,4 @@ def get_product(
 
 def get_products(ids: Collection[int]) -> list[ProductRow]:
     """Return the published products among these ids, in one query."""
-    return read_products(Product.objects.filter(is_published=True, pk__in=ids).order_by())
-
-
-def load_pictures(products: Iterable[Product]) -> None:
-    """Load the pictures of products in one query, as `prefetch_related` does."""
-    loaded = list(products)
-    images: dict[int, list[ProductImage]] = {product.pk: [] for product in loaded}
-    for image in _IMAGES.run(product_ids=list(images)) if images else ():
-        images[image.product_id].append(image)
-    for product in loaded:
-        for image in images[product.pk]:
-            image.product = product
-        set_prefetched(product, "images", images[product.pk])
+    return [make_product(row) for row in _BY_IDS.run(ids=list(ids))] if ids else []
