@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backend.core.broker import enqueue
+from backend.core.compiled_query import CompiledInsert
 from backend.core.db import delete_in_batches
 from backend.core.errors import Unavailable
 from backend.notifications.models import OutgoingEmail
@@ -30,6 +31,8 @@ MAX_RETRY_DELAY = timedelta(hours=1)
 MAX_ATTEMPTS = 30
 MAX_PUBLISHED_AT_ONCE = 500
 FINISHED_RETENTION = timedelta(days=30)
+
+_INSERT_EMAIL = CompiledInsert(OutgoingEmail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,14 @@ def enqueue_email(
     now = timezone.now()
     last_sent_at = _replace_waiting(task, recipient, now) if min_interval is not None else None
     earliest = last_sent_at + min_interval if last_sent_at is not None and min_interval is not None else now
-    email = OutgoingEmail.objects.create(
+    email = OutgoingEmail(
         task=task,
         recipient=recipient,
         language=language,
         context=context or {},
         due_at=earliest if earliest > now else now + STALE_AFTER,
     )
+    _INSERT_EMAIL.run([email])
     if earliest <= now:
         transaction.on_commit(lambda: _publish([email]), robust=True)
 
