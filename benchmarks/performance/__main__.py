@@ -70,6 +70,7 @@ def measure_operations(services: RunningServices, options: Options) -> list[Resu
         measured = [
             *operations.reads(),
             *operations.cached_reads(lambda path: server.send(Request("GET", path)).headers["ETag"]),
+            *operations.cart_reads(shoppers),
             *operations.writes(shoppers),
         ]
         queries = {}

@@ -1,7 +1,7 @@
 """The measured operations: their requests, the checks of their responses, their baselines and their goals."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,9 @@ SHAPE: Shape = (10, 10, 49)
 CATEGORIES = range(2, 2 + SHAPE[0])
 CARDS = range(1, 51)
 CART_LINES = range(1, 6)
+LONG_CART_LINES = range(1, 201)
+# Shoppers with a long cart.
+LONG_CARTS = 20
 
 # A request with a cookie is computed, not answered from the response cache.
 COMPUTED = {"Cookie": "is=measured"}
@@ -28,6 +31,8 @@ _CARD = f"""query Card($id: ID!) {{ product(id: $id) {{ {_PRODUCT} images {{ url
 _LISTS = "similar { %s } boughtTogether { %s }".replace("%s", "id name slug price image { url }")
 _TREE = """{ categories { ...node children { ...node children { ...node children { ...node } } } } }
     fragment node on Category { id name slug }"""
+_CART = f"""{{ cart {{ lines {{ product {{ {_PRODUCT} category {{ id name slug }} inStock availableQuantity }}
+    quantity unitPrice lineTotal isAvailable }} totalQuantity total warnings {{ code message }} }} }}"""
 _ADD = """mutation Add($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) {
     cart { lines { product { id name slug price image { url } } quantity unitPrice lineTotal }
     totalQuantity total } errors { code message field } } }"""
@@ -188,6 +193,11 @@ class Shopper:
     user_id: int
     access_token: str
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request of this account."""
+        return {"Authorization": f"Bearer {self.access_token}"}
+
 
 def create_shoppers(count: int) -> list[Shopper]:
     """Replace all accounts by new ones that are logged in."""
@@ -205,6 +215,19 @@ def create_shoppers(count: int) -> list[Shopper]:
         return [Shopper(user.pk, open_session(user).access_token) for user in users]
 
 
+def cart_reads(shoppers: list[Shopper]) -> list[Operation]:
+    """Return the read of a cart with the maximum number of lines."""
+    owners = shoppers[:LONG_CARTS]
+    return [
+        Operation(
+            "cart of 200 lines",
+            [request for owner in owners for request in _graphql(_CART, [{}], owner.headers)],
+            prepare=lambda: fill_carts(owners, LONG_CART_LINES),
+            max_ms=15,
+        )
+    ]
+
+
 def writes(shoppers: list[Shopper]) -> list[Operation]:
     """Return adding to a cart of five lines, and ordering such a cart."""
     from django.db.models import Sum
@@ -215,11 +238,7 @@ def writes(shoppers: list[Shopper]) -> list[Operation]:
     line = {"lines": [{"productId": str(CART_LINES[-1]), "quantity": 1}]}
 
     def send_as_each(query: str, variables: dict[str, Any]) -> list[Request]:
-        return [
-            request
-            for shopper in shoppers
-            for request in _graphql(query, [variables], {"Authorization": f"Bearer {shopper.access_token}"})
-        ]
+        return [request for shopper in shoppers for request in _graphql(query, [variables], shopper.headers)]
 
     return [
         Operation(
@@ -254,11 +273,10 @@ def fill_catalogue(products: int) -> None:
     Product.objects.filter(pk__in=CART_LINES).update(stock=1_000_000)
 
 
-def fill_carts(shoppers: list[Shopper]) -> None:
-    """Replace all carts with one of five lines for each shopper."""
+def fill_carts(shoppers: list[Shopper], products: Sequence[int] = CART_LINES) -> None:
+    """Replace all carts with one for each shopper, with one unit of each product."""
     from django.db import connection
 
-    products = list(CART_LINES)
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE carts_cart CASCADE")
         cursor.execute(
@@ -269,7 +287,7 @@ def fill_carts(shoppers: list[Shopper]) -> None:
             "INSERT INTO carts_cartline (cart_id, product_id, quantity, name_seen, price_seen) "
             "SELECT c.id, p.id, 1, p.name, p.price FROM carts_cart c CROSS JOIN catalog_product p "
             "WHERE p.id = ANY(%s) ORDER BY c.id, p.id",
-            [products],
+            [list(products)],
         )
 
 
