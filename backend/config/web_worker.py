@@ -400,6 +400,9 @@ class WebWorker(GeventWorker):
             if req.body.failed:
                 _discard(sock)
             raise
+        finally:
+            # A request and a body that refer to each other are freed by the garbage collector only.
+            del req.body.request
 
 
 def _discard(client: Any) -> None:

@@ -72,9 +72,11 @@ class Context(Budget):
 
     def call_once(self, read: Callable[..., T], *arguments: Hashable) -> T:
         """Return what `read` returns for these arguments, calling it once in this request."""
-        if (read, arguments) not in self._read:
-            self._read[read, arguments] = read(*arguments)
-        return cast(T, self._read[read, arguments])
+        # The context must not refer to itself, or only the garbage collector frees it and what it has read.
+        key = read, tuple(argument for argument in arguments if argument is not self)
+        if key not in self._read:
+            self._read[key] = read(*arguments)
+        return cast(T, self._read[key])
 
     def release_rows(self) -> None:
         """Release all rows that resolvers have read.

@@ -29,6 +29,14 @@ class Executor(CompiledExecutor):
         options["hide_suggestions"] = not settings.GRAPHQL_INTROSPECTION
         return super().build(*arguments, **options)
 
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        try:
+            return super().execute_operation(serially)
+        finally:
+            # They refer to the executor, which refers to all rows of the request. Resolvers are synchronous
+            # and do not need them. Without the cycle, the rows are freed without the garbage collector.
+            del self.async_helpers
+
     def complete_list(self, nodes: Sequence[FieldNode], items: Sequence[Any]) -> Sequence[Any]:
         budget = self.context_value
         # A short query can go up and down a tree and multiply its response at every step. Lists beyond the

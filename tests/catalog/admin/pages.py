@@ -1,14 +1,16 @@
 """Read and fill in admin pages as a browser does."""
 
 import io
+from collections.abc import Iterable
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import Permission
-from django.contrib.messages import get_messages
+from django.contrib.messages.storage.base import Message
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
-from django.test import TestCase
+from django.test import RequestFactory, TestCase
 from PIL import Image
 
 from backend.accounts.models import User
@@ -80,7 +82,7 @@ class AdminCase(TestCase):
         if response.status_code == 200:
             assert not self.errors(response)
         assert response.status_code == 302, response
-        assert not [m for m in get_messages(response.wsgi_request) if m.level_tag == "error"]
+        assert not [message for message in self._read_messages(response) if message.level_tag == "error"]
 
     def errors(self, response: Any) -> dict[str, list[str]]:
         """Return form errors by field; those of inlines by inline name."""
@@ -100,7 +102,15 @@ class AdminCase(TestCase):
         return {name: list(errors) for name, errors in found.items()}
 
     def messages(self, response: Any) -> list[str]:
-        return [str(message) for message in get_messages(response.wsgi_request)]
+        return [str(message) for message in self._read_messages(response)]
+
+    def _read_messages(self, response: Any) -> Iterable[Message]:
+        """Return the messages that a page shows, or those that the next page will show."""
+        if response.context and "messages" in response.context:
+            return cast(Iterable[Message], response.context["messages"])
+        request = RequestFactory().get("/")
+        request.COOKIES = {name: cookie.value for name, cookie in response.cookies.items()}
+        return CookieStorage(request)
 
     def log_in_with(self, *permissions: str) -> None:
         """Log in as staff with these catalogue permissions only."""
