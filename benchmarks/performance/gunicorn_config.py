@@ -1,11 +1,19 @@
-"""gunicorn configuration of the shop, or with Python's garbage collection if BENCH_DEFAULT_GC is set."""
+"""gunicorn configuration of the shop, or with Python's garbage collection if BENCH_DEFAULT_GC is set.
+
+BENCH_ABSENT_PACKAGES lists packages that seem not to be installed.
+"""
 
 import gc
 import os
+import sys
 from typing import Any
 
-from backend.config import gunicorn as shop
-from backend.config.gunicorn import *  # noqa: F403
+for name in os.environ.get("BENCH_ABSENT_PACKAGES", "").split():
+    # An import then raises ImportError.
+    sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+from backend.config import gunicorn as shop  # noqa: E402
+from backend.config.gunicorn import *  # noqa: E402, F403
 
 wsgi_app = "benchmarks.performance.wsgi"
 

@@ -3,12 +3,15 @@
 import http.client
 import json
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from subprocess import Popen
 
 import psutil
@@ -20,6 +23,8 @@ from benchmarks.performance.operations import QUERIES_HEADER, Request
 
 PORT = 8765
 ADDRESS = f"127.0.0.1:{PORT}"
+# The packages of the image.
+REQUIREMENTS = Path("requirements/base.txt")
 # The access log, in which requests are counted.
 LOG = DATA_DIR / "web.log"
 COMMAND = [
@@ -154,6 +159,7 @@ def serve(
         "RATE_LIMIT_PER_ACCOUNT": "0",
         "WEB_WORKERS": str(workers),
         "PORT": str(PORT),
+        "BENCH_ABSENT_PACKAGES": " ".join(list_absent_packages()),
         **variables,
     }
     command = ["env", *(f"{name}={value}" for name, value in environment.items()), *COMMAND, *options]
@@ -164,6 +170,25 @@ def serve(
         yield server
     finally:
         processes.stop([gunicorn], signal.SIGTERM, timeout=40)
+
+
+def list_absent_packages() -> Sequence[str]:
+    """Return the installed packages that the image does not have.
+
+    Libraries import some of them where they are installed: with cryptography, for example, PyJWT takes 8 MB.
+    """
+    names = re.findall(r"^([\w.-]+)==", REQUIREMENTS.read_text(), re.MULTILINE)
+    required = {_normalize(name) for name in names}
+    return [
+        package
+        for package, distributions in packages_distributions().items()
+        if required.isdisjoint(map(_normalize, distributions))
+    ]
+
+
+def _normalize(distribution: str) -> str:
+    """Return the form of a distribution's name in which names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _is_ready(server: Server, workers: int) -> bool:
