@@ -38,7 +38,7 @@ def create_migrated_database(
 
         call_command("migrate", verbosity=0)
         # As in the web processes.
-        from backend.config.gunicorn import tune_garbage_collection
+        from backend.config.memory import tune_garbage_collection
 
         tune_garbage_collection()
         yield started

@@ -1,6 +1,5 @@
 """gunicorn configuration: ``gunicorn --config python:backend.config.gunicorn``."""
 
-import gc
 import os
 import resource
 import shutil
@@ -14,6 +13,7 @@ from gunicorn.glogging import Logger
 
 from backend.config import web_worker
 from backend.config.environment import read_environment
+from backend.config.memory import tune_allocator, tune_garbage_collection
 from backend.core.logs import JsonFormatter
 
 
@@ -44,9 +44,6 @@ class AccessLogger(Logger):
         path = quote(environ["RAW_URI"].partition("?")[0], safe="/%")
         return {**super().atoms(resp, req, environ, request_time), "path": path}
 
-
-# New objects after which the garbage collector runs: those of several large responses.
-GC_THRESHOLD = 50_000
 
 _env = read_environment()
 
@@ -96,22 +93,16 @@ def on_reload(server: Any) -> None:
     web_worker.reloads.start()
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Tune the allocator while the worker has one thread."""
+    tune_allocator()
+
+
 def post_worker_init(worker: Any) -> None:
     """Tune garbage collection, and check the object storage in the first worker without delaying requests."""
     tune_garbage_collection()
     if worker.age == 1:
         Thread(target=_check_media, args=[worker.log], daemon=True).start()
-
-
-def tune_garbage_collection() -> None:
-    """Search the objects of requests for garbage, after many of them, and not the loaded modules.
-
-    Requests free nearly all of their objects without the collector. By default it searches everything many
-    times in each larger request.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
 
 
 def _make_metrics_directory() -> None:
