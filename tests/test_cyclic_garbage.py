@@ -32,6 +32,7 @@ CARD = f"""query($id: ID!) {{ product(id: $id) {{ {PRODUCT} category {{ ancestor
 CATEGORY = (
     "query($id: ID!) { category(id: $id) { name parent { name } children { name } ancestors { name } } }"
 )
+TREE = "{ categories { name children { name productCount children { name } } } }"
 # The first requests fill the caches of the process.
 WARM_UP = 3
 REQUESTS = 5
@@ -117,9 +118,11 @@ class CyclicGarbageTest(TestCase):
             "GraphQL list with facets": self.graphql(FACETS, category),
             "GraphQL card": self.graphql(CARD, product),
             "GraphQL category": self.graphql(CATEGORY, category),
+            "GraphQL tree": lambda: self.send("/graphql", {"query": TREE}),
             "REST list": lambda: self.send(f"/products?category={category}"),
             "REST list by POST": lambda: self.send("/products", {"category": category}),
             "REST card": lambda: self.send(f"/product?id={product}"),
+            "REST tree": lambda: self.send("/categories"),
         }
 
     def count_garbage(self, read: Callable[[], None]) -> Counter[str]:

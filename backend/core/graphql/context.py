@@ -78,15 +78,6 @@ class Context(Budget):
             self._read[key] = read(*arguments)
         return cast(T, self._read[key])
 
-    def release_rows(self) -> None:
-        """Release all rows that resolvers have read.
-
-        graphql-core's executor refers to itself and to the context, so that rows would stay in memory until
-        the garbage collector runs.
-        """
-        self._read.clear()
-        self._batches.clear()
-
     def register_batch(self, items: Sequence[T]) -> Sequence[T]:
         """Remember the items of a list as a batch, and return them."""
         batch = Batch(tuple(items))

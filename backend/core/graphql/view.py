@@ -183,8 +183,6 @@ class GraphQLView(StrawberryGraphQLView):
             if isinstance(error.__cause__, InvalidOperationTypeError):
                 raise HTTPException(405, "Mutations must be sent by POST.") from None
             raise
-        finally:
-            context.release_rows()
         if context.is_over_budget:
             message = describe_exceeded_size() if context.is_too_large else describe_exceeded_cost()
             return ExecutionResult(
