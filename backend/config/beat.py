@@ -1,9 +1,12 @@
-"""Celery beat scheduler with a heartbeat file: ``celery beat --scheduler backend.config.beat:Scheduler``."""
+"""Celery beat's scheduler: ``celery beat --scheduler backend.config.beat:Scheduler``."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from celery.beat import PersistentScheduler
+from celery.beat import PersistentScheduler, ScheduleEntry, SchedulingError
+
+logger = logging.getLogger(__name__)
 
 
 class Scheduler(PersistentScheduler):
@@ -11,6 +14,13 @@ class Scheduler(PersistentScheduler):
 
     The modification time of the schedule itself is no heartbeat: some dbm modules write it only at the end.
     """
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        """Enqueue a task, or log one line if the broker is down. The schedule has its next time."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            logger.error("%s", " ".join(str(error).split()))
 
     def tick(self, *args: Any, **options: Any) -> float:
         interval: float = super().tick(*args, **options)

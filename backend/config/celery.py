@@ -6,12 +6,13 @@ from typing import Any
 from celery import Celery
 from celery.signals import task_postrun, task_prerun
 
+from backend.config.broker_connection import Protocol
 from backend.core.broker import REQUEST_ID_KEY
 from backend.core.request_record import RequestRecord, set_record
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
-app = Celery("lavka")
+app = Celery("lavka", amqp=Protocol)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Without this, the application is current in this thread only, and other threads use one without settings.

@@ -1,0 +1,160 @@
+"""Mails, the worker and beat after Redis was silent or has been restarted."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+from django.conf import settings
+from django.test import SimpleTestCase, TransactionTestCase
+from kombu import Connection, Queue
+
+from backend.config.broker_connection import BrokerConnection
+from backend.embedded import addresses, processes, valkey
+from backend.notifications.models import OutgoingEmail
+from tests.faults.test_services_down import dead_address
+from tests.support.deployed import read_deployed_command
+from tests.support.worker import MailServer, Worker, wait_until
+
+# Seconds after the return of Redis.
+MAX_DELAY = 15
+
+
+class BlockingMailServer(MailServer):
+    """A mail server that answers when `may_answer` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        answer = await super().handle_DATA(server, session, envelope)
+        self.may_answer.wait(30)
+        return answer
+
+
+class BrokerOutageTest(TransactionTestCase):
+    """The worker and beat as they are deployed, with a Valkey of their own."""
+
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+        addresses.get_socket_dir(self.directory).mkdir()
+        self.start_valkey()
+        self.addCleanup(self.stop_valkey)
+        self.mail_server = BlockingMailServer()
+        self.mail_server.start()
+        self.addCleanup(self.mail_server.stop)
+        variables = addresses.get_valkey_variables(self.directory)
+        self.worker = Worker(
+            self.mail_server, command=read_deployed_command("worker"), LOG_LEVEL="INFO", **variables
+        )
+        self.addCleanup(self.worker.stop)
+        self.worker.start()
+        database = {"DB_NAME": settings.DATABASES["default"]["NAME"]}
+        with mock.patch.dict(os.environ, variables | database):
+            beat = processes.spawn(
+                [sys.executable, "-m", *read_deployed_command("beat", data_dir=self.directory)],
+                settings.ENV.data_dir,
+                log=self.directory / "beat.log",
+            )
+        self.addCleanup(processes.stop, [beat], signal.SIGTERM)
+        self.beat = beat
+        self.create_mail("first@example.com")
+        self.mail_server.wait_for_mail("first@example.com")
+
+    def start_valkey(self) -> None:
+        self.valkey: subprocess.Popen[bytes] = valkey.start(self.directory)
+
+    def stop_valkey(self) -> None:
+        self.valkey.send_signal(signal.SIGCONT)
+        valkey.stop(self.valkey)
+
+    def create_mail(self, recipient: str) -> None:
+        """Create a mail as a process does that cannot reach the broker."""
+        OutgoingEmail.objects.create(
+            task="accounts.send_already_registered", recipient=recipient, language="en"
+        )
+
+    def assert_arrive(self, recipients: list[str]) -> None:
+        """Assert that mails arrive in time, once each, and that no process has ended or logged a trace."""
+        unsent = OutgoingEmail.objects.filter(recipient__in=recipients).exclude(status="sent")
+        wait_until(lambda: not unsent.exists(), "all mails", max_seconds=MAX_DELAY)
+        for recipient in recipients:
+            self.mail_server.wait_for_mail(recipient)
+        assert self.beat.poll() is None
+        for log in (self.worker.output(), (self.directory / "beat.log").read_text()):
+            assert "Traceback" not in log
+
+    def test_mails_of_a_silence_arrive_within_15_seconds_after_it(self) -> None:
+        self.valkey.send_signal(signal.SIGSTOP)
+        recipients = [f"silence{number}@example.com" for number in range(5)]
+        for recipient in recipients:
+            self.create_mail(recipient)
+            time.sleep(2)
+        self.valkey.send_signal(signal.SIGCONT)
+        self.assert_arrive(recipients)
+
+    def test_mails_of_a_restart_arrive_within_15_seconds_after_it(self) -> None:
+        self.mail_server.may_answer.clear()
+        self.create_mail("unfinished@example.com")
+        self.mail_server.wait_for_mail("unfinished@example.com")
+        self.valkey.kill()
+        self.valkey.wait()
+        # The worker acknowledges the task over a connection that it has lost.
+        wait_until(lambda: self.worker.log_matches("Connection to broker lost"), "the loss")
+        self.mail_server.may_answer.set()
+        self.create_mail("outage@example.com")
+        # Celery would now wait for 8 seconds between two attempts to connect.
+        wait_until(lambda: self.worker.output().count("Cannot connect") >= 4, "four attempts to connect")
+        self.start_valkey()
+        self.assert_arrive(["unfinished@example.com", "outage@example.com"])
+
+
+class ReconnectTest(SimpleTestCase):
+    def collect_delays(self, connection_class: type[Connection]) -> list[float]:
+        """Return the delays between attempts to connect to a broker that is down."""
+        delays: list[float] = []
+        with dead_address() as address, mock.patch("kombu.utils.functional.sleep"):
+            connection = connection_class(f"redis://{address.host}:{address.port}/0")
+            with self.assertRaises(connection.recoverable_connection_errors):
+                connection.ensure_connection(
+                    lambda error, delay: delays.append(delay), max_retries=20, reraise_as_library_errors=False
+                )
+        return delays
+
+    def test_delay_does_not_grow(self) -> None:
+        assert set(self.collect_delays(BrokerConnection)) == {2}
+
+    def test_delay_of_celery_grows_to_30_seconds(self) -> None:
+        assert max(self.collect_delays(Connection)) == 30
+
+
+class ClosedConnectionTest(SimpleTestCase):
+    def close_with_unfinished_task(self, connection_class: type[Connection]) -> None:
+        """Receive a task, lose the connection and close it as Celery does."""
+        connection = connection_class(settings.CELERY_BROKER_URL)
+        queue = Queue(f"test {uuid4()}", auto_delete=True)(connection.default_channel)
+        queue.declare()
+        with connection.Producer() as producer:
+            producer.publish({}, routing_key=queue.name)
+        message = queue.get()
+        assert message is not None
+        connection.collect()
+        connection.close()
+
+    def test_unfinished_task_does_not_prevent_the_close(self) -> None:
+        self.close_with_unfinished_task(BrokerConnection)
+
+    def test_unfinished_task_ends_the_worker_with_the_connection_of_celery(self) -> None:
+        with self.assertRaises(AttributeError):
+            self.close_with_unfinished_task(Connection)
