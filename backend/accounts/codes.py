@@ -4,7 +4,6 @@ A code is valid only for the password that the account had when the code was cre
 sets another password for an unconfirmed registration, the code in the owner's mailbox cannot confirm it.
 """
 
-import secrets
 from enum import StrEnum
 from functools import cache
 
@@ -46,18 +45,23 @@ class WrongCode(ShopError):
     code = ErrorCode.WRONG_CODE
 
 
-def create_code(purpose: Purpose, email: str, password_hash: str) -> str:
-    """Return a new code, which replaces any earlier one.
+def create_code(purpose: Purpose, email: str, password_hash: str, message_id: str) -> str:
+    """Return the code of a mail, which replaces the code of any other mail.
 
-    Call it when the mail is rendered, so that the code is not stored anywhere in plain text.
+    Call it when the mail is rendered, so that the code is not stored anywhere in plain text. A mail that is
+    rendered again has the same code, because its recipient may see only the first copy.
 
     Args:
         password_hash: of the account; the code is valid until it changes.
+        message_id: of the mail.
 
     Raises:
         Unavailable: Redis does not respond.
     """
-    code = f"{secrets.randbelow(10**6):06}"
+    # Without SECRET_KEY, a code is as unpredictable as a random number.
+    seed = f"{purpose}:{email.lower()}:{password_hash}:{message_id}"
+    digest = salted_hmac("backend.accounts.codes.create_code", seed, algorithm="sha256").digest()
+    code = f"{int.from_bytes(digest) % 10**6:06}"
     key = _make_key(purpose, email)
     with redis_required() as redis, redis.pipeline(transaction=True) as pipeline:
         pipeline.delete(key)

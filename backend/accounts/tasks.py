@@ -55,5 +55,5 @@ def _render_code_email(email: OutgoingEmail, purpose: Purpose, eligible: Q) -> E
     user = User.objects.filter(eligible, email=email.recipient).first()
     if user is None:
         return None
-    code = create_code(purpose, email.recipient, user.password)
+    code = create_code(purpose, email.recipient, user.password, email.message_id)
     return render_email(purpose.value, email.language, {"code": code, "minutes": LIFETIME_SECONDS // 60})

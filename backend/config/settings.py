@@ -167,11 +167,18 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever, instead of giving up after 100 attempts.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # No retries, so that no request waits for the broker. Beat enqueues failed tasks again.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 
 CELERY_BEAT_SCHEDULE = {
-    "notifications.publish_due_emails": {"task": "notifications.publish_due_emails", "schedule": 15.0},
+    "notifications.publish_due_emails": {
+        "task": "notifications.publish_due_emails",
+        "schedule": 5.0,
+        # A worker that was down must not run it once for every missed run.
+        "options": {"expires": 60},
+    },
     "carts.delete_expired_carts": {
         "task": "carts.delete_expired_carts",
         "schedule": crontab(hour=2, minute=40),
@@ -392,6 +399,9 @@ LOGGING = {
         "health_check": {"level": "ERROR", "filters": ["one_line"]},
         # An import runs thousands of tasks: do not log the start and the end of each.
         "celery.worker.strategy": {"level": _TASKS_LEVEL},
+        # Nor each task that beat enqueues.
+        "celery.beat": {"level": _TASKS_LEVEL},
+        "celery.worker.consumer.consumer": {"filters": ["one_line"]},
         "celery.app.trace": {"level": _TASKS_LEVEL},
     },
 }

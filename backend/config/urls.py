@@ -16,7 +16,7 @@ from backend.core.health import Health
 from backend.core.media.views import serve_media
 from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
-from backend.notifications.selectors import count_waiting_emails, measure_email_delay
+from backend.notifications.selectors import count_failed_emails, count_waiting_emails, measure_email_delay
 
 handler400 = bad_request
 handler404 = page_not_found
@@ -48,6 +48,11 @@ metrics = make_metrics_view(
             count_queued_tasks
         ),
         ("lavka_waiting_mails", "Mails that are not sent yet.", ""): count_waiting_emails,
+        (
+            "lavka_failed_mails",
+            "Mails of the last 30 days that are not tried again.",
+            "",
+        ): count_failed_emails,
         ("lavka_mail_delay_seconds", "Time for which the most overdue mail has been due.", ""): (
             measure_email_delay
         ),

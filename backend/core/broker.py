@@ -19,8 +19,8 @@ LOW_PRIORITY = 9
 REQUEST_ID_KEY = "shop_request_id"
 
 
-def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH_PRIORITY) -> None:
-    """Send tasks to the broker, or log a warning if it is down.
+def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH_PRIORITY) -> int:
+    """Send tasks to the broker, in order, and return their number. Log a warning if it is down.
 
     Each task must belong to a database row from which a beat task can enqueue it again.
 
@@ -29,6 +29,7 @@ def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH
         priority: `HIGH_PRIORITY` or `LOW_PRIORITY`; a worker starts the latter when no other task waits.
     """
     waiting = list(calls)
+    count = len(waiting)
     headers = {REQUEST_ID_KEY: get_request_id()}
     # Celery waits for seconds on a broker that is down; checking first costs one round trip.
     if waiting and is_redis_available():
@@ -41,6 +42,7 @@ def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH
             pass
     if waiting:
         logger.warning("The broker does not respond; beat will enqueue %s tasks", len(waiting))
+    return count - len(waiting)
 
 
 def count_queued_tasks() -> Mapping[str, float]:

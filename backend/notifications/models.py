@@ -1,5 +1,7 @@
 """Outgoing mails and their delivery status."""
 
+from email.utils import parseaddr
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -13,10 +15,14 @@ class OutgoingEmail(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued"
+        QUEUED = "queued"  # Its task has been published, or will be at `due_at`.
+        SENDING = "sending"  # A worker has claimed it, and has lost the claim at `due_at`.
+        RETRYING = "retrying"  # An attempt has failed. The next one is at `due_at`.
         SENT = "sent"
-        FAILED = "failed"
+        FAILED = "failed"  # The address was refused, or there were too many attempts.
         SKIPPED = "skipped"  # The mail was no longer needed.
+
+    WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
 
     task = models.CharField(max_length=100)
     recipient = models.EmailField(max_length=254)
@@ -24,10 +30,17 @@ class OutgoingEmail(models.Model):
     context = models.JSONField(default=dict, blank=True, help_text="Variables of the template.")
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField(default=timezone.now, help_text="Time of the next attempt.")
+    due_at = models.DateTimeField(
+        default=timezone.now, help_text="Time when the task is published again, if the mail is not finished."
+    )
+    claimed_at = models.DateTimeField(null=True, blank=True, help_text="Start of the last attempt.")
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.CharField(max_length=500, blank=True)
+    last_error = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Class of the error, and the code of the mail server's response.",
+    )
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -39,10 +52,30 @@ class OutgoingEmail(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["due_at"], name="email_due", condition=models.Q(status="queued")),
+            models.Index(
+                fields=["due_at"],
+                name="email_waiting",
+                condition=models.Q(status__in=["queued", "sending", "retrying"]),
+            ),
+            models.Index(
+                fields=["created_at", "id"], name="email_failed", condition=models.Q(status="failed")
+            ),
             models.Index(fields=["recipient", "task"], name="email_recipient_task"),
             models.Index(fields=["created_at", "id"], name="email_created"),
         ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.pk} ({self.status})"
+
+    @property
+    def message_id(self) -> str:
+        """The header Message-ID, equal in all attempts, so that servers can recognize a repeated mail."""
+        domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+        return f"<{self.pk}.{self.created_at:%Y%m%d%H%M%S%f}@{domain}>"
+
+
+class FailedEmail(OutgoingEmail):
+    """A mail that is not tried again, unless staff request it."""
+
+    class Meta:
+        proxy = True

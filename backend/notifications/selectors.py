@@ -10,7 +10,12 @@ from backend.notifications.models import OutgoingEmail
 
 def count_waiting_emails() -> Mapping[str, float]:
     """Return the number of mails that are neither sent nor given up, as a gauge without label."""
-    return {"": OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED).count()}
+    return {"": OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING).count()}
+
+
+def count_failed_emails() -> Mapping[str, float]:
+    """Return the number of stored mails that failed for good, as a gauge without label."""
+    return {"": OutgoingEmail.objects.filter(status=OutgoingEmail.Status.FAILED).count()}
 
 
 def measure_email_delay() -> Mapping[str, float]:
@@ -18,6 +23,6 @@ def measure_email_delay() -> Mapping[str, float]:
 
     A mail is due 60 seconds after it was enqueued, if its task has not sent it at once.
     """
-    queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
-    first = queued.aggregate(first=Min("due_at"))["first"]
+    waiting = OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING)
+    first = waiting.aggregate(first=Min("due_at"))["first"]
     return {"": max(0.0, (timezone.now() - first).total_seconds()) if first else 0.0}

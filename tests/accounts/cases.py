@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 from typing import TypeVar
+from uuid import uuid4
 
 from django.db import connection
 from django.db.models import F
@@ -47,8 +48,8 @@ def clear_rate_limits() -> None:
 
 def skip_email_interval() -> None:
     """Wait until all mails are finished, then date those that were sent one minute back."""
-    queued = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.QUEUED)
-    wait_until(lambda: not queued.exists(), "all mails to be finished")
+    waiting = OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING)
+    wait_until(lambda: not waiting.exists(), "all mails to be finished")
     OutgoingEmail.objects.update(sent_at=F("sent_at") - timedelta(minutes=1))
 
 
@@ -66,8 +67,13 @@ def make_unconfirmed_user(email: str = "vera@example.com", password: str = PASSW
 
 
 def new_code(purpose: Purpose, email: str) -> str:
-    """Create a code as the worker does."""
-    return create_code(purpose, email, User.objects.get(email=email.lower()).password)
+    """Create the code of a new mail as the worker does."""
+    return create_code(purpose, email, User.objects.get(email=email.lower()).password, new_message_id())
+
+
+def new_message_id() -> str:
+    """Return the Message-ID of a mail that no other test has."""
+    return f"<{uuid4()}@example.com>"
 
 
 def log_in(user: User, password: str = PASSWORD) -> TokenPair:

@@ -53,7 +53,7 @@ class CleanupTest(AccountCase):
                     sent_at=sent_at,
                     created_at=ago(days=days),
                 )
-                if days == 29 or status == "queued":
+                if days == 29 or status in OutgoingEmail.WAITING:
                     kept.append(email.pk)
         self.run_task("notifications.delete_finished_emails")
         assert set(OutgoingEmail.objects.values_list("pk", flat=True)) == set(kept)

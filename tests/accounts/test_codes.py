@@ -27,6 +27,7 @@ from tests.accounts.cases import (
     make_unconfirmed_user,
     make_user,
     new_code,
+    new_message_id,
     run_in_parallel,
 )
 from tests.support.clients import GraphQLClient
@@ -64,24 +65,24 @@ class CodeTest(SimpleTestCase):
 
     def test_code_has_six_digits_and_works_once(self) -> None:
         for _ in range(50):
-            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
             assert re.search(r"^[0-9]{6}$", code)
             assert [self.redeem(code), self.redeem(code)] == [True, False]
 
     def test_code_is_bound_to_address_and_purpose(self) -> None:
-        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
         assert not self.redeem(code, email="other@example.com")
         assert not self.redeem(code, purpose=Purpose.PASSWORD_RESET)
         assert self.redeem(code, email="VERA@example.com")
 
     def test_code_is_bound_to_the_password(self) -> None:
-        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
         assert not self.redeem(code, password_hash="another")
         assert not self.redeem(code, password_hash="")
         assert self.redeem(code)
 
     def test_code_expires_after_fifteen_minutes(self) -> None:
-        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        code = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
         (key,) = get_redis_client().keys("lavka:code:*")
         assert 890 <= get_redis_client().ttl(key) <= 900
         assert not self.redeem(wrong(code))
@@ -91,19 +92,37 @@ class CodeTest(SimpleTestCase):
         assert not self.redeem(code)
 
     def test_new_code_replaces_the_old_one_and_its_attempts(self) -> None:
-        old = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        old = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
         for _ in range(4):
             self.redeem(wrong(old))
-        new = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+        new = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
         if old != new:
             assert not self.redeem(old)
         for _ in range(3):
             assert not self.redeem(wrong(new))
         assert self.redeem(new)
 
+    def test_repeated_mail_has_the_same_valid_code(self) -> None:
+        message_id = new_message_id()
+        first, second = (create_code(Purpose.CONFIRMATION, EMAIL, HASH, message_id) for _ in range(2))
+        assert first == second
+        assert self.redeem(first)
+
+    def test_codes_of_other_mails_passwords_and_purposes_differ(self) -> None:
+        message_id = new_message_id()
+        cases = [
+            [(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id()) for _ in range(20)],
+            [(Purpose.CONFIRMATION, EMAIL, f"{HASH}{number}", message_id) for number in range(20)],
+            [(Purpose.CONFIRMATION, f"{number}{EMAIL}", HASH, message_id) for number in range(20)],
+            [(purpose, EMAIL, HASH, message_id) for purpose in Purpose],
+        ]
+        for arguments in cases:
+            # Of twenty random codes, two are equal in one run of 5,000, and four in none.
+            assert len({create_code(*each) for each in arguments}) >= len(arguments) - 1
+
     def test_code_is_deleted_after_five_attempts(self) -> None:
         for wrong_attempts, is_valid in ((4, True), (5, False)):
-            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH)
+            code = create_code(Purpose.CONFIRMATION, EMAIL, HASH, new_message_id())
             for _ in range(wrong_attempts):
                 assert not self.redeem(wrong(code))
             assert self.redeem(code) is is_valid

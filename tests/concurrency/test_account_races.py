@@ -30,6 +30,7 @@ from tests.accounts.cases import (
     make_unconfirmed_user,
     make_user,
     new_code,
+    new_message_id,
     run_in_parallel,
 )
 from tests.concurrency.actors import MAX_SECONDS, Actor
@@ -380,7 +381,7 @@ class ParallelGuessTest(ThreadCase):
 
     def guess(self, redeem: Callable[..., None]) -> bool:
         """Make ten wrong guesses in parallel and return whether the code is still valid."""
-        code = create_code(Purpose.CONFIRMATION, EMAIL, "hash")
+        code = create_code(Purpose.CONFIRMATION, EMAIL, "hash", new_message_id())
         wrong = [f"{(int(code) + offset) % 10**6:06}" for offset in range(1, self.GUESSES + 1)]
         attempts = [
             partial(get_error_type, partial(redeem, Purpose.CONFIRMATION, EMAIL, guess, "hash"))

@@ -154,8 +154,8 @@ class KilledTest(TransactionTestCase):
 
     def assert_mailed_once(self) -> None:
         """Assert that every order has one mail, which is sent once, although processes were killed."""
-        # Beat enqueues the mails that a killed process did not enqueue, a minute later. Do it now.
-        OutgoingEmail.objects.filter(status="queued").update(due_at=timezone.now())
+        # Beat enqueues the mails that a killed process did not enqueue or send, minutes later. Do it now.
+        OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING).update(due_at=timezone.now())
         publish_due_emails()
         wait_until(lambda: not OutgoingEmail.objects.exclude(status="sent").exists(), "The last mail")
         recorded = OutgoingEmail.objects.values_list("context__order_id", flat=True)

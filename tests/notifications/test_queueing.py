@@ -163,15 +163,15 @@ class ParallelEnqueueTest(TransactionTestCase):
         assert 50 < (waiting.due_at - timezone.now()).total_seconds() <= 60
 
     def test_change_is_lost_if_a_mail_being_sent_counts_as_queued(self) -> None:
-        """The twin treats every queued row as not yet rendered."""
+        """The twin treats every waiting row as not yet rendered."""
 
-        def queue_unless_queued() -> None:
-            if not OutgoingEmail.objects.filter(status=Status.QUEUED).exists():
+        def queue_unless_waiting() -> None:
+            if not OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING).exists():
                 queue()
 
         def render(email: OutgoingEmail) -> EmailContent:
             with Actor() as other:
-                other.do(queue_unless_queued)
+                other.do(queue_unless_waiting)
                 other.commit()
             return EmailContent("Subject", "Text", "<p>Text</p>")
 
@@ -191,15 +191,17 @@ class ParallelEnqueueTest(TransactionTestCase):
         render.assert_not_called()
         assert OutgoingEmail.objects.get(status=Status.QUEUED).pk != old
 
-    def test_delete_emails_skips_a_mail_being_sent(self) -> None:
-        for _ in range(2):
+    def test_mail_deleted_while_it_is_sent_stays_deleted(self) -> None:
+        for recipient in (RECIPIENT, RECIPIENT, "other@example.com"):
             with transaction.atomic():
-                enqueue_email(task="some", recipient=RECIPIENT, language="en")
-        being_sent = OutgoingEmail.objects.first()
-        with Actor() as worker:
-            worker.do(lambda: OutgoingEmail.objects.select_for_update().get(pk=being_sent.pk))
+                enqueue_email(task="some", recipient=recipient, language="en")
+
+        def render(email: OutgoingEmail) -> EmailContent:
             services.delete_emails(recipient=RECIPIENT)
-            assert OutgoingEmail.objects.get() == being_sent
+            return EmailContent("Subject", "Text", "<p>Text</p>")
+
+        services.send_email(email_id=OutgoingEmail.objects.first().pk, render=render)
+        assert OutgoingEmail.objects.get().recipient == "other@example.com"
 
 
 class QueryPlanTest(TestCase):
@@ -224,3 +226,11 @@ class QueryPlanTest(TestCase):
     def test_last_mail_is_found_by_index(self) -> None:
         found = OutgoingEmail.objects.filter(task="some", recipient=RECIPIENT, status__in=["queued", "sent"])
         assert "email_recipient_task" in self.plan(found)
+
+    def test_waiting_and_failed_mails_are_found_by_index(self) -> None:
+        waiting = OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING, due_at__lte=timezone.now())
+        # The query of the release before the status "sending".
+        queued = OutgoingEmail.objects.filter(status=Status.QUEUED, due_at__lte=timezone.now())
+        for found in (waiting, queued):
+            assert "email_waiting" in self.plan(found.order_by("due_at"))
+        assert "email_failed" in self.plan(OutgoingEmail.objects.filter(status=Status.FAILED).order_by())

@@ -54,7 +54,7 @@ class WorkerLogTest(TransactionTestCase):
         self.register()
         wait_until(lambda: self.records("not sent"), "The refusal")
         self.mail_server.refusal = None
-        wait_until(lambda: OutgoingEmail.objects.filter(attempts=1).exists(), "The end of the attempt")
+        wait_until(lambda: OutgoingEmail.objects.filter(status="retrying").exists(), "The end of the attempt")
         OutgoingEmail.objects.update(due_at="2000-01-01T00:00Z")
         publish_due_emails()
         (record,) = wait_until(lambda: self.records("sent at attempt 2"), "The log of the mail")

@@ -96,7 +96,7 @@ class OrderEmailsTest(WorkerCase):
         self.user.delete()
         self.worker.start()
         wait_until(
-            lambda: not OutgoingEmail.objects.filter(status="queued").exists(),
+            lambda: not OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING).exists(),
             "the queued mails to be handled",
         )
         # Mails are sent in order, so the arrival of a later one shows that there was none before.
