@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 
 _COLOURS = {"web": 36, "worker": 33, "beat": 35, "mail": 32}
 _WIDTH = 6
@@ -26,14 +27,32 @@ def log(name: str, text: str) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
-def relay_output(name: str, process: subprocess.Popen[bytes]) -> threading.Thread:
-    """Print the output of ``process`` line by line until it ends, in the returned thread."""
-    thread = threading.Thread(target=_relay, args=(name, process), daemon=True)
-    thread.start()
-    return thread
+class Relay:
+    """Prints the output of processes line by line, each in a thread that ends with its process."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last_lines: deque[str] = deque(maxlen=10)
+        self._thread: threading.Thread | None = None
 
-def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        log(name, line.decode(errors="replace"))
+    def start(self, process: subprocess.Popen[bytes]) -> None:
+        """Print the output of a process, which replaces the one before."""
+        self._thread = threading.Thread(target=self._print, args=(process,), daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the output of a process that has ended. Other processes can keep it open."""
+        if self._thread:
+            self._thread.join(timeout=1)
+
+    def read_last_lines(self) -> str:
+        """Return the last ten lines, to be appended to a message."""
+        self.join()
+        return "\n".join([" The end of its log:", *(f"  {line}" for line in self._last_lines)])
+
+    def _print(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            text = line.decode(errors="replace").rstrip("\n")
+            self._last_lines.append(text)
+            log(self._name, text)

@@ -14,18 +14,19 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from backend.embedded import addresses, processes
 
 
-def start(data_dir: Path, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start the mail sink of ``data_dir`` on a free TCP port of 127.0.0.1.
+def start(data_dir: Path, *, port: int = 0, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the mail sink of ``data_dir`` on a TCP port of 127.0.0.1.
 
     Args:
-        log: a file for its output, which ``console.relay_output`` prints otherwise.
+        port: 0 for a free one.
+        log: a file for its output, which is otherwise piped to the caller.
 
     Raises:
         EmbeddedError: the mail sink does not start.
     """
     port_file = addresses.get_mail_port_file(data_dir)
     port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir)]
+    command = [sys.executable, "-m", "backend.embedded.mail_sink", str(data_dir), str(port)]
     server = processes.spawn(command, data_dir, log=log)
     with processes.stop_unless_ready(server, stop):
         processes.wait_until(port_file.exists, server, "The mail sink", log=log)
@@ -64,12 +65,12 @@ def _make_smtp(mailbox: _Mailbox, loop: asyncio.AbstractEventLoop) -> SMTP:
     )
 
 
-async def serve(data_dir: Path) -> None:
+async def serve(data_dir: Path, port: int) -> None:
     """Accept mails until SIGTERM and save each in ``data_dir/mail``."""
     mailbox = data_dir / "mail"
     mailbox.mkdir(mode=0o700, exist_ok=True)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _make_smtp(_Mailbox(mailbox), loop), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _make_smtp(_Mailbox(mailbox), loop), "127.0.0.1", port)
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     port_file = addresses.get_mail_port_file(data_dir)
@@ -84,4 +85,4 @@ async def serve(data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

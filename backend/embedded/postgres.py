@@ -35,7 +35,8 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start PostgreSQL in ``data_dir`` and create its files, ``user`` and ``database`` if missing.
 
-    The caller must hold ``data_dir`` (see ``services.claim``), so that no other server uses the files.
+    The caller must hold ``data_dir`` (see ``services.claim``), so that no other server uses the files. The
+    processes of a killed server are stopped.
 
     Args:
         durable: whether committed data must survive a crash of the machine.
@@ -47,8 +48,9 @@ def start(
     log = data_dir / "postgres.log"
     if not directory.exists():
         _create(directory, data_dir)
+    processes.stop_orphaned_backends(data_dir)
     # After a reboot the recorded process id can belong to another process, and PostgreSQL would refuse to
-    # start. ``services.claim`` has ensured that no server uses the directory.
+    # start. No server uses the directory.
     (directory / "postmaster.pid").unlink(missing_ok=True)
     socket_dir = addresses.get_socket_dir(data_dir)
     if os.geteuid() == 0:

@@ -18,7 +18,15 @@ MARKER = "LAVKA_RUNS_IN"
 
 
 class EmbeddedError(Exception):
-    """An error that is shown to the user without a stack trace."""
+    """An error that is shown to the user without a stack trace.
+
+    Args:
+        log: the end of a log, from `read_last_lines`.
+    """
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message + log)
+        self.message = message
 
 
 def make_environment(data_dir: Path) -> dict[str, str]:
@@ -55,9 +63,9 @@ def wait_until(
     deadline = time.monotonic() + 60
     while not is_ready():
         if process.poll() is not None:
-            raise EmbeddedError(f"{name} ended during its start.{_read_last_lines(log)}")
+            raise EmbeddedError(f"{name} ended during its start.", read_last_lines(log))
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"{name} is not ready after a minute.{_read_last_lines(log)}")
+            raise EmbeddedError(f"{name} is not ready after a minute.", read_last_lines(log))
         time.sleep(0.05)
 
 
@@ -72,7 +80,8 @@ def stop_unless_ready(
         stack.pop_all()
 
 
-def _read_last_lines(log: Path | None) -> str:
+def read_last_lines(log: Path | None) -> str:
+    """Return the last ten lines of a file, to be appended to a message."""
     if log is None:
         return ""
     lines = log.read_text(errors="replace").splitlines()[-10:]
@@ -106,15 +115,53 @@ def stop_leftovers(data_dir: Path, *, timeout: float = 20) -> int:
     servers, others = _find_leftovers(data_dir)
     # PostgreSQL last, since the others use it.
     for group, stop_signal in ((others, signal.SIGTERM), (servers, signal.SIGINT)):
-        for process in group:
-            _send(process, stop_signal)
-        for process in _wait_for(group, timeout):
-            _send(process, signal.SIGKILL)
-        # postgres.start removes PostgreSQL's own protection against a second server on the same files.
-        if survivors := _wait_for(group, timeout / 4):
-            numbers = ", ".join(str(process.pid) for process in survivors)
-            raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {numbers}.")
+        _stop_all(group, stop_signal, data_dir, timeout)
     return len(servers) + len(others)
+
+
+def stop_orphaned_backends(data_dir: Path, *, timeout: float = 5) -> None:
+    """Stop the processes that a killed PostgreSQL has left. They end by themselves when they are idle.
+
+    Raises:
+        EmbeddedError: a process cannot be stopped.
+    """
+    servers, _ = _find_leftovers(data_dir)
+    _stop_all(servers, signal.SIGQUIT, data_dir, timeout)
+
+
+def stop_session(leader: int, data_dir: Path, *, timeout: float = 5) -> None:
+    """Stop the processes that a killed one, started by `spawn`, has left.
+
+    Args:
+        leader: process id of the killed process.
+
+    Raises:
+        EmbeddedError: a process cannot be stopped.
+    """
+    _, others = _find_leftovers(data_dir)
+    _stop_all(
+        [process for process in others if _get_session(process) == leader], signal.SIGTERM, data_dir, timeout
+    )
+
+
+def _get_session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _stop_all(
+    group: list[psutil.Process], stop_signal: signal.Signals, data_dir: Path, timeout: float
+) -> None:
+    for process in group:
+        _send(process, stop_signal)
+    for process in _wait_for(group, timeout):
+        _send(process, signal.SIGKILL)
+    # postgres.start removes PostgreSQL's own protection against a second server on the same files.
+    if survivors := _wait_for(group, timeout / 4):
+        numbers = ", ".join(str(process.pid) for process in survivors)
+        raise EmbeddedError(f"Processes of an earlier run in {data_dir} cannot be stopped: {numbers}.")
 
 
 def _find_leftovers(data_dir: Path) -> tuple[list[psutil.Process], list[psutil.Process]]:

@@ -1,4 +1,7 @@
-"""Run the services, the web server, the worker and beat in one terminal, with one log."""
+"""Run the services, the web server, the worker and beat in one terminal, with one log.
+
+A process that ends is restarted, several times (see ``supervisor``).
+"""
 
 import os
 import signal
@@ -19,16 +22,17 @@ from django.conf import settings
 
 from backend.config.environment import Environment
 from backend.embedded import addresses, console, first_run, processes, services
+from backend.embedded.supervisor import Service, restart_ended_services
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _stop_requested = threading.Event()
 
 
 def up(env: Environment) -> int:
-    """Run the shop until Ctrl-C, SIGTERM or the end of one of its processes, and stop every process.
+    """Run the shop until Ctrl-C, SIGTERM or a process that keeps ending, and stop every process.
 
     Returns:
-        The exit status: 0 after a signal, 1 after the end of a process.
+        The exit status: 0 after a signal, 1 after a process that keeps ending.
 
     Raises:
         EmbeddedError: the shop is already running, the port is in use, or a service does not start.
@@ -96,11 +100,11 @@ def _run(env: Environment) -> None:
         console.log("shop", "Preparing the database")
         first_run.prepare(env.data_dir)
         with _run_programs(env.data_dir) as programs:
-            _watch(started.processes | programs)
+            _watch([*started.services.values(), *programs])
 
 
 @contextmanager
-def _run_programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def _run_programs(data_dir: Path) -> Iterator[list[Service]]:
     celery = ["-m", "celery", "--quiet", "--app", "backend.config.celery"]
     # Celery warns about running as root, which is fine on a developer's machine.
     allow_root = ["-W", "ignore:You're running the worker with superuser"]
@@ -113,36 +117,53 @@ def _run_programs(data_dir: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]
             *(*allow_root, *celery, "worker"),
             *("--concurrency", "2", "--loglevel", "INFO", "--without-mingle"),
         ],
-        "beat": [*celery, "beat", "--schedule", str(data_dir / "beat-schedule"), "--pidfile="],
+        "beat": [
+            *(*celery, "beat", "--scheduler", "backend.config.beat:Scheduler"),
+            *("--schedule", str(data_dir / "beat-schedule"), "--pidfile="),
+        ],
     }
-    started = {}
-    relays = []
+    relays = {name: console.Relay(name) for name in commands}
+    started: list[Service] = []
     try:
         for name, command in commands.items():
-            started[name] = processes.spawn([sys.executable, "-u", *command], data_dir)
-            relays.append(console.relay_output(name, started[name]))
+            started.append(_make_program(name, command, data_dir, relays[name]))
         yield started
     finally:
         console.log("shop", "Stopping")
-        processes.stop(list(started.values()), signal.SIGTERM)
-        for thread in relays:
-            thread.join(timeout=1)
+        processes.stop([service.process for service in started], signal.SIGTERM)
+        for relay in relays.values():
+            relay.join()
 
 
-def _watch(running: dict[str, subprocess.Popen[bytes]]) -> None:
-    # Log the URLs when the shop is ready, and return when a process has ended.
+def _make_program(name: str, command: list[str], data_dir: Path, relay: console.Relay) -> Service:
+    leader: int | None = None
+
+    def start() -> subprocess.Popen[bytes]:
+        nonlocal leader
+        # The children of a killed web server keep its port. Those of a killed worker finish their tasks.
+        if leader is not None and name == "web":
+            processes.stop_session(leader, data_dir)
+        process = processes.spawn([sys.executable, "-u", *command], data_dir)
+        leader = process.pid
+        relay.start(process)
+        return process
+
+    return Service(
+        name, start, lambda process: processes.stop([process], signal.SIGTERM), relay.read_last_lines
+    )
+
+
+def _watch(running: list[Service]) -> None:
+    # Log the URLs when the shop is ready, and return when a process keeps ending.
     last_report = time.monotonic()
     ready = False
     while True:
         if _stop_requested.is_set():
             # The code that ran when the signal arrived has discarded the exception.
             raise KeyboardInterrupt
-        for name, process in running.items():
-            if process.poll() is not None:
-                console.log(
-                    "shop", f"{name} has ended (status {process.returncode}). Stopping all processes."
-                )
-                return
+        if problem := restart_ended_services(running):
+            console.log("shop", f"{problem}\nStopping all processes.")
+            return
         if not ready:
             problem = _find_readiness_problem()
             if problem is None:

@@ -12,6 +12,7 @@ from subprocess import Popen
 
 from backend.config.environment import get_addresses_file
 from backend.embedded import addresses, console, mail_sink, postgres, processes, valkey
+from backend.embedded.supervisor import Service
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,17 @@ class RunningServices:
     """The started services.
 
     Attributes:
-        processes: by service name.
+        services: by name.
         variables: the environment variables that lead to the services and to the web server.
     """
 
-    processes: dict[str, Popen[bytes]] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> dict[str, Popen[bytes]]:
+        """The current processes by the name of the service."""
+        return {name: service.process for name, service in self.services.items()}
 
 
 @contextmanager
@@ -105,26 +111,59 @@ def run_services(
     started = RunningServices(variables={} if port is None else {"PORT": str(port)})
     with ExitStack() as stack:
         stack.enter_context(_create_socket_dir(data_dir))
+
+        def run(service: Service) -> None:
+            stack.callback(service.stop_process)
+            started.services[service.name] = service
+
         if database is not None:
-            server = postgres.start(data_dir, database=database, user=database_user, durable=not for_tests)
-            stack.callback(postgres.stop, server)
-            started.processes["PostgreSQL"] = server
+            run(
+                Service(
+                    "PostgreSQL",
+                    lambda: postgres.start(
+                        data_dir, database=database, user=database_user, durable=not for_tests
+                    ),
+                    postgres.stop,
+                    lambda: processes.read_last_lines(data_dir / "postgres.log"),
+                )
+            )
             started.variables.update(addresses.get_postgres_variables(data_dir))
         if with_valkey:
-            server = valkey.start(data_dir)
-            stack.callback(valkey.stop, server)
-            started.processes["Valkey"] = server
+            run(
+                Service(
+                    "Valkey",
+                    lambda: valkey.start(data_dir),
+                    valkey.stop,
+                    lambda: processes.read_last_lines(data_dir / "valkey.log"),
+                )
+            )
             started.variables.update(addresses.get_valkey_variables(data_dir))
         if with_mail_sink:
-            log = data_dir / "mail.log" if for_tests else None
-            server = mail_sink.start(data_dir, log=log)
-            stack.callback(mail_sink.stop, server)
-            started.processes["The mail sink"] = server
+            run(_make_mail_sink(data_dir, log=data_dir / "mail.log" if for_tests else None))
             started.variables.update(addresses.get_mail_variables(data_dir))
-            if log is None:
-                console.relay_output("mail", server)
         stack.enter_context(_write_addresses_file(data_dir, started.variables))
         yield started
+
+
+def _make_mail_sink(data_dir: Path, log: Path | None) -> Service:
+    port = 0
+    relay = console.Relay("mail")
+
+    def start() -> Popen[bytes]:
+        # The shop has the port of the first start in its settings.
+        nonlocal port
+        server = mail_sink.start(data_dir, port=port, log=log)
+        port = int(addresses.get_mail_port_file(data_dir).read_text())
+        if log is None:
+            relay.start(server)
+        return server
+
+    return Service(
+        "The mail sink",
+        start,
+        mail_sink.stop,
+        relay.read_last_lines if log is None else lambda: processes.read_last_lines(log),
+    )
 
 
 @contextmanager

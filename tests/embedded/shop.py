@@ -1,11 +1,13 @@
 """A shop that is started like in a terminal, by ``make up`` or its command."""
 
+import json
 import os
 import pwd
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -121,6 +123,46 @@ class Shop:
             except psutil.Error:
                 continue
         return found
+
+    def find_child(self, word: str) -> psutil.Process:
+        """Return the process that the runner has started by a command with this word."""
+        assert self.runner
+        (child,) = self._find_children(word)
+        return child
+
+    def _find_children(self, word: str) -> list[psutil.Process]:
+        assert self.runner
+        found = []
+        for child in psutil.Process(self.runner.pid).children():
+            with suppress(psutil.Error):
+                if any(part.endswith(word) for part in child.cmdline()):
+                    found.append(child)
+        return found
+
+    def wait_until_ready(self, word: str) -> None:
+        """Wait until a command with this word runs, and the readiness check succeeds."""
+        deadline = time.monotonic() + MAX_SECONDS
+        while not (self._find_children(word) and self.is_ready()):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        """Return whether the readiness check succeeds."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=10):
+                return True
+        except OSError:
+            return False
+
+    def post(self, path: str, body: object) -> int:
+        """Send JSON and return the status of the response."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=MAX_SECONDS) as response:
+            return int(response.status)
 
     def stop(self) -> None:
         """Kill the processes that are left."""

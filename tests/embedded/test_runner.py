@@ -257,13 +257,43 @@ sys.exit(__main__.main())
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
 
-    def test_dead_service_stops_the_shop(self, complete: Shop) -> None:
-        [server] = complete.processes("valkey-server")
-        server.kill()
+    @pytest.mark.parametrize(
+        ("name", "command"),
+        [
+            ("PostgreSQL", "bin/postgres"),
+            ("Valkey", "valkey-server"),
+            ("The mail sink", "backend.embedded.mail_sink"),
+            ("web", "gunicorn"),
+            ("worker", "worker"),
+            ("beat", "beat"),
+        ],
+    )
+    def test_killed_process_is_restarted(self, running: Shop, name: str, command: str) -> None:
+        running.find_child(command).kill()
+        running.wait_for(f"{name} was killed by SIGKILL. Restart 1 of 5 in 0.5 s.")
+        running.wait_until_ready(command)
 
-        assert complete.wait_for_end() == 1
-        assert "Valkey has ended" in complete.log.read_text()
-        assert not complete.processes()
+        email = f"{name.replace(' ', '-').lower()}@example.com"
+        response = running.post("/auth/register", {"email": email, "password": "correct horse battery"})
+        assert response == 202
+        running.wait_for(f"to {email}")
+        assert running.log.read_text().count(f"{name} was killed") == 1
+        assert "Traceback" not in running.log.read_text()
+
+    def test_service_that_keeps_ending_stops_the_shop_with_the_end_of_its_log(self, stopped: Shop) -> None:
+        stopped.start()
+        stopped.wait_for(READY)
+        for number in range(1, 6):
+            stopped.find_child("valkey-server").kill()
+            stopped.wait_for(f"Valkey was killed by SIGKILL. Restart {number} of 5")
+            stopped.wait_until_ready("valkey-server")
+        stopped.find_child("valkey-server").kill()
+
+        assert stopped.wait_for_end() == 1
+        log = stopped.log.read_text()
+        assert f"Valkey was killed by SIGKILL. It was restarted 5 times. The end of {stopped.data_dir}" in log
+        assert "Ready to accept connections unix" in log
+        assert not stopped.processes()
 
     def test_down_stops_the_processes_of_a_killed_runner(self, complete: Shop) -> None:
         assert complete.runner
