@@ -387,6 +387,7 @@ LOGGING = {
     "filters": {
         "bugs": {"()": "backend.core.problems.BugFilter"},
         "one_line": {"()": "backend.core.logs.OneLineFilter"},
+        "outages": {"()": "backend.core.logs.OutageFilter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV.log_format}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
@@ -402,7 +403,7 @@ LOGGING = {
         # Nor each task that beat enqueues.
         "celery.beat": {"level": _TASKS_LEVEL},
         "celery.worker.consumer.consumer": {"filters": ["one_line"]},
-        "celery.app.trace": {"level": _TASKS_LEVEL},
+        "celery.app.trace": {"level": _TASKS_LEVEL, "filters": ["outages"]},
     },
 }
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.db import InterfaceError, OperationalError
+from redis import RedisError
 
+from backend.core.errors import Unavailable
 from backend.core.request_record import get_record
 
 _EMAIL_ADDRESS = re.compile(r"[^\s@'\"<>(),;:=]+@[^\s@'\"<>(),;:=]+\.\w+")
@@ -30,6 +33,17 @@ class OneLineFilter(logging.Filter):
             error = record.exc_info[1]
             line = f"{record.getMessage()}: {type(error).__name__}: {error}"
             record.msg, record.args, record.exc_info = " ".join(line.split()), None, None
+        return True
+
+
+class OutageFilter(OneLineFilter):
+    """Log an outage of PostgreSQL or Redis in one line, and other exceptions with their stack traces."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Accept the record, without its stack trace if it is about an outage."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OperationalError | InterfaceError | RedisError | Unavailable):
+            super().filter(record)
         return True
 
 

@@ -5,12 +5,14 @@ import logging
 from unittest import mock
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.test import Client, TestCase
+from redis import RedisError
 
 from backend.catalog import selectors
-from backend.core.logs import JsonFormatter, OneLineFilter, TextFormatter
+from backend.core.errors import Unavailable
+from backend.core.logs import JsonFormatter, OneLineFilter, OutageFilter, TextFormatter
 from backend.core.request_record import RequestRecord, get_request_id, reset_record, set_record
 
 HEADER = "X-Request-ID"
@@ -144,3 +146,19 @@ class TestFormatters:
 
         assert record.getMessage() == "Failed: ValueError: two lines"
         assert record.exc_info is None
+
+    def test_outage_filter_replaces_only_the_stack_traces_of_outages(self) -> None:
+        for error in (
+            OperationalError("down"),
+            InterfaceError("down"),
+            RedisError("down"),
+            Unavailable("down"),
+        ):
+            record = make_log_record("Failed", error)
+            assert OutageFilter().filter(record)
+            assert record.getMessage() == f"Failed: {type(error).__name__}: down"
+            assert record.exc_info is None
+        for error in (ValueError("bug"), IntegrityError("bug")):
+            record = make_log_record("Failed", error)
+            assert OutageFilter().filter(record)
+            assert record.exc_info
