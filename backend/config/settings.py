@@ -169,6 +169,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # For ever, instead of giving up after 100 attempts.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Without this, an error that Redis returns, for example because its memory is full, ends the worker.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # No retries, so that no request waits for the broker. Beat enqueues failed tasks again.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
 
@@ -403,6 +405,7 @@ LOGGING = {
         # Nor each task that beat enqueues.
         "celery.beat": {"level": _TASKS_LEVEL},
         "celery.worker.consumer.consumer": {"filters": ["one_line"]},
+        "celery.worker.request": {"filters": ["outages"]},
         "celery.app.trace": {"level": _TASKS_LEVEL, "filters": ["outages"]},
     },
 }

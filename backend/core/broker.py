@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import current_app
 from kombu.exceptions import OperationalError as BrokerError
+from redis import RedisError
 
 from backend.core.redis import get_redis_client, is_redis_available
 from backend.core.request_record import get_request_id
@@ -38,7 +39,8 @@ def enqueue(calls: Iterable[tuple[str, dict[str, Any]]], *, priority: int = HIGH
                 name, arguments = waiting[0]
                 current_app.send_task(name, kwargs=arguments, retry=False, priority=priority, headers=headers)
                 del waiting[0]
-        except BrokerError:
+        except (BrokerError, RedisError):
+            # Redis does not respond, or refuses the task because its memory is full.
             pass
     if waiting:
         logger.warning("The broker does not respond; beat will enqueue %s tasks", len(waiting))

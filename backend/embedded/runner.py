@@ -115,7 +115,7 @@ def _run_programs(data_dir: Path) -> Iterator[list[Service]]:
         ],
         "worker": [
             *(*allow_root, *celery, "worker"),
-            *("--concurrency", "2", "--loglevel", "INFO", "--without-mingle"),
+            *("--concurrency", "2", "--loglevel", "INFO", "--without-mingle", "--without-gossip"),
         ],
         "beat": [
             *(*celery, "beat", "--scheduler", "backend.config.beat:Scheduler"),

@@ -8,13 +8,13 @@ import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from unittest import mock
 from uuid import uuid4
 
 from django.conf import settings
 from django.test import SimpleTestCase, TransactionTestCase
 from kombu import Connection, Queue
+from redis import Redis
 
 from backend.config.broker_connection import BrokerConnection
 from backend.embedded import addresses, processes, valkey
@@ -27,20 +27,6 @@ from tests.support.worker import MailServer, Worker, wait_until
 MAX_DELAY = 15
 
 
-class BlockingMailServer(MailServer):
-    """A mail server that answers when `may_answer` is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_answer = threading.Event()
-        self.may_answer.set()
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        answer = await super().handle_DATA(server, session, envelope)
-        self.may_answer.wait(30)
-        return answer
-
-
 class BrokerOutageTest(TransactionTestCase):
     """The worker and beat as they are deployed, with a Valkey of their own."""
 
@@ -51,7 +37,7 @@ class BrokerOutageTest(TransactionTestCase):
         addresses.get_socket_dir(self.directory).mkdir()
         self.start_valkey()
         self.addCleanup(self.stop_valkey)
-        self.mail_server = BlockingMailServer()
+        self.mail_server = MailServer()
         self.mail_server.start()
         self.addCleanup(self.mail_server.stop)
         variables = addresses.get_valkey_variables(self.directory)
@@ -93,7 +79,7 @@ class BrokerOutageTest(TransactionTestCase):
             self.mail_server.wait_for_mail(recipient)
         assert self.beat.poll() is None
         for log in (self.worker.output(), (self.directory / "beat.log").read_text()):
-            assert "Traceback" not in log
+            assert "Traceback" not in log, log
 
     def test_mails_of_a_silence_arrive_within_15_seconds_after_it(self) -> None:
         self.valkey.send_signal(signal.SIGSTOP)
@@ -105,19 +91,46 @@ class BrokerOutageTest(TransactionTestCase):
         self.assert_arrive(recipients)
 
     def test_mails_of_a_restart_arrive_within_15_seconds_after_it(self) -> None:
-        self.mail_server.may_answer.clear()
+        may_answer = threading.Event()
+        self.mail_server.before_answer = lambda: may_answer.wait(60)
         self.create_mail("unfinished@example.com")
         self.mail_server.wait_for_mail("unfinished@example.com")
         self.valkey.kill()
         self.valkey.wait()
         # The worker acknowledges the task over a connection that it has lost.
         wait_until(lambda: self.worker.log_matches("Connection to broker lost"), "the loss")
-        self.mail_server.may_answer.set()
+        may_answer.set()
         self.create_mail("outage@example.com")
         # Celery would now wait for 8 seconds between two attempts to connect.
         wait_until(lambda: self.worker.output().count("Cannot connect") >= 4, "four attempts to connect")
         self.start_valkey()
         self.assert_arrive(["unfinished@example.com", "outage@example.com"])
+
+    def test_mails_arrive_within_15_seconds_after_the_memory_of_redis_was_full(self) -> None:
+        """The worker receives a task that it cannot record in Redis as unfinished."""
+        self.create_mail("full@example.com")
+        self.worker.freeze()
+        wait_until(lambda: self.count_published() > 0, "a second task of beat")
+        self.set_max_memory(1)
+        self.worker.resume()
+        wait_until(lambda: self.worker.log_matches("OutOfMemoryError"), "the error")
+        self.create_mail("later@example.com")
+        time.sleep(3)
+        self.set_max_memory(0)
+        self.assert_arrive(["full@example.com", "later@example.com"])
+
+    def count_published(self) -> int:
+        """Return the number of tasks that wait for the worker."""
+        with self.connect() as client:
+            return int(client.llen("celery"))
+
+    def set_max_memory(self, size: int) -> None:
+        """Limit Valkey's memory, so that it refuses further writes; 0 means no limit."""
+        with self.connect() as client:
+            client.config_set("maxmemory", size)
+
+    def connect(self) -> Redis:
+        return Redis(unix_socket_path=str(addresses.get_valkey_socket(self.directory)))
 
 
 class ReconnectTest(SimpleTestCase):
@@ -140,8 +153,8 @@ class ReconnectTest(SimpleTestCase):
 
 
 class ClosedConnectionTest(SimpleTestCase):
-    def close_with_unfinished_task(self, connection_class: type[Connection]) -> None:
-        """Receive a task, lose the connection and close it as Celery does."""
+    def acknowledge_after_close(self, connection_class: type[Connection]) -> None:
+        """Receive a task, close the connection and acknowledge the task, as Celery does after an outage."""
         connection = connection_class(settings.CELERY_BROKER_URL)
         queue = Queue(f"test {uuid4()}", auto_delete=True)(connection.default_channel)
         queue.declare()
@@ -149,12 +162,15 @@ class ClosedConnectionTest(SimpleTestCase):
             producer.publish({}, routing_key=queue.name)
         message = queue.get()
         assert message is not None
-        connection.collect()
         connection.close()
+        # As the error of a lost connection does.
+        message.channel._disconnect_pools()
+        message.ack()
 
-    def test_unfinished_task_does_not_prevent_the_close(self) -> None:
-        self.close_with_unfinished_task(BrokerConnection)
+    def test_task_is_acknowledged_over_a_closed_connection_with_a_connection_error(self) -> None:
+        with self.assertRaises(BrokerConnection(settings.CELERY_BROKER_URL).connection_errors):
+            self.acknowledge_after_close(BrokerConnection)
 
-    def test_unfinished_task_ends_the_worker_with_the_connection_of_celery(self) -> None:
+    def test_connection_of_celery_raises_an_error_that_ends_the_worker(self) -> None:
         with self.assertRaises(AttributeError):
-            self.close_with_unfinished_task(Connection)
+            self.acknowledge_after_close(Connection)

@@ -3,7 +3,7 @@
 import asyncio
 import smtplib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -21,25 +21,17 @@ from backend.notifications.services import EmailContent, enqueue_email, publish_
 from tests.accounts.cases import PASSWORD, WorkerCase, clear_redis, run_in_parallel
 from tests.concurrency.actors import Actor, execute
 from tests.concurrency.locks import without_row_locks
-from tests.support.worker import MailServer, Worker, find_code, wait_until
+from tests.support.worker import MailServer, find_code, wait_until
 
 EMAIL = "vera@example.com"
 CONTENT = EmailContent("Subject", "Text\n", "<p>Text</p>")
 Status = OutgoingEmail.Status
 
 
-class HookedMailServer(MailServer):
-    """A mail server that calls `before_answer` when it has received a mail, and is slow to say goodbye."""
+class SlowGoodbyeServer(MailServer):
+    """A mail server that waits before it answers QUIT."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.before_answer: Callable[[], None] = lambda: None
-        self.goodbye_seconds = 0.0
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        answer = await super().handle_DATA(server, session, envelope)
-        await asyncio.to_thread(self.before_answer)
-        return answer
+    goodbye_seconds = 0.0
 
     async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         await asyncio.sleep(self.goodbye_seconds)
@@ -61,7 +53,7 @@ class MailCase(TransactionTestCase):
 
     def setUp(self) -> None:
         clear_redis()
-        self.server = HookedMailServer()
+        self.server = SlowGoodbyeServer()
         self.server.start()
         self.addCleanup(self.server.stop)
         smtp = override_settings(
@@ -247,13 +239,6 @@ class ResultTest(MailCase):
 
 class KilledBeforeCommitTest(WorkerCase):
     """A worker is killed after the mail server's answer, before it can commit the result."""
-
-    mail_server: HookedMailServer
-
-    @classmethod
-    def make_services(cls) -> None:
-        cls.mail_server = HookedMailServer()
-        cls.worker = Worker(cls.mail_server)
 
     def test_mail_is_sent_again_after_the_claim_expires_with_the_same_id_and_code(self) -> None:
         with Actor() as locker:

@@ -44,6 +44,7 @@ class MailServer:
         refused_recipients: responses by recipient, such as "550 Unknown".
         stall: never respond to a mail.
         stalled: set when a mail has arrived while `stall` is on.
+        before_answer: called in a thread when a mail has been accepted.
         options: further arguments of aiosmtpd's Controller.
     """
 
@@ -55,6 +56,7 @@ class MailServer:
         self.refused_recipients: dict[str, str] = {}
         self.stall = False
         self.stalled = threading.Event()
+        self.before_answer: Callable[[], object] = lambda: None
         self._controller: Controller | None = None
 
     @property
@@ -87,6 +89,7 @@ class MailServer:
         self.refused_recipients.clear()
         self.stall = False
         self.stalled.clear()
+        self.before_answer = lambda: None
         if not self._controller:
             self.start()
 
@@ -107,6 +110,7 @@ class MailServer:
         mail = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(envelope.content)
         assert envelope.rcpt_tos == [address.addr_spec for address in mail["To"].addresses]
         self.mails.append(mail)
+        await asyncio.to_thread(self.before_answer)
         return "250 Kept"
 
     def list_mails_to(self, recipient: str) -> list[EmailMessage]:
@@ -215,6 +219,16 @@ class Worker:
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait(MAX_SECONDS)
         self._process = None
+
+    def freeze(self) -> None:
+        """Freeze the main process."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Resume the frozen main process."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
 
     def output(self) -> str:
         """Return the log."""
