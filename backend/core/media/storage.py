@@ -1,6 +1,8 @@
 """Storage of pictures: local files, and the functions that both kinds of storage share."""
 
+import os
 import re
+from contextlib import suppress
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -32,6 +34,18 @@ class LocalStorage(FileSystemStorage):
         """Return the URL of a file."""
         # Django joins URLs for names such as "../x", which no file has. That takes three times as long.
         return f"{self.base_url}{filepath_to_uri(name)}"
+
+    def _save(self, name: str, content: Any) -> str:
+        try:
+            saved: str = super()._save(name, content)  # type: ignore[misc]
+            return saved
+        except OSError:
+            # On a full disk there is a part of the file.
+            path = self.path(name)
+            with suppress(OSError):
+                if os.path.getsize(path) < content.size:
+                    os.unlink(path)
+            raise
 
 
 def require_media_storage() -> None:
