@@ -5,12 +5,16 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import task_postrun, task_prerun
+from kombu.transport.redis import SentinelChannel
 
 from backend.config.broker_connection import Protocol
 from backend.core.broker import REQUEST_ID_KEY
+from backend.core.redis_sentinels import MasterConnection
 from backend.core.request_record import RequestRecord, set_record
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
+
+SentinelChannel.connection_class = MasterConnection
 
 app = Celery("lavka", amqp=Protocol)
 app.config_from_object("django.conf:settings", namespace="CELERY")

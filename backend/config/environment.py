@@ -11,6 +11,8 @@ from iso3166 import countries_by_alpha2
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from backend.core.redis_sentinels import is_sentinel_url, parse_sentinel_url
+
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 # The published passwords and keys in .env.example and docker-compose.yml begin with this.
 PUBLISHED_SECRET_PREFIX = "development-only"
@@ -102,6 +104,12 @@ _PRODUCTION_DEFAULTS = {
 }
 
 
+def _check_sentinel_url(url: str) -> str:
+    if is_sentinel_url(url):
+        parse_sentinel_url(url)
+    return url
+
+
 class Environment(BaseSettings):
     """Every variable that the shop reads, under its own name in lower case.
 
@@ -138,7 +146,11 @@ class Environment(BaseSettings):
     # Seconds; 0 means no limit. gunicorn.py sets a limit for the web processes.
     db_statement_timeout: int = Field(default=0, ge=0, le=3600)
 
-    redis_url: str = Field(default="", pattern=r"^$|^rediss?://|^unix:///")
+    redis_url: Annotated[
+        str,
+        Field(default="", pattern=r"^$|^rediss?://|^unix:///|^redis\+sentinel://"),
+        AfterValidator(_check_sentinel_url),
+    ]
 
     object_storage_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
     object_storage_region: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
@@ -174,7 +186,9 @@ class Environment(BaseSettings):
 
     @property
     def celery_broker_url(self) -> str:
-        """``redis_url`` as Celery spells it, which has its own scheme for Unix sockets."""
+        """``redis_url`` as Celery spells it, which has its own schemes for Unix sockets and Sentinels."""
+        if is_sentinel_url(self.redis_url):
+            return parse_sentinel_url(self.redis_url).celery_url
         url = urlsplit(self.redis_url)
         if url.scheme != "unix":
             return self.redis_url

@@ -2,6 +2,7 @@
 
 import mimetypes
 from datetime import timedelta
+from socket import TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from typing import Any
 
 from celery.schedules import crontab
@@ -12,6 +13,7 @@ from redis.retry import Retry
 
 from backend.config.environment import PROJECT_DIR, read_environment
 from backend.core.db_watch import WatchedConnection, refuse_connection
+from backend.core.redis_sentinels import SENTINEL_OPTIONS, is_sentinel_url, parse_sentinel_url
 
 ENV = read_environment()
 
@@ -149,10 +151,11 @@ elif ENV.db_statement_timeout:
 # Without an address, Redis counts as down, and the path says why in the error message.
 REDIS_URL = ENV.redis_url or "unix:///REDIS_URL-is-not-set"
 CELERY_BROKER_URL = ENV.celery_broker_url or REDIS_URL.replace("unix:", "redis+socket:")
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
+        # A list, since Django splits a text at commas.
+        "LOCATION": [REDIS_URL],
         "KEY_PREFIX": "lavka",
         "OPTIONS": {
             "socket_connect_timeout": 1,
@@ -172,7 +175,20 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Without this, an error that Redis returns, for example because its memory is full, ends the worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # No retries, so that no request waits for the broker. Beat enqueues failed tasks again.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 2, "max_retries": 0}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 2,
+    # A worker waits for tasks without a timeout. This ends its connection to a host that has vanished.
+    "socket_keepalive": True,
+    "socket_keepalive_options": {TCP_KEEPIDLE: 5, TCP_KEEPINTVL: 2, TCP_KEEPCNT: 3, TCP_USER_TIMEOUT: 10_000},
+    "max_retries": 0,
+}
+if is_sentinel_url(REDIS_URL):
+    CACHES["default"]["OPTIONS"]["pool_class"] = "backend.core.redis_sentinels.SentinelPool"
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "master_name": parse_sentinel_url(REDIS_URL).master,
+        "sentinel_kwargs": SENTINEL_OPTIONS,
+    }
 
 CELERY_BEAT_SCHEDULE = {
     "notifications.publish_due_emails": {

@@ -74,6 +74,12 @@ def test_production_ignores_addresses_of_a_running_shop(
         ("rediss://redis.example.com", "rediss://redis.example.com"),
         ("unix:///run/a%20path/valkey.sock?db=3", "redis+socket:///run/a%20path/valkey.sock?virtual_host=3"),
         ("unix:///run/valkey.sock", "redis+socket:///run/valkey.sock?virtual_host=0"),
+        (
+            "redis+sentinel://:p%40ss%2Fword@a:1,b/main/3",
+            "sentinel://:p%40ss%2Fword@a:1/3;sentinel://:p%40ss%2Fword@b:26379/3",
+        ),
+        ("redis+sentinel://user:p@a/main", "sentinel://user:p@a:26379/0"),
+        ("redis+sentinel://a/main", "sentinel://a:26379/0"),
         ("", ""),
     ],
 )
@@ -88,6 +94,29 @@ def test_redis_url_with_another_scheme_or_a_relative_path_is_refused(
     monkeypatch.setenv("REDIS_URL", redis_url)
 
     with pytest.raises(SystemExit, match="REDIS_URL: String should match pattern"):
+        read_environment()
+
+
+@pytest.mark.parametrize(
+    "redis_url",
+    [
+        "redis+sentinel://a:26379",
+        "redis+sentinel://a:26379/",
+        "redis+sentinel:///main",
+        "redis+sentinel://a:x/main",
+        "redis+sentinel://a,/main",
+        "redis+sentinel://a/main/x",
+        "redis+sentinel://a/main?db=1",
+    ],
+)
+def test_sentinel_url_of_another_form_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+    with pytest.raises(
+        SystemExit, match="REDIS_URL: must have the form redis\\+sentinel://:password@host:26379"
+    ):
         read_environment()
 
 

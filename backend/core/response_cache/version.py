@@ -12,13 +12,20 @@ from backend.core.redis import PREFIX, try_redis
 READ_SECONDS = 0.5
 
 _KEY = f"{PREFIX}catalogue-version"
+_RESTART = """
+local version = math.max((tonumber(redis.call('GET', KEYS[1])) or 0) + 1, tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', version))
+return version
+"""
 
 
 class CatalogueVersion:
     """A number in Redis that every edit of the catalogue increases.
 
     A process whose call has failed may have missed an edit, and its own edits may not have been counted. It
-    uses no cache until it has increased the version, which a thread tries until Redis responds.
+    uses no cache until it has increased the version, which a thread tries until Redis responds. A process
+    that reads a lower version than before increases it too: Redis has failed over to a server that lacks the
+    latest writes.
 
     Args:
         on_change: called when the process sees another version than before, or none.
@@ -38,7 +45,7 @@ class CatalogueVersion:
             with self._lock:
                 # Another thread may have read it meanwhile.
                 if time.monotonic() >= self._read_again_at:
-                    self._call(_increase if self._must_increase else _read)
+                    self._call(_restart if self._must_increase else _read)
         return self._value
 
     def increase(self) -> None:
@@ -55,7 +62,10 @@ class CatalogueVersion:
         # The version can change at any time after this.
         requested_at = time.monotonic()
         value = try_redis(call)
-        if value is not None and call is _increase:
+        if value is not None and self._value is not None and value < self._value:
+            # A failover of Redis has lost edits.
+            call, value = _restart, try_redis(_restart)
+        if value is not None and call is not _read:
             self._must_increase = False
         self._set(value, requested_at)
 
@@ -93,6 +103,15 @@ def _increase(redis: Redis) -> int:
     return int(redis.incr(_KEY))
 
 
+def _restart(redis: Redis) -> int:
+    """Increase the version to one that was never used, also if Redis has lost increases."""
+    return int(redis.eval(_RESTART, 1, _KEY, _make_first_version()))
+
+
 def _create(redis: Redis) -> None:
-    # Higher than every version before, in case Redis has lost its data.
-    redis.set(_KEY, time.time_ns() // 1_000_000, nx=True)
+    redis.set(_KEY, _make_first_version(), nx=True)
+
+
+def _make_first_version() -> int:
+    # Higher than every version before, in case Redis has lost its data: edits are less frequent.
+    return time.time_ns() // 1_000_000
