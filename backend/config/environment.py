@@ -143,6 +143,9 @@ class Environment(BaseSettings):
     db_password: str = ""
     db_host: str = ""
     db_port: int = Field(default=5432, ge=1, le=65535)
+    # A streaming replica with the same database and user. It defaults to the port of the primary.
+    db_replica_host: str = ""
+    db_replica_port: int | None = Field(default=None, ge=1, le=65535)
     # Seconds; 0 means no limit. gunicorn.py sets a limit for the web processes.
     db_statement_timeout: int = Field(default=0, ge=0, le=3600)
 
@@ -208,6 +211,8 @@ class Environment(BaseSettings):
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
+        if self.db_replica_port is None:
+            self.db_replica_port = self.db_port
         defaults = _DEVELOPMENT_DEFAULTS if self.debug else _PRODUCTION_DEFAULTS
         for name, value in defaults.items():
             if getattr(self, name) is None:

@@ -12,7 +12,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from backend.config.environment import PROJECT_DIR, read_environment
-from backend.core.db_watch import WatchedConnection, refuse_connection
+from backend.core.db_watch import (
+    REPLICA_STATEMENT_SECONDS,
+    WatchedConnection,
+    WatchedReplicaConnection,
+    refuse_connection,
+)
 from backend.core.redis_sentinels import SENTINEL_OPTIONS, is_sentinel_url, parse_sentinel_url
 
 ENV = read_environment()
@@ -119,6 +124,9 @@ GQL_AUTH = GqlAuthSettings(
 )
 
 # PostgreSQL
+# Search tolerates misspellings: 0.5 matches a word of five letters with one wrong letter, and few unrelated
+# words.
+_SEARCH_OPTION = "-c pg_trgm.word_similarity_threshold=0.5"
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -132,10 +140,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         "OPTIONS": {
             # libpq raises 1 to 2 seconds. A request does not wait longer for a connection.
             "connect_timeout": 1,
-            # Search tolerates misspellings: 0.5 matches a word of five letters with one wrong letter, and
-            # few unrelated words.
-            "options": "-c pg_trgm.word_similarity_threshold=0.5"
-            f" -c statement_timeout={ENV.db_statement_timeout}s",
+            "options": f"{_SEARCH_OPTION} -c statement_timeout={ENV.db_statement_timeout}s",
         },
     }
 }
@@ -146,6 +151,22 @@ if not ENV.db_host:
     DATABASES["default"]["OPTIONS"]["connection_factory"] = refuse_connection
 elif ENV.db_statement_timeout:
     DATABASES["default"]["OPTIONS"]["connection_factory"] = WatchedConnection
+if ENV.db_replica_host:
+    # See core/replica/.
+    DATABASES["replica"] = DATABASES["default"] | {
+        "ENGINE": "backend.core.replica",
+        "HOST": ENV.db_replica_host,
+        "PORT": ENV.db_replica_port,
+        # A query on a broken connection runs on the primary.
+        "CONN_HEALTH_CHECKS": False,
+        "OPTIONS": {
+            "connect_timeout": 1,
+            "options": f"{_SEARCH_OPTION} -c statement_timeout={REPLICA_STATEMENT_SECONDS}s",
+            "connection_factory": WatchedReplicaConnection,
+        },
+        "TEST": {"MIRROR": "default"},
+    }
+    DATABASE_ROUTERS = ["backend.core.replica.routing.Router"]
 
 # Redis: the cache and Celery's broker, separated by key prefixes
 # Without an address, Redis counts as down, and the path says why in the error message.

@@ -34,6 +34,8 @@ graphql = csrf_exempt(
 )
 
 readiness = ["health_check.checks.Database", "health_check.checks.Cache"]
+if settings.ENV.db_replica_host:
+    readiness.append("backend.core.health.Replica")
 if settings.ENV.object_storage_url:
     readiness.append("backend.core.health.Storage")
 

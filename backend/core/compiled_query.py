@@ -5,7 +5,7 @@ primary key. Use this for the few statements that nearly every request or every 
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -16,6 +16,8 @@ from django.db.models.expressions import DatabaseDefault
 from django.db.models.query import ModelIterable, get_related_populators
 from django.db.models.sql import InsertQuery
 from django.db.transaction import TransactionManagementError
+
+from backend.core.replica import get_read_alias
 
 Row = TypeVar("Row")
 Instance = TypeVar("Instance", bound=Model)
@@ -62,6 +64,8 @@ class CompiledQuery(Generic[Row]):
 
     def __init__(self, build: "Callable[[], QuerySet[Any, Row]]") -> None:
         self._build = build
+        # By database, since the rows and their related objects know the database that they come from.
+        self._statements: dict[str, _Statement] = {}
 
     def run(self, **params: Any) -> list[Row]:
         """Return the rows that the queryset would return for these parameters.
@@ -70,7 +74,8 @@ class CompiledQuery(Generic[Row]):
             KeyError: a parameter is missing.
             TransactionManagementError: the queryset locks rows, outside a transaction.
         """
-        statement = self._statement
+        alias = get_read_alias()
+        statement = self._statements.get(alias) or self._compile(alias)
         connection = connections[statement.using]
         if statement.locks_rows and connection.get_autocommit():
             raise TransactionManagementError("Rows can be locked in a transaction only.")
@@ -85,9 +90,9 @@ class CompiledQuery(Generic[Row]):
         rows = self.run(**params)
         return rows[0] if rows else None
 
-    @cached_property
-    def _statement(self) -> "_Statement":
-        return _Statement(self._build())
+    def _compile(self, alias: str) -> "_Statement":
+        statement = self._statements[alias] = _Statement(self._build().using(alias))
+        return statement
 
 
 class _Statement:

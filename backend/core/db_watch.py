@@ -21,6 +21,7 @@ import psycopg2
 from django.conf import settings
 from psycopg2.extensions import connection as Connection  # noqa: N812  psycopg2 spells this class in lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extensions import parse_dsn
 
 from backend.core.request_record import record_database_call
 
@@ -28,13 +29,17 @@ T = TypeVar("T")
 
 # After a timeout, statements fail immediately for this long, so that requests do not queue up.
 PAUSE_SECONDS = 1.0
+# The same two limits for the replica. A read of the catalogue takes milliseconds.
+REPLICA_STATEMENT_SECONDS = 1
+REPLICA_SILENCE_SECONDS = 1.5
 _CHECK_SECONDS = 0.1
 
 # Runs each statement in the context that this returns. `config.tracing` replaces it.
 trace_statement: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
-_deadlines: dict[Connection, float] = {}
-_paused_until = 0.0
+_deadlines: dict["WatchedConnection", float] = {}
+# By server, so that a frozen replica does not pause the primary.
+_paused_until: dict[str, float] = {}
 _watched_process = 0
 
 
@@ -54,8 +59,15 @@ class WatchedConnection(Connection):
         psycopg2.OperationalError: the server does not respond, or has timed out in the last second.
     """
 
+    @property
+    def max_silence(self) -> float:
+        """Seconds until the server counts as frozen."""
+        return float(settings.DB_SILENCE_SECONDS)
+
     def __init__(self, dsn: str, async_: int = 0) -> None:
-        _refuse_while_paused()
+        options = parse_dsn(dsn)
+        self._server = f"{options.get('host')}:{options.get('port')}"
+        self.refuse_while_paused()
         _start_watching()
         started = time.monotonic()
         try:
@@ -63,7 +75,7 @@ class WatchedConnection(Connection):
         except psycopg2.OperationalError:
             # A stopped server refuses immediately. A frozen server causes a timeout.
             if time.monotonic() - started > PAUSE_SECONDS:
-                _pause()
+                self.pause()
             raise
         finally:
             record_database_call(time.monotonic() - started)
@@ -78,10 +90,27 @@ class WatchedConnection(Connection):
     def rollback(self) -> None:
         _watch(self, super().rollback)
 
+    def pause(self) -> None:
+        """Let all statements on this server fail for `PAUSE_SECONDS`."""
+        _paused_until[self._server] = time.monotonic() + PAUSE_SECONDS
+
+    def refuse_while_paused(self) -> None:
+        """Raise OperationalError if the server has timed out in the last second."""
+        if time.monotonic() < _paused_until.get(self._server, 0.0):
+            raise psycopg2.OperationalError("the server timed out less than a second ago")
+
+
+class WatchedReplicaConnection(WatchedConnection):
+    """A connection to the replica, which gives up sooner, since the primary can answer instead."""
+
+    @property
+    def max_silence(self) -> float:
+        return REPLICA_SILENCE_SECONDS
+
 
 class _WatchedCursor(Cursor):
     def execute(self, query: Any, vars: Any = None) -> None:
-        _refuse_while_paused()
+        self.connection.refuse_while_paused()
         with trace_statement(query):
             _watch(self.connection, super().execute, query, vars)
 
@@ -106,24 +135,14 @@ class _WatchedServerCursor(_WatchedCursor):
         return _watch(self.connection, super().fetchall)
 
 
-def _watch(connection: Connection, call: Callable[..., T], *arguments: Any) -> T:
+def _watch(connection: WatchedConnection, call: Callable[..., T], *arguments: Any) -> T:
     started = time.monotonic()
-    _deadlines[connection] = started + settings.DB_SILENCE_SECONDS
+    _deadlines[connection] = started + connection.max_silence
     try:
         return call(*arguments)
     finally:
         _deadlines.pop(connection, None)
         record_database_call(time.monotonic() - started)
-
-
-def _refuse_while_paused() -> None:
-    if time.monotonic() < _paused_until:
-        raise psycopg2.OperationalError("the server timed out less than a second ago")
-
-
-def _pause() -> None:
-    global _paused_until
-    _paused_until = time.monotonic() + PAUSE_SECONDS
 
 
 def _start_watching() -> None:
@@ -146,8 +165,8 @@ def _shut_down_unresponsive_connections() -> None:
                 _shut_down(connection)
 
 
-def _shut_down(connection: Connection) -> None:
-    _pause()
+def _shut_down(connection: WatchedConnection) -> None:
+    connection.pause()
     _deadlines.pop(connection, None)
     with socket.socket(fileno=os.dup(connection.fileno())) as client:
         client.shutdown(socket.SHUT_RDWR)

@@ -11,6 +11,7 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 
 from backend.core.media.storage import check_media_storage
+from backend.core.replica.monitor import monitor
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,18 @@ class Storage(HealthCheck):
             raise ServiceUnavailable(error)
 
 
+@dataclass
+class Replica(HealthCheck):
+    """Check that catalogue reads can use the replica. Otherwise they use the primary."""
+
+    def run(self) -> None:
+        monitor.start()
+        if monitor.last_error:
+            raise ServiceUnavailable(monitor.last_error)
+
+
 # Failures of these checks do not make the shop unavailable.
-_OPTIONAL = {"storage"}
+_OPTIONAL = {"storage", "replica"}
 
 
 class Health(HealthCheckView):

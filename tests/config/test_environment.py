@@ -120,6 +120,15 @@ def test_sentinel_url_of_another_form_is_refused(
         read_environment()
 
 
+def test_replica_has_the_port_of_the_primary_by_default(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PORT", "6432")
+    assert read_environment().db_replica_port == 6432
+    monkeypatch.setenv("DB_REPLICA_PORT", "6433")
+    assert read_environment().db_replica_port == 6433
+
+
 @pytest.mark.parametrize("country", ["XX", "ru", "RUS", "Russia"])
 def test_unknown_shop_country_is_refused(
     env_file: Path, monkeypatch: pytest.MonkeyPatch, country: str

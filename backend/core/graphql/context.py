@@ -1,6 +1,6 @@
 """The context that every resolver receives."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -29,11 +29,13 @@ class Context(Budget):
 
     Attributes:
         query_hash: hash of the document if the client sent it; see `core.graphql.persisted_queries`.
+        catalogue_fields: names of the query fields that read the catalogue only.
         registers_query: true if the client sent the document with its hash.
     """
 
     request: HttpRequest
     authenticate: Authenticate
+    catalogue_fields: Set[str] = frozenset()
     query_hash: str | None = None
     registers_query: bool = False
     _read: dict[Hashable, Any] = field(default_factory=dict)
@@ -64,6 +66,11 @@ class Context(Budget):
     def has_read_viewer(self) -> bool:
         """True if the response may depend on the viewer."""
         return "viewer" in self.__dict__
+
+    @property
+    def reads_only_catalogue(self) -> bool:
+        """True if the operation is a query of `catalogue_fields`; false before its execution."""
+        return not self.is_mutation and bool(self.root_fields) and self.root_fields <= self.catalogue_fields
 
     @property
     def address(self) -> str:

@@ -17,7 +17,9 @@ from backend.core.graphql.compiled import CompiledExecutor
 from backend.core.graphql.documents import DocumentCache, DocumentLoader
 from backend.core.graphql.errors import locate_errors, log_errors
 from backend.core.graphql.limits import Budget, QueryLimits
+from backend.core.graphql.replica_reads import ReplicaReads
 from backend.core.graphql.scalars import DATE_TIME, DECIMAL
+from backend.core.replica import REPLICA
 
 
 class Executor(CompiledExecutor):
@@ -82,6 +84,7 @@ def make_schema(query: type, mutation: type | None = None, *, types: Iterable[ty
     extensions: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
         lambda: MaxTokensLimiter(settings.GRAPHQL_MAX_TOKENS),
         QueryLimits,
+        *([ReplicaReads] if REPLICA in settings.DATABASES else []),
         lambda: DocumentLoader(schema.documents),
     ]
     if not settings.GRAPHQL_INTROSPECTION:

@@ -122,7 +122,7 @@ class GraphQLView(StrawberryGraphQLView):
         return "extensions" not in request.query_params and super().should_render_graphql_ide(request)
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Any:
-        self._context = Context(request, self._authenticate)
+        self._context = Context(request, self._authenticate, self._cached_fields)
         return self._context
 
     def parse_json(self, data: str | bytes) -> Any:
@@ -215,12 +215,7 @@ class GraphQLView(StrawberryGraphQLView):
         if ErrorCode.RATE_LIMITED in codes:
             response.headers["Retry-After"] = str(max(error.get("retryAfter", 0) for error in errors))
         is_public = not errors and not self._context.has_read_viewer
-        self._is_shareable = (
-            is_public
-            and not self._context.is_mutation
-            and bool(self._context.root_fields)
-            and self._context.root_fields <= self._cached_fields
-        )
+        self._is_shareable = is_public and self._context.reads_only_catalogue
         if self.request.method == "GET" and is_public:
             # `forbid_caching` marks every other response `no-store`. The URL holds the query or its hash.
             patch_cache_control(response, public=True, max_age=0, must_revalidate=True)

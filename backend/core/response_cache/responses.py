@@ -1,10 +1,11 @@
 """Serve requests from the cache, or compute and cache their responses."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import get_language
 
+from backend.core.replica import permit_replica, use_replica
 from backend.core.request_record import record_cache_result
 from backend.core.response_cache import shared
 from backend.core.response_cache.computations import Computations
@@ -43,18 +45,22 @@ def respond(
 ) -> HttpResponseBase:
     """Return the cached response to a request, or compute it and cache it.
 
-    The response to a request with credentials is always computed. Of equal requests that arrive at the same
-    time, one is computed, and the others wait for its response.
+    The response to a request with credentials is always computed, and from the primary database. Of equal
+    requests that arrive at the same time, one is computed, and the others wait for its response.
 
     Args:
         compute: computes the response. An exception is raised to the caller, and nothing is cached.
         is_shareable: called after `compute`; returns false if the response is an error, depends on who has
             sent the request, or does not only read the catalogue.
     """
-    if not settings.CATALOG_CACHE_SECONDS or _has_credentials(request):
+    if _has_credentials(request):
         return compute()
+    if not settings.CATALOG_CACHE_SECONDS:
+        return _compute_permitted(compute, -math.inf)
     # The version must be read before the database, so that no edit is missed.
     version = _version.read()
+    # A replica must have replayed the edits that the version counts. Without a version nothing is cached.
+    compute = partial(_compute_permitted, compute, -math.inf if version is None else _version.changed_at)
     digest = _compute_digest(request)
     if version is None or digest is None:
         return compute()
@@ -86,7 +92,11 @@ def cache_responses(view: Callable[..., HttpResponseBase]) -> Callable[..., Http
 
     @wraps(view)
     def cached(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return respond(request, lambda: view(request, *args, **kwargs))
+        def compute() -> HttpResponseBase:
+            with use_replica():
+                return view(request, *args, **kwargs)
+
+        return respond(request, compute)
 
     return cached
 
@@ -99,6 +109,11 @@ def mark_catalogue_changed() -> None:
     calls = transaction.get_connection().run_on_commit
     if settings.CATALOG_CACHE_SECONDS and all(call is not _increase_version for _, call, _ in calls):
         transaction.on_commit(_increase_version, robust=True)
+
+
+def _compute_permitted(compute: Callable[[], HttpResponseBase], since: float) -> HttpResponseBase:
+    with permit_replica(since):
+        return compute()
 
 
 def _increase_version() -> None:

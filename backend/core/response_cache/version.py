@@ -32,6 +32,9 @@ class CatalogueVersion:
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
+        # The time, by `time.monotonic`, when this process saw the version: all edits that it counts were
+        # committed before.
+        self.changed_at = 0.0
         self._on_change = on_change
         self._lock = Lock()
         self._value: int | None = None
@@ -76,6 +79,7 @@ class CatalogueVersion:
                 self._is_recovering = True
                 Thread(target=self._recover, name="catalogue-version", daemon=True).start()
         if value != self._value:
+            self.changed_at = time.monotonic()
             self._on_change()
         self._value = value
         self._read_again_at = requested_at + READ_SECONDS

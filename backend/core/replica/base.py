@@ -1,0 +1,58 @@
+"""Django's backend for the replica. A query that the replica does not answer runs on the primary."""
+
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+from django.utils.functional import cached_property
+
+from backend.core.replica.monitor import monitor
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection to the replica.
+
+    Attributes:
+        falls_back: false to raise the errors of the replica.
+    """
+
+    falls_back = True
+
+    @cached_property
+    def pg_version(self) -> int:
+        # Streaming replication requires the same version, and the replica may be down.
+        return connections[DEFAULT_DB_ALIAS].pg_version  # type: ignore[attr-defined, no-any-return]
+
+    def _cursor(self, name: str | None = None) -> Any:
+        if not self.falls_back:
+            return super()._cursor(name)  # type: ignore[misc]
+        if not monitor.has_failed:
+            try:
+                return super()._cursor(name)  # type: ignore[misc]
+            except (OperationalError, InterfaceError) as error:
+                monitor.report_failure(error)
+        return connections[DEFAULT_DB_ALIAS]._cursor(name)  # type: ignore[attr-defined]
+
+    def make_cursor(self, cursor: Any) -> CursorWrapper:
+        return _FallbackCursor(cursor, self) if self.falls_back else super().make_cursor(cursor)
+
+
+class _FallbackCursor(CursorWrapper):
+    """A cursor that moves to the primary if the replica fails, is slow or cancels the query.
+
+    A replica cancels a query that needs rows which the primary has removed.
+    """
+
+    def execute(self, sql: Any, params: Any = None) -> Any:
+        try:
+            return super().execute(sql, params)
+        except (OperationalError, InterfaceError) as error:
+            if self.db.alias == DEFAULT_DB_ALIAS:
+                raise
+            monitor.report_failure(error)
+            # The next query on the replica connects again.
+            self.db.close()
+            primary = connections[DEFAULT_DB_ALIAS].cursor()
+            self.cursor, self.db = primary.cursor, primary.db
+            return super().execute(sql, params)
