@@ -74,8 +74,7 @@ class CompiledQuery(Generic[Row]):
             KeyError: a parameter is missing.
             TransactionManagementError: the queryset locks rows, outside a transaction.
         """
-        alias = get_read_alias()
-        statement = self._statements.get(alias) or self._compile(alias)
+        statement = self._get_statement(get_read_alias())
         connection = connections[statement.using]
         if statement.locks_rows and connection.get_autocommit():
             raise TransactionManagementError("Rows can be locked in a transaction only.")
@@ -90,8 +89,10 @@ class CompiledQuery(Generic[Row]):
         rows = self.run(**params)
         return rows[0] if rows else None
 
-    def _compile(self, alias: str) -> "_Statement":
-        statement = self._statements[alias] = _Statement(self._build().using(alias))
+    def _get_statement(self, alias: str) -> "_Statement":
+        statement = self._statements.get(alias)
+        if statement is None:
+            statement = self._statements[alias] = _Statement(self._build().using(alias))
         return statement
 
 

@@ -55,6 +55,7 @@ class EqualResponsesTest(TestCase):
             "description": "<b>",
             "price": "30.00",
             "compare_at_price": None,
+            "is_on_sale": False,
             "currency": "RUB",
             "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
             "image": dress["product"]["image"],

@@ -80,6 +80,7 @@ class UnpublishedProductCase:
                 "description": "",
                 "price": "10.00",
                 "compare_at_price": None,
+                "is_on_sale": False,
                 "currency": "RUB",
                 "category": None,
                 "image": None,

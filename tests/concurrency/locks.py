@@ -15,10 +15,12 @@ from tests.concurrency.actors import execute
 @contextmanager
 def _replace_select_for_update(select: Any) -> Iterator[None]:
     # Compile every query anew, because a compiled statement keeps its locks.
-    compile_anew = property(lambda query: _Statement(query._build()))
+    def compile_anew(query: CompiledQuery[Any], alias: str) -> _Statement:
+        return _Statement(query._build().using(alias))
+
     with (
         mock.patch.object(QuerySet, "select_for_update", select),
-        mock.patch.object(CompiledQuery, "_statement", compile_anew),
+        mock.patch.object(CompiledQuery, "_get_statement", compile_anew),
     ):
         yield
 

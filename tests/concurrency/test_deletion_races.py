@@ -12,6 +12,7 @@ from django.db import IntegrityError, OperationalError
 from backend.accounts.models import User
 from backend.accounts.services import delete_account
 from backend.carts.models import Cart, CartLine
+from backend.carts.selectors import CartLineRow, read_unredacted_lines
 from backend.catalog.models import Product
 from backend.core.errors import NotFound, ShopError
 from backend.core.viewer import Viewer
@@ -87,9 +88,10 @@ class ProductDuringOrderTest(ShopCase):
         assert self.in_cart() == {}
 
     def test_with_the_lines_locked_before_the_products_they_deadlock(self) -> None:
-        def lock_both(cart: Cart) -> list[CartLine]:
+        def lock_both(cart: Cart) -> list[CartLineRow]:
             lines = CartLine.objects.select_for_update(of=["self", "product"], no_key=True)
-            return list(lines.filter(cart=cart).select_related("product").order_by("product_id"))
+            list(lines.filter(cart=cart).select_related("product").order_by("product_id"))
+            return read_unredacted_lines(cart)
 
         self.add(self.a, self.b)
         with (

@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, OperationalError
 
 from backend.carts.models import Cart, CartLine
+from backend.carts.selectors import CartLineRow, read_unredacted_lines
 from backend.carts.services import OutOfStock
 from backend.catalog import stock
 from backend.catalog.models import Product
@@ -91,9 +92,10 @@ class OppositeOrderTest(ShopCase):
         assert self.stock() == {"A": 8, "B": 8, "C": 8}
 
     def test_two_orders_that_lock_in_cart_order_deadlock(self) -> None:
-        def lock_as_added(cart: Cart) -> list[CartLine]:
+        def lock_as_added(cart: Cart) -> list[CartLineRow]:
             lines = CartLine.objects.select_for_update(of=["product"], no_key=True)
-            return list(lines.filter(cart=cart).select_related("product").order_by("id"))
+            list(lines.filter(cart=cart).select_related("product").order_by("id"))
+            return read_unredacted_lines(cart)
 
         with (
             mock.patch.object(services, "_lock_lines", lock_as_added),
