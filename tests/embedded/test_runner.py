@@ -285,13 +285,14 @@ sys.exit(__main__.main())
         stopped.wait_for(READY)
         for number in range(1, 6):
             stopped.find_child("valkey-server").kill()
-            stopped.wait_for(f"Valkey was killed by SIGKILL. Restart {number} of 5")
+            # It may have been killed during its start.
+            stopped.wait_for(f". Restart {number} of 5 in")
             stopped.wait_until_ready("valkey-server")
         stopped.find_child("valkey-server").kill()
 
         assert stopped.wait_for_end() == 1
         log = stopped.log.read_text()
-        assert f"Valkey was killed by SIGKILL. It was restarted 5 times. The end of {stopped.data_dir}" in log
+        assert f". It was restarted 5 times. The end of {stopped.data_dir}/valkey.log:" in log
         assert "Ready to accept connections unix" in log
         assert not stopped.processes()
 
