@@ -1,10 +1,13 @@
-"""Progress and memory use of management commands."""
+"""Progress, interruption and memory use of management commands."""
 
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
 
@@ -23,6 +26,27 @@ def show_step_progress(unit: str) -> Iterator[Callable[[str, int], None]]:
             bar.update(count - bar.n)
 
         yield show
+
+
+@contextmanager
+def report_interruption(message: str) -> Iterator[None]:
+    """End the command with this message and status 130 after Ctrl-C, SIGTERM or SIGHUP."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Further signals must not interrupt the clean-up.
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        # Under nohup SIGHUP stays ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(message, returncode=130) from None
 
 
 def measure_peak_memory() -> int:

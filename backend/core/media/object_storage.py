@@ -4,13 +4,14 @@ import mimetypes
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from hashlib import md5
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 
+from boto3.s3.transfer import TransferConfig
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -229,10 +230,35 @@ class ObjectStorage(S3Storage):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"].removeprefix(folder), entry["Size"], entry["ETag"].strip('"')
 
+    def list_files(self) -> Iterator[tuple[str, int]]:
+        """Yield name and size in bytes of all files."""
+        for name, size, _ in self.list_entries():
+            yield name, size
+
     def _open(self, name: str, mode: str = "rb") -> File:
         with self._translate_errors(name):
             response = self.client.get_object(Bucket=self.bucket_name, Key=self._make_key(name))
             return ContentFile(response["Body"].read(), name)
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[tuple[int, IO[bytes]]]:
+        """Provide the size in bytes and a stream of a file."""
+        with self._translate_errors(name):
+            response = self.client.get_object(Bucket=self.bucket_name, Key=self._make_key(name))
+            with closing(response["Body"]) as body:
+                yield response["ContentLength"], body
+
+    def store(self, name: str, stream: IO[bytes]) -> None:
+        """Write a file under exactly this name, replacing an existing one, with at most 8 MB in memory."""
+        with self._translate_errors():
+            self.client.upload_fileobj(
+                stream,
+                self.bucket_name,
+                self._make_key(name),
+                ExtraArgs=self.get_object_parameters(name),
+                # Threads would hold several parts of a file in memory.
+                Config=TransferConfig(use_threads=False),
+            )
 
     def fetch(self, name: str) -> tuple[bytes, dict[str, str]]:
         """Return a file with its response headers, for a web request."""

@@ -2,8 +2,12 @@
 
 import os
 import re
-from contextlib import suppress
-from typing import Any
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import IO, Any
 
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils.encoding import filepath_to_uri
@@ -46,6 +50,39 @@ class LocalStorage(FileSystemStorage):
                 if os.path.getsize(path) < content.size:
                     os.unlink(path)
             raise
+
+    def list_files(self) -> Iterator[tuple[str, int]]:
+        """Yield name and size in bytes of all files."""
+        for folder, _, files in os.walk(self.location):
+            for file in files:
+                path = Path(folder, file)
+                # A file can be deleted after its folder was read.
+                with suppress(FileNotFoundError):
+                    size = path.stat().st_size
+                    yield path.relative_to(self.location).as_posix(), size
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[tuple[int, IO[bytes]]]:
+        """Provide the size in bytes and a stream of a file."""
+        with open(self.path(name), "rb") as file:
+            yield os.fstat(file.fileno()).st_size, file
+
+    def store(self, name: str, stream: IO[bytes]) -> None:
+        """Write a file under exactly this name, replacing an existing one when the new one is complete."""
+        path = Path(self.path(name))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, unfinished = mkstemp(dir=path.parent)
+            try:
+                with open(descriptor, "wb") as file:
+                    shutil.copyfileobj(stream, file)
+                os.chmod(unfinished, self.file_permissions_mode or 0o644)
+                os.replace(unfinished, path)
+            except BaseException:
+                os.unlink(unfinished)
+                raise
+        except OSError as error:
+            raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 
 
 def require_media_storage() -> None:
