@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from gqlauth.models import UserStatus
 
 from backend.accounts.models import User
+from backend.accounts.services import lock_carts
 
 # The shop does not use gqlauth's tokens, and its status form bypasses the services of accounts.
 for model in gqlauth.admin.app.get_models():
@@ -48,5 +49,6 @@ class UserAdmin(DjangoUserAdmin):
         with transaction.atomic():
             # Orders lock the account before its cart, so a deletion locks in the same order.
             accounts = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
-            list(accounts.select_for_update().order_by("pk").values_list("pk"))
+            user_ids = list(accounts.select_for_update().order_by("pk").values_list("pk", flat=True))
+            lock_carts(user_ids)
             super().delete_queryset(request, queryset)

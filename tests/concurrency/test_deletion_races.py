@@ -13,6 +13,7 @@ from backend.accounts.models import User
 from backend.accounts.services import delete_account
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import CartLineRow, read_unredacted_lines
+from backend.carts.services import remove_lines
 from backend.catalog.models import Product
 from backend.core.errors import NotFound, ShopError
 from backend.core.viewer import Viewer
@@ -266,3 +267,30 @@ class AccountDeletedByStaffTest(ShopCase):
     def test_with_the_account_locked_last_they_deadlock(self) -> None:
         with without_row_locks(User), pytest.raises(OperationalError, match="deadlock detected"):
             self.order_during_deletion()
+
+
+class CartDuringAccountDeletionTest(ShopCase):
+    def remove_during_deletion(self) -> None:
+        """Delete an account while its shopper has locked the cart and will delete a line of it."""
+        self.add(self.a, self.b)
+        with Actor() as shopper, Actor() as staff:
+            shopper.do(lambda: Cart.objects.select_for_update().get(user=self.user))
+            deletion = staff.start(delete_users, self.user)
+            assert not deletion.done()
+            removal = shopper.start(remove_lines, viewer=make_viewer(self.user), product_ids=[self.a.pk])
+            removal.result(MAX_SECONDS)
+            shopper.commit()
+            deletion.result(MAX_SECONDS)
+            staff.commit()
+
+    def test_deletion_waits_for_the_cart(self) -> None:
+        self.remove_during_deletion()
+        assert not User.objects.filter(pk=self.user.pk).exists()
+        assert not CartLine.objects.exists()
+
+    def test_with_the_lines_deleted_before_the_cart_is_locked_they_deadlock(self) -> None:
+        with (
+            mock.patch("backend.accounts.admin.lock_carts"),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.remove_during_deletion()

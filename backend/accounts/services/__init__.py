@@ -2,7 +2,7 @@
 
 from backend.accounts.services.credentials import WrongCredentials
 from backend.accounts.services.passwords import change_password, request_password_reset, reset_password
-from backend.accounts.services.profile import delete_account, update_account
+from backend.accounts.services.profile import delete_account, lock_carts, update_account
 from backend.accounts.services.registration import (
     confirm_registration,
     register_account,
@@ -22,6 +22,7 @@ __all__ = [
     "change_password",
     "confirm_registration",
     "delete_account",
+    "lock_carts",
     "log_in",
     "log_out",
     "log_out_everywhere",
