@@ -24,7 +24,6 @@ from backend.core.text import clean_line
 
 _UPDATED_FIELDS = [
     "name",
-    "slug",
     "description",
     "category",
     "price",
@@ -53,6 +52,14 @@ class ProductUpsert:
     removed_images: list[ProductImage] = field(default_factory=list)
 
 
+def _update_products(products: Sequence[Product], fields: Sequence[str]) -> None:
+    # An upsert sends one row per product; bulk_update would send one CASE per field and product.
+    if products:
+        Product.objects.bulk_create(
+            products, update_conflicts=True, unique_fields=["id"], update_fields=fields
+        )
+
+
 def lock_products_for_import(skus: Sequence[str]) -> None:
     """Lock out other imports, and other writers of the products with these SKUs, until commit."""
     lock_imports()
@@ -77,10 +84,15 @@ def upsert_products(upserts: Sequence[ProductUpsert], *, names_without_facet: Co
     if new:
         Product.objects.bulk_create(new)
     if existing:
-        # An upsert sends one row per product; bulk_update would send one CASE per field and product.
-        Product.objects.bulk_create(
-            existing, update_conflicts=True, unique_fields=["id"], update_fields=_UPDATED_FIELDS
+        slugs = dict(
+            Product.objects.filter(pk__in=[product.pk for product in existing]).values_list("pk", "slug")
         )
+        renamed = [product for product in existing if slugs.get(product.pk) != product.slug]
+        others = [product for product in existing if slugs.get(product.pk) == product.slug]
+        # An update of a unique column also blocks foreign key checks, so that carts and orders, whose commits
+        # check several products, could deadlock with the import.
+        _update_products(others, _UPDATED_FIELDS)
+        _update_products(renamed, ["slug", *_UPDATED_FIELDS])
     _write_characteristic_values(
         [upsert for upsert in upserts if upsert.characteristics is not None], names_without_facet
     )
