@@ -1,0 +1,553 @@
+"""A state machine that changes a shop at random and compares it with a model in plain Python."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from backend.accounts.models import User
+from backend.carts.models import MAX_QUANTITY, CartLine
+from backend.carts.selectors import CartContents
+from backend.carts.services import (
+    LineQuantity,
+    OutOfStock,
+    add_lines,
+    clear_cart,
+    get_cart,
+    remove_lines,
+    update_lines,
+)
+from backend.carts.tokens import digest_token
+from backend.catalog.models import Product
+from backend.catalog.services import publish_products
+from backend.core.errors import Invalid, NotFound, OutOfRange, ShopError
+from backend.core.viewer import Viewer
+from backend.feeds.importer import import_feed
+from backend.notifications.models import OutgoingEmail
+from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
+from backend.orders.services import (
+    CartEmpty,
+    IdempotencyKeyReused,
+    NoLongerSold,
+    TotalChanged,
+    WrongOrderStatus,
+    cancel_order,
+    change_order_status,
+    count_popularity,
+    create_order,
+)
+from tests.catalog.derived import assert_listing_is_right
+from tests.catalog.factories import make_product
+from tests.concurrency.actors import execute
+from tests.concurrency.test_deletion_races import delete_products, delete_users
+from tests.feeds.helpers import table
+from tests.support.people import make_user
+
+# Position in a list of the model, modulo its length.
+INDEX = st.integers(0, 9)
+QUANTITY = st.one_of(
+    st.integers(1, 4), st.sampled_from([0, MAX_QUANTITY - 1, MAX_QUANTITY, MAX_QUANTITY + 1])
+)
+LINES = st.lists(st.tuples(INDEX, QUANTITY), max_size=4)
+PRICE = st.one_of(
+    st.sampled_from([Decimal("0.01"), Decimal("9999999999.99")]),
+    st.integers(1, 100_000).map(lambda cents: Decimal(cents) / 100),
+)
+STOCK = st.one_of(st.integers(0, 8), st.sampled_from([998, 5000]))
+KEY = st.sampled_from([None, None, "key-1", "key-2"])
+
+_addresses = count(1)
+
+
+@dataclass
+class ModelProduct:
+    """A product in stock."""
+
+    sku: str
+    name: str
+    price: Decimal
+    stock: int
+    is_published: bool = True
+
+
+@dataclass
+class ModelOrder:
+    """An acknowledged order. Its lines are tuples of SKU, name, unit price and quantity."""
+
+    account: int | None
+    total: Decimal
+    lines: list[tuple[str, str, Decimal, int]]
+    products: Counter[int]
+    statuses: list[str] = field(default_factory=lambda: [str(Order.Status.PLACED)])
+
+
+class ShopMachine(RuleBasedStateMachine):
+    """Shoppers, guests and staff of one shop, one action after another.
+
+    Attributes:
+        products: by primary key; deleted products are missing.
+        carts: quantities by product, by the account or the token of the cart, in the order of the lines.
+        orders: by order number.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product_ids: list[int] = []
+        self.products: dict[int, ModelProduct] = {}
+        self.accounts: list[int] = []
+        self.emails: dict[int, str] = {}
+        self.tokens: list[str] = []
+        self.carts: dict[int | str, dict[int, int]] = {}
+        self.orders: dict[str, ModelOrder] = {}
+        self.keys: dict[tuple[int, str], tuple[str, Decimal | None]] = {}
+
+    def teardown(self) -> None:
+        execute(
+            "TRUNCATE catalog_product, catalog_listingentry, carts_cart, orders_order, accounts_user, "
+            "notifications_outgoingemail CASCADE"
+        )
+
+    @initialize()
+    def open_shop(self) -> None:
+        for stock in (3, 5, 1000):
+            self.create_product(Decimal(10), stock)
+        for _ in range(2):
+            self.create_account()
+        self.tokens.append(self.create_guest_cart(0))
+
+    # Staff
+
+    @precondition(lambda self: len(self.products) < 6)
+    @rule(price=PRICE, stock=STOCK)
+    def create_product(self, price: Decimal, stock: int) -> None:
+        product = make_product(price=price, stock=stock)
+        self.product_ids.append(product.pk)
+        self.products[product.pk] = ModelProduct(product.sku, product.name, price, stock)
+
+    @rule(edits=st.dictionaries(INDEX, st.tuples(PRICE, STOCK), min_size=1, max_size=3))
+    def import_prices_and_stock(self, edits: dict[int, tuple[Decimal, int]]) -> None:
+        rows = {}
+        for index, (price, stock) in edits.items():
+            product = self.products.get(self.pick_product(index))
+            if product is not None:
+                product.price, product.stock = price, stock
+                rows[product.sku] = {
+                    "id": product.sku,
+                    "price": f"{price} {settings.SHOP_CURRENCY}",
+                    "quantity": str(stock),
+                }
+        if rows:
+            report = import_feed(io.BytesIO(table(*rows.values())))
+            assert not report.stopped
+            assert report.created + report.refused == 0
+
+    @rule(index=INDEX, published=st.booleans())
+    def publish(self, index: int, published: bool) -> None:
+        product_id = self.pick_product(index)
+        publish_products(products=Product.objects.filter(pk=product_id), published=published)
+        if product_id in self.products:
+            self.products[product_id].is_published = published
+
+    @precondition(lambda self: len(self.products) > 1)
+    @rule(index=INDEX)
+    def delete_product(self, index: int) -> None:
+        product_id = self.pick_product(index)
+        # Like the request of the admin.
+        with transaction.atomic():
+            delete_products(Product(pk=product_id))
+        self.products.pop(product_id, None)
+        for cart in self.carts.values():
+            cart.pop(product_id, None)
+
+    @rule()
+    def count_popularity(self) -> None:
+        count_popularity()
+        sold: Counter[int] = Counter()
+        for order in self.orders.values():
+            if order.statuses[-1] != Order.Status.CANCELLED:
+                sold.update(order.products)
+        expected = {product_id: sold[product_id] for product_id in self.products}
+        assert dict(Product.objects.values_list("pk", "popularity")) == expected
+
+    @precondition(lambda self: self.orders)
+    @rule(index=INDEX, status=st.sampled_from([*Order.Status.values, "lost"]))
+    def change_status(self, index: int, status: str) -> None:
+        number, order = self.pick_order(index)
+        refusal: type[ShopError] | None = None
+        if status not in Order.Status.values:
+            refusal = Invalid
+        elif status not in NEXT_STATUSES[Order.Status(order.statuses[-1])]:
+            refusal = WrongOrderStatus
+        order_id = Order.objects.get(number=number).pk
+        staff = self.accounts[0]
+        self.expect(refusal, lambda: change_order_status(order_id=order_id, status=status, changed_by=staff))
+        if refusal is None:
+            self.record_status(order, status)
+
+    @precondition(lambda self: self.orders)
+    @rule(index=INDEX)
+    def advance(self, index: int) -> None:
+        """Change an order to the status that follows, unless it is delivered or cancelled."""
+        number, order = self.pick_order(index)
+        following = NEXT_STATUSES[Order.Status(order.statuses[-1])]
+        if following:
+            order_id = Order.objects.get(number=number).pk
+            change_order_status(order_id=order_id, status=following[0], changed_by=self.accounts[0])
+            self.record_status(order, following[0])
+
+    # Accounts
+
+    @precondition(lambda self: len(self.accounts) < 4)
+    @rule()
+    def create_account(self) -> None:
+        user = make_user()
+        self.accounts.append(user.pk)
+        self.emails[user.pk] = user.email
+
+    @precondition(lambda self: len(self.accounts) > 1)
+    @rule(index=INDEX)
+    def delete_account(self, index: int) -> None:
+        account = self.pick_account(index)
+        delete_users(User(pk=account))
+        self.accounts.remove(account)
+        self.carts.pop(account, None)
+        self.keys = {key: value for key, value in self.keys.items() if key[0] != account}
+        for order in self.orders.values():
+            if order.account == account:
+                order.account = None
+
+    # Carts
+
+    @precondition(lambda self: len(self.tokens) < 3)
+    @rule(index=INDEX, target_quantity=st.integers(1, 5))
+    def start_guest_cart(self, index: int, target_quantity: int) -> None:
+        product_id = self.pick_product(index)
+        product = self.products.get(product_id)
+        if product is not None and product.is_published and product.stock:
+            self.tokens.append(self.create_guest_cart(index, target_quantity))
+
+    @rule(account=INDEX, guest=INDEX)
+    def merge(self, account: int, guest: int) -> None:
+        viewer = Viewer(user_id=self.pick_account(account), cart_token=self.pick_token(guest))
+        contents = get_cart(viewer=viewer)
+        self.merge_model(viewer)
+        self.check_contents(contents, viewer)
+
+    @rule(account=st.none() | INDEX, guest=st.none() | INDEX, lines=LINES)
+    def add(self, account: int | None, guest: int | None, lines: list[tuple[int, int]]) -> None:
+        viewer = self.pick_viewer(account, guest)
+        if viewer is None:
+            return
+        before = self.copy_carts()
+        self.merge_model(viewer)
+        cart = dict(self.get_model_cart(viewer))
+        added = [LineQuantity(self.pick_product(index), quantity) for index, quantity in lines]
+        refusal = self.add_to_model(cart, added)
+        contents = self.expect(
+            refusal, lambda: add_lines(viewer=viewer, lines=added, address=self.next_address())
+        )
+        self.finish_change(viewer, cart, before, contents)
+
+    def add_to_model(self, cart: dict[int, int], lines: Sequence[LineQuantity]) -> type[ShopError] | None:
+        if not lines:
+            return Invalid
+        if any(not 1 <= line.quantity <= MAX_QUANTITY for line in lines):
+            return OutOfRange
+        for line in lines:
+            product = self.products.get(line.product_id)
+            if product is None or not product.is_published:
+                return NotFound
+            if not product.stock:
+                return OutOfStock
+            cart[line.product_id] = cart.get(line.product_id, 0) + line.quantity
+            if cart[line.product_id] > MAX_QUANTITY:
+                return OutOfRange
+        return None
+
+    @rule(account=st.none() | INDEX, guest=st.none() | INDEX, lines=LINES)
+    def update(self, account: int | None, guest: int | None, lines: list[tuple[int, int]]) -> None:
+        viewer = self.pick_viewer(account, guest)
+        if viewer is None:
+            return
+        before = self.copy_carts()
+        updated = [LineQuantity(self.pick_product(index), quantity) for index, quantity in lines]
+        refusal: type[ShopError] | None = None
+        if any(line.quantity > MAX_QUANTITY for line in updated):
+            refusal = OutOfRange
+        if len({line.product_id for line in updated}) < len(updated):
+            refusal = refusal or Invalid
+        if not updated:
+            refusal = Invalid
+        self.merge_model(viewer)
+        cart = dict(self.get_model_cart(viewer))
+        if refusal is None and any(line.product_id not in cart for line in updated):
+            refusal = NotFound
+        if refusal is None:
+            cart |= {line.product_id: line.quantity for line in updated}
+        contents = self.expect(refusal, lambda: update_lines(viewer=viewer, lines=updated))
+        cart = {product_id: quantity for product_id, quantity in cart.items() if quantity}
+        self.finish_change(viewer, cart, before, contents)
+
+    @rule(account=st.none() | INDEX, guest=st.none() | INDEX, indexes=st.none() | st.lists(INDEX, max_size=3))
+    def remove(self, account: int | None, guest: int | None, indexes: list[int] | None) -> None:
+        """Remove products, or all if the list is None."""
+        viewer = self.pick_viewer(account, guest)
+        if viewer is None:
+            return
+        before = self.copy_carts()
+        self.merge_model(viewer)
+        if indexes is None:
+            contents, cart = clear_cart(viewer=viewer), {}
+        else:
+            removed = [self.pick_product(index) for index in indexes]
+            contents = remove_lines(viewer=viewer, product_ids=removed)
+            cart = {
+                product_id: quantity
+                for product_id, quantity in self.get_model_cart(viewer).items()
+                if product_id not in removed
+            }
+        self.finish_change(viewer, cart, before, contents)
+
+    # Orders
+
+    @rule(
+        account=INDEX,
+        guest=st.none() | INDEX,
+        key=KEY,
+        expectation=st.sampled_from(["none", "none", "right", "wrong"]),
+    )
+    def order(self, account: int, guest: int | None, key: str | None, expectation: str) -> None:
+        user_id = self.pick_account(account)
+        viewer = Viewer(user_id=user_id, cart_token=None if guest is None else self.pick_token(guest))
+        self.merge_model(viewer)
+        cart = self.get_model_cart(viewer)
+        lines = [(self.products[product_id], quantity) for product_id, quantity in cart.items()]
+        total = sum((product.price * quantity for product, quantity in lines), Decimal(0))
+        expected_total = {"none": None, "right": total, "wrong": total + 1}[expectation]
+        known = self.keys.get((user_id, key)) if key is not None else None
+        refusal = self.predict_refusal(lines, known, expected_total, total)
+        order = self.expect(
+            refusal,
+            lambda: create_order(viewer=viewer, idempotency_key=key, expected_total=expected_total),
+        )
+        if order is None:
+            return
+        if known is not None:
+            assert order.number == known[0], "the idempotency key must return the existing order"
+            return
+        assert order.number not in self.orders, "an order number was acknowledged twice"
+        assert order.total == total
+        for product, quantity in lines:
+            product.stock -= quantity
+        self.orders[order.number] = ModelOrder(
+            user_id,
+            total,
+            [(product.sku, product.name, product.price, quantity) for product, quantity in lines],
+            Counter(cart),
+        )
+        if key is not None:
+            self.keys[user_id, key] = (order.number, expected_total)
+        self.carts[user_id] = {}
+
+    def predict_refusal(
+        self,
+        lines: Sequence[tuple[ModelProduct, int]],
+        known: tuple[str, Decimal | None] | None,
+        expected_total: Decimal | None,
+        total: Decimal,
+    ) -> type[ShopError] | None:
+        if known is not None:
+            return None if known[1] == expected_total else IdempotencyKeyReused
+        if not lines:
+            return CartEmpty
+        for product, quantity in lines:
+            if not product.is_published:
+                return NoLongerSold
+            if product.stock < quantity:
+                return OutOfStock
+        return TotalChanged if expected_total not in (None, total) else None
+
+    @precondition(lambda self: self.orders)
+    @rule(account=INDEX, index=INDEX)
+    def cancel(self, account: int, index: int) -> None:
+        """Cancel an order, which can be another customer's."""
+        user_id = self.pick_account(account)
+        number, order = self.pick_order(index)
+        refusal: type[ShopError] | None = None
+        if order.account != user_id:
+            refusal = NotFound
+        elif Order.Status.CANCELLED not in NEXT_STATUSES[Order.Status(order.statuses[-1])]:
+            refusal = WrongOrderStatus
+        self.expect(refusal, lambda: cancel_order(viewer=Viewer(user_id=user_id), number=number))
+        if refusal is None:
+            self.record_status(order, Order.Status.CANCELLED)
+
+    # Invariants
+
+    @invariant()
+    def products_are_those_of_the_model(self) -> None:
+        actual = {
+            pk: ModelProduct(*values)
+            for pk, *values in Product.objects.values_list(
+                "pk", "sku", "name", "price", "stock", "is_published"
+            )
+        }
+        assert actual == self.products
+        assert all(product.stock >= 0 for product in actual.values())
+
+    @invariant()
+    def carts_are_those_of_the_model(self) -> None:
+        names: dict[str, int | str] = {digest_token(token): token for token in self.tokens}
+        actual: dict[int | str, list[tuple[int, int]]] = {}
+        lines = CartLine.objects.order_by("pk").values_list(
+            "cart__user_id", "cart__token_digest", "product_id", "quantity"
+        )
+        for user_id, digest, product_id, quantity in lines:
+            owner = user_id if user_id is not None else names[digest]
+            actual.setdefault(owner, []).append((product_id, quantity))
+        assert actual == {owner: list(cart.items()) for owner, cart in self.carts.items() if cart}
+
+    @invariant()
+    def every_acknowledged_order_exists_once(self) -> None:
+        numbers = list(Order.objects.values_list("number", flat=True))
+        assert sorted(numbers) == sorted(self.orders)
+        lines: dict[str, list[Any]] = {number: [] for number in numbers}
+        for number, *line in OrderLine.objects.order_by("pk").values_list(
+            "order__number", "sku", "name", "unit_price", "quantity"
+        ):
+            lines[number].append(tuple(line))
+        history: dict[str, list[str]] = {number: [] for number in numbers}
+        for number, status in OrderStatusChange.objects.order_by("pk").values_list("order__number", "status"):
+            history[number].append(status)
+        for order in Order.objects.all():
+            expected = self.orders[order.number]
+            assert (order.user_id, order.total) == (expected.account, expected.total)
+            assert lines[order.number] == expected.lines
+            assert order.total == sum(price * quantity for _, _, price, quantity in lines[order.number])
+            assert history[order.number] == expected.statuses
+            assert order.status == expected.statuses[-1]
+
+    @invariant()
+    def every_order_has_one_confirmation(self) -> None:
+        numbers = dict(Order.objects.values_list("pk", "number"))
+        mails = OutgoingEmail.objects.filter(
+            task="orders.send_confirmation", recipient__in=[self.emails[account] for account in self.accounts]
+        )
+        sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
+        assert sent == Counter(number for number, order in self.orders.items() if order.account is not None)
+
+    @invariant()
+    def listing_is_right(self) -> None:
+        assert_listing_is_right()
+
+    # Helpers
+
+    def pick_product(self, index: int) -> int:
+        """Return the id of one of the last products, deleted ones included."""
+        recent = self.product_ids[-8:]
+        return recent[index % len(recent)]
+
+    def pick_account(self, index: int) -> int:
+        return self.accounts[index % len(self.accounts)]
+
+    def pick_token(self, index: int) -> str | None:
+        return self.tokens[index % len(self.tokens)] if self.tokens else None
+
+    def pick_order(self, index: int) -> tuple[str, ModelOrder]:
+        """Return one of the last orders."""
+        recent = list(self.orders.items())[-6:]
+        return recent[index % len(recent)]
+
+    def pick_viewer(self, account: int | None, guest: int | None) -> Viewer | None:
+        """Return an account, a guest with a cart, or both; None if it would be a guest without a cart."""
+        token = None if guest is None else self.pick_token(guest)
+        if account is None:
+            return None if token is None else Viewer(cart_token=token)
+        return Viewer(user_id=self.pick_account(account), cart_token=token)
+
+    def next_address(self) -> str:
+        """Return a client address that has not been used, because carts per address are limited."""
+        number = next(_addresses)
+        return f"2001:db8:{number >> 16 & 0xFFFF:x}:{number & 0xFFFF:x}::1"
+
+    def create_guest_cart(self, index: int, quantity: int = 1) -> str:
+        product_id = self.pick_product(index)
+        contents = add_lines(
+            viewer=Viewer(), lines=[LineQuantity(product_id, quantity)], address=self.next_address()
+        )
+        assert contents.token is not None
+        self.carts[contents.token] = {product_id: quantity}
+        return contents.token
+
+    def copy_carts(self) -> tuple[dict[int | str, dict[int, int]], list[str]]:
+        return {owner: dict(cart) for owner, cart in self.carts.items()}, list(self.tokens)
+
+    def get_model_cart(self, viewer: Viewer) -> dict[int, int]:
+        owner = viewer.user_id if viewer.user_id is not None else viewer.cart_token
+        assert owner is not None
+        return self.carts.get(owner, {})
+
+    def merge_model(self, viewer: Viewer) -> None:
+        """Add the guest's cart to the account's, if the viewer is logged in and sends a token."""
+        token, user_id = viewer.cart_token, viewer.user_id
+        if user_id is None or token not in self.carts:
+            return
+        assert token is not None
+        cart = self.carts.setdefault(user_id, {})
+        for product_id, quantity in self.carts.pop(token).items():
+            cart[product_id] = min(cart.get(product_id, 0) + quantity, MAX_QUANTITY)
+        self.tokens.remove(token)
+
+    def finish_change(
+        self,
+        viewer: Viewer,
+        cart: dict[int, int],
+        before: tuple[dict[int | str, dict[int, int]], list[str]],
+        contents: CartContents | None,
+    ) -> None:
+        """Record the changed cart, or the carts of before if the change was refused."""
+        if contents is None:
+            self.carts, self.tokens = before
+            return
+        owner = viewer.user_id if viewer.user_id is not None else viewer.cart_token
+        assert owner is not None
+        self.carts[owner] = cart
+        self.check_contents(contents, viewer)
+
+    def check_contents(self, contents: CartContents, viewer: Viewer) -> None:
+        """Assert that a response has the lines and the total of the model."""
+        cart = self.get_model_cart(viewer)
+        assert [(line.product_id, line.quantity) for line in contents.lines] == list(cart.items())
+        assert contents.total_quantity == sum(cart.values())
+        if all(self.products[product_id].is_published for product_id in cart):
+            expected = sum(
+                self.products[product_id].price * quantity for product_id, quantity in cart.items()
+            )
+            assert contents.total == expected
+
+    def record_status(self, order: ModelOrder, status: str) -> None:
+        order.statuses.append(str(status))
+        if status == Order.Status.CANCELLED:
+            for product_id, quantity in order.products.items():
+                with suppress(KeyError):
+                    self.products[product_id].stock += quantity
+
+    def expect(self, refusal: type[ShopError] | None, action: Callable[[], Any]) -> Any:
+        """Run an action, assert that it is refused by exactly this error or not at all, return its result."""
+        error: ShopError | None = None
+        result = None
+        try:
+            result = action()
+        except ShopError as raised:
+            error = raised
+        assert (type(error) if error else None) is refusal, f"{error!r} instead of {refusal}"
+        return result

@@ -1,0 +1,287 @@
+"""Random writers in parallel: no deadlock, no long wait for a lock, and right data at the end."""
+
+import io
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from threading import Event, Lock
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+
+from backend.accounts.models import User
+from backend.carts.services import LineQuantity, add_lines, clear_cart, get_cart, remove_lines, update_lines
+from backend.catalog.locks import lock_products
+from backend.catalog.models import Category, Characteristic, Product
+from backend.catalog.services import (
+    create_category,
+    delete_category,
+    move_category,
+    publish_products,
+    rebuild_characteristics,
+    rebuild_listing,
+)
+from backend.core.errors import ShopError
+from backend.core.viewer import Viewer
+from backend.feeds.importer import import_feed
+from backend.notifications.services import publish_due_emails
+from backend.orders import services as order_services
+from backend.orders.models import Order
+from backend.orders.services import cancel_order, change_order_status, count_popularity, create_order
+from tests.catalog.derived import (
+    assert_characteristics_are_right,
+    assert_listing_is_right,
+    assert_tree_is_valid,
+)
+from tests.concurrency.actors import execute
+from tests.concurrency.shoppers import assert_orders_are_whole, sold
+from tests.concurrency.test_deletion_races import delete_products, delete_users
+from tests.feeds.helpers import table
+from tests.fuzz import get_fuzz_seconds
+from tests.support.people import make_user
+
+SECONDS = 20
+# Seconds after which a wait for a lock fails.
+LOCK_TIMEOUT = 5
+STOCK = 100_000
+# SKUs that imports create and staff delete.
+SKUS = [f"SKU-{number}" for number in range(12)]
+ACCOUNTS = 6
+
+
+class Crowd:
+    """Writers of one shop, each with its own random numbers.
+
+    Attributes:
+        acknowledged: the numbers of all orders that `create_order` has returned.
+        counts: actions by name, and refusals by error.
+    """
+
+    def __init__(self) -> None:
+        self.acknowledged: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        self._keys: dict[tuple[int, str], str] = {}
+        self._lock = Lock()
+        self._failed = Event()
+
+    def run(self, seconds: float, seed: str) -> None:
+        """Run all writers in parallel, and raise the first error of one that is not a refusal."""
+        end = time.monotonic() + seconds
+        writers: list[list[Callable[[random.Random], Any]]] = [
+            *[[self.shop, self.shop, self.order, self.order, self.cancel]] * 3,
+            [self.delete_some_products, self.edit_products, self.change_status],
+            [self.delete_account, self.create_account, self.change_status],
+            [self.import_products],
+            [self.import_products, self.publish, self.rename_characteristic],
+            [self.arrange_categories],
+            [self.maintain, self.arrange_categories],
+        ]
+
+        def write(number: int) -> None:
+            rng = random.Random(f"{seed} {number}")
+            try:
+                execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+                while time.monotonic() < end and not self._failed.is_set():
+                    action = rng.choice(writers[number])
+                    try:
+                        action(rng)
+                        self.counts[action.__name__] += 1
+                    except ShopError as refusal:
+                        self.counts[type(refusal).__name__] += 1
+            except BaseException:
+                self._failed.set()
+                raise
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(len(writers)) as threads:
+            for running in [threads.submit(write, number) for number in range(len(writers))]:
+                running.result(seconds + 60)
+
+    # Shoppers
+
+    def shop(self, rng: random.Random) -> None:
+        viewer = self.pick_viewer(rng)
+        ids = self.pick_products(rng)
+        match rng.randrange(6):
+            case 0:
+                update_lines(viewer=viewer, lines=[LineQuantity(pk, rng.randint(0, 3)) for pk in ids])
+            case 1:
+                remove_lines(viewer=viewer, product_ids=ids)
+            case 2:
+                clear_cart(viewer=viewer)
+            case 3:
+                address = f"2001:db8:{rng.randrange(65536):x}:{rng.randrange(65536):x}::1"
+                guest = add_lines(viewer=Viewer(), lines=[LineQuantity(pk) for pk in ids], address=address)
+                get_cart(viewer=Viewer(user_id=viewer.user_id, cart_token=guest.token))
+            case _:
+                add_lines(viewer=viewer, lines=[LineQuantity(pk) for pk in ids], address="192.0.2.1")
+
+    def order(self, rng: random.Random) -> None:
+        viewer = self.pick_viewer(rng)
+        assert viewer.user_id is not None
+        key = rng.choice([None, f"key-{rng.randrange(200)}"])
+        number = create_order(viewer=viewer, idempotency_key=key).number
+        with self._lock:
+            if key is None:
+                assert number not in self.acknowledged
+            else:
+                assert self._keys.setdefault((viewer.user_id, key), number) == number
+            self.acknowledged.add(number)
+
+    def cancel(self, rng: random.Random) -> None:
+        order = self.pick_order(rng, user__isnull=False)
+        if order is not None:
+            cancel_order(viewer=Viewer(user_id=order.user_id), number=order.number)
+
+    # Staff
+
+    def delete_some_products(self, rng: random.Random) -> None:
+        ids = self.pick_products(rng)[:2]
+        with transaction.atomic():
+            delete_products(*[Product(pk=pk) for pk in ids])
+
+    def edit_products(self, rng: random.Random) -> None:
+        """Change prices as the list of the admin does."""
+        with transaction.atomic():
+            for pk in sorted(lock_products(self.pick_products(rng)), key=lambda _: rng.random()):
+                Product.objects.filter(pk=pk).update(price=Decimal(rng.randint(1, 9999)) / 100)
+
+    def publish(self, rng: random.Random) -> None:
+        ids = self.pick_products(rng)
+        publish_products(products=Product.objects.filter(pk__in=ids), published=rng.random() < 0.8)
+
+    def change_status(self, rng: random.Random) -> None:
+        order = self.pick_order(rng)
+        staff = User.objects.filter(is_staff=True).get()
+        if order is not None:
+            status = rng.choice(Order.Status.values)
+            change_order_status(order_id=order.pk, status=status, changed_by=staff.pk)
+
+    def create_account(self, rng: random.Random) -> None:
+        if User.objects.count() <= ACCOUNTS:
+            make_user(f"{rng.getrandbits(64)}@example.com")
+
+    def delete_account(self, rng: random.Random) -> None:
+        users = list(User.objects.filter(is_staff=False))
+        if len(users) > ACCOUNTS // 2:
+            delete_users(*rng.sample(users, rng.randint(1, 2)))
+
+    def import_products(self, rng: random.Random) -> None:
+        """Import new and existing products. Only new ones get a stock."""
+        rows = [
+            {
+                "id": sku,
+                "title": f"Product {sku}",
+                "price": f"{rng.randint(1, 99)}.00 {settings.SHOP_CURRENCY}",
+                "product_type": " > ".join(rng.choice("ABC") for _ in range(rng.randint(1, 2))),
+                "color": rng.choice(["red", "blue", ""]),
+                "size": rng.choice(["S", "M", ""]),
+            }
+            for sku in rng.sample(SKUS, 6)
+        ]
+        report = import_feed(io.BytesIO(table(*rows)), default_stock=STOCK, batch_size=rng.choice([2, 6]))
+        assert not report.stopped, report.stopped
+        assert report.refused == 0, report.problems
+
+    def rename_characteristic(self, rng: random.Random) -> None:
+        names = list(Characteristic.objects.values_list("pk", flat=True))
+        if names:
+            position = rng.randrange(10)
+            Characteristic.objects.filter(pk=rng.choice(names)).update(
+                name=f"Name {rng.getrandbits(64)}", position=position
+            )
+
+    def arrange_categories(self, rng: random.Random) -> None:
+        categories = list(Category.objects.values_list("pk", flat=True))
+        match rng.randrange(5):
+            case 0:
+                create_category(name=f"{rng.random()}", parent_id=rng.choice([None, *categories]))
+            case 1 | 2 if categories:
+                delete_category(category_id=rng.choice(categories))
+            case _ if categories:
+                move_category(
+                    category_id=rng.choice(categories),
+                    target_id=rng.choice([None, *categories]),
+                    position=rng.choice(["first-child", "last-child", "left", "right"]),
+                )
+
+    def maintain(self, rng: random.Random) -> None:
+        """Run one of the periodic tasks or repairs."""
+        rng.choice([count_popularity, publish_due_emails, rebuild_listing, rebuild_characteristics])()
+
+    # Helpers
+
+    def pick_viewer(self, rng: random.Random) -> Viewer:
+        return Viewer(user_id=rng.choice(User.objects.values_list("pk", flat=True)))
+
+    def pick_products(self, rng: random.Random) -> list[int]:
+        """Return the ids of up to four products in a random order."""
+        ids = list(Product.objects.values_list("pk", flat=True))
+        return rng.sample(ids, min(len(ids), rng.randint(1, 4)))
+
+    def pick_order(self, rng: random.Random, **filters: Any) -> Order | None:
+        recent = list(Order.objects.filter(**filters).order_by("-pk")[:20])
+        return rng.choice(recent) if recent else None
+
+
+def count_deadlocks() -> int:
+    """Return the number of deadlocks in this database, including those after which a writer tried again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        number: int = cursor.fetchone()[0]
+        return number
+
+
+class DeadlockTest(TransactionTestCase):
+    def setUp(self) -> None:
+        make_user(is_staff=True)
+        for _ in range(ACCOUNTS - 1):
+            make_user()
+        self.crowd = Crowd()
+        self.crowd.import_products(random.Random(0))
+
+    def test_random_writers_do_not_deadlock(self) -> None:
+        before = count_deadlocks()
+        self.crowd.run(get_fuzz_seconds(SECONDS), f"{time.time()}")
+        assert count_deadlocks() == before
+        assert set(Order.objects.values_list("number", flat=True)) == self.crowd.acknowledged
+        for product in Product.objects.all():
+            assert product.stock == STOCK - sold(product)
+        assert_orders_are_whole()
+        assert_tree_is_valid()
+        assert_listing_is_right()
+        assert_characteristics_are_right()
+        for action in (
+            "shop",
+            "order",
+            "cancel",
+            "delete_some_products",
+            "delete_account",
+            "import_products",
+        ):
+            assert self.crowd.counts[action], f"{action} never succeeded: {self.crowd.counts}"
+        print(f"{self.crowd.counts.total()} actions: {dict(self.crowd.counts)}")
+
+    def test_products_locked_in_another_order_are_found(self) -> None:
+        def lock_unsorted(lines: Any) -> None:
+            ids = list(lines.values_list("product_id", flat=True))
+            random.shuffle(ids)
+            for pk in ids:
+                list(Product.objects.select_for_update(no_key=True).filter(pk=pk))
+                # Another order takes its first lock meanwhile.
+                time.sleep(0.005)
+
+        with (
+            mock.patch.object(order_services, "lock_related_products", lock_unsorted),
+            pytest.raises(Exception, match="deadlock detected"),
+        ):
+            self.crowd.run(60, "unsorted")
