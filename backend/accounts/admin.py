@@ -3,13 +3,13 @@ from typing import Any
 import gqlauth.admin
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from gqlauth.models import UserStatus
 
 from backend.accounts.models import User
 from backend.accounts.services import lock_carts
+from backend.core.admin import ServiceErrorAdmin
 
 # The shop does not use gqlauth's tokens, and its status form bypasses the services of accounts.
 for model in gqlauth.admin.app.get_models():
@@ -17,7 +17,7 @@ for model in gqlauth.admin.app.get_models():
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(ServiceErrorAdmin, DjangoUserAdmin):
     ordering = ["email"]
     list_display = ["email", "name", "language", "confirmed", "is_staff", "is_active", "date_joined"]
     list_filter = ["is_staff", "is_active", "status__verified"]
@@ -46,9 +46,8 @@ class UserAdmin(DjangoUserAdmin):
         self.delete_queryset(request, User.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[User]") -> None:
-        with transaction.atomic():
-            # Orders lock the account before its cart, so a deletion locks in the same order.
-            accounts = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
-            user_ids = list(accounts.select_for_update().order_by("pk").values_list("pk", flat=True))
-            lock_carts(user_ids)
-            super().delete_queryset(request, queryset)
+        # Orders lock the account before its cart, so a deletion locks in the same order.
+        accounts = User.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        user_ids = list(accounts.select_for_update().order_by("pk").values_list("pk", flat=True))
+        lock_carts(user_ids)
+        super().delete_queryset(request, queryset)

@@ -86,17 +86,12 @@ def merge_guest_cart(*, viewer: Viewer) -> None:
     """
     if viewer.user_id is None or viewer.cart_token is None:
         return
-    guests = Cart.objects.filter(token_digest=digest_token(viewer.cart_token))
-    if not guests.exists():
-        return
-    with atomic_or_conflict():
-        # Every transaction that locks both carts locks the account's first, which prevents deadlocks.
-        cart = _upsert_account_cart(viewer.user_id)
-        guest = guests.select_for_update().first()
-        if guest is not None:
-            _merge(guest, cart)
+    token_digest = digest_token(viewer.cart_token)
+    if Cart.objects.filter(token_digest=token_digest).exists():
+        _merge_guest_cart(viewer.user_id, token_digest)
 
 
+@atomic_or_conflict
 def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) -> CartContents:
     """Add products to the viewer's cart, all of them or none, and return the cart.
 
@@ -115,33 +110,33 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
         Invalid: `lines` is empty.
         CartTokenInvalid: the guest's token is malformed.
         RateLimited: the address has created too many guest carts.
-        Conflict: a product was deleted at the same time.
+        Conflict: a product was deleted at the same time, or other requests change the same data.
     """
     _check_lines(lines, minimum=1)
-    with atomic_or_conflict():
-        cart = _lock_or_create_cart(viewer)
-        present = _read_lines(cart)
-        products = {line.product_id: line.product for line in present.values()}
-        missing = {line.product_id for line in lines} - products.keys()
-        products |= {product.pk: product for product in get_products(missing)}
-        changed: dict[int, CartLineRow] = {}
-        for index, added in enumerate(lines):
-            product = _require_purchasable(products.get(added.product_id), index)
-            line = changed.get(product.pk) or present.get(product.pk) or CartLineRow(product, 0)
-            line.product = product
-            line.quantity = _add_quantity(line.quantity, added.quantity, index)
-            _record_seen(line)
-            changed[product.pk] = line
-        contents = present | changed
-        if len(contents) > MAX_LINES and len(contents) > len(present):
-            raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
-        token = None
-        if cart is None:
-            cart, token = _create_guest_cart(address)
-        _save(cart, changed.values())
+    cart = _lock_or_create_cart(viewer)
+    present = _read_lines(cart)
+    products = {line.product_id: line.product for line in present.values()}
+    missing = {line.product_id for line in lines} - products.keys()
+    products |= {product.pk: product for product in get_products(missing)}
+    changed: dict[int, CartLineRow] = {}
+    for index, added in enumerate(lines):
+        product = _require_purchasable(products.get(added.product_id), index)
+        line = changed.get(product.pk) or present.get(product.pk) or CartLineRow(product, 0)
+        line.product = product
+        line.quantity = _add_quantity(line.quantity, added.quantity, index)
+        _record_seen(line)
+        changed[product.pk] = line
+    contents = present | changed
+    if len(contents) > MAX_LINES and len(contents) > len(present):
+        raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
+    token = None
+    if cart is None:
+        cart, token = _create_guest_cart(address)
+    _save(cart, changed.values())
     return build_contents(viewer, contents.values(), token)
 
 
+@atomic_or_conflict
 def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartContents:
     """Set quantities in the viewer's cart, all of them or none, and return the cart.
 
@@ -154,26 +149,27 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
         TooLong: there are more lines than a cart can have.
         Invalid: `lines` is empty or a product occurs twice.
         CartTokenInvalid: the guest's token is malformed.
+        Conflict: other requests change the same data.
     """
     _check_lines(lines, minimum=0)
     if len({line.product_id for line in lines}) < len(lines):
         raise Invalid("lines must not contain a product more than once.", field="lines")
-    with atomic_or_conflict():
-        cart = _lock_cart(viewer)
-        present = _read_lines(cart)
-        for index, updated in enumerate(lines):
-            line = present.get(updated.product_id)
-            if line is None:
-                raise NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
-            line.quantity = updated.quantity
-            _record_seen(line)
-        removed = [updated.product_id for updated in lines if updated.quantity == 0]
-        _save(cart, [present[updated.product_id] for updated in lines if updated.quantity])
-        if removed:
-            CartLine.objects.filter(cart=cart, product__in=removed).delete()
+    cart = _lock_cart(viewer)
+    present = _read_lines(cart)
+    for index, updated in enumerate(lines):
+        line = present.get(updated.product_id)
+        if line is None:
+            raise NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
+        line.quantity = updated.quantity
+        _record_seen(line)
+    removed = [updated.product_id for updated in lines if updated.quantity == 0]
+    _save(cart, [present[updated.product_id] for updated in lines if updated.quantity])
+    if removed:
+        CartLine.objects.filter(cart=cart, product__in=removed).delete()
     return build_contents(viewer, (line for line in present.values() if line.quantity))
 
 
+@atomic_or_conflict
 def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     """Remove products from the viewer's cart and return the cart.
 
@@ -183,23 +179,24 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     Raises:
         TooLong: there are more ids than a cart can have lines.
         CartTokenInvalid: the guest's token is malformed.
+        Conflict: other requests change the same data.
     """
     if len(product_ids) > MAX_LINES:
         raise TooLong(f"At most {MAX_LINES} products can be removed at once.", field="product_ids")
-    with atomic_or_conflict():
-        cart = _lock_cart(viewer)
-        CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
-        return build_contents(viewer, _read_lines(cart).values())
+    cart = _lock_cart(viewer)
+    CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
+    return build_contents(viewer, _read_lines(cart).values())
 
 
+@atomic_or_conflict
 def clear_cart(*, viewer: Viewer) -> CartContents:
     """Remove all lines from the viewer's cart and return the empty cart.
 
     Raises:
         CartTokenInvalid: the guest's token is malformed.
+        Conflict: other requests change the same data.
     """
-    with atomic_or_conflict():
-        CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
+    CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
     return build_contents(viewer, [])
 
 
@@ -270,13 +267,22 @@ def _create_guest_cart(address: str) -> tuple[Cart, str]:
         RateLimited: the address has created too many guest carts.
     """
     # Without Redis, carts are created without a limit: sales matter more, and surplus carts expire.
-    # `is_redis_available` avoids the timeout of a silent Redis.
+    # `is_redis_available` avoids the timeout of a silent Redis. A retry after a deadlock counts again.
     if is_redis_available():
         with suppress(Unavailable):
             hit_rate_limit(GUEST_CARTS_PER_ADDRESS, "guest-cart", address)
     # The token is never the one that the client sent, because an attacker could have chosen it.
     token = generate_token()
     return Cart.objects.create(token_digest=digest_token(token)), token
+
+
+@atomic_or_conflict
+def _merge_guest_cart(user_id: int, token_digest: str) -> None:
+    # Every transaction that locks both carts locks the account's first, which prevents deadlocks.
+    cart = _upsert_account_cart(user_id)
+    guest = Cart.objects.select_for_update().filter(token_digest=token_digest).first()
+    if guest is not None:
+        _merge(guest, cart)
 
 
 def _merge(guest: Cart, cart: Cart) -> None:

@@ -20,6 +20,7 @@ from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.selectors.integrity import WRONG_CHARACTERISTICS, WRONG_ENTRIES
+from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, TooLong
 from backend.core.response_cache import mark_catalogue_changed
 from backend.core.text import clean_line
@@ -46,7 +47,7 @@ class CategoryNotEmpty(Invalid):
     """The category has subcategories or products, so it cannot be deleted."""
 
 
-@transaction.atomic
+@atomic_or_conflict
 def create_category(*, name: str, parent_id: int | None = None, slug: str = "") -> Category:
     """Create a category as the last child of its parent and return it.
 
@@ -70,6 +71,7 @@ def create_category(*, name: str, parent_id: int | None = None, slug: str = "") 
     return category
 
 
+# Not retried, because an image that has been stored would be stored again.
 @transaction.atomic
 def update_category(
     *,
@@ -119,7 +121,7 @@ def update_category(
     return category
 
 
-@transaction.atomic
+@atomic_or_conflict
 def move_category(*, category_id: int, target_id: int | None, position: Position = "last-child") -> Category:
     """Move a category with its subtree and return it. Triggers update the listing index.
 
@@ -158,7 +160,7 @@ def move_category(*, category_id: int, target_id: int | None, position: Position
     return category
 
 
-@transaction.atomic
+@atomic_or_conflict
 def delete_category(*, category_id: int) -> None:
     """Delete an empty category.
 
@@ -180,7 +182,7 @@ def delete_category(*, category_id: int) -> None:
     mark_catalogue_changed()
 
 
-@transaction.atomic
+@atomic_or_conflict
 def rebuild_category_tree() -> None:
     """Recompute the tree columns from the parents. Siblings keep their order; cycles are not changed."""
     lock_tree()
@@ -188,7 +190,7 @@ def rebuild_category_tree() -> None:
     mark_catalogue_changed()
 
 
-@transaction.atomic
+@atomic_or_conflict
 def rebuild_listing() -> None:
     """Replace the listing entries of every product that has a wrong entry."""
     lock_tree()
@@ -206,7 +208,7 @@ def rebuild_listing() -> None:
     mark_catalogue_changed()
 
 
-@transaction.atomic
+@atomic_or_conflict
 def rebuild_characteristics() -> None:
     """Recompute the characteristics of every product that differ from its characteristic values."""
     with connection.cursor() as cursor:
@@ -216,7 +218,7 @@ def rebuild_characteristics() -> None:
     mark_catalogue_changed()
 
 
-@transaction.atomic
+@atomic_or_conflict
 def publish_products(*, products: "QuerySet[Product]", published: bool) -> int:
     """Publish or unpublish products, and return how many changed."""
     affected = products.exclude(is_published=published).values_list("pk", flat=True)
@@ -235,7 +237,7 @@ class NewProduct:
     stock: int
 
 
-@transaction.atomic
+@atomic_or_conflict
 def create_missing_products(products: Sequence[NewProduct]) -> int:
     """Create the products whose SKUs do not exist yet, each with a free slug, and return their number.
 

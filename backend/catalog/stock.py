@@ -4,12 +4,13 @@ The updates are raw SQL: a join with arrays is one statement with one plan, wher
 CASE branch per product.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from django.db import connection, transaction
+from django.db import connection
 
 from backend.catalog.locks import lock_product_rows
 from backend.catalog.models import Product
+from backend.core.db import atomic_or_conflict
 
 POPULARITY_BATCH_SIZE = 500
 
@@ -42,9 +43,7 @@ def update_popularity(units_sold: Mapping[int, int]) -> int:
         if units_sold.get(product_id, 0) != current.get(product_id, 0)
     )
     for start in range(0, len(changed), POPULARITY_BATCH_SIZE):
-        with transaction.atomic():
-            product_ids = lock_product_rows(changed[start : start + POPULARITY_BATCH_SIZE])
-            _set_popularity({product_id: units_sold.get(product_id, 0) for product_id in product_ids})
+        _set_popularity(changed[start : start + POPULARITY_BATCH_SIZE], units_sold)
     return len(changed)
 
 
@@ -58,11 +57,13 @@ def _add_to_stock(changes: Mapping[int, int]) -> None:
         )
 
 
-def _set_popularity(units_sold: Mapping[int, int]) -> None:
+@atomic_or_conflict
+def _set_popularity(product_ids: Sequence[int], units_sold: Mapping[int, int]) -> None:
+    locked = lock_product_rows(product_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE catalog_product SET popularity = sold.units "
             "FROM unnest(%s::bigint[], %s::bigint[]) AS sold(id, units) "
             "WHERE catalog_product.id = sold.id",
-            [list(units_sold), list(units_sold.values())],
+            [locked, [units_sold.get(product_id, 0) for product_id in locked]],
         )

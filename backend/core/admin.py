@@ -8,12 +8,14 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.messages.storage.base import Message
 from django.core.paginator import Paginator
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 
+from backend.core.db import MAX_ATTEMPTS, run_atomic
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
 
@@ -62,7 +64,8 @@ class SafeAutocompleteAdmin(BaseModelAdmin):
 class ServiceErrorAdmin(ModelAdmin):
     """Show a ShopError or IntegrityError as a message on the page that caused it.
 
-    Forms validate first. These errors come from changes between the validation and the write.
+    Forms validate first. These errors come from changes between the validation and the write. Each request is
+    one transaction, which is retried after a deadlock.
     """
 
     def changeform_view(
@@ -90,13 +93,24 @@ class ServiceErrorAdmin(ModelAdmin):
     def _handle_errors(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         if request.method != "POST":
             return view()
+        # Django adds messages before the transaction is committed. It has no public way to remove them.
+        queued: list[Message] = cast(Any, messages.get_messages(request))._queued_messages
+        before = len(queued)
+
+        def run() -> HttpResponse:
+            del queued[before:]
+            return view()
+
+        # An uploaded file has been read and perhaps stored, so such a request is not retried.
+        attempts = 1 if request.FILES else MAX_ATTEMPTS
+        name = request.resolver_match.url_name if request.resolver_match else None
         try:
-            with transaction.atomic():
-                return view()
+            return run_atomic(run, name=name or "admin", attempts=attempts)
         except ShopError as error:
             message = error.message
         except IntegrityError:
             message = "A concurrent change conflicts with this one. Nothing was saved."
+        del queued[before:]
         self.message_user(request, message, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 

@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from backend.catalog.services import NewProduct, create_missing_products
-from backend.core.db import copy_rows
+from backend.core.db import atomic_or_conflict, copy_rows
 from backend.orders.models import Order
 from backend.orders.purchase_log import RejectedRow, read_purchase_log
 
@@ -131,13 +131,22 @@ def _create_orders(report: ImportReport, report_progress: ProgressCallback) -> N
         INVOICES_PER_BATCH,
     ):
         last_invoice, done = batch[-1][0], done + len(batch)
-        with transaction.atomic():
-            _create_batch([invoice for (invoice,) in batch], report)
+        order_ids, lines_created, differing = _create_batch([invoice for (invoice,) in batch])
+        report.orders_created += len(order_ids)
+        report.lines_created += lines_created
+        report.orders_unchanged += len(batch) - len(order_ids)
+        report.differing += differing
         report_progress("creating orders", done)
 
 
-def _create_batch(invoices: list[str], report: ImportReport) -> None:
-    """Create the orders of these invoices with lines and history. Existing orders stay as they are."""
+@atomic_or_conflict
+def _create_batch(invoices: list[str]) -> tuple[list[int], int, list[str]]:
+    """Create the orders of these invoices with lines and history. Existing orders stay as they are.
+
+    Returns:
+        the ids of the new orders, the number of their lines, and the numbers of existing orders whose total
+        differs from their invoice.
+    """
     created = _execute(
         "INSERT INTO orders_order (number, status, total, currency, placed_at, idempotency_key, fingerprint)"
         " SELECT %s || invoice, %s, sum(unit_price * quantity), %s, min(placed_at), '', '' FROM imported_rows"
@@ -167,11 +176,8 @@ def _create_batch(invoices: list[str], report: ImportReport) -> None:
         invoices,
         order_ids,
     )
-    report.orders_created += len(order_ids)
-    report.lines_created += lines_created
-    report.orders_unchanged += len(invoices) - len(order_ids)
-    if len(order_ids) < len(invoices):
-        report.differing += _find_differing_orders(invoices)
+    differing = _find_differing_orders(invoices) if len(order_ids) < len(invoices) else []
+    return order_ids, lines_created, differing
 
 
 def _find_differing_orders(invoices: list[str]) -> list[str]:

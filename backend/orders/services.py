@@ -105,7 +105,7 @@ def create_order(
         IdempotencyKeyReused: the key belongs to an order with other details.
         Invalid, TooLong: the delivery details or the key are malformed.
         OutOfRange: the expected total cannot be the total of an order.
-        Conflict: the account or a product was deleted concurrently.
+        Conflict: the account or a product was deleted concurrently, or other requests change the same data.
     """
     if viewer.user_id is None:
         raise Unauthenticated("Log in to order.")
@@ -122,6 +122,7 @@ def create_order(
         return _create_order_once(viewer.user_id, columns, idempotency_key, fingerprint, expected_total)
 
 
+@atomic_or_conflict
 def cancel_order(*, viewer: Viewer, number: str) -> Order:
     """Cancel an order of the viewer, return its products to stock, and return the order.
 
@@ -129,20 +130,21 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
         Unauthenticated: the viewer is not logged in.
         NotFound: the viewer has no order with this number.
         WrongOrderStatus: the order has been shipped, delivered or cancelled.
+        Conflict: other requests change the same data.
     """
     if viewer.user_id is None:
         raise Unauthenticated("Log in first.")
-    with transaction.atomic():
-        # Locks the account first, like its deletion, because the history refers to it.
-        orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
-        orders = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
-        order = orders.first() if "\0" not in number else None
-        if order is None:
-            raise NotFound("You have no order with this number.", field="number")
-        _change_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
-        return read_order(order.pk)
+    # Locks the account first, like its deletion, because the history refers to it.
+    orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
+    orders = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
+    order = orders.first() if "\0" not in number else None
+    if order is None:
+        raise NotFound("You have no order with this number.", field="number")
+    _change_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
+    return read_order(order.pk)
 
 
+@atomic_or_conflict
 def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order:
     """Change the status of an order of any customer, mail the customer, and return the order.
 
@@ -154,15 +156,15 @@ def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order
         NotFound: the order does not exist.
         Invalid: the status does not exist.
         WrongOrderStatus: the current status does not allow this one.
+        Conflict: other requests change the same data.
     """
     if status not in Order.Status.values:
         raise Invalid(f"status must be one of {', '.join(Order.Status.values)}.", field="status")
-    with transaction.atomic():
-        order = Order.objects.select_for_update().filter(pk=order_id).first()
-        if order is None:
-            raise NotFound("This order does not exist.", field="order_id")
-        _change_status(order, Order.Status(status), changed_by=changed_by)
-        return read_order(order.pk)
+    order = Order.objects.select_for_update().filter(pk=order_id).first()
+    if order is None:
+        raise NotFound("This order does not exist.", field="order_id")
+    _change_status(order, Order.Status(status), changed_by=changed_by)
+    return read_order(order.pk)
 
 
 def count_popularity() -> int:
@@ -182,6 +184,7 @@ def count_popularity() -> int:
     return update_popularity(dict(sold))
 
 
+@atomic_or_conflict
 def _create_order_once(
     user_id: int,
     columns: Mapping[str, str],
@@ -190,13 +193,12 @@ def _create_order_once(
     expected_total: Decimal | None,
 ) -> Order:
     """Create the order of an account's cart, or return the one with this key."""
-    with atomic_or_conflict():
-        cart = lock_account_cart(user_id)
-        # After the lock, so that the second of two concurrent requests finds the order of the first.
-        order_id = _find_order_by_key(user_id, idempotency_key, fingerprint)
-        if order_id is not None:
-            return read_order(order_id)
-        return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
+    cart = lock_account_cart(user_id)
+    # After the lock, so that the second of two concurrent requests finds the order of the first.
+    order_id = _find_order_by_key(user_id, idempotency_key, fingerprint)
+    if order_id is not None:
+        return read_order(order_id)
+    return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
 
 
 def _create_order(

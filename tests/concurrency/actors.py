@@ -23,7 +23,7 @@ class Actor:
 
     def __enter__(self) -> Self:
         self.do(self._transaction.__enter__)
-        self._process: int = self.do(_backend_process)
+        self._process: int = self.do(read_process)
         return self
 
     def __exit__(
@@ -72,7 +72,8 @@ class Actor:
         self._transaction.__exit__(error, error() if error else None, None)
 
 
-def _backend_process() -> int:
+def read_process() -> int:
+    """Return the id of PostgreSQL's process for this thread's connection."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         process: int = cursor.fetchone()[0]

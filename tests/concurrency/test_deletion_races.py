@@ -15,6 +15,7 @@ from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import CartLineRow, read_unredacted_lines
 from backend.carts.services import remove_lines
 from backend.catalog.models import Product
+from backend.core.db import run_atomic
 from backend.core.errors import NotFound, ShopError
 from backend.core.viewer import Viewer
 from backend.orders import services
@@ -29,13 +30,13 @@ from tests.support.people import make_user, make_viewer
 def delete_products(*products: Product) -> None:
     """Delete products as the action of the admin list does."""
     chosen = Product.objects.filter(pk__in=[product.pk for product in products])
-    admin.site._registry[Product].delete_queryset(None, chosen)
+    run_atomic(lambda: admin.site._registry[Product].delete_queryset(None, chosen), name="delete_products")
 
 
 def delete_users(*users: User) -> None:
     """Delete accounts as the action of the admin list does."""
     chosen = User.objects.filter(pk__in=[user.pk for user in users])
-    admin.site._registry[User].delete_queryset(None, chosen)
+    run_atomic(lambda: admin.site._registry[User].delete_queryset(None, chosen), name="delete_users")
 
 
 class ProductDuringOrderTest(ShopCase):
@@ -200,9 +201,19 @@ class AccountTest(ShopCase):
         self.act_then_delete(lambda: self.add(self.a, self.b))
         assert not CartLine.objects.exists()
 
-    def test_without_the_cascade_the_new_line_keeps_the_account(self) -> None:
+    def test_lock_of_the_cart_suffices_without_the_cascade(self) -> None:
         self.add(self.a)
-        with without_cascade("carts_cartline"), pytest.raises(IntegrityError):
+        with without_cascade("carts_cartline"):
+            self.act_then_delete(lambda: self.add(self.a, self.b))
+        assert not CartLine.objects.exists()
+
+    def test_without_the_lock_and_the_cascade_the_new_line_keeps_the_account(self) -> None:
+        self.add(self.a)
+        with (
+            mock.patch("backend.accounts.services.profile.lock_carts"),
+            without_cascade("carts_cartline"),
+            pytest.raises(IntegrityError),
+        ):
             self.act_then_delete(lambda: self.add(self.a, self.b))
         assert self.in_cart() == {"A": 2, "B": 1}
 

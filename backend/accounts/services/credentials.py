@@ -72,8 +72,8 @@ def require_password(user: User, password: str, *, field: str) -> None:
     reset_password_limit(user.pk)
 
 
-def lock_account(user: User, *, field: str) -> None:
-    """Lock an account after its password has been checked.
+def lock_account(user: User, *, field: str) -> User:
+    """Lock an account after its password has been checked, and return it as it is now.
 
     Checking a password is slow, so it is done without a lock. Another request may have changed the password
     since.
@@ -87,3 +87,4 @@ def lock_account(user: User, *, field: str) -> None:
         raise Unauthenticated(_ACCOUNT_DELETED)
     if locked.password != user.password:
         raise WrongCredentials("The password is wrong.", field=field)
+    return locked

@@ -3,8 +3,6 @@
 import unicodedata
 from collections.abc import Iterable
 
-from django.db import transaction
-
 from backend.accounts.models import User
 from backend.accounts.services.credentials import (
     lock_account,
@@ -13,6 +11,7 @@ from backend.accounts.services.credentials import (
     require_session,
 )
 from backend.accounts.services.validation import validate_language
+from backend.core.db import atomic_or_conflict
 from backend.core.errors import Forbidden, Invalid, TooLong
 from backend.core.text import clean_line
 from backend.core.viewer import Viewer
@@ -65,14 +64,20 @@ def delete_account(*, viewer: Viewer, password: str) -> None:
         Forbidden: the viewer is staff. The admin's history names staff, so they are deleted in the admin.
         WrongCredentials: the password is wrong.
         RateLimited: there were too many attempts.
+        Conflict: other requests change the same data.
     """
     user_id, _ = require_session(viewer)
     user = require_account(user_id)
     if user.is_staff:
         raise Forbidden("Staff accounts can be deleted only in the admin.")
     require_password(user, password, field="password")
-    with transaction.atomic():
-        lock_account(user, field="password")
-        lock_carts([user.pk])
-        delete_emails(recipient=user.email)
-        user.delete()
+    _delete_account(user)
+
+
+@atomic_or_conflict
+def _delete_account(user: User) -> None:
+    # `Model.delete` clears the primary key of the object, which a retry needs.
+    locked = lock_account(user, field="password")
+    lock_carts([locked.pk])
+    delete_emails(recipient=locked.email)
+    locked.delete()
