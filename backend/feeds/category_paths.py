@@ -6,7 +6,7 @@ from django.db import IntegrityError
 
 from backend.catalog.models import Category
 from backend.catalog.services import create_category
-from backend.core.errors import ShopError
+from backend.core.errors import NotFound, ShopError
 from backend.core.text import clean_line
 from backend.feeds.cells import join_path
 from backend.feeds.raw_rows import RowRefused
@@ -15,6 +15,14 @@ CategoryPath = tuple[str, ...]
 
 # The id of a category that a dry run would create.
 NEW_CATEGORY = -1
+
+
+def refuse_deleted_category(path: CategoryPath) -> RowRefused:
+    """Return the refusal of a row whose category was deleted as often as the import created it."""
+    return RowRefused(
+        "product_type",
+        f"the category {join_path(list(path))!r} was deleted during the import; import the feed again",
+    )
 
 
 class CategoryPaths:
@@ -42,21 +50,20 @@ class CategoryPaths:
         A dry run returns `NEW_CATEGORY` for a missing category.
 
         Raises:
-            RowRefused: the category does not exist and could not be created.
+            RowRefused: the category does not exist and could not be created, or has been deleted since.
         """
         if not path:
             return None
-        if path not in self._ids and not self._dry_run:
-            raise RowRefused(
-                "product_type",
-                f"the category {join_path(list(path))!r} could not be created{self._find_reason(path)}",
-            )
-        return self._ids.get(path, NEW_CATEGORY)
-
-    def _find_reason(self, path: CategoryPath) -> str:
-        """Return why the category, or its first missing ancestor, was refused."""
-        steps = (path[:depth] for depth in range(1, len(path) + 1))
-        return next((f": {self._refusals[step]}" for step in steps if step in self._refusals), "")
+        if path in self._ids or self._dry_run:
+            return self._ids.get(path, NEW_CATEGORY)
+        missing = (path[:depth] for depth in range(1, len(path) + 1) if path[:depth] not in self._ids)
+        reason = next((self._refusals[step] for step in missing if step in self._refusals), "")
+        if not reason:
+            # Nothing refused the category or its ancestors.
+            raise refuse_deleted_category(path)
+        raise RowRefused(
+            "product_type", f"the category {join_path(list(path))!r} could not be created: {reason}"
+        )
 
     def find_missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:
         """Return the paths without a category, including those of ancestors, parents first."""
@@ -76,11 +83,12 @@ class CategoryPaths:
             return False
         try:
             category = create_category(name=path[-1], parent_id=parent_id)
-        except ShopError as error:
-            self._refusals[path] = error.message
+        except (NotFound, IntegrityError):
+            # The parent has been deleted, which the next attempt notices.
             self.reload()
             return False
-        except IntegrityError:
+        except ShopError as error:
+            self._refusals[path] = error.message
             self.reload()
             return False
         self._refusals.pop(path, None)

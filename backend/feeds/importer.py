@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from time import sleep
 from typing import BinaryIO
 
 from django.conf import settings
-from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection
 from django.utils import timezone
 
 from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.pictures.deletion import discard_files
-from backend.feeds.category_paths import CategoryPath, CategoryPaths
+from backend.core.db import atomic_or_conflict
+from backend.core.errors import Conflict
+from backend.feeds.category_paths import CategoryPath, CategoryPaths, refuse_deleted_category
 from backend.feeds.cells import ATTRIBUTES, COLUMNS, replace_surrogates
 from backend.feeds.parsed_rows import ParsedRow, parse_row
 from backend.feeds.pictures import RowPictures, prepare_pictures
@@ -26,10 +27,8 @@ DEFAULT_STOCK = 10
 BATCH_SIZE = 500
 # Threads wait for the storage, and Pillow releases the interpreter lock while it decodes.
 _PICTURE_THREADS = 8
-_MAX_ATTEMPTS = 5
+# Attempts to write a row whose categories staff move or delete meanwhile.
 _CATEGORY_ATTEMPTS = 3
-# SQLSTATE codes after which a transaction can be retried: deadlock, serialization failure.
-_RETRYABLE_SQLSTATES = {"40P01", "40001"}
 # GTIN and MPN differ for every product, so they are useless as filters.
 _NAMES_WITHOUT_FACET = {ATTRIBUTES["gtin"], ATTRIBUTES["mpn"]}
 
@@ -75,7 +74,7 @@ def import_feed(
                 importer.import_batch(batch)
                 if on_progress:
                     on_progress(feed.position, feed.size)
-        except DatabaseError as error:
+        except (DatabaseError, Conflict) as error:
             importer.report.stopped = (
                 f"The database failed at the batch that begins in line {importer.batch_line}: "
                 f"{str(error).strip()}\n"
@@ -164,6 +163,7 @@ class _Importer:
 
         Raises:
             DatabaseError: the database failed for a reason other than a value of a row.
+            Conflict: other transactions kept the batch from being written.
             _StorageFailed: a picture could not be stored; the rows before it are imported.
         """
         self.batch_line = rows[0].line
@@ -244,22 +244,17 @@ class _Importer:
         """Write rows with changes in one transaction.
 
         If the database refuses a value, the rows are planned and written once more, because another writer
-        can have caused the conflict. Then they are split in halves until the refused row stands alone.
+        can have caused the conflict. Then they are split in halves until the refused row stands alone. If a
+        category has been deleted, it is created again.
         """
         try:
-            with transaction.atomic(durable=True):
-                lock_products_for_import([row.sku for row in rows])
-                plans, refusals = self._plan_rows(rows, load_batch(rows), prepared)
-                changed = [plan.to_upsert() for plan in plans if plan.has_changes]
-                if changed:
-                    upsert_products(changed, names_without_facet=_NAMES_WITHOUT_FACET)
-        except DatabaseError as error:
-            retryable = _get_sqlstate(error) in _RETRYABLE_SQLSTATES
-            is_row_error = isinstance(error, IntegrityError | DataError)
-            if not (retryable or is_row_error) or attempt > _MAX_ATTEMPTS:
+            plans, refusals = self._write_batch(rows, prepared)
+        except (IntegrityError, DataError, Conflict) as error:
+            cause = error.__cause__ if isinstance(error, Conflict) else error
+            if not isinstance(cause, IntegrityError | DataError):
                 raise
-            if retryable or attempt == 1:
-                sleep(0.05 * attempt)
+            is_category_deleted = _is_category_deleted(cause)
+            if attempt == 1 or (is_category_deleted and attempt < _CATEGORY_ATTEMPTS):
                 self._categories.reload()
                 self._create_categories(rows)
                 self._write(rows, prepared, attempt + 1)
@@ -267,11 +262,26 @@ class _Importer:
                 middle = len(rows) // 2
                 self._write(rows[:middle], prepared, attempt=2)
                 self._write(rows[middle:], prepared, attempt=2)
+            elif is_category_deleted:
+                self._categories.reload()
+                refusal = refuse_deleted_category(rows[0].category or ())
+                self._report_refusal(rows[0].line, rows[0].sku, refusal)
             else:
-                reason = f"the database refuses it: {str(error).strip()}"
+                reason = f"the database refuses it: {str(cause).strip()}"
                 self._report_refusal(rows[0].line, rows[0].sku, RowRefused("", reason))
         else:
             self._report_plans(plans, refusals)
+
+    @atomic_or_conflict
+    def _write_batch(
+        self, rows: Sequence[ParsedRow], prepared: dict[str, RowPictures]
+    ) -> tuple[list[ProductPlan], list[tuple[ParsedRow, RowRefused]]]:
+        lock_products_for_import([row.sku for row in rows])
+        plans, refusals = self._plan_rows(rows, load_batch(rows), prepared)
+        changed = [plan.to_upsert() for plan in plans if plan.has_changes]
+        if changed:
+            upsert_products(changed, names_without_facet=_NAMES_WITHOUT_FACET)
+        return plans, refusals
 
     def _report_plans(
         self, plans: Sequence[ProductPlan], refusals: Sequence[tuple[ParsedRow, RowRefused]]
@@ -309,6 +319,8 @@ class _Importer:
                 discard_files(names)
 
 
-def _get_sqlstate(error: DatabaseError) -> str:
-    cause = error.__cause__
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+def _is_category_deleted(error: DatabaseError) -> bool:
+    """Return whether the category of a product has been deleted since it was looked up."""
+    diagnostics = getattr(error.__cause__, "diag", None)
+    constraint = getattr(diagnostics, "constraint_name", None) or ""
+    return constraint.startswith("catalog_product_category_id_")

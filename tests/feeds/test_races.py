@@ -1,22 +1,28 @@
 """Concurrent edits by staff and other imports between the planning and the writing of a batch."""
 
+import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.test import TransactionTestCase
 
 from backend.catalog.bulk import lock_products_for_import, upsert_products
-from backend.catalog.models import Characteristic, CharacteristicValue, Product
-from backend.feeds import importer
+from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product
+from backend.catalog.services import create_category, delete_category
+from backend.feeds import category_paths, importer
 from backend.feeds.category_paths import CategoryPaths
+from backend.feeds.importer import import_feed
 from backend.feeds.parsed_rows import ParsedRow
 from backend.feeds.planning import load_batch, plan_row
+from backend.feeds.report import ImportReport
 from tests.catalog.derived import assert_characteristics_are_right
 from tests.concurrency.actors import MAX_SECONDS, Actor
-from tests.feeds.helpers import FeedTestCase, counts, product_row
+from tests.feeds.helpers import FeedTestCase, counts, product_row, table
 
 
 class CharacteristicsTest(FeedTestCase):
@@ -127,3 +133,73 @@ class ConcurrentImportsTest(TransactionTestCase):
         ):
             self.write_twice()
         assert Product.objects.count() == 1
+
+
+class CategoryDeletedTest(TransactionTestCase):
+    """Staff delete a category of a row again and again while its import creates it."""
+
+    def run_import(self) -> ImportReport:
+        with self.settings(SHOP_CURRENCY="RUB"):
+            return import_feed(io.BytesIO(table(product_row("A-1", product_type="A > B"))))
+
+    def assert_imported(self, report: ImportReport) -> None:
+        assert counts(report) == (1, 0, 0, 0)
+        category = Product.objects.get().category
+        assert category is not None
+        assert (category.name, category.parent.name) == ("B", "A")
+
+    def assert_refused(self, report: ImportReport) -> None:
+        (problem,) = report.problems
+        assert (problem.field, problem.refused) == ("product_type", True)
+        assert problem.reason == "the category 'A > B' was deleted during the import; import the feed again"
+        assert counts(report) == (0, 0, 0, 1)
+        assert not report.stopped
+        assert not Product.objects.exists()
+
+    def import_while_it_is_deleted(self, times: int) -> ImportReport:
+        """Delete the category in the transaction of a batch, before its product is written."""
+        left = times
+
+        def delete() -> None:
+            delete_category(category_id=Category.objects.get(name="B").pk)
+            connection.close()
+
+        def upsert(*arguments: Any, **options: Any) -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                with ThreadPoolExecutor(1) as staff:
+                    staff.submit(delete).result(MAX_SECONDS)
+            upsert_products(*arguments, **options)
+
+        with mock.patch.object(importer, "upsert_products", upsert):
+            report = self.run_import()
+        assert not left
+        return report
+
+    def test_category_deleted_twice_is_created_again(self) -> None:
+        self.assert_imported(self.import_while_it_is_deleted(2))
+
+    def test_row_with_a_category_deleted_three_times_is_refused(self) -> None:
+        self.assert_refused(self.import_while_it_is_deleted(3))
+
+    def import_while_the_parent_is_deleted(self, times: int) -> ImportReport:
+        left = times
+
+        def create(*, name: str, parent_id: int | None) -> Category:
+            nonlocal left
+            if left and parent_id is not None:
+                left -= 1
+                delete_category(category_id=parent_id)
+            return create_category(name=name, parent_id=parent_id)
+
+        with mock.patch.object(category_paths, "create_category", create):
+            report = self.run_import()
+        assert not left
+        return report
+
+    def test_parent_deleted_twice_is_created_again(self) -> None:
+        self.assert_imported(self.import_while_the_parent_is_deleted(2))
+
+    def test_row_with_a_parent_deleted_three_times_is_refused(self) -> None:
+        self.assert_refused(self.import_while_the_parent_is_deleted(3))
