@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -161,9 +160,7 @@ class ShopMachine(RuleBasedStateMachine):
     @rule(index=INDEX)
     def delete_product(self, index: int) -> None:
         product_id = self.pick_product(index)
-        # Like the request of the admin.
-        with transaction.atomic():
-            delete_products(Product(pk=product_id))
+        delete_products(Product(pk=product_id))
         self.products.pop(product_id, None)
         for cart in self.carts.values():
             cart.pop(product_id, None)
@@ -357,6 +354,13 @@ class ShopMachine(RuleBasedStateMachine):
         if key is not None:
             self.keys[user_id, key] = (order.number, expected_total)
         self.carts[user_id] = {}
+
+    @rule(account=INDEX, index=INDEX, quantity=st.integers(1, 3), key=KEY)
+    def buy(self, account: int, index: int, quantity: int, key: str | None) -> None:
+        """Add a product and order at once, because most carts of random actions cannot be ordered."""
+        self.remove(account, None, None)
+        self.add(account, None, [(index, quantity)])
+        self.order(account, None, key, "right")
 
     def predict_refusal(
         self,

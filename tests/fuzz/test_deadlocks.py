@@ -1,19 +1,20 @@
-"""Random writers in parallel: no deadlock, no long wait for a lock, and right data at the end."""
+"""Random writers in parallel: no avoidable deadlock, no long wait for a lock, and right data at the end."""
 
 import io
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
 from threading import Event, Lock
 from typing import Any
 from unittest import mock
 
-import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 
 from backend.accounts.models import User
@@ -28,8 +29,10 @@ from backend.catalog.services import (
     rebuild_characteristics,
     rebuild_listing,
 )
+from backend.core.db import run_atomic
 from backend.core.errors import ShopError
 from backend.core.viewer import Viewer
+from backend.feeds.category_paths import refuse_deleted_category
 from backend.feeds.importer import import_feed
 from backend.notifications.services import publish_due_emails
 from backend.orders import services as order_services
@@ -40,7 +43,8 @@ from tests.catalog.derived import (
     assert_listing_is_right,
     assert_tree_is_valid,
 )
-from tests.concurrency.actors import execute
+from tests.concurrency.actors import execute, read_process
+from tests.concurrency.deadlocks import capture_deadlocks, count_deadlocks, count_retries
 from tests.concurrency.shoppers import assert_orders_are_whole, sold
 from tests.concurrency.test_deletion_races import delete_products, delete_users
 from tests.feeds.helpers import table
@@ -62,24 +66,31 @@ class Crowd:
     Attributes:
         acknowledged: the numbers of all orders that `create_order` has returned.
         counts: actions by name, and refusals by error.
+        deleter: PostgreSQL's process of the writer that deletes products.
     """
 
     def __init__(self) -> None:
         self.acknowledged: set[str] = set()
         self.counts: Counter[str] = Counter()
+        self.deleter = 0
         self._keys: dict[tuple[int, str], str] = {}
         self._lock = Lock()
         self._failed = Event()
 
-    def run(self, seconds: float, seed: str) -> None:
-        """Run all writers in parallel, and raise the first error of one that is not a refusal."""
+    def run(self, seconds: float, seed: str, until: Callable[[], bool] = lambda: False) -> None:
+        """Run all writers in parallel, and raise the first error of one that is not a refusal.
+
+        Args:
+            until: returns whether to stop before the seconds are over.
+        """
         end = time.monotonic() + seconds
         writers: list[list[Callable[[random.Random], Any]]] = [
             *[[self.shop, self.shop, self.order, self.order, self.cancel]] * 3,
-            [self.delete_some_products, self.edit_products, self.change_status],
+            [self.delete_some_products],
             [self.delete_account, self.create_account, self.change_status],
             [self.import_products],
             [self.import_products, self.publish, self.rename_characteristic],
+            [self.edit_products, self.change_status],
             [self.arrange_categories],
             [self.maintain, self.arrange_categories],
         ]
@@ -88,13 +99,18 @@ class Crowd:
             rng = random.Random(f"{seed} {number}")
             try:
                 execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
-                while time.monotonic() < end and not self._failed.is_set():
+                # Deadlocks that are to be found must not make others wait for longer than that.
+                execute("SET deadlock_timeout = '100ms'")
+                if self.delete_some_products in writers[number]:
+                    self.deleter = read_process()
+                while time.monotonic() < end and not self._failed.is_set() and not until():
                     action = rng.choice(writers[number])
                     try:
                         action(rng)
                         self.counts[action.__name__] += 1
                     except ShopError as refusal:
-                        self.counts[type(refusal).__name__] += 1
+                        was_deadlocked = isinstance(refusal.__cause__, OperationalError)
+                        self.counts["deadlocked" if was_deadlocked else type(refusal).__name__] += 1
             except BaseException:
                 self._failed.set()
                 raise
@@ -127,6 +143,9 @@ class Crowd:
     def order(self, rng: random.Random) -> None:
         viewer = self.pick_viewer(rng)
         assert viewer.user_id is not None
+        with suppress(ShopError):
+            lines = [LineQuantity(pk) for pk in self.pick_products(rng)]
+            add_lines(viewer=viewer, lines=lines, address="192.0.2.1")
         key = rng.choice([None, f"key-{rng.randrange(200)}"])
         number = create_order(viewer=viewer, idempotency_key=key).number
         with self._lock:
@@ -145,14 +164,17 @@ class Crowd:
 
     def delete_some_products(self, rng: random.Random) -> None:
         ids = self.pick_products(rng)[:2]
-        with transaction.atomic():
-            delete_products(*[Product(pk=pk) for pk in ids])
+        delete_products(*[Product(pk=pk) for pk in ids])
 
     def edit_products(self, rng: random.Random) -> None:
         """Change prices as the list of the admin does."""
-        with transaction.atomic():
-            for pk in sorted(lock_products(self.pick_products(rng)), key=lambda _: rng.random()):
+        ids = self.pick_products(rng)
+
+        def edit() -> None:
+            for pk in sorted(lock_products(ids), key=lambda _: rng.random()):
                 Product.objects.filter(pk=pk).update(price=Decimal(rng.randint(1, 9999)) / 100)
+
+        run_atomic(edit, name="edit_products")
 
     def publish(self, rng: random.Random) -> None:
         ids = self.pick_products(rng)
@@ -189,7 +211,12 @@ class Crowd:
         ]
         report = import_feed(io.BytesIO(table(*rows)), default_stock=STOCK, batch_size=rng.choice([2, 6]))
         assert not report.stopped, report.stopped
-        assert report.refused == 0, report.problems
+        for problem in report.problems:
+            # Categories are deleted as fast as the import creates them. Nothing else may be refused.
+            paths = {row["id"]: tuple(row["product_type"].split(" > ")) for row in rows}
+            expected = refuse_deleted_category(paths[problem.sku])
+            assert (problem.field, problem.reason) == (expected.field, expected.reason)
+            self.counts["row with a deleted category"] += 1
 
     def rename_characteristic(self, rng: random.Random) -> None:
         names = list(Characteristic.objects.values_list("pk", flat=True))
@@ -232,15 +259,6 @@ class Crowd:
         return rng.choice(recent) if recent else None
 
 
-def count_deadlocks() -> int:
-    """Return the number of deadlocks in this database, including those after which a writer tried again."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        number: int = cursor.fetchone()[0]
-        return number
-
-
 class DeadlockTest(TransactionTestCase):
     def setUp(self) -> None:
         make_user(is_staff=True)
@@ -250,16 +268,17 @@ class DeadlockTest(TransactionTestCase):
         self.crowd.import_products(random.Random(0))
 
     def test_random_writers_do_not_deadlock(self) -> None:
-        before = count_deadlocks()
-        self.crowd.run(get_fuzz_seconds(SECONDS), f"{time.time()}")
-        assert count_deadlocks() == before
-        assert set(Order.objects.values_list("number", flat=True)) == self.crowd.acknowledged
-        for product in Product.objects.all():
-            assert product.stock == STOCK - sold(product)
-        assert_orders_are_whole()
-        assert_tree_is_valid()
-        assert_listing_is_right()
-        assert_characteristics_are_right()
+        before, retries = count_deadlocks(), count_retries()
+        with capture_deadlocks() as messages:
+            self.crowd.run(get_fuzz_seconds(SECONDS), f"{time.time()}")
+        deadlocks = count_deadlocks() - before
+        print(
+            f"{self.crowd.counts.total()} actions, {len(self.crowd.acknowledged)} orders, "
+            f"{deadlocks} deadlocks, {count_retries() - retries} retries: {dict(self.crowd.counts)}"
+        )
+        self.assert_shop_is_right()
+        assert deadlocks == len(messages), "a transaction that is not retried was in a deadlock"
+        assert not self.find_avoidable(messages)
         for action in (
             "shop",
             "order",
@@ -269,7 +288,24 @@ class DeadlockTest(TransactionTestCase):
             "import_products",
         ):
             assert self.crowd.counts[action], f"{action} never succeeded: {self.crowd.counts}"
-        print(f"{self.crowd.counts.total()} actions: {dict(self.crowd.counts)}")
+
+    def find_avoidable(self, messages: Iterable[str]) -> list[str]:
+        """Return the deadlocks without the deletion of products.
+
+        Carts have their products in any order, so the deletion of several products can deadlock with the
+        deletion of their lines and with the foreign key checks of a commit.
+        """
+        pattern = re.compile(rf"\bprocess {self.crowd.deleter}\b", re.IGNORECASE)
+        return [message for message in list(messages) if not pattern.search(message)]
+
+    def assert_shop_is_right(self) -> None:
+        assert set(Order.objects.values_list("number", flat=True)) == self.crowd.acknowledged
+        for product in Product.objects.all():
+            assert product.stock == STOCK - sold(product)
+        assert_orders_are_whole()
+        assert_tree_is_valid()
+        assert_listing_is_right()
+        assert_characteristics_are_right()
 
     def test_products_locked_in_another_order_are_found(self) -> None:
         def lock_unsorted(lines: Any) -> None:
@@ -278,10 +314,13 @@ class DeadlockTest(TransactionTestCase):
             for pk in ids:
                 list(Product.objects.select_for_update(no_key=True).filter(pk=pk))
                 # Another order takes its first lock meanwhile.
-                time.sleep(0.005)
+                time.sleep(0.02)
 
         with (
+            capture_deadlocks() as messages,
             mock.patch.object(order_services, "lock_related_products", lock_unsorted),
-            pytest.raises(Exception, match="deadlock detected"),
         ):
-            self.crowd.run(60, "unsorted")
+            self.crowd.run(60, "unsorted", until=lambda: bool(self.find_avoidable(messages)))
+        assert self.find_avoidable(messages)
+        # The retries hide the deadlocks from shoppers.
+        self.assert_shop_is_right()
