@@ -47,16 +47,18 @@ class CrosswiseOrdersTest(ShopCase):
         both_have_one = Barrier(2)
         remaining = {self.user.pk: 1, self.other.pk: 1}
 
-        def lock_crosswise(lines: Any) -> None:
-            user_id = lines.values_list("cart__user_id", flat=True)[0]
-            first, second = sorted(
-                lines.values_list("product_id", flat=True), reverse=user_id == self.user.pk
-            )
+        lock_lines = order_services._lock_lines
+
+        def lock_crosswise(cart: Cart) -> Any:
+            user_id = cart.user_id
+            assert user_id is not None
+            first, second = sorted([self.a.pk, self.b.pk], reverse=user_id == self.user.pk)
             lock_product_rows([first])
             if remaining[user_id]:
                 remaining[user_id] -= 1
                 both_have_one.wait(10)
             lock_product_rows([second])
+            return lock_lines(cart)
 
         def order(user: User) -> Order | Exception:
             try:
@@ -64,7 +66,7 @@ class CrosswiseOrdersTest(ShopCase):
             except (Conflict, OperationalError) as error:
                 return error
 
-        with mock.patch.object(order_services, "lock_related_products", lock_crosswise):
+        with mock.patch.object(order_services, "_lock_lines", lock_crosswise):
             return together([lambda: order(self.user), lambda: order(self.other)])
 
     def test_both_succeed_after_a_deadlock(self) -> None:

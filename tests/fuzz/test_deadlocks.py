@@ -18,6 +18,7 @@ from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 
 from backend.accounts.models import User
+from backend.carts.models import Cart, CartLine
 from backend.carts.services import LineQuantity, add_lines, clear_cart, get_cart, remove_lines, update_lines
 from backend.catalog.locks import lock_products
 from backend.catalog.models import Category, Characteristic, Product
@@ -308,17 +309,20 @@ class DeadlockTest(TransactionTestCase):
         assert_characteristics_are_right()
 
     def test_products_locked_in_another_order_are_found(self) -> None:
-        def lock_unsorted(lines: Any) -> None:
-            ids = list(lines.values_list("product_id", flat=True))
+        lock_lines = order_services._lock_lines
+
+        def lock_unsorted(cart: Cart) -> Any:
+            ids = list(CartLine.objects.filter(cart=cart).values_list("product_id", flat=True))
             random.shuffle(ids)
             for pk in ids:
                 list(Product.objects.select_for_update(no_key=True).filter(pk=pk))
                 # Another order takes its first lock meanwhile.
                 time.sleep(0.02)
+            return lock_lines(cart)
 
         with (
             capture_deadlocks() as messages,
-            mock.patch.object(order_services, "lock_related_products", lock_unsorted),
+            mock.patch.object(order_services, "_lock_lines", lock_unsorted),
         ):
             self.crowd.run(60, "unsorted", until=lambda: bool(self.find_avoidable(messages)))
         assert self.find_avoidable(messages)
