@@ -15,7 +15,7 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.locks import lock_imports, lock_listing, lock_products, lock_tree
-from backend.catalog.models import Category, Product, RenditionState
+from backend.catalog.models import Category, ListingEntry, Product, RenditionState
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
@@ -196,14 +196,15 @@ def rebuild_listing() -> None:
     lock_tree()
     lock_listing()
     with connection.cursor() as cursor:
+        # By name, because a later release may add columns.
+        columns = ", ".join(str(field.column) for field in ListingEntry._meta.concrete_fields)
         cursor.execute("CREATE TEMPORARY TABLE relisted ON COMMIT DROP AS " + WRONG_ENTRIES)
         cursor.execute(
             "DELETE FROM catalog_listingentry WHERE product_id IN (SELECT product_id FROM relisted)"
         )
         cursor.execute(
-            "INSERT INTO catalog_listingentry"
-            " (ancestor_id, product_id, price, name_key, created_at, popularity, in_stock, discount_rate)"
-            " SELECT * FROM catalog_expected_listing() WHERE product_id IN (SELECT product_id FROM relisted)"
+            f"INSERT INTO catalog_listingentry ({columns}) SELECT {columns} FROM catalog_expected_listing()"  # noqa: S608
+            " WHERE product_id IN (SELECT product_id FROM relisted)"
         )
     mark_catalogue_changed()
 

@@ -79,7 +79,7 @@ class Characteristic:
     unit: str = strawberry.field(description="Unit of the value; empty if it has none.")
 
 
-# Products in carts and orders are model instances, and so are their categories.
+# Products of orders are model instances, except in the order that was just created.
 _Category = models.Category | selectors.CategoryRow
 _Product = models.Product | selectors.ProductRow
 

@@ -1,4 +1,7 @@
-"""Add the discount to the listing index, for the filter and the facet of products on sale and a sort order."""
+"""Add the discount to the listing index, for the filter and the facet of products on sale and a sort order.
+
+The triggers write it from here on. The next migration writes that of the products that are on sale already.
+"""
 
 from typing import Any
 
@@ -47,12 +50,8 @@ FOR EACH ROW WHEN (
 
 
 def add_discount_rate(apps: Any, schema_editor: Any) -> None:
-    """Let the triggers write the discount, and write that of the products on sale."""
+    """Let the triggers write the discount."""
     _change_functions(schema_editor, [1, 0])
-    schema_editor.execute(
-        "UPDATE catalog_listingentry SET discount_rate = catalog_discount_rate(p.price, p.compare_at_price)"
-        " FROM catalog_product p WHERE p.id = product_id AND p.compare_at_price IS NOT NULL"
-    )
 
 
 def remove_discount_rate(apps: Any, schema_editor: Any) -> None:
