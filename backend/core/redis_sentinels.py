@@ -64,7 +64,7 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
     sentinels = []
     for address in hosts.split(","):
         host, _, port = address.partition(":")
-        if not host or not (port or "1").isdecimal():
+        if not host or not (port or "1").isdecimal() or not 1 <= int(port or "1") <= 65535:
             raise ValueError(f"must have the form {accepted}")
         sentinels.append((host, int(port or _DEFAULT_PORT)))
     if not master or not (database or "0").isdecimal() or parts.query:

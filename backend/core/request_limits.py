@@ -30,8 +30,8 @@ from backend.core.redis import PREFIX, try_redis
 WINDOW_SECONDS = 60
 # About 2 MB in each process. A client that is dropped may repeat the last hundredth of its limit.
 MAX_SUBJECTS = 10_000
-# Health checks must not fail, and a page can show a hundred pictures.
-_EXEMPT_PATHS = ("/health/", "/media/")
+# Health checks and scrapes must not fail, and a page can show a hundred pictures.
+_EXEMPT_PATHS = ("/health/", "/metrics", "/media/")
 # The key of the states in the environment of a request.
 _STATES = "lavka.rate_limits"
 

@@ -220,8 +220,8 @@ class AddressLimitTest(RequestCase):
             assert Client().get(path)["RateLimit-Policy"] == '"address";q=4;w=60'
         self.assert_refused_by_rest(Client().get("/admin/login/"))
 
-    def test_health_checks_and_pictures_are_not_counted(self) -> None:
-        for path in ("/health/live", "/media/absent.webp"):
+    def test_health_checks_scrapes_and_pictures_are_not_counted(self) -> None:
+        for path in ("/health/live", "/metrics", "/media/absent.webp"):
             for _ in range(6):
                 response = Client().get(path)
                 assert response.status_code != 429

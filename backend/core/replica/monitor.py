@@ -6,7 +6,7 @@ import os
 import threading
 import time
 
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +17,11 @@ MAX_LAG_SECONDS = 1.0
 CHECK_SECONDS = 0.4
 _POLL_SECONDS = 0.05
 
-# With `synchronous_commit = off`, transactions are visible before this position includes them.
+# With `synchronous_commit = off`, transactions are visible before this position includes them. The
+# replica can then be used without the last of them.
 _PRIMARY_POSITION = "SELECT pg_current_wal_flush_lsn()"
-# False for a server that is not a standby (any more), such as a promoted replica.
-_HAS_REPLAYED = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= %s::pg_lsn"
+# A promoted replica is no standby.
+_HAS_REPLAYED = "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn() >= %s::pg_lsn"
 
 
 class ReplicaMonitor:
@@ -70,7 +71,7 @@ class ReplicaMonitor:
         while True:
             try:
                 self._check()
-            except Error as error:
+            except Exception as error:
                 self.report_failure(error)
                 for alias in (DEFAULT_DB_ALIAS, REPLICA):
                     connections[alias].close()
@@ -85,12 +86,16 @@ class ReplicaMonitor:
         with connections[REPLICA].cursor() as cursor:
             while time.monotonic() <= started_at + MAX_LAG_SECONDS:
                 cursor.execute(_HAS_REPLAYED, [position])
-                if cursor.fetchone() == (True,):
+                is_standby, has_replayed = cursor.fetchone()
+                if not is_standby:
+                    self._set_error("It is not a standby.")
+                    return
+                if has_replayed:
                     self._replayed_until = started_at
                     self._set_error("")
                     return
                 time.sleep(_POLL_SECONDS)
-        self._set_error(f"It is more than {MAX_LAG_SECONDS} s behind, or it is not a standby.")
+        self._set_error(f"It is more than {MAX_LAG_SECONDS} s behind.")
 
     def _set_error(self, error: str) -> None:
         if error and not self.last_error:

@@ -13,7 +13,8 @@ LOCK_TIMEOUT_SECONDS = 2
 ATTEMPTS = 20
 # Long enough for the requests that have waited, short enough for a window between two long transactions.
 PAUSE_SECONDS = 3.0
-_LOCK_NOT_AVAILABLE = "55P03"
+# Lock not available, and deadlock: a request had locked the tables in another order.
+_LOCK_ERRORS = {"55P03", "40P01"}
 
 
 class Command(migrate.Command):
@@ -29,7 +30,7 @@ class Command(migrate.Command):
             try:
                 super().handle(*args, **options)
             except OperationalError as error:
-                if getattr(error.__cause__, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+                if getattr(error.__cause__, "pgcode", None) not in _LOCK_ERRORS:
                     raise
                 self._set_lock_timeout("DEFAULT")
                 if attempt == ATTEMPTS:
