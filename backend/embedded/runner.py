@@ -35,8 +35,11 @@ def up(env: Environment) -> int:
         The exit status: 0 after a signal, 1 after a process that keeps ending.
 
     Raises:
-        EmbeddedError: the shop is already running, the port is in use, or a service does not start.
+        EmbeddedError: the shop is already running, the port is in use, a service does not start, or there is
+            no secret key.
     """
+    if not env.django_secret_key:
+        raise processes.EmbeddedError("DJANGO_SECRET_KEY is not set. .env.example has one for development.")
     try:
         for number in _STOP_SIGNALS:
             # Under nohup SIGHUP stays ignored.

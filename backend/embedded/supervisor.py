@@ -57,6 +57,8 @@ class Service:
         if self.restart_at is None:
             if self.process.poll() is None:
                 return None
+            if time.monotonic() - self.started_at > STABLE_SECONDS:
+                self.restarts = 0
             return self._schedule(f"{self.name} {_describe_end(self.process.returncode)}.")
         if time.monotonic() < self.restart_at:
             return None
@@ -67,14 +69,11 @@ class Service:
         return None
 
     def _schedule(self, event: str) -> str | None:
-        now = time.monotonic()
-        if now - self.started_at > STABLE_SECONDS:
-            self.restarts = 0
         if self.restarts == MAX_RESTARTS:
             return f"{event} It was restarted {MAX_RESTARTS} times.{self.read_log()}"
         delay = FIRST_DELAY * 2**self.restarts
         self.restarts += 1
-        self.restart_at = now + delay
+        self.restart_at = time.monotonic() + delay
         console.log("shop", f"{event} Restart {self.restarts} of {MAX_RESTARTS} in {delay:g} s.")
         return None
 

@@ -139,6 +139,11 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         assert running.runner
         assert running.runner.poll() is None
 
+    def test_shop_without_a_secret_key_is_refused(self, tmp_path: Path) -> None:
+        refused = Shop(tmp_path / "keyless", DJANGO_SECRET_KEY="").run_embedded("up")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == "DJANGO_SECRET_KEY is not set. .env.example has one for development.\n"
+
     def test_data_survives_a_killed_runner(self, running: Shop) -> None:
         running.sql("CREATE TABLE kept AS SELECT 1 AS value")
         running.valkey().set("kept", "yes")
