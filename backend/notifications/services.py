@@ -111,7 +111,7 @@ def send_email(*, email_id: int, render: Callable[[OutgoingEmail], EmailContent 
     try:
         _record(email, _attempt(email, render, mail_server))
     finally:
-        # After the record, because a slow server can take seconds to say goodbye.
+        # After the record, because a slow server can take seconds to respond to QUIT.
         with suppress(OSError, smtplib.SMTPException):
             mail_server.close()
 
@@ -185,12 +185,17 @@ def _publish(emails: list[OutgoingEmail]) -> None:
 
 
 def _claim(email_id: int) -> OutgoingEmail | None:
-    """Mark a queued mail as being sent, or return None if it is not queued. Commits at once."""
+    """Mark a queued mail as being sent, or return None if it is not queued or has failed. Commits at once."""
     with transaction.atomic(durable=True):
         queued = OutgoingEmail.objects.select_for_update(skip_locked=True).filter(
             pk=email_id, status=OutgoingEmail.Status.QUEUED
         )
         email = queued.first()
+        if email is not None and email.attempts >= MAX_ATTEMPTS:
+            # The worker has died in every attempt.
+            email.status, email.last_error = OutgoingEmail.Status.FAILED, "No attempt has ended."
+            email.save(update_fields=["status", "last_error"])
+            return None
         if email is not None:
             email.status = OutgoingEmail.Status.SENDING
             email.attempts += 1

@@ -21,20 +21,20 @@ from backend.notifications.services import EmailContent, enqueue_email, publish_
 from tests.accounts.cases import PASSWORD, WorkerCase, clear_redis, run_in_parallel
 from tests.concurrency.actors import Actor, execute
 from tests.concurrency.locks import without_row_locks
-from tests.support.worker import MailServer, find_code, wait_until
+from tests.support.worker import MAX_SECONDS, MailServer, find_code, wait_until
 
 EMAIL = "vera@example.com"
 CONTENT = EmailContent("Subject", "Text\n", "<p>Text</p>")
 Status = OutgoingEmail.Status
 
 
-class SlowGoodbyeServer(MailServer):
+class SlowQuitServer(MailServer):
     """A mail server that waits before it answers QUIT."""
 
-    goodbye_seconds = 0.0
+    quit_seconds = 0.0
 
     async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        await asyncio.sleep(self.goodbye_seconds)
+        await asyncio.sleep(self.quit_seconds)
         return "221 Bye"
 
 
@@ -53,7 +53,7 @@ class MailCase(TransactionTestCase):
 
     def setUp(self) -> None:
         clear_redis()
-        self.server = SlowGoodbyeServer()
+        self.server = SlowQuitServer()
         self.server.start()
         self.addCleanup(self.server.stop)
         smtp = override_settings(
@@ -96,14 +96,18 @@ class ClaimTest(MailCase):
         send_email(email_id=self.pk, render=render)
         assert self.mail().status == Status.SENT
 
-    def send_at_the_same_time(self) -> int:
-        """Send the mail in two threads that have both read its row, unless one is locked out."""
+    def send_at_the_same_time(self, max_seconds: float) -> int:
+        """Send the mail in two threads that have both read its row, unless one is locked out.
+
+        Args:
+            max_seconds: time that a thread waits for the other to read the row.
+        """
         save = OutgoingEmail.save
         both = threading.Barrier(2)
 
         def save_together(email: OutgoingEmail, **options: Any) -> None:
             with suppress(threading.BrokenBarrierError):
-                both.wait(1)
+                both.wait(max_seconds)
             save(email, **options)
 
         with mock.patch.object(OutgoingEmail, "save", save_together):
@@ -111,12 +115,12 @@ class ClaimTest(MailCase):
         return len(self.server.mails)
 
     def test_two_workers_send_a_mail_once(self) -> None:
-        assert self.send_at_the_same_time() == 1
+        assert self.send_at_the_same_time(1) == 1
         assert (self.mail().status, self.mail().attempts) == (Status.SENT, 1)
 
     def test_two_workers_send_a_mail_twice_without_the_lock(self) -> None:
         with without_row_locks(OutgoingEmail):
-            assert self.send_at_the_same_time() == 2
+            assert self.send_at_the_same_time(MAX_SECONDS) == 2
 
     def test_claimed_mail_is_skipped_until_its_claim_expires(self) -> None:
         claimed = services._claim(self.pk)
@@ -138,12 +142,12 @@ class ClaimTest(MailCase):
         send_email(email_id=self.pk, render=render)
         assert (self.mail().status, self.mail().attempts, self.mail().last_error) == (Status.SENT, 2, "")
 
-    def test_mail_is_recorded_before_the_server_says_goodbye(self) -> None:
-        self.server.goodbye_seconds = 3600
-        with override_settings(EMAIL_TIMEOUT=5):
+    def test_mail_is_recorded_before_the_server_responds_to_quit(self) -> None:
+        self.server.quit_seconds = 3600
+        with override_settings(EMAIL_TIMEOUT=25):
             sending = threading.Thread(target=self.send_and_disconnect)
             sending.start()
-            wait_until(lambda: self.mail().status == Status.SENT, "the record", max_seconds=4)
+            wait_until(lambda: self.mail().status == Status.SENT, "the record", max_seconds=20)
             assert sending.is_alive()
             sending.join(30)
 
