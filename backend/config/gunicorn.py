@@ -39,6 +39,12 @@ class AccessLogger(Logger):
             extra={"request_id": headers.get("x-request-id")},
         )
 
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log a warning, without the client's address and the header of a malformed request."""
+        if msg.startswith("Invalid request from ip="):
+            msg = "A malformed request was refused."
+        super().warning(msg, *args, **kwargs)
+
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         """Return the values of `access_log_format`."""
         path = quote(environ["RAW_URI"].partition("?")[0], safe="/%")

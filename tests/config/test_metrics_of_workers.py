@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,17 @@ class LogOfWorkersTest(WorkersCase):
         assert line["logger"] == "gunicorn.access"
         assert line["message"].startswith("GET /products 200 ")
         assert "jane" not in self.web.output()
+
+    def test_malformed_request_is_logged_without_its_text_and_address(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.web.port), timeout=30) as client:
+            client.sendall(
+                b"GET /products HTTP/1.1\r\nHost: localhost\r\nAuthorization Bearer secret\r\n\r\n"
+            )
+            assert b" 400 " in client.recv(1000)
+        wait_until(lambda: "A malformed request was refused." in self.web.output(), "The warning")
+
+        assert "secret" not in self.web.output()
+        assert "127.0.0.1" not in self.web.output().partition("A malformed")[2]
 
 
 class FailingReadinessTest(WorkersCase):
