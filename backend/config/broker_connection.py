@@ -46,7 +46,7 @@ class _ClosableChannel:
 @cache
 def _make_transport_class(base: type[Any]) -> type[Any]:
     if not hasattr(base.Channel, "_create_client"):
-        # Not Redis.
+        # This is not Redis.
         return base
     channel = type("Channel", (_ClosableChannel, base.Channel), {})
     return type("Transport", (base,), {"Channel": channel})

@@ -191,7 +191,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# For ever, instead of giving up after 100 attempts.
+# Without a limit. By default a worker ends after 100 attempts.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Without this, an error that Redis returns, for example because its memory is full, ends the worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
@@ -439,8 +439,6 @@ LOGGING = {
         "health_check": {"level": "ERROR", "filters": ["one_line"]},
         # An import runs thousands of tasks: do not log the start and the end of each.
         "celery.worker.strategy": {"level": _TASKS_LEVEL},
-        # Nor each task that beat enqueues.
-        "celery.beat": {"level": _TASKS_LEVEL},
         "celery.worker.consumer.consumer": {"filters": ["one_line"]},
         "celery.worker.request": {"filters": ["outages"]},
         "celery.app.trace": {"level": _TASKS_LEVEL, "filters": ["outages"]},

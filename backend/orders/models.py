@@ -112,7 +112,7 @@ NEXT_STATUSES = {
 class OrderLine(models.Model):
     """A product of an order, with the properties that it had when it was ordered.
 
-    After the creation of the order, `product` is the `ProductRow` of the cart line instead of an instance.
+    In the order that `create_order` returns, `product` is the `ProductRow` of the cart line.
     """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
