@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -100,15 +100,18 @@ def _run(
         )
         is_input_refused = False
         try:
-            yield process
-            if process.stdin:
-                process.stdin.close()
-        except BaseException as error:
-            # The program has ended; its messages say why.
-            is_input_refused = process.stdin is not None and isinstance(error, BrokenPipeError)
-            if not is_input_refused:
-                process.kill()
-                raise
+            with ExitStack() as stack:
+                stack.callback(process.kill)
+                try:
+                    yield process
+                    if process.stdin:
+                        process.stdin.close()
+                except BrokenPipeError:
+                    if process.stdin is None:
+                        raise
+                    # The program has ended; its messages say why.
+                    is_input_refused = True
+                stack.pop_all()
         finally:
             status = process.wait()
             for stream in (process.stdin, process.stdout):

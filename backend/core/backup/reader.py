@@ -129,20 +129,23 @@ def _check_manifest(name: str, file: IO[bytes] | None) -> None:
 def _delete_after_error() -> Iterator[list[str]]:
     """Provide a list for the names of new media files, which are deleted if the block raises an error."""
     names: list[str] = []
-    try:
+    with ExitStack() as stack:
+        stack.callback(_delete_media, names)
         yield names
-    except BaseException:
-        for done, name in enumerate(names):
-            try:
-                default_storage.delete(name)
-            except (StorageUnavailable, OSError) as error:
-                logger.warning(
-                    "%s media files could not be deleted: %s. Run `manage.py remove_orphaned_media` later.",
-                    len(names) - done,
-                    error,
-                )
-                break
-        raise
+        stack.pop_all()
+
+
+def _delete_media(names: list[str]) -> None:
+    for done, name in enumerate(names):
+        try:
+            default_storage.delete(name)
+        except (StorageUnavailable, OSError) as error:
+            logger.warning(
+                "%s media files could not be deleted: %s. Run `manage.py remove_orphaned_media` later.",
+                len(names) - done,
+                error,
+            )
+            break
 
 
 def _store_media(name: str, file: IO[bytes], stored: list[str]) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, Any
@@ -22,6 +22,21 @@ _CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 class StorageUnavailable(Unavailable):
     """Pictures cannot be read or stored. The message is the reason, for staff."""
+
+
+@contextmanager
+def open_until_complete(path: Path) -> Iterator[IO[bytes]]:
+    """Provide a new file that appears under its name when the block ends, and is deleted after an error.
+
+    It is readable by its owner only, unless the block changes its mode.
+    """
+    descriptor, unfinished = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with ExitStack() as stack:
+        stack.callback(os.unlink, unfinished)
+        with open(descriptor, "wb") as file:
+            yield file
+        os.replace(unfinished, path)
+        stack.pop_all()
 
 
 class LocalStorage(FileSystemStorage):
@@ -72,15 +87,9 @@ class LocalStorage(FileSystemStorage):
         path = Path(self.path(name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, unfinished = mkstemp(dir=path.parent)
-            try:
-                with open(descriptor, "wb") as file:
-                    shutil.copyfileobj(stream, file)
-                os.chmod(unfinished, self.file_permissions_mode or 0o644)
-                os.replace(unfinished, path)
-            except BaseException:
-                os.unlink(unfinished)
-                raise
+            with open_until_complete(path) as file:
+                shutil.copyfileobj(stream, file)
+                os.fchmod(file.fileno(), self.file_permissions_mode or 0o644)
         except OSError as error:
             raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
 

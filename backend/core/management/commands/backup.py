@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,7 +12,7 @@ from backend.core.backup.contents import Contents
 from backend.core.backup.postgres_tools import ToolError
 from backend.core.backup.writer import write_backup
 from backend.core.commands import report_interruption
-from backend.core.media.storage import StorageUnavailable
+from backend.core.media.storage import StorageUnavailable, open_until_complete
 
 
 class Command(BaseCommand):
@@ -46,15 +45,8 @@ class Command(BaseCommand):
             raise CommandError(f"{path} already exists. Choose another name.")
         if not path.parent.is_dir():
             raise CommandError(f"The directory {path.parent} does not exist.")
-        # Created with mode 0600.
-        descriptor, unfinished = mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with open(descriptor, "wb") as output:
-                contents = write_backup(output)
-                output.flush()
-                os.fsync(output.fileno())
-            os.rename(unfinished, path)
-        except BaseException:
-            os.unlink(unfinished)
-            raise
+        with open_until_complete(path) as output:
+            contents = write_backup(output)
+            output.flush()
+            os.fsync(output.fileno())
         return contents
