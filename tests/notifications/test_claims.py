@@ -132,6 +132,16 @@ class ClaimTest(MailCase):
         self.send()
         assert (self.mail().status, self.mail().attempts, len(self.server.mails)) == (Status.SENT, 2, 1)
 
+    def test_mail_fails_after_the_last_attempt_without_a_result(self) -> None:
+        for attempts, status in (
+            (services.MAX_ATTEMPTS - 1, Status.SENDING),
+            (services.MAX_ATTEMPTS, Status.FAILED),
+        ):
+            OutgoingEmail.objects.update(status=Status.QUEUED, attempts=attempts)
+            claimed = services._claim(self.pk)
+            assert (claimed is not None) == (status == Status.SENDING)
+            assert (self.mail().status, self.mail().attempts) == (status, services.MAX_ATTEMPTS)
+
     def test_late_result_of_an_expired_claim_is_ignored(self) -> None:
         def render(email: OutgoingEmail) -> EmailContent:
             self.make_due()
