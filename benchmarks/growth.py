@@ -1,8 +1,8 @@
 """Growth of the cost of catalogue requests with the number of categories and of products.
 
-Run it with `make bench-growth`. It fills one database for each catalogue and sends the same requests to all
-of them in turns, so that other load on the machine slows all of them. The cost is the CPU time of Django,
-called without a web server, and of its PostgreSQL process.
+Part of `make bench`, and alone `make bench-growth`. It fills one database for each catalogue and sends the
+same requests to all of them in turns, so that other load on the machine slows all of them. The cost is the
+CPU time of Django, called without a web server, and of its PostgreSQL process.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,24 +86,53 @@ class Request:
     is_tree: bool = False
 
 
-def create_databases(catalogues: list[Catalogue]) -> None:
-    """Fill the databases of the catalogues, which are copies of the migrated one."""
+@dataclass(frozen=True)
+class Growth:
+    """A request with two catalogues.
+
+    Attributes:
+        compared: the numbers of products or of categories.
+        before_ms, after_ms: CPU milliseconds per request, medians over the rounds.
+        ratio: of the CPU times, the median over the rounds.
+        low, high: the range of the ratios in the middle half of the rounds.
+        max_ratio: the goal, or None.
+    """
+
+    name: str
+    compared: str
+    before_ms: float
+    after_ms: float
+    ratio: float
+    low: float
+    high: float
+    max_ratio: float | None
+
+    @property
+    def is_exceeded(self) -> bool:
+        """True if the goal is not kept, at the precision that is printed."""
+        return self.max_ratio is not None and round(self.ratio, 2) > self.max_ratio
+
+
+def list_catalogues(few: int, many: int) -> list[Catalogue]:
+    """Return catalogues with few and many categories, and one with many products."""
+    return [
+        Catalogue(1, few, FEW_CATEGORIES),
+        Catalogue(2, few, MANY_CATEGORIES),
+        Catalogue(3, many, MANY_CATEGORIES),
+    ]
+
+
+def copy_database(catalogue: Catalogue) -> None:
+    """Copy the database that Django is connected to, which has this catalogue."""
     from django.db import connection
 
-    from benchmarks.catalogues import empty, fill
-
     template = connection.settings_dict["NAME"]
-    empty()
-    for catalogue in catalogues:
-        print(f"Filling a catalogue: {describe(catalogue)}", flush=True)
-        connection.close()
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {catalogue.database}")
-            cursor.execute(f"CREATE DATABASE {catalogue.database} TEMPLATE {template}")
-            # The CPU time of parallel workers would not be measured.
-            cursor.execute(f"ALTER DATABASE {catalogue.database} SET max_parallel_workers_per_gather = 0")
-        catalogue.use()
-        fill(catalogue.products, catalogue.shape)
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {catalogue.database}")
+        cursor.execute(f"CREATE DATABASE {catalogue.database} TEMPLATE {template}")
+        # The CPU time of parallel workers would not be measured.
+        cursor.execute(f"ALTER DATABASE {catalogue.database} SET max_parallel_workers_per_gather = 0")
 
 
 def describe(catalogue: Catalogue) -> str:
@@ -174,7 +203,48 @@ def list_requests() -> dict[str, Request]:
     }
 
 
-def measure(catalogues: list[Catalogue]) -> dict[str, list[list[float]]]:
+def measure(catalogues: Sequence[Catalogue]) -> list[Growth]:
+    """Send the requests to the databases of the catalogues in turns, and compare their CPU times.
+
+    Django stays connected to one of these databases.
+    """
+    from django.test import override_settings
+
+    # Counts do not expire during the run, which would charge them to a few requests.
+    with override_settings(CATALOG_CACHE_SECONDS=3600):
+        measured = _measure_rounds(catalogues)
+    few, many, large = catalogues
+    categories = f"{count_categories(many.shape):,} categories relative to {count_categories(few.shape):,}"
+    products = f"{large.products:,} products relative to {many.products:,}"
+    trees = {name for name, request in list_requests().items() if request.is_tree}
+    return [
+        growth
+        for name, (in_few, in_many, in_large) in measured.items()
+        for growth in (
+            _compare(name, categories, in_few, in_many, None if name in trees else MAX_CATEGORY_GROWTH),
+            _compare(name, products, in_many, in_large, MAX_PRODUCT_GROWTH),
+        )
+    ]
+
+
+def _compare(
+    name: str, compared: str, before: Sequence[float], after: Sequence[float], max_ratio: float | None
+) -> Growth:
+    ratios = [second / first for first, second in zip(before, after, strict=True)]
+    low, ratio, high = statistics.quantiles(ratios, n=4)
+    return Growth(
+        name,
+        compared,
+        statistics.median(before),
+        statistics.median(after),
+        ratio,
+        low,
+        high,
+        max_ratio,
+    )
+
+
+def _measure_rounds(catalogues: Sequence[Catalogue]) -> dict[str, list[list[float]]]:
     """Return CPU milliseconds per request, by request, catalogue and round."""
     from django.db import connection
 
@@ -208,50 +278,27 @@ def _cpu_seconds(process: int) -> float:
     return int(nanoseconds) / 1e9
 
 
-def report(catalogues: list[Catalogue], measured: dict[str, list[list[float]]]) -> int:
-    """Print the table and return 1 if a limit is exceeded.
-
-    A ratio is the median over the rounds; its range is that of the middle half of them.
-    """
-    for number, catalogue in enumerate(catalogues):
-        print(f"{'ABC'[number]}: {describe(catalogue)}")
-    print(f"\n{'CPU ms per request':32}{'A':>9}{'B':>9}{'C':>9}{'B/A categories':>22}{'C/B products':>22}")
-    is_any_exceeded = False
-    trees = {name for name, request in list_requests().items() if request.is_tree}
-    for name, (few, many, large) in measured.items():
-        texts = []
-        for before, after, maximum in (
-            (few, many, None if name in trees else MAX_CATEGORY_GROWTH),
-            (many, large, MAX_PRODUCT_GROWTH),
-        ):
-            ratios = [second / first for first, second in zip(before, after, strict=True)]
-            low, ratio, high = statistics.quantiles(ratios, n=4)
-            is_exceeded = maximum is not None and ratio > maximum
-            is_any_exceeded |= is_exceeded
-            texts.append(f"{'! ' if is_exceeded else ''}{ratio:.2f} ({low:.2f} to {high:.2f})")
-        milliseconds = "".join(f"{statistics.median(times):9.2f}" for times in (few, many, large))
-        print(f"{name:32}{milliseconds}{texts[0]:>22}{texts[1]:>22}")
-    print(f"\nLimits: {MAX_CATEGORY_GROWTH} for categories, except trees; {MAX_PRODUCT_GROWTH} for products.")
-    return int(is_any_exceeded)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], metavar="PRODUCTS")
-    few, many = parser.parse_args().sizes
-    catalogues = [
-        Catalogue(1, few, FEW_CATEGORIES),
-        Catalogue(2, few, MANY_CATEGORIES),
-        Catalogue(3, many, MANY_CATEGORIES),
-    ]
+    catalogues = list_catalogues(*parser.parse_args().sizes)
     with create_migrated_database(with_valkey=True):
-        from django.test import override_settings
+        from benchmarks.catalogues import fill
 
-        create_databases(catalogues)
-        # Counts do not expire during the run, which would charge them to a few requests.
-        with override_settings(CATALOG_CACHE_SECONDS=3600):
-            measured = measure(catalogues)
-    return report(catalogues, measured)
+        for catalogue in catalogues:
+            print(f"Filling a catalogue: {describe(catalogue)}", flush=True)
+            fill(catalogue.products, catalogue.shape)
+            copy_database(catalogue)
+        measured = measure(catalogues)
+    print(f"\n{'CPU ms per request':32}{'before':>9}{'after':>9}{'ratio':>8}{'range':>14}  compared")
+    for growth in measured:
+        limit = "" if growth.max_ratio is None else f", at most {growth.max_ratio}"
+        print(
+            f"{growth.name:32}{growth.before_ms:9.2f}{growth.after_ms:9.2f}{growth.ratio:8.2f}"
+            f"{f'{growth.low:.2f} to {growth.high:.2f}':>14}  {growth.compared}{limit}"
+            f"{', EXCEEDED' if growth.is_exceeded else ''}"
+        )
+    return int(any(growth.is_exceeded for growth in measured))
 
 
 if __name__ == "__main__":

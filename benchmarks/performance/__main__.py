@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from backend.embedded.services import RunningServices
+from benchmarks import growth
 from benchmarks.catalogues import count_categories
 from benchmarks.database import create_migrated_database
 from benchmarks.performance import operations
@@ -32,7 +33,7 @@ from benchmarks.performance.server import ADDRESS, describe_machine, serve
 
 REPORT_DIR = Path("docs/performance")
 SIZES = [1_000, 10_000, 100_000]
-# Of the settings.
+# The catalogue of what is measured only once, and the smaller one of the growth with the products.
 MIDDLE_SIZE = 10_000
 # More than can order within a measurement.
 SHOPPERS = 300
@@ -62,13 +63,14 @@ class Options:
     mixed: int
 
 
-def measure_operations(services: RunningServices, options: Options) -> list[Result]:
+def measure_operations(services: RunningServices, options: Options, *, with_trees: bool) -> list[Result]:
     """Measure every operation in turns with its baseline."""
     shoppers = operations.create_shoppers(int(SHOPPERS * options.seconds))
     with serve(services) as server:
         loader = Loader(server, options.seconds)
         measured = [
             *operations.reads(),
+            *(operations.trees() if with_trees else []),
             *operations.cached_reads(lambda path: server.send(Request("GET", path)).headers["ETag"]),
             *operations.cart_reads(shoppers),
             *operations.writes(shoppers),
@@ -221,18 +223,32 @@ def main() -> int:
             arguments.report.mkdir(parents=True, exist_ok=True)
             (arguments.report / "settings.md").write_text(format_settings(settings, date, describe_machine()))
             return 0
-        sizes = [*arguments.sizes, *([1_000_000] if arguments.million else [])]
+        sizes = sorted([*arguments.sizes, *([1_000_000] if arguments.million else [])])
+        middle = MIDDLE_SIZE if MIDDLE_SIZE in sizes else sizes[0]
+        few, many, large = catalogues = growth.list_catalogues(middle, sizes[-1])
+        has_growth = sizes[-1] > middle
         results = {}
         for products in sizes:
+            if has_growth and products == middle:
+                _log(f"Filling a catalogue: {growth.describe(few)}")
+                operations.fill_catalogue(products, few.shape)
+                growth.copy_database(few)
             fill_catalogue(products)
+            for catalogue in (many, large):
+                if has_growth and products == catalogue.products:
+                    growth.copy_database(catalogue)
             _log("Measuring all operations")
-            results[products] = measure_operations(services, options)
-            # These do not depend on the number of products.
-            if products == sizes[len(sizes) // 2]:
+            # The rest does not depend on the number of products.
+            results[products] = measure_operations(services, options, with_trees=products == middle)
+            if products == middle:
                 _log("Measuring one and two web processes")
                 scaling = measure_scaling(services, options)
                 _log(f"Measuring the memory during {options.mixed:,} mixed requests")
                 memory = measure_memory(services, products, options.mixed)
+        measured_growth = []
+        if has_growth:
+            _log("Measuring catalogues of different sizes in turns")
+            measured_growth = growth.measure(catalogues)
     figures = Figures(
         date,
         describe_machine(),
@@ -240,6 +256,7 @@ def main() -> int:
         options.rounds,
         count_categories(operations.SHAPE),
         results,
+        measured_growth,
         scaling,
         memory,
     )

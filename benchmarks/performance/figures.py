@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from statistics import median
 
+from benchmarks.growth import Growth
+
 
 @dataclass(frozen=True)
 class Load:
@@ -97,6 +99,7 @@ class Figures:
 
     Attributes:
         results: by number of products.
+        growth: the same requests with catalogues of different sizes.
     """
 
     date: str
@@ -105,6 +108,7 @@ class Figures:
     rounds: int
     categories: int
     results: dict[int, list[Result]]
+    growth: list[Growth]
     scaling: list[Scaling]
     memory: MemoryGrowth | None
 

@@ -8,9 +8,6 @@ from benchmarks.performance.figures import Figures, Result
 MIN_SCALING = 1.8
 MAX_MEMORY_GROWTH = 1.1
 MAX_MEMORY_MB = 150
-# CPU time with the largest catalogue relative to that with `GROWTH_FROM` products.
-MAX_GROWTH = 1.3
-GROWTH_FROM = 10_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,11 @@ def list_goals(figures: Figures) -> list[Goal]:
             goals.append(
                 Goal(f"{name}: requests/s relative to the static view", rate, first.min_rate, is_minimum=True)
             )
-    goals += _growth_goals(figures)
+    goals += [
+        Goal(f"{growth.name}: CPU time with {growth.compared}", growth.ratio, growth.max_ratio)
+        for growth in figures.growth
+        if growth.max_ratio is not None
+    ]
     goals += [
         Goal(
             f"{scaling.name}: requests/s of two processes relative to one",
@@ -71,19 +72,3 @@ def list_goals(figures: Figures) -> list[Goal]:
             Goal("memory of a worker: MB", growth.many_mb, MAX_MEMORY_MB),
         ]
     return goals
-
-
-def _growth_goals(figures: Figures) -> list[Goal]:
-    largest = max(figures.results)
-    if not figures.results.get(GROWTH_FROM) or largest <= GROWTH_FROM:
-        return []
-    before = {result.name: result for result in figures.results[GROWTH_FROM]}
-    return [
-        Goal(
-            f"{result.name}: CPU time with {largest:,} products relative to {GROWTH_FROM:,}",
-            result.load.cpu_ms / before[result.name].load.cpu_ms,
-            MAX_GROWTH,
-        )
-        for result in figures.results[largest]
-        if result.max_ratio is not None
-    ]

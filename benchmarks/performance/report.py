@@ -21,10 +21,12 @@ def write_report(figures: Figures, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "results.md").write_text(format_report(figures))
     largest = figures.results[max(figures.results)]
-    compared = [result for result in largest if result.ratio is not None and result.rate_ratio is None]
+    # Of the largest catalogue with which each was measured.
+    last = {result.name: result for size in sorted(figures.results) for result in figures.results[size]}
+    compared = [result for result in last.values() if result.ratio is not None and result.rate_ratio is None]
     (directory / "ratios.svg").write_text(
         draw_bars(
-            f"CPU time relative to raw SQL, {max(figures.results):,} products",
+            f"CPU time relative to raw SQL, {max(figures.results):,} products (trees: fewer)",
             "times the CPU time of the view that sends one row of JSON; red: goal",
             {result.name: {"ratio": result.ratio or 0} for result in compared},
             {result.name: result.max_ratio for result in compared if result.max_ratio},
@@ -75,6 +77,25 @@ def format_report(figures: Figures) -> str:
             for products, results in figures.results.items()
         ),
     ]
+    if figures.growth:
+        sections.append(
+            "## Catalogues of different sizes\n\nThe same requests in turns, without a web server. A ratio "
+            "is the median over the rounds, with the range of the middle half.\n\n"
+            + _table(
+                ("request", "compared", "CPU ms before", "after", "ratio", "range"),
+                (
+                    (
+                        growth.name,
+                        growth.compared,
+                        f"{growth.before_ms:.2f}",
+                        f"{growth.after_ms:.2f}",
+                        f"{growth.ratio:.2f}",
+                        f"{growth.low:.2f} to {growth.high:.2f}",
+                    )
+                    for growth in figures.growth
+                ),
+            )
+        )
     if figures.scaling:
         sections.append(
             "## Two web processes\n\nThe load generator and PostgreSQL share the cores with the web "
