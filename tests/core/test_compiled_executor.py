@@ -8,7 +8,7 @@ from typing import Any
 from unittest import TestCase
 
 import strawberry
-from graphql import parse, validate
+from graphql import DocumentNode, execute, parse, validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import FieldExtension
@@ -17,6 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.execution import ExecutionResult
 
 from backend.core.graphql.compiled import CompiledExecutor
+from backend.core.graphql.compiled.plans import MAX_PLANS
 
 
 class Executor(CompiledExecutor):
@@ -192,8 +193,15 @@ standard = strawberry.Schema(Query, Mutation, types=[Part, Whole], execution_con
 for schema in (compiled, standard):
     schema.process_errors = lambda *_: None  # type: ignore[method-assign]
 
-VARIABLES = {"yes": True, "no": False, "n": 4, "text": "v", "box": {"sizes": [7]}}
-TYPES = {"yes": "Boolean!", "no": "Boolean!", "n": "Int!", "text": "String!", "box": "Box!"}
+VARIABLES = {"yes": True, "no": False, "null": None, "n": 4, "text": "v", "box": {"sizes": [7]}}
+TYPES = {
+    "yes": "Boolean!",
+    "no": "Boolean!",
+    "null": "Boolean = true",
+    "n": "Int!",
+    "text": "String!",
+    "box": "Box!",
+}
 # Types of fragments that can match an object of a type.
 MATCHING = {"Part": ["Part", "Named"], "Whole": ["Whole", "Named"]}
 ANY = ["Part", "Whole", "Named"]
@@ -211,6 +219,8 @@ VALUES = {
 }
 FRAGMENTS = {"Part": "PartFields", "Whole": "WholeFields", "Named": "NamedFields"}
 DIRECTIVES = ["", "", "", " @skip(if: $no)", " @include(if: $no)", " @skip(if: true)", " @include(if: $yes)"]
+# A condition that is null is an error, so that it is rare.
+DIRECTIVES = [*DIRECTIVES * 8, " @include(if: $null)"]
 
 
 @st.composite
@@ -358,6 +368,32 @@ class CompiledExecutorTest(TestCase):
     def test_operation_with_an_unsupported_value_is_not_compiled_again(self) -> None:
         document = "{ part { generated name } }"
         self.assert_compiled(document, 0)
+
+    def test_condition_that_is_null_fails_as_in_the_standard_executor(self) -> None:
+        document = "query($show: Boolean = true) { part { name next { number @include(if: $show) } } }"
+        for values in ({}, {"show": None}, {"show": None}, {"show": False}, {"show": None}):
+            with self.subTest(values):
+                actual, expected = (
+                    schema.execute_sync(document, variable_values=values) for schema in (compiled, standard)
+                )
+                assert (actual.data, str(actual.errors)) == (expected.data, str(expected.errors))
+
+    def test_many_conditions_do_not_make_many_plans(self) -> None:
+        names = [f"v{number}" for number in range(6)]
+        variables = ", ".join(f"${name}: Boolean!" for name in names)
+        fields = " ".join(f"{name}: name @include(if: ${name})" for name in names)
+        # Parsed once, as by the cache of documents.
+        operation = parse(f"query({variables}) {{ part {{ number {fields} }} }}").definitions[0]
+        for number in range(2 ** len(names)):
+            values = {name: bool(number >> bit & 1) for bit, name in enumerate(names)}
+            execute(
+                compiled._schema,
+                DocumentNode(definitions=(operation,)),
+                variable_values=values,
+                executor_class=Executor,
+                context_value={"calls": 0},
+            )
+        assert len(vars(operation)["compiled plans"].by_condition) == MAX_PLANS
 
     def test_conditions_of_one_operation_have_plans_of_their_own(self) -> None:
         document = (

@@ -44,7 +44,7 @@ class _Plans:
     uses: int = 0
     is_supported: bool = True
     conditions: tuple[str, ...] | None = None
-    by_condition: dict[tuple[Any, ...], Plan | None] = field(default_factory=dict)
+    by_condition: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
 
 
 def find_plan(executor: Any, uses_before_compilation: int) -> Plan | None:
@@ -59,10 +59,12 @@ def find_plan(executor: Any, uses_before_compilation: int) -> Plan | None:
     try:
         if plans.conditions is None:
             plans.conditions = tuple(sorted(set(_find_conditions(executor))))
-        variables = executor.variable_values.coerced
-        key = tuple(variables.get(name) for name in plans.conditions)
+        key = tuple(map(executor.variable_values.coerced.get, plans.conditions))
         if key not in plans.by_condition:
-            plans.by_condition[key] = _compile(executor) if len(plans.by_condition) < MAX_PLANS else None
+            # A condition that is null is an error, which graphql-core reports.
+            if None in key or len(plans.by_condition) >= MAX_PLANS:
+                return None
+            plans.by_condition[key] = _compile(executor)
         return plans.by_condition[key]
     except (Unsupported, RecursionError):
         plans.is_supported = False
