@@ -3,10 +3,12 @@
 import base64
 import json
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.test import TestCase
+from django.utils import timezone
 
 from backend.catalog.models import Product, ProductImage
 from tests.catalog.factories import make_category, make_image, make_product
@@ -41,6 +43,9 @@ def as_rest(product: dict[str, Any]) -> dict[str, Any]:
         "availableQuantity": "available_quantity",
         "compareAtPrice": "compare_at_price",
         "isOnSale": "is_on_sale",
+        "isNew": "is_new",
+        "seoTitle": "seo_title",
+        "seoDescription": "seo_description",
     }
     return {renamed.get(key, key): value for key, value in product.items()}
 
@@ -74,6 +79,7 @@ class ParityCase(TestCase):
                 "price": price if any(price.values()) else None,
                 "inStock": body.get("in_stock"),
                 "onSale": body.get("on_sale"),
+                "isNew": body.get("is_new"),
                 "characteristics": [
                     {"name": name, "values": values}
                     for name, values in body.get("characteristics", {}).items()
@@ -105,6 +111,7 @@ class ProductsTest(ParityCase):
             image = make_image(product, alt=f"Платье {number}" if number else "")
             if number % 2:
                 ProductImage.objects.filter(pk=image.pk).update(renditions=[160])
+        Product.objects.filter(name__endswith="6").update(created_at=timezone.now() - timedelta(days=99))
         make_product("Hidden", clothes, is_published=False)
         make_product("No category")
 
@@ -119,6 +126,8 @@ class ProductsTest(ParityCase):
             {"in_stock": True, "sort": "price"},
             {"on_sale": True, "search": "платья"},
             {"on_sale": False},
+            {"is_new": True},
+            {"is_new": False},
             {"characteristics": {"Цвет": ["красный"]}},
             {"characteristics": {"Цвет": ["красный", "синий"], "Weight": ["101", "102"]}},
             {"search": "платья"},
@@ -168,8 +177,9 @@ class ProductsTest(ParityCase):
     def test_cards_are_equal(self) -> None:
         product = Product.objects.filter(category=self.dresses).first()
         card = f"""query($id: ID, $slug: String, $sku: String) {{
-            product(id: $id, slug: $slug, sku: $sku) {{ {PRODUCT} }}
+            product(id: $id, slug: $slug, sku: $sku) {{ {PRODUCT} seoTitle seoDescription }}
         }}"""
+        Product.objects.filter(pk=product.pk).update(seo_title="Summer dresses", seo_description="Light.")
         for key in ("id", "slug", "sku"):
             with self.subTest(key):
                 value = str(getattr(product, key))
@@ -177,6 +187,7 @@ class ProductsTest(ParityCase):
                 graphql = as_rest(self.graphql.data(card, {key: value})["product"])
                 (rest,) = without_renditions([rest])
                 assert graphql == {name: rest[name] for name in graphql}
+                assert rest["seo_title"] == "Summer dresses"
 
     def test_unknown_product_is_null_or_404(self) -> None:
         hidden = Product.objects.get(is_published=False)

@@ -224,6 +224,8 @@ def _redact_product(line: CartLineRow) -> ProductRow:
         popularity=0,
         created_at=created_at,
         updated_at=created_at,
+        seo_title="",
+        seo_description="",
         characteristics=[],
         category=None,
         pictures=[],

@@ -74,10 +74,34 @@ def _index_renditions_due(name: str) -> models.Index:
     return models.Index(fields=["renditions_due_at"], name=f"{name}_renditions_due", condition=waiting)
 
 
+class SearchEngineTexts(models.Model):
+    """The texts that search engines show of a page."""
+
+    seo_title = CleanCharField(
+        "SEO title",
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The title in search engines, which show about 60 characters. If empty, it is the name.",
+    )
+    seo_description = CleanCharField(
+        "SEO description",
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The text below the title in search engines, which show about 160 characters.",
+    )
+
+    class Meta:
+        abstract = True
+
+
 _ALT_HELP = "Describes the picture for screen readers. If empty, the name of the {} is used."
 
 
-class Category(MPTTModel, RenditionState):  # type: ignore[django-manager-missing]
+class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[django-manager-missing]
     """A node of the category tree. Siblings are in the order chosen by staff."""
 
     name = CleanCharField(max_length=200)
@@ -158,7 +182,16 @@ def make_typo_keys(name: str) -> Func:
     return Func(name, function="catalog_typo_keys", output_field=ArrayField(models.TextField()))
 
 
-class Product(models.Model):
+def get_new_since() -> datetime:
+    """Return the creation time since which products are new, by the setting `NEW_PRODUCT_DAYS`.
+
+    It changes once an hour, so that product counts can be cached.
+    """
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    return hour - timedelta(days=settings.NEW_PRODUCT_DAYS)
+
+
+class Product(SearchEngineTexts):
     """A product, priced in the currency of the shop (`SHOP_CURRENCY`)."""
 
     sku = CleanCharField("SKU", max_length=64, unique=True)
@@ -242,6 +275,11 @@ class Product(models.Model):
     def is_on_sale(self) -> bool:
         """True if the price is reduced: the product has a compare-at price."""
         return self.compare_at_price is not None
+
+    @property
+    def is_new(self) -> bool:
+        """True if the product was created in the last `NEW_PRODUCT_DAYS` days."""
+        return self.created_at >= get_new_since()
 
     @property
     def currency(self) -> str:

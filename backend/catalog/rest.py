@@ -135,6 +135,7 @@ class Product(ResponseModel):
     is_on_sale: bool = Field(
         description="True if the product has a `compare_at_price`, so that its price is reduced."
     )
+    is_new: bool = Field(description="True if the product was created in the last days, 30 by default.")
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
     image: Image | None = Field(description="Main picture; null if there is none.")
@@ -159,6 +160,12 @@ class ProductCard(Product):
     )
     category_path: list[CategoryName] = Field(
         description="Path from the root category to the category of the product, for breadcrumbs."
+    )
+    seo_title: str = Field(
+        description="Title of the page for search engines; empty if staff have not written one."
+    )
+    seo_description: str = Field(
+        description="Description of the page for search engines; empty if staff have not written one."
     )
     created_at: datetime = Field(description="Creation time of the product.")
     updated_at: datetime = Field(description="Time of the last change.")
@@ -322,6 +329,10 @@ class _Filters(Schema):
         description="True lists products on sale, with a `compare_at_price`; false those without. Without "
         "it, both are listed.",
     )
+    is_new: StrictBool | None = Field(
+        None,
+        description="True lists new products, with `is_new`; false older ones. Without it, both are listed.",
+    )
     limit: PageSize = Field(20, description="Page size, 1 to 100.")
     cursor: Cursor | None = Field(None, description="`next_cursor` of the previous page.")
 
@@ -354,7 +365,7 @@ class ProductsQuery(_Filters):
         "`\\:`. Repeat the parameter for more values.",
     )
 
-    @field_validator("include_subcategories", "in_stock", "on_sale", "limit", mode="before")
+    @field_validator("include_subcategories", "in_stock", "on_sale", "is_new", "limit", mode="before")
     @classmethod
     def _parse_text(cls, value: Any) -> Any:
         return parse_query_text(value)
@@ -377,6 +388,7 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
             price_max=filters.price_max,
             in_stock=filters.in_stock,
             on_sale=filters.on_sale,
+            is_new=filters.is_new,
             characteristics=characteristics,
         )
         window = Window.from_arguments(first=filters.limit, after=filters.cursor)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain, count
-from typing import Literal
+from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
@@ -28,7 +28,6 @@ from backend.core.text import clean_line
 Position = Literal["first-child", "last-child", "left", "right"]
 
 MAX_CATEGORY_NAME = 200
-MAX_ALT = 255
 
 
 class CategoryNameTaken(Invalid):
@@ -80,8 +79,10 @@ def update_category(
     slug: str | None = None,
     image: PictureFile | Literal[""] | None = None,
     image_alt: str | None = None,
+    seo_title: str | None = None,
+    seo_description: str | None = None,
 ) -> Category:
-    """Change the name, slug or image of a category and return it.
+    """Change the name, slug, image or texts of a category and return it.
 
     A transaction that also moves the category must move it first.
 
@@ -90,11 +91,12 @@ def update_category(
         name, slug: see `create_category`. None keeps the value; an empty slug is generated from the name.
         image: a new picture; "" removes the picture, None keeps it.
         image_alt: alternative text; None keeps it.
+        seo_title, seo_description: texts for search engines; None keeps them.
 
     Raises:
         NotFound: the category does not exist.
         CategoryNameTaken, SlugTaken: another category has the name or slug.
-        Invalid, TooLong: the name, slug or alternative text is malformed or too long.
+        Invalid, TooLong: the name, slug or a text is malformed or too long.
     """
     lock_tree()
     category = _require_category(category_id, field="category_id")
@@ -113,8 +115,14 @@ def update_category(
         if image:
             queue_renditions("category", [category.pk])
     if image_alt is not None:
-        category.image_alt = _check_alt(image_alt)
+        category.image_alt = _check_text(image_alt, "image_alt")
         changed.append("image_alt")
+    if seo_title is not None:
+        category.seo_title = _check_text(seo_title, "seo_title")
+        changed.append("seo_title")
+    if seo_description is not None:
+        category.seo_description = _check_text(seo_description, "seo_description")
+        changed.append("seo_description")
     if changed:
         category.save(update_fields=changed)
         mark_catalogue_changed()
@@ -328,15 +336,18 @@ def _require_free_name(name: str, parent_id: int | None, except_id: int | None =
         raise CategoryNameTaken(f"The parent already has a category “{name}”.", field="name")
 
 
-def _check_alt(alt: str) -> str:
-    if "\0" in alt:
-        raise Invalid("The alternative text must not contain null characters.", field="image_alt")
-    alt = clean_line(alt)
-    if len(alt) > MAX_ALT:
+def _check_text(text: str, field: str) -> str:
+    """Return the stored form of a text of a category."""
+    column: Any = Category._meta.get_field(field)
+    if "\0" in text:
+        raise Invalid(f"The {column.verbose_name} must not contain null characters.", field=field)
+    text = clean_line(text)
+    if len(text) > column.max_length:
         raise TooLong(
-            f"The alternative text must have at most {MAX_ALT} characters, not {len(alt)}.", field="image_alt"
+            f"The {column.verbose_name} must have at most {column.max_length} characters, not {len(text)}.",
+            field=field,
         )
-    return alt
+    return text
 
 
 def _check_slug(slug: str) -> str:

@@ -178,6 +178,8 @@ class Environment(BaseSettings):
     graphql_persisted_queries: bool = True
     # Seconds; 0 caches nothing.
     catalog_cache_seconds: int = Field(default=30, ge=0, le=3600)
+    # Days after its creation for which a product is new.
+    new_product_days: int = Field(default=30, ge=0, le=3650)
     # Requests per minute; 0 means no limit. They default to 0 if debug is on, else to 1200 and 600.
     rate_limit_per_address: int | None = Field(default=None, ge=0, le=1_000_000)
     rate_limit_per_account: int | None = Field(default=None, ge=0, le=1_000_000)

@@ -356,6 +356,7 @@ GRAPHQL_PERSISTED_QUERIES = ENV.graphql_persisted_queries
 GRAPHQL_MAX_PERSISTED_QUERIES = 1000
 # See core/response_cache/README.md.
 CATALOG_CACHE_SECONDS = ENV.catalog_cache_seconds
+NEW_PRODUCT_DAYS = ENV.new_product_days
 # Memory for cached responses in each web process: 300 to 600 lists of 20 products. Others come from Redis.
 # With 32 MB a worker grows to 178 MB (measured).
 RESPONSE_CACHE_BYTES = 8 * 1024 * 1024

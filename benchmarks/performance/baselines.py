@@ -105,7 +105,8 @@ def _rest_product(alias: str, category: str) -> str:
     p = alias
     return f"""'id', {p}.id, 'sku', {p}.sku, 'slug', {p}.slug, 'name', {p}.name,
     'description', {p}.description, 'price', {p}.price::text, 'compare_at_price', {p}.compare_at_price::text,
-    'is_on_sale', {p}.compare_at_price IS NOT NULL, 'currency', 'RUB',
+    'is_on_sale', {p}.compare_at_price IS NOT NULL,
+    'is_new', {p}.created_at >= date_trunc('hour', now()) - interval '30 days', 'currency', 'RUB',
     'category', json_build_object('id', {category}.id, 'name', {category}.name, 'slug', {category}.slug),
     'image', (SELECT {_rest_image(p)} FROM catalog_productimage i
               WHERE i.product_id = {p}.id ORDER BY i.position, i.id LIMIT 1),
@@ -129,6 +130,7 @@ SELECT json_build_object({_rest_product("p", "c")},
     'similar', {_related("similar", _REST_RELATED)},
     'bought_together', {_related("together", _REST_RELATED)},
     'category_path', {_PATH.format("json_build_object('id', id, 'name', name, 'slug', slug)", "true")},
+    'seo_title', p.seo_title, 'seo_description', p.seo_description,
     'created_at', {_ISO_TIME.format("p.created_at")},
     'updated_at', {_ISO_TIME.format("p.updated_at")})::text
 {_ONE_PRODUCT}

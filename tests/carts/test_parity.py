@@ -56,6 +56,7 @@ class EqualResponsesTest(TestCase):
             "price": "30.00",
             "compare_at_price": None,
             "is_on_sale": False,
+            "is_new": True,
             "currency": "RUB",
             "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
             "image": dress["product"]["image"],

@@ -81,6 +81,7 @@ class UnpublishedProductCase:
                 "price": "10.00",
                 "compare_at_price": None,
                 "is_on_sale": False,
+                "is_new": True,
                 "currency": "RUB",
                 "category": None,
                 "image": None,

@@ -195,6 +195,20 @@ class CategoryTreeTest(TestCase):
         for arguments in ({}, {"id": "1", "slug": "dom"}):
             assert graphql.error(query, arguments)["extensions"]["code"] == "INVALID"
 
+    def test_texts_for_search_engines(self) -> None:
+        Category.objects.filter(pk=self.kitchen.pk).update(seo_title="Cups", seo_description="All cups.")
+        query = """{
+            category(slug: "kukhnia") { seoTitle seoDescription parent { seoTitle } }
+            categories { seoDescription children { seoTitle } }
+        }"""
+        data = GraphQLClient().data(query)
+        assert data["category"] == {
+            "seoTitle": "Cups",
+            "seoDescription": "All cups.",
+            "parent": {"seoTitle": ""},
+        }
+        assert data["categories"][0] == {"seoDescription": "", "children": [{"seoTitle": "Cups"}]}
+
     def test_alternating_parent_and_children_is_bounded_by_cost(self) -> None:
         """Each step to the parent and back multiplies the response by the number of siblings."""
         for number in range(20):
@@ -225,8 +239,8 @@ class BatchesTest(TestCase):
     """The categories of a list are read together, however many there are."""
 
     CATEGORY = """category {
-        parent { name } ancestors { name children { slug } productCount }
-        children { name productCount parent { slug } } productCount
+        parent { name } ancestors { name children { slug } productCount seoTitle }
+        children { name productCount parent { slug } seoDescription } productCount seoTitle seoDescription
     }"""
 
     @classmethod

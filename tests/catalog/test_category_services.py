@@ -101,13 +101,15 @@ class UpdateCategoryTest(TreeCase):
         category.refresh_from_db()
         assert (category.picture, category.renditions_due_at) == (None, None)
 
-    def test_alternative_text_is_changed(self) -> None:
-        update_category(category_id=self.pk("Tea"), image_alt="x" * 255)
-        for alt, refusal in [("x" * 256, TooLong), ("a\0b", Invalid)]:
-            with self.assertRaises(refusal) as raised:
-                update_category(category_id=self.pk("Tea"), image_alt=alt)
-            assert raised.exception.field == "image_alt"
-        assert Category.objects.get(pk=self.pk("Tea")).image_alt == "x" * 255
+    def test_texts_are_changed(self) -> None:
+        for field, limit in (("image_alt", 255), ("seo_title", 255), ("seo_description", 500)):
+            with self.subTest(field):
+                update_category(category_id=self.pk("Tea"), **{field: f" {'x' * limit} "})
+                for text, refusal in [("x" * (limit + 1), TooLong), ("a\0b", Invalid)]:
+                    with self.assertRaises(refusal) as raised:
+                        update_category(category_id=self.pk("Tea"), **{field: text})
+                    assert raised.exception.field == field
+                assert getattr(Category.objects.get(pk=self.pk("Tea")), field) == "x" * limit
 
     def test_invalid_update_is_refused(self) -> None:
         green = self.pk("Green")

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from django.test import TestCase
+from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from backend.catalog.models import Product
-from backend.catalog.selectors import ProductSort, list_products
+from backend.catalog.selectors import ProductSort, get_product, list_products
 from backend.core.pagination import Window
 from tests.catalog.factories import make_category, make_image, make_product
 
@@ -58,6 +58,23 @@ class FiltersTest(TestCase):
         self.assert_listed({"coat", "dress", "maxi"}, on_sale=False)
         self.assert_listed(set(), on_sale=True, category="clothes")
         self.assert_listed({"boot"}, on_sale=True, search="boot")
+
+    def test_filter_of_new_products(self) -> None:
+        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        # The setting counts from the beginning of the hour.
+        Product.objects.filter(name="dress").update(created_at=hour - timedelta(days=30))
+        older = hour - timedelta(days=30, microseconds=1)
+        Product.objects.filter(name="maxi").update(created_at=older)
+        self.assert_listed({"coat", "dress", "boot"}, is_new=True)
+        self.assert_listed({"maxi"}, is_new=False)
+        self.assert_listed({"dress"}, is_new=True, category="dresses")
+        self.assert_listed({"dress"}, is_new=True, search="dress")
+        with override_settings(NEW_PRODUCT_DAYS=31):
+            self.assert_listed({"coat", "dress", "maxi", "boot"}, is_new=True)
+        for name, is_new in (("dress", True), ("maxi", False)):
+            product = Product.objects.get(name=name)
+            assert product.is_new is is_new
+            assert get_product(id=product.pk).is_new is is_new
 
     def test_characteristics_combine_with_and_between_names_and_or_within(self) -> None:
         self.assert_listed({"coat", "dress"}, characteristics={"Color": ["red"]})

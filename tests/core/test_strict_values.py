@@ -55,14 +55,16 @@ class StrictValuesTest(TestCase):
                 body = {"include_subcategories": value}
                 self.assert_invalid(self.rest.post("/products", body), "include_subcategories")
                 self.assert_invalid(self.rest.post("/products", {"on_sale": value}), "on_sale")
+                self.assert_invalid(self.rest.post("/products", {"is_new": value}), "is_new")
                 assert self.list_in_graphql(inStock=value) == "INVALID"
                 assert self.list_in_graphql(onSale=value) == "INVALID"
+                assert self.list_in_graphql(isNew=value) == "INVALID"
         for accepted in (True, False, None):
             assert self.rest.post("/products", {"in_stock": accepted}).status_code == 200
             assert self.list_in_graphql(inStock=accepted) is None
 
     def test_boolean_of_a_query_is_true_or_false(self) -> None:
-        for name in ("in_stock", "on_sale", "include_subcategories"):
+        for name in ("in_stock", "on_sale", "is_new", "include_subcategories"):
             for value in NO_QUERY_BOOLEANS:
                 with self.subTest(name, value=value):
                     self.assert_invalid(self.rest.get("/products", {name: value}), name)

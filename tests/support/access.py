@@ -48,7 +48,10 @@ ROOT_FIELDS = {
 
 # The access to each type of GraphQL, and its fields.
 TYPES = {
-    "Category": (PUBLIC, "id databaseId name slug image parent children ancestors productCount"),
+    "Category": (
+        PUBLIC,
+        "id databaseId name slug image parent children ancestors productCount seoTitle seoDescription",
+    ),
     "CategoryFacet": (PUBLIC, "category count"),
     "Characteristic": (PUBLIC, "name value unit"),
     "CharacteristicFacet": (PUBLIC, "name unit values"),
@@ -58,8 +61,9 @@ TYPES = {
     "PageInfo": (PUBLIC, "hasNextPage hasPreviousPage startCursor endCursor"),
     "Product": (
         PUBLIC,
-        "id databaseId sku slug name description price compareAtPrice isOnSale currency category image "
-        "inStock availableQuantity createdAt updatedAt images similar boughtTogether characteristics",
+        "id databaseId sku slug name description price compareAtPrice isOnSale isNew currency category "
+        "image inStock availableQuantity createdAt updatedAt images similar boughtTogether characteristics "
+        "seoTitle seoDescription",
     ),
     "ProductConnection": (PUBLIC, "edges nodes pageInfo totalCount facets"),
     "ProductEdge": (PUBLIC, "cursor node"),

@@ -21,7 +21,8 @@ _numbers = count(1)
 
 # The fields that both APIs return of a product in a list.
 PRODUCT = """
-    id: databaseId sku slug name description price compareAtPrice isOnSale currency inStock availableQuantity
+    id: databaseId sku slug name description price compareAtPrice isOnSale isNew currency
+    inStock availableQuantity
     category { id: databaseId name slug } image { url alt width height srcset }
     characteristics { name value unit }
 """

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from mptt.admin import DraggableMPTTAdmin
 
 from backend.catalog.admin.fields import (
+    SEARCH_ENGINES,
     CategoryChoiceAdmin,
     PictureField,
     render_preview,
@@ -33,6 +34,8 @@ from backend.core.admin import CompactProtectedAdmin, PartialUpdateForm, Service
 from backend.core.errors import ShopError
 from backend.core.identifiers import parse_id
 
+_TEXTS = ("image_alt", "seo_title", "seo_description")
+
 
 class CategoryForm(PartialUpdateForm):
     slug = forms.SlugField(
@@ -42,7 +45,7 @@ class CategoryForm(PartialUpdateForm):
 
     class Meta:
         model = Category
-        fields = ["name", "slug", "parent", "image", "image_alt"]
+        fields = ["name", "slug", "parent", "image", "image_alt", "seo_title", "seo_description"]
 
     def clean_image(self) -> Any:
         require_storage_for([self.cleaned_data["image"]])
@@ -98,9 +101,10 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
         url = reverse("admin:catalog_product_changelist", query={"in_category": category.pk})
         return format_html('<a href="{}">{}</a>', url, category.product_count)
 
-    def get_fields(self, request: HttpRequest, obj: Category | None = None) -> list[Any]:
+    def get_fieldsets(self, request: HttpRequest, obj: Category | None = None) -> Any:
         picture = ["picture"] if obj and obj.image else []
-        return [("name", "slug"), "parent", ("image", *picture), "image_alt"]
+        fields = [("name", "slug"), "parent", ("image", *picture), "image_alt"]
+        return [(None, {"fields": fields}), SEARCH_ENGINES]
 
     @admin.display(description="Current image")
     def picture(self, category: Category) -> SafeString | str:
@@ -119,7 +123,7 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
         parent_id = parent.pk if parent else None
         if not change:
             obj.pk = create_category(name=entered["name"], parent_id=parent_id, slug=entered["slug"]).pk
-            changed = ["image", "image_alt"]
+            changed = ["image", *_TEXTS]
         elif "parent" in changed:
             move_category(category_id=obj.pk, target_id=parent_id)
         update_category(
@@ -128,7 +132,7 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
             slug=entered["slug"] if "slug" in changed else None,
             # Django represents a cleared file as False.
             image=(entered["image"] or "") if "image" in changed else None,
-            image_alt=entered["image_alt"] if "image_alt" in changed else None,
+            **{name: entered[name] for name in _TEXTS if name in changed},
         )
         obj.refresh_from_db()
 

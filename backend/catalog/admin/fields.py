@@ -29,6 +29,13 @@ class CategoryChoiceField(forms.ModelChoiceField):
         return format_category_path(obj)
 
 
+# The fieldset of `SearchEngineTexts`.
+SEARCH_ENGINES: tuple[str, Any] = (
+    "Search engines",
+    {"fields": ["seo_title", "seo_description"], "classes": ["collapse"]},
+)
+
+
 class CategoryChoiceAdmin(SafeAutocompleteAdmin):
     """An admin mixin for models whose only foreign key refers to a category."""
 

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from backend.catalog.models import Category, Product
+from backend.catalog.models import Category, Product, get_new_since
 from backend.core.identifiers import parse_id
 
 NO_CATEGORY = "none"
@@ -70,4 +70,22 @@ class SaleFilter(admin.SimpleListFilter):
                 return queryset.filter(compare_at_price__isnull=False)
             case "no":
                 return queryset.filter(compare_at_price__isnull=True)
+        return queryset
+
+
+class NewFilter(admin.SimpleListFilter):
+    """Filter by new or older products."""
+
+    title = "age"
+    parameter_name = "is_new"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "New"), ("no", "Older")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
+        match self.value():
+            case "yes":
+                return queryset.filter(created_at__gte=get_new_since())
+            case "no":
+                return queryset.filter(created_at__lt=get_new_since())
         return queryset

@@ -11,13 +11,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from backend.catalog.admin.fields import (
+    SEARCH_ENGINES,
     CatalogueAdmin,
     CategoryChoiceAdmin,
     PictureField,
     render_preview,
     require_storage_for,
 )
-from backend.catalog.admin.filters import CategoryFilter, SaleFilter, StockFilter
+from backend.catalog.admin.filters import CategoryFilter, NewFilter, SaleFilter, StockFilter
 from backend.catalog.locks import lock_products
 from backend.catalog.models import CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.deletion import discard_files_on_commit
@@ -48,6 +49,8 @@ class ProductForm(PartialUpdateForm):
             "compare_at_price",
             "stock",
             "is_published",
+            "seo_title",
+            "seo_description",
         ]
 
     def clean_slug(self) -> str:
@@ -125,6 +128,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     readonly_fields = ["popularity", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": [("name", "slug"), ("sku", "category"), "description"]}),
+        SEARCH_ENGINES,
         ("Sale", {"fields": [("price", "compare_at_price", "stock", "is_published")]}),
         ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
     ]
@@ -142,7 +146,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     ]
     list_display_links = ["name"]
     list_editable = ["price", "compare_at_price", "stock"]
-    list_filter = [CategoryFilter, "is_published", StockFilter, SaleFilter]
+    list_filter = [CategoryFilter, "is_published", StockFilter, SaleFilter, NewFilter]
     list_select_related = ["category"]
     list_per_page = 50
     ordering = ["-pk"]

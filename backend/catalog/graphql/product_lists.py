@@ -108,6 +108,10 @@ class ProductFilter:
         default=None,
         description="True lists products on sale, with a `compareAtPrice`; false those without, null both.",
     )
+    is_new: bool | None = strawberry.field(
+        default=None,
+        description="True lists new products, with `isNew`; false older ones, null both.",
+    )
     characteristics: list[CharacteristicFilter] | None = strawberry.field(
         default=None,
         description=f"Characteristics, at most {selectors.MAX_CHARACTERISTICS}. A product must match each of "

@@ -80,6 +80,7 @@ class CatalogQuery:
                 price_max=price.max,
                 in_stock=filter.in_stock,
                 on_sale=filter.on_sale,
+                is_new=filter.is_new,
                 characteristics=_parse_characteristics(filter.characteristics or []),
             )
             window = Window.from_arguments(

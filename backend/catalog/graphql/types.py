@@ -135,6 +135,18 @@ class Category(Node):
         counts = info.context.call_once(_count_products, info.context.get_batch(self))
         return counts.get(self.pk, 0)
 
+    @strawberry_django.field(
+        description="Title of the page for search engines; empty if staff have not written one."
+    )
+    def seo_title(self: _Category, info: Info) -> str:
+        return _get_search_engine_texts(info, self)[0]
+
+    @strawberry_django.field(
+        description="Description of the page for search engines; empty if staff have not written one."
+    )
+    def seo_description(self: _Category, info: Info) -> str:
+        return _get_search_engine_texts(info, self)[1]
+
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, selectors.CategoryRow]:
         categories = selectors.read_category_paths([parse_id(key) for key in keys])
@@ -167,6 +179,15 @@ def _read_children(context: Context, batch: Batch) -> Mapping[int, list[selector
 
 def _count_products(batch: Batch) -> Mapping[int, int]:
     return selectors.count_products(_list_category_ids(batch))
+
+
+def _get_search_engine_texts(info: Info, category: _Category) -> tuple[str, str]:
+    texts = info.context.call_once(_read_search_engine_texts, info.context.get_batch(category))
+    return texts.get(category.pk, ("", ""))
+
+
+def _read_search_engine_texts(batch: Batch) -> Mapping[int, tuple[str, str]]:
+    return selectors.read_search_engine_texts(_list_category_ids(batch))
 
 
 def _list_category_ids(batch: Batch) -> Set[int]:
@@ -202,6 +223,9 @@ class Product(Node):
     is_on_sale: bool = strawberry_django.field(
         description="True if the product has a `compareAtPrice`, so that its price is reduced."
     )
+    is_new: bool = strawberry_django.field(
+        description="True if the product was created in the last days, 30 by default."
+    )
     currency: str = strawberry_django.field(description="ISO 4217 code of the currency of the shop.")
     category: Category | None = strawberry_django.field(
         description="Category of the product; null if it has none."
@@ -212,6 +236,12 @@ class Product(Node):
     in_stock: bool = strawberry_django.field(description="True if at least one unit is in stock.")
     available_quantity: int = strawberry_django.field(
         description=f"Number of units in stock, reported as {models.MAX_SHOWN_STOCK} if there are more."
+    )
+    seo_title: auto = strawberry_django.field(
+        description="Title of the page for search engines; empty if staff have not written one."
+    )
+    seo_description: auto = strawberry_django.field(
+        description="Description of the page for search engines; empty if staff have not written one."
     )
     created_at: auto = strawberry_django.field(description="Creation time of the product.")
     updated_at: auto = strawberry_django.field(description="Time of the last change.")

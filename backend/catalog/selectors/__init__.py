@@ -11,6 +11,7 @@ from backend.catalog.selectors.categories import (
     read_category_path,
     read_category_paths,
     read_category_tree,
+    read_search_engine_texts,
 )
 from backend.catalog.selectors.characteristics import (
     MAX_CHARACTERISTIC_VALUES,
@@ -59,5 +60,6 @@ __all__ = [
     "read_category_tree",
     "read_facets",
     "read_products",
+    "read_search_engine_texts",
     "select_products",
 ]

@@ -38,6 +38,13 @@ _CHILDREN = CompiledQuery(
         Category.objects.filter(EqualsAny(F("parent_id"), Param("ids"))).order_by(*_IN_TREE_ORDER)
     )
 )
+_SEARCH_ENGINE_TEXTS = CompiledQuery(
+    lambda: (
+        Category.objects.filter(EqualsAny(F("id"), Param("ids")))
+        .order_by()
+        .values_list("id", "seo_title", "seo_description")
+    )
+)
 _TREE = CompiledQuery(lambda: _select(Category.objects.order_by(*_IN_TREE_ORDER)))
 _LEVELS = CompiledQuery(
     lambda: _select(Category.objects.filter(level__lt=Param("depth")).order_by(*_IN_TREE_ORDER))
@@ -106,6 +113,12 @@ def read_category_tree(
             if with_parents:
                 category.parent = parent
     return roots
+
+
+def read_search_engine_texts(ids: Collection[int]) -> Mapping[int, tuple[str, str]]:
+    """Return the SEO title and SEO description of categories by id, in one query."""
+    rows = _SEARCH_ENGINE_TEXTS.run(ids=list(ids)) if ids else []
+    return {pk: (title, description) for pk, title, description in rows}
 
 
 def is_category_slug(text: str) -> bool:

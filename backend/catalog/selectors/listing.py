@@ -16,6 +16,7 @@ from backend.catalog.models import (
     WHOLE_SHOP,
     CharacteristicValue,
     ListingEntry,
+    get_new_since,
 )
 from backend.catalog.selectors.categories import get_category
 from backend.catalog.selectors.characteristics import ValueFilter, WantedValues, find_value_filters
@@ -98,6 +99,7 @@ class ProductList:
         price_min, price_max: inclusive bounds.
         in_stock: True lists products in stock, False those out of stock, None both.
         on_sale: True lists products with a compare-at price, False those without, None both.
+        is_new: True lists products created in the last `NEW_PRODUCT_DAYS` days, False older ones, None both.
         characteristics: all of these conditions must hold.
     """
 
@@ -108,6 +110,7 @@ class ProductList:
     price_max: Decimal | None = None
     in_stock: bool | None = None
     on_sale: bool | None = None
+    is_new: bool | None = None
     characteristics: Sequence[ValueFilter] = ()
 
     def select_entries(self) -> "QuerySet[ListingEntry]":
@@ -160,6 +163,8 @@ class ProductList:
             price_max=self.price_max,
             in_stock=self.in_stock,
             on_sale=self.on_sale,
+            is_new=self.is_new,
+            new_since=get_new_since(),
             characteristics=[
                 (_make_array(wanted.characteristic_ids), _make_array(wanted.values))
                 for wanted in self.characteristics
@@ -187,6 +192,7 @@ class ProductList:
             has_price_max=self.price_max is not None,
             has_stock=self.in_stock is not None,
             on_sale=self.on_sale,
+            is_new=self.is_new,
             characteristics=len(self.characteristics),
         )
 
@@ -198,6 +204,8 @@ class ProductList:
             "price_max": self.price_max,
             "in_stock": self.in_stock,
         }
+        if self.is_new is not None:
+            params["new_since"] = get_new_since()
         for number, wanted in enumerate(self.characteristics):
             params[f"ids{number}"] = list(wanted.characteristic_ids)
             params[f"values{number}"] = list(wanted.values)
@@ -212,6 +220,7 @@ class _Filters(NamedTuple):
     has_price_max: bool
     has_stock: bool
     on_sale: bool | None
+    is_new: bool | None
     characteristics: int
 
 
@@ -251,6 +260,8 @@ def _filter_by_params(filters: _Filters) -> "QuerySet[ListingEntry]":
         price_max=Param("price_max") if filters.has_price_max else None,
         in_stock=Param("in_stock") if filters.has_stock else None,
         on_sale=filters.on_sale,
+        is_new=filters.is_new,
+        new_since=Param("new_since"),
         characteristics=[
             (Param(f"ids{number}"), Param(f"values{number}")) for number in range(filters.characteristics)
         ],
@@ -273,6 +284,8 @@ def _filter_entries(
     price_max: Any,
     in_stock: Any,
     on_sale: bool | None,
+    is_new: bool | None,
+    new_since: Any,
     characteristics: Iterable[tuple[Expression, Expression]],
 ) -> "QuerySet[ListingEntry]":
     """Filter the listing index by values or placeholders. None skips a filter."""
@@ -287,6 +300,9 @@ def _filter_entries(
         entries = entries.filter(in_stock=in_stock)
     if on_sale is not None:
         entries = entries.filter(discount_rate__gt=0) if on_sale else entries.filter(discount_rate=0)
+    if is_new is not None:
+        created = {"created_at__gte": new_since} if is_new else {"created_at__lt": new_since}
+        entries = entries.filter(**created)
     for ids, values in characteristics:
         entries = entries.filter(
             Exists(
@@ -313,6 +329,7 @@ def list_products(
     price_max: Decimal | None = None,
     in_stock: bool | None = None,
     on_sale: bool | None = None,
+    is_new: bool | None = None,
     characteristics: WantedValues | None = None,
 ) -> ProductList:
     """Validate the parameters of a product list and return it. No product is read yet.
@@ -324,6 +341,7 @@ def list_products(
         price_min, price_max: inclusive bounds in the currency of the shop.
         in_stock: True lists products in stock, False those out of stock, None both.
         on_sale: True lists products with a compare-at price, False those without, None both.
+        is_new: True lists products created in the last `NEW_PRODUCT_DAYS` days, False older ones, None both.
         characteristics: accepted values by name and unit, or by label; see `find_value_filters`. A product
             must have one of the values of each characteristic.
 
@@ -347,6 +365,7 @@ def list_products(
         price_max=price_max,
         in_stock=in_stock,
         on_sale=on_sale,
+        is_new=is_new,
         characteristics=find_value_filters(characteristics or {}),
     )
 

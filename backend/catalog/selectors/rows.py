@@ -15,7 +15,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 
-from backend.catalog.models import MAX_SHOWN_STOCK, Product, ProductImage
+from backend.catalog.models import MAX_SHOWN_STOCK, Product, ProductImage, get_new_since
 from backend.catalog.renditions import Picture
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from backend.core.identifiers import encode_global_id
@@ -33,6 +33,8 @@ _PRODUCT_COLUMNS = (
     "popularity",
     "created_at",
     "updated_at",
+    "seo_title",
+    "seo_description",
     "characteristics",
 )
 CATEGORY_COLUMNS = (
@@ -126,6 +128,8 @@ class ProductRow:
     popularity: int
     created_at: datetime
     updated_at: datetime
+    seo_title: str
+    seo_description: str
     characteristics: list[tuple[str, str, str]]
     category: CategoryRow | None
     pictures: list[Picture]
@@ -159,6 +163,11 @@ class ProductRow:
     def is_on_sale(self) -> bool:
         """True if the price is reduced: the product has a compare-at price."""
         return self.compare_at_price is not None
+
+    @property
+    def is_new(self) -> bool:
+        """True if the product was created in the last `NEW_PRODUCT_DAYS` days."""
+        return self.created_at >= get_new_since()
 
     @property
     def currency(self) -> str:

@@ -114,6 +114,14 @@ class FormTest(CategoryCase):
         assert_tree_is_valid()
         assert_listing_is_right()
 
+    def test_texts_for_search_engines_are_changed(self) -> None:
+        page = self.open("Green") | {"seo_title": "Green  tea", "seo_description": "x" * 500}
+        self.assert_saved(self.client.post(self.path("Green"), page))
+        green = Category.objects.get(pk=self.tree["Green"].pk)
+        assert (green.seo_title, green.seo_description) == ("Green tea", "x" * 500)
+        response = self.client.post(self.path("Green"), page | {"seo_description": "x" * 501})
+        assert "at most 500 characters" in "".join(self.errors(response)["seo_description"])
+
     def test_image_is_set_and_removed(self) -> None:
         self.assert_saved(self.client.post(self.path("Tea"), self.open("Tea") | {"image": picture()}))
         image = Category.objects.get(name="Tea").image

@@ -1,11 +1,13 @@
 """The product list in the admin: edits, filters, actions and query counts."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from backend.catalog.models import Product, ProductImage
 from tests.catalog.admin.pages import AdminCase
@@ -122,6 +124,11 @@ class FindingTest(ProductListCase):
         Product.objects.filter(sku="T-1").update(compare_at_price=99)
         assert self.names(on_sale="yes") == ["Sencha"]
         assert self.names(on_sale="no") == ["Mug", "Java"]
+
+    def test_filter_of_new_products(self) -> None:
+        Product.objects.filter(sku="T-1").update(created_at=timezone.now() - timedelta(days=31))
+        assert self.names(is_new="yes") == ["Mug", "Java"]
+        assert self.names(is_new="no") == ["Sencha"]
 
     def test_search_by_name_and_sku(self) -> None:
         assert self.names(q="enc") == ["Sencha"]
