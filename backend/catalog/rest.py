@@ -190,8 +190,8 @@ class ProductPage(ResponseModel):
     items: list[Product] = Field(description="Products of the page.")
     total: int = Field(
         description="Number of matching products on all pages. Exact up to "
-        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to `CATALOG_CACHE_SECONDS` old, 30 by "
-        "default."
+        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to twice `CATALOG_CACHE_SECONDS` old, 60 "
+        "seconds by default."
     )
     next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
 
@@ -205,7 +205,7 @@ class CategoryNode(CategoryName):
     product_count: int = Field(
         description="Number of published products in the category and all its subcategories. Exact if all "
         f"numbers add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be up to "
-        "`CATALOG_CACHE_SECONDS` old, 30 by default."
+        "twice `CATALOG_CACHE_SECONDS` old, 60 seconds by default."
     )
     children: list["CategoryNode"] = Field(description="Direct subcategories, in the order chosen by staff.")
 

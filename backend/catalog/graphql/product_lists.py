@@ -142,7 +142,7 @@ class ProductConnection:
 
     @strawberry.field(
         description=f"Number of products on all pages. Exact up to {selectors.EXACT_COUNT_LIMIT}; a larger "
-        "number may be up to `CATALOG_CACHE_SECONDS` old, 30 by default.",
+        "number may be up to twice `CATALOG_CACHE_SECONDS` old, 60 seconds by default.",
         directives=[Cost(field=500)],
     )
     def total_count(self) -> int:

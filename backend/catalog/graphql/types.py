@@ -127,7 +127,7 @@ class Category(Node):
     @strawberry_django.field(
         description="Number of published products in the category and all its subcategories. Exact if the "
         f"numbers of a list or tree add up to at most {selectors.EXACT_COUNT_LIMIT}; otherwise they may be "
-        "up to `CATALOG_CACHE_SECONDS` old, 30 by default."
+        "up to twice `CATALOG_CACHE_SECONDS` old, 60 seconds by default."
     )
     def product_count(self: _Category, info: Info) -> int:
         if isinstance(self, selectors.CategoryRow) and self.product_count is not None:

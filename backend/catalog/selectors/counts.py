@@ -1,7 +1,8 @@
 """Count published products. The cost of a count is bounded, however large the shop is.
 
 Counts up to `EXACT_COUNT_LIMIT` are exact. A larger one is cached in Redis for `CATALOG_CACHE_SECONDS`, and
-counted once for all processes when the cached one expires. Without Redis, every count is exact.
+counted once for all processes when the cached one expires. A cached response with that count can be as old
+again. Without Redis, every count is exact.
 """
 
 import hashlib
