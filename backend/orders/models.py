@@ -1,5 +1,7 @@
 """Orders, their lines, their history and the contact details of their customers."""
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -7,6 +9,7 @@ from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
+from backend.carts.models import MAX_PROMO_CODE_LENGTH
 from backend.catalog.models import Product
 from backend.core.identifiers import encode_global_id
 from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, get_max_lengths, read_part
@@ -44,6 +47,22 @@ class Order(models.Model):
     )
     status = models.CharField(max_length=9, choices=Status, default=Status.PLACED)
     total = models.DecimalField(max_digits=18, decimal_places=2, editable=False)
+    discount = models.DecimalField(
+        max_digits=18,
+        decimal_places=2,
+        default=Decimal(0),
+        # Defaults of the database, because processes of an older release insert rows without these columns.
+        db_default=Decimal(0),
+        editable=False,
+    )
+    promo_code = models.CharField(
+        max_length=MAX_PROMO_CODE_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The code itself, because staff can delete promo codes.",
+    )
     currency = models.CharField(max_length=3, editable=False)
     placed_at = models.DateTimeField(default=timezone.now, editable=False)
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
@@ -60,6 +79,7 @@ class Order(models.Model):
                 condition=~models.Q(idempotency_key=""),
             ),
             models.CheckConstraint(condition=models.Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(condition=models.Q(discount__gte=0), name="order_discount_not_negative"),
         ]
         indexes = [
             models.Index(fields=["user", "placed_at", "id"], name="order_of_user"),
@@ -74,6 +94,11 @@ class Order(models.Model):
     def global_id(self) -> str:
         """The opaque id in GraphQL."""
         return encode_global_id("Order", self.pk)
+
+    @property
+    def subtotal(self) -> Decimal:
+        """The sum of the line totals, before the discount."""
+        return self.total + self.discount
 
     @property
     def is_cancellable(self) -> bool:
@@ -122,6 +147,7 @@ class OrderLine(models.Model):
     unit_price = models.DecimalField(max_digits=12, decimal_places=2)
     quantity = models.PositiveIntegerField()
     line_total = models.DecimalField(max_digits=18, decimal_places=2)
+    discount = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0), db_default=Decimal(0))
 
     class Meta:
         ordering = ["id"]
@@ -131,6 +157,10 @@ class OrderLine(models.Model):
             models.CheckConstraint(
                 condition=models.Q(line_total=F("unit_price") * F("quantity")),
                 name="order_line_total_is_right",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(discount__gte=0, discount__lte=F("line_total")),
+                name="order_line_discount_up_to_total",
             ),
         ]
         indexes = [models.Index(Upper("sku"), name="order_line_by_sku")]
