@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 import strawberry_django
 
-from backend.carts import models, selectors, services
+from backend.carts import models, promo_code_services, selectors, services
 from backend.carts.models import MAX_LINES, MAX_QUANTITY
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product, register_products
@@ -45,11 +45,12 @@ _ProductIds = Annotated[
 
 describe_enum(
     selectors.CartWarningCode,
-    "Reason for a warning about a cart line.",
+    "Reason for a warning about a cart.",
     {
         "NO_LONGER_SOLD": "The product is no longer sold. Remove it to order the rest.",
         "NOT_ENOUGH_STOCK": "The stock does not cover the quantity.",
         "PRICE_CHANGED": "The price has changed since the line was last added or changed.",
+        "PROMO_CODE_NOT_APPLIED": "The promo code in the cart does not apply. The order is refused with it.",
     },
 )
 
@@ -72,6 +73,9 @@ class CartLine(Node):
         description="Current price of one unit, or the price last seen if the product is no longer sold."
     )
     line_total: Decimal = strawberry_django.field(description="`unitPrice` multiplied by `quantity`.")
+    discount: Decimal = strawberry_django.field(
+        description="Part of the discount of the cart for this line, at most `lineTotal`."
+    )
     is_available: bool = strawberry_django.field(
         description="True if the product is still sold and its stock covers the quantity."
     )
@@ -89,13 +93,18 @@ class CartLine(Node):
 
 @strawberry.type
 class CartWarning:
-    """A change to a product since it was added to the cart. It may prevent the order."""
+    """A change to a product since it was added to the cart, or a promo code that does not apply.
+
+    It may prevent the order.
+    """
 
     code: selectors.CartWarningCode = strawberry.field(description="Reason for the warning.")
     message: str = strawberry.field(description="Message for the shopper.")
 
-    @strawberry.field(description="Id of the product.")
-    def product_id(self: selectors.CartWarning) -> strawberry.ID:
+    @strawberry.field(description="Id of the product; null if the warning is about the promo code.")
+    def product_id(self: selectors.CartWarning) -> strawberry.ID | None:
+        if self.product_id is None:
+            return None
         return strawberry.ID(encode_global_id("Product", self.product_id))
 
 
@@ -120,14 +129,29 @@ class Cart(Node):
         return self.contents.total_quantity
 
     @strawberry.field(description="Sum of all line totals, without products that are no longer sold.")
+    def subtotal(self) -> Decimal:
+        return self.contents.subtotal
+
+    @strawberry.field(description="Discount of the promo code: the sum of the discounts of the lines.")
+    def discount(self) -> Decimal:
+        return self.contents.discount
+
+    @strawberry.field(description="Amount to pay: `subtotal` without `discount`.")
     def total(self) -> Decimal:
         return self.contents.total
+
+    @strawberry.field(
+        description="Promo code in the cart, in upper case; null without one. If it does not apply, "
+        "`discount` is 0 and `warnings` contains the reason."
+    )
+    def promo_code(self) -> str | None:
+        return self.contents.promo_code
 
     @strawberry.field(description="ISO 4217 code of the currency of all prices.")
     def currency(self) -> str:
         return self.contents.currency
 
-    @strawberry.field(description="Warnings, in the order of the lines.")
+    @strawberry.field(description="Warnings, in the order of the lines, and then that of the promo code.")
     def warnings(self) -> list[CartWarning]:
         return self.contents.warnings
 
@@ -169,7 +193,8 @@ class CartPayload:
         default_factory=list, description="Reasons why the change was refused; empty on success."
     )
     warnings: list[CartWarning] = strawberry.field(
-        default_factory=list, description="Warnings of the cart, in the order of its lines."
+        default_factory=list,
+        description="Warnings of the cart, in the order of its lines, and then that of the promo code.",
     )
 
 
@@ -227,6 +252,25 @@ class CartsMutation:
     def cart_clear(self, info: Info) -> CartPayload | None:
         viewer = info.context.viewer
         return _make_payload(services.clear_cart(viewer=viewer))
+
+    @strawberry.mutation(
+        description="Apply a promo code to the cart, instead of an earlier one. If it cannot be applied "
+        "now, it is refused with the reason."
+    )
+    @refusals_as_payload()
+    def cart_promo_code_apply(
+        self,
+        info: Info,
+        code: Annotated[str, strawberry.argument(description="Promo code, in upper or lower case.")],
+    ) -> CartPayload | None:
+        viewer, address = info.context.viewer, info.context.address
+        return _make_payload(promo_code_services.apply_promo_code(viewer=viewer, code=code, address=address))
+
+    @strawberry.mutation(description="Remove the promo code from the cart, if it has one.")
+    @refusals_as_payload()
+    def cart_promo_code_remove(self, info: Info) -> CartPayload | None:
+        viewer = info.context.viewer
+        return _make_payload(promo_code_services.remove_promo_code(viewer=viewer))
 
 
 def _read_cart(viewer: Viewer) -> CartContents:

@@ -1,4 +1,4 @@
-"""The viewer's cart in REST: one route whose four methods all return the cart."""
+"""The viewer's cart and its promo code in REST: all methods return the cart."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from ninja import Body, Query, Router
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from backend.carts import selectors, services
+from backend.carts import promo_code_services, selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.client_address import get_client_address
@@ -87,17 +87,26 @@ class CartLine(ResponseModel):
         examples=["28.99"],
     )
     line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
+    discount: Decimal = Field(
+        description="Part of the discount of the cart for this line, at most `line_total`.",
+        examples=["5.80"],
+    )
     is_available: bool = Field(
         description="True if the product is still sold and its stock covers the quantity."
     )
 
 
 class CartWarning(ResponseModel):
-    """A change to a product since it was added to the cart. It may prevent the order."""
+    """A change to a product since it was added to the cart, or a promo code that does not apply.
+
+    It may prevent the order.
+    """
 
     code: selectors.CartWarningCode = Field(description="Reason for the warning.")
     message: str = Field(description="Message for the shopper.")
-    product_id: int = Field(description="Id of the product.")
+    product_id: int | None = Field(
+        description="Id of the product; null if the warning is about the promo code."
+    )
 
 
 class Cart(ResponseModel):
@@ -105,12 +114,23 @@ class Cart(ResponseModel):
 
     lines: list[CartLine] = Field(description="Lines, oldest first.")
     total_quantity: int = Field(description="Sum of the quantities of all lines.")
-    total: Decimal = Field(
+    subtotal: Decimal = Field(
         description="Sum of all line totals, without products that are no longer sold.",
         examples=["57.98"],
     )
+    discount: Decimal = Field(
+        description="Discount of the promo code: the sum of the discounts of the lines.", examples=["5.80"]
+    )
+    total: Decimal = Field(description="Amount to pay: `subtotal` without `discount`.", examples=["52.18"])
+    promo_code: str | None = Field(
+        description="Promo code in the cart, in upper case; null without one. If it does not apply, "
+        "`discount` is 0 and `warnings` contains the reason.",
+        examples=["SPRING10"],
+    )
     currency: str = Field(description="ISO 4217 code of the currency of all prices.", examples=["RUB"])
-    warnings: list[CartWarning] = Field(description="Warnings, in the order of the lines.")
+    warnings: list[CartWarning] = Field(
+        description="Warnings, in the order of the lines, and then that of the promo code."
+    )
     token: str | None = Field(
         description="A guest's cart token; send it as `X-Cart-Token` with every later request. Returned only "
         "once, when the cart is created; null otherwise."
@@ -138,6 +158,12 @@ class RemovedLine(StrictBody):
 
     # May be left out but not null: a client that has lost the id does not mean to empty the cart.
     product_id: RemovedId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
+
+
+class AppliedPromoCode(StrictBody):
+    """The promo code to apply."""
+
+    code: str = Field(description="Promo code, in upper or lower case.", examples=["SPRING10"])
 
 
 _PROBLEMS = declare_problems(400, 404, 409, 415, 422, 503)
@@ -213,3 +239,31 @@ def remove_line(
         return services.clear_cart(viewer=viewer)
     with map_error_fields(_FIELD_PATHS):
         return services.remove_lines(viewer=viewer, product_ids=list(ids))
+
+
+@router.post(
+    "/cart/promo-code",
+    response={200: Cart, **declare_problems(429), **_PROBLEMS},
+    operation_id="cartApplyCode",
+    summary="Apply a promo code",
+    openapi_extra=CART_TOKEN,
+)
+def apply_promo_code(request: ApiRequest, payload: AppliedPromoCode) -> Any:
+    """Apply a promo code to the cart, instead of an earlier one.
+
+    If it cannot be applied now, it is refused with the reason.
+    """
+    address = get_client_address(request)
+    return promo_code_services.apply_promo_code(viewer=request.auth, code=payload.code, address=address)
+
+
+@router.delete(
+    "/cart/promo-code",
+    response={200: Cart, **declare_problems(409, 422, 503)},
+    operation_id="cartRemoveCode",
+    summary="Remove the promo code",
+    openapi_extra=CART_TOKEN,
+)
+def remove_promo_code(request: ApiRequest) -> Any:
+    """Remove the promo code from the cart, if it has one."""
+    return promo_code_services.remove_promo_code(viewer=request.auth)

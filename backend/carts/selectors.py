@@ -1,4 +1,4 @@
-"""Read carts with their lines, totals and warnings."""
+"""Read carts with their lines, discounts, totals and warnings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from backend.carts.models import Cart, CartLine
+from backend.carts.promo_codes import ZERO, Discount, read_discount
 from backend.carts.tokens import digest_token
 from backend.catalog.models import MAX_SHOWN_STOCK
 from backend.catalog.selectors import ProductRow, make_product, select_products
@@ -18,20 +19,25 @@ from backend.core.viewer import Viewer
 
 
 class CartWarningCode(StrEnum):
-    """The reason for a warning about a cart line."""
+    """The reason for a warning about a cart."""
 
     NO_LONGER_SOLD = "NO_LONGER_SOLD"
     NOT_ENOUGH_STOCK = "NOT_ENOUGH_STOCK"
     PRICE_CHANGED = "PRICE_CHANGED"
+    PROMO_CODE_NOT_APPLIED = "PROMO_CODE_NOT_APPLIED"
 
 
 @dataclass(frozen=True, slots=True)
 class CartWarning:
-    """A change to a product since the shopper added it or changed its quantity."""
+    """A change to a product since the shopper added it, or a promo code that does not apply.
+
+    Attributes:
+        product_id: None if the warning is about the promo code.
+    """
 
     code: CartWarningCode
     message: str
-    product_id: int
+    product_id: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +46,7 @@ class CartLineRow:
 
     Attributes:
         name_seen, price_seen: what the shopper saw when the line was last added or changed.
-        cart_key: the key of the cart, which `build_contents` sets.
+        cart_key, discount: the key of the cart and the discount of the line, which `build_contents` sets.
     """
 
     product: ProductRow
@@ -48,6 +54,7 @@ class CartLineRow:
     name_seen: str = ""
     price_seen: Decimal = Decimal(0)
     cart_key: str = ""
+    discount: Decimal = ZERO
 
     @property
     def product_id(self) -> int:
@@ -84,11 +91,13 @@ class CartContents:
             returns.
         key: identifies the viewer's cart, whether or not it has a row; see `get_cart_key`.
         token: the guest's token if the cart was just created, else None; only its digest is stored.
+        applied: the effect of the promo code in the cart; None without one.
     """
 
     lines: Sequence[CartLineRow]
     key: str
     token: str | None = None
+    applied: Discount | None = None
 
     @property
     def global_id(self) -> str:
@@ -101,9 +110,24 @@ class CartContents:
         return sum(line.quantity for line in self.lines)
 
     @property
-    def total(self) -> Decimal:
+    def subtotal(self) -> Decimal:
         """The sum of the line totals, without products that are no longer sold and cannot be charged for."""
-        return sum((line.line_total for line in self.lines if line.product.is_published), Decimal("0.00"))
+        return sum((line.line_total for line in self.lines if line.product.is_published), ZERO)
+
+    @property
+    def discount(self) -> Decimal:
+        """The sum of the discounts of the lines."""
+        return self.applied.total if self.applied else ZERO
+
+    @property
+    def total(self) -> Decimal:
+        """The subtotal without the discount, which the customer pays."""
+        return self.subtotal - self.discount
+
+    @property
+    def promo_code(self) -> str | None:
+        """The promo code in the cart, whether or not it applies."""
+        return self.applied.terms.code if self.applied else None
 
     @property
     def currency(self) -> str:
@@ -112,22 +136,35 @@ class CartContents:
 
     @property
     def warnings(self) -> list[CartWarning]:
-        """The warnings of all lines, in the order of the lines."""
-        return [warning for line in self.lines for warning in _list_line_warnings(line)]
+        """The warnings of all lines, in the order of the lines, and then that of the promo code."""
+        warnings = [warning for line in self.lines for warning in _list_line_warnings(line)]
+        if self.applied and self.applied.refusal:
+            message = self.applied.refusal.message
+            warnings.append(CartWarning(CartWarningCode.PROMO_CODE_NOT_APPLIED, message))
+        return warnings
 
 
 _COLUMNS = ("quantity", "name_seen", "price_seen")
 
 
-def _compile_lines(**condition: Param) -> CompiledQuery[tuple[Any, ...]]:
+def _compile_cart(**condition: Param) -> CompiledQuery[tuple[Any, ...]]:
+    """Compile a query of the lines of a cart, with its promo code. A cart without lines has one row."""
+    columns = [f"lines__{column}" for column in _COLUMNS]
     return CompiledQuery(
-        lambda: select_products(CartLine.objects.filter(**condition), *_COLUMNS, path="product__")
+        lambda: select_products(
+            Cart.objects.filter(**condition).order_by("lines__id"),
+            "promo_code_id",
+            *columns,
+            path="lines__product__",
+        )
     )
 
 
-_ACCOUNT_LINES = _compile_lines(cart__user_id=Param("user_id"))
-_GUEST_LINES = _compile_lines(cart__token_digest=Param("token_digest"))
-_CART_LINES = _compile_lines(cart_id=Param("cart_id"))
+_ACCOUNT_CART = _compile_cart(user_id=Param("user_id"))
+_GUEST_CART = _compile_cart(token_digest=Param("token_digest"))
+_CART_LINES = CompiledQuery(
+    lambda: select_products(CartLine.objects.filter(cart_id=Param("cart_id")), *_COLUMNS, path="product__")
+)
 
 
 def _make_line(row: Sequence[Any]) -> CartLineRow:
@@ -152,12 +189,15 @@ def read_cart(viewer: Viewer) -> CartContents:
         CartTokenInvalid: the guest's token is malformed.
     """
     if viewer.user_id is not None:
-        rows = _ACCOUNT_LINES.run(user_id=viewer.user_id)
+        rows = _ACCOUNT_CART.run(user_id=viewer.user_id)
     elif viewer.cart_token is not None:
-        rows = _GUEST_LINES.run(token_digest=digest_token(viewer.cart_token))
+        rows = _GUEST_CART.run(token_digest=digest_token(viewer.cart_token))
     else:
         rows = []
-    return build_contents(viewer, _redact_unpublished([_make_line(row) for row in rows]))
+    # The columns of the line and the product are null if the cart has no lines.
+    lines = [_make_line(row) for _, *row in rows if row[0] is not None]
+    promo_code_id = rows[0][0] if rows else None
+    return build_contents(viewer, _redact_unpublished(lines), promo_code_id=promo_code_id)
 
 
 def read_lines(cart: Cart) -> list[CartLineRow]:
@@ -170,17 +210,47 @@ def read_unredacted_lines(cart: Cart) -> list[CartLineRow]:
     return [_make_line(row) for row in _CART_LINES.run(cart_id=cart.pk)]
 
 
-def build_contents(viewer: Viewer, lines: Iterable[CartLineRow], token: str | None = None) -> CartContents:
-    """Return the contents of the viewer's cart with these lines.
+def build_contents(
+    viewer: Viewer,
+    lines: Iterable[CartLineRow],
+    token: str | None = None,
+    *,
+    promo_code_id: int | None = None,
+) -> CartContents:
+    """Return the contents of the viewer's cart with these lines. Only a promo code takes a query.
 
     Args:
         token: the guest's token if the cart was just created.
+        promo_code_id: the promo code in the cart.
     """
     loaded = list(lines)
     key = get_cart_key(viewer)
     for line in loaded:
         line.cart_key = key
-    return CartContents(loaded, key, token)
+    return CartContents(loaded, key, token, discount_lines(loaded, promo_code_id, viewer.user_id))
+
+
+def discount_lines(
+    lines: Sequence[CartLineRow], promo_code_id: int | None, user_id: int | None
+) -> Discount | None:
+    """Set the discounts of the lines of a cart, and return the effect of its promo code.
+
+    Args:
+        promo_code_id: the promo code in the cart; without one, nothing is read.
+        user_id: the customer; None for a guest.
+    """
+    if promo_code_id is None:
+        return None
+    applied = read_discount(promo_code_id, user_id, sum_lines(lines))
+    if applied is not None:
+        for line in lines:
+            line.discount = applied.by_product.get(line.product_id, ZERO)
+    return applied
+
+
+def sum_lines(lines: Iterable[CartLineRow]) -> dict[int, Decimal]:
+    """Return the totals of the lines whose products are published, by product id."""
+    return {line.product_id: line.line_total for line in lines if line.product.is_published}
 
 
 def describe_insufficient_stock(product: ProductRow, quantity: int) -> str:

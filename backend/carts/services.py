@@ -37,6 +37,12 @@ GUEST_CART_LIFETIME = timedelta(days=30)
 GUEST_CARTS_PER_ADDRESS = parse_many("60/minute; 3000/day")
 
 
+class CartEmpty(ShopError):
+    """The cart is empty."""
+
+    code = ErrorCode.CART_EMPTY
+
+
 class OutOfStock(ShopError):
     """Insufficient stock."""
 
@@ -47,7 +53,7 @@ _LOCK_ACCOUNT_CART = CompiledQuery(
     lambda: (
         Cart.objects.select_for_update(of=["user", "self"], no_key=True)
         .select_related("user")
-        .only("user__email", "user__language")
+        .only("promo_code", "user__email", "user__language")
         # PostgreSQL cannot lock the nullable side of an outer join; the filter makes it an inner join.
         .filter(user_id=Param("user_id"), user__is_active=True)
     )
@@ -77,6 +83,7 @@ def merge_guest_cart(*, viewer: Viewer) -> None:
 
     Quantities of the same product are added, up to `MAX_QUANTITY`. The merged cart may have more than
     `MAX_LINES` lines. An account's cart that already has more is left alone, and so is the guest's.
+    A promo code of the guest is kept unless the account's cart has one.
 
     Args:
         viewer: nothing happens unless they are logged in and sent the token of an existing cart.
@@ -87,8 +94,9 @@ def merge_guest_cart(*, viewer: Viewer) -> None:
     if viewer.user_id is None or viewer.cart_token is None:
         return
     token_digest = digest_token(viewer.cart_token)
-    if Cart.objects.filter(token_digest=token_digest).exists():
-        _merge_guest_cart(viewer.user_id, token_digest)
+    guest = Cart.objects.filter(token_digest=token_digest).values_list("promo_code_id").first()
+    if guest is not None:
+        _merge_guest_cart(viewer.user_id, token_digest, *guest)
 
 
 @atomic_or_conflict
@@ -133,7 +141,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
     if cart is None:
         cart, token = _create_guest_cart(address)
     _save(cart, changed.values())
-    return build_contents(viewer, contents.values(), token)
+    return build_contents(viewer, contents.values(), token, promo_code_id=cart.promo_code_id)
 
 
 @atomic_or_conflict
@@ -166,7 +174,8 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
     _save(cart, [present[updated.product_id] for updated in lines if updated.quantity])
     if removed:
         CartLine.objects.filter(cart=cart, product__in=removed).delete()
-    return build_contents(viewer, (line for line in present.values() if line.quantity))
+    kept = [line for line in present.values() if line.quantity]
+    return build_contents(viewer, kept, promo_code_id=_get_promo_code_id(cart))
 
 
 @atomic_or_conflict
@@ -185,7 +194,7 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
         raise TooLong(f"At most {MAX_LINES} products can be removed at once.", field="product_ids")
     cart = _lock_cart(viewer)
     CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
-    return build_contents(viewer, _read_lines(cart).values())
+    return build_contents(viewer, _read_lines(cart).values(), promo_code_id=_get_promo_code_id(cart))
 
 
 @atomic_or_conflict
@@ -196,8 +205,9 @@ def clear_cart(*, viewer: Viewer) -> CartContents:
         CartTokenInvalid: the guest's token is malformed.
         Conflict: other requests change the same data.
     """
-    CartLine.objects.filter(cart=_lock_cart(viewer)).delete()
-    return build_contents(viewer, [])
+    cart = _lock_cart(viewer)
+    CartLine.objects.filter(cart=cart).delete()
+    return build_contents(viewer, [], promo_code_id=_get_promo_code_id(cart))
 
 
 def delete_expired_carts() -> int:
@@ -217,6 +227,33 @@ def lock_account_cart(user_id: int) -> Cart | None:
     return _LOCK_ACCOUNT_CART.first(user_id=user_id)
 
 
+def lock_own_cart(viewer: Viewer) -> Cart | None:
+    """Lock the viewer's cart until commit and return it, without merging carts; None if there is no cart."""
+    if viewer.user_id is not None:
+        carts = Cart.objects.filter(user_id=viewer.user_id)
+    elif viewer.cart_token is not None:
+        carts = Cart.objects.filter(token_digest=digest_token(viewer.cart_token))
+    else:
+        return None
+    return carts.select_for_update().first()
+
+
+def set_promo_code(cart: Cart, promo_code_id: int | None) -> None:
+    """Set the promo code of a locked cart and extend its lifetime.
+
+    The transaction must not update the cart before. After a second update of a row, PostgreSQL checks its
+    foreign keys again, and would wait for an account that is being deleted, while the deletion waits for
+    the cart.
+    """
+    Cart.objects.filter(pk=cart.pk).update(promo_code=promo_code_id, touched_at=timezone.now())
+
+
+def detach_promo_code(cart: Cart) -> None:
+    """Remove the promo code from a cart that the caller has locked, if it has one."""
+    if cart.promo_code_id is not None:
+        set_promo_code(cart, None)
+
+
 def delete_cart_lines(cart: Cart) -> None:
     """Delete the lines of a cart that the caller has locked."""
     # Raw SQL, because no table refers to cart lines and `QuerySet.delete` would query for such rows first.
@@ -224,18 +261,16 @@ def delete_cart_lines(cart: Cart) -> None:
         cursor.execute("DELETE FROM carts_cartline WHERE cart_id = %s", [cart.pk])
 
 
+def _get_promo_code_id(cart: Cart | None) -> int | None:
+    return cart.promo_code_id if cart is not None else None
+
+
 def _lock_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
     merge_guest_cart(viewer=viewer)
-    if viewer.user_id is not None:
-        carts = Cart.objects.filter(user_id=viewer.user_id)
-    elif viewer.cart_token is not None:
-        carts = Cart.objects.filter(token_digest=digest_token(viewer.cart_token))
-    else:
-        return None
-    cart = carts.select_for_update().first()
+    cart = lock_own_cart(viewer)
     if cart is not None:
-        carts.update(touched_at=timezone.now())
+        Cart.objects.filter(pk=cart.pk).update(touched_at=timezone.now())
     return cart
 
 
@@ -247,16 +282,23 @@ def _lock_or_create_cart(viewer: Viewer) -> Cart | None:
     return _upsert_account_cart(viewer.user_id)
 
 
-def _upsert_account_cart(user_id: int) -> Cart:
-    # One statement creates, touches and locks the cart, so that two concurrent first adds share it.
+def _upsert_account_cart(user_id: int, promo_code_id: int | None = None) -> Cart:
+    """Create, touch and lock the cart of an account, and return it.
+
+    Args:
+        promo_code_id: set if the cart has no promo code.
+    """
+    # One statement, so that two concurrent first adds share the cart; see also `set_promo_code`.
     cart = Cart(user_id=user_id)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO carts_cart (user_id, created_at, touched_at) VALUES (%s, %s, %s) "
-            "ON CONFLICT (user_id) DO UPDATE SET touched_at = EXCLUDED.touched_at RETURNING id",
-            [user_id, cart.created_at, cart.touched_at],
+            "INSERT INTO carts_cart (user_id, created_at, touched_at, promo_code_id) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (user_id) DO UPDATE SET touched_at = EXCLUDED.touched_at, "
+            "promo_code_id = coalesce(carts_cart.promo_code_id, EXCLUDED.promo_code_id) "
+            "RETURNING id, promo_code_id",
+            [user_id, cart.created_at, cart.touched_at, promo_code_id],
         )
-        (cart.pk,) = cursor.fetchone()
+        cart.pk, cart.promo_code_id = cursor.fetchone()
     return cart
 
 
@@ -277,9 +319,9 @@ def _create_guest_cart(address: str) -> tuple[Cart, str]:
 
 
 @atomic_or_conflict
-def _merge_guest_cart(user_id: int, token_digest: str) -> None:
+def _merge_guest_cart(user_id: int, token_digest: str, promo_code_id: int | None) -> None:
     # Every transaction that locks both carts locks the account's first, which prevents deadlocks.
-    cart = _upsert_account_cart(user_id)
+    cart = _upsert_account_cart(user_id, promo_code_id)
     guest = Cart.objects.select_for_update().filter(token_digest=token_digest).first()
     if guest is not None:
         _merge(guest, cart)

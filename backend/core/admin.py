@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.options import BaseModelAdmin
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.contrib.messages.storage.base import Message
 from django.core.paginator import Paginator
 from django.db import IntegrityError
@@ -45,6 +45,13 @@ class SafeAutocompleteSelect(AutocompleteSelect):
 
     Django's own raises ValueError when a form is displayed again with a submitted value that is not an id.
     """
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [text for text in value if parse_id(str(text))], attr)
+
+
+class SafeAutocompleteSelectMultiple(AutocompleteSelectMultiple):
+    """An `AutocompleteSelectMultiple` that ignores invalid ids; see `SafeAutocompleteSelect`."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         return super().optgroups(name, [text for text in value if parse_id(str(text))], attr)

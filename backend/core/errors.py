@@ -38,6 +38,11 @@ class ErrorCode(StrEnum):
     TOTAL_CHANGED = "TOTAL_CHANGED"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     ORDER_STATUS = "ORDER_STATUS"
+    PROMO_CODE_NOT_FOUND = "PROMO_CODE_NOT_FOUND"
+    PROMO_CODE_EXPIRED = "PROMO_CODE_EXPIRED"
+    PROMO_CODE_USED_UP = "PROMO_CODE_USED_UP"
+    PROMO_CODE_MINIMUM_TOTAL = "PROMO_CODE_MINIMUM_TOTAL"
+    PROMO_CODE_NOT_APPLICABLE = "PROMO_CODE_NOT_APPLICABLE"
     UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
@@ -63,6 +68,7 @@ _HTTP_STATUS = {
     ErrorCode.WRONG_CREDENTIALS: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.NOT_FOUND: 404,
+    ErrorCode.PROMO_CODE_NOT_FOUND: 404,
     ErrorCode.PERSISTED_QUERY_NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.CONFLICT: 409,
@@ -72,6 +78,10 @@ _HTTP_STATUS = {
     ErrorCode.TOTAL_CHANGED: 409,
     ErrorCode.IDEMPOTENCY_KEY_REUSED: 409,
     ErrorCode.ORDER_STATUS: 409,
+    ErrorCode.PROMO_CODE_EXPIRED: 409,
+    ErrorCode.PROMO_CODE_USED_UP: 409,
+    ErrorCode.PROMO_CODE_MINIMUM_TOTAL: 409,
+    ErrorCode.PROMO_CODE_NOT_APPLICABLE: 409,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.RATE_LIMITED: 429,
@@ -107,6 +117,11 @@ _DESCRIPTIONS = {
     ErrorCode.TOTAL_CHANGED: "The total of the cart differs from the expected total.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key belongs to a different request.",
     ErrorCode.ORDER_STATUS: "The current status of the order does not allow this.",
+    ErrorCode.PROMO_CODE_NOT_FOUND: "The promo code does not exist or is not active.",
+    ErrorCode.PROMO_CODE_EXPIRED: "The promo code is not valid yet, or no longer.",
+    ErrorCode.PROMO_CODE_USED_UP: "The promo code has no uses left, in all or for this customer.",
+    ErrorCode.PROMO_CODE_MINIMUM_TOTAL: "The total of the cart is below the minimum of the promo code.",
+    ErrorCode.PROMO_CODE_NOT_APPLICABLE: "The promo code applies to none of the products in the cart.",
     ErrorCode.UNAVAILABLE: "A required service does not respond. The same request may succeed later.",
     ErrorCode.INTERNAL: "An internal error occurred. It has been logged.",
 }

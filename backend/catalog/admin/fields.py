@@ -29,6 +29,13 @@ class CategoryChoiceField(forms.ModelChoiceField):
         return format_category_path(obj)
 
 
+class CategoryMultipleChoiceField(forms.ModelMultipleChoiceField):
+    """A field for several categories that labels a category with its full path."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return format_category_path(obj)
+
+
 # The fieldset of `SearchEngineTexts`.
 SEARCH_ENGINES: tuple[str, Any] = (
     "Search engines",
