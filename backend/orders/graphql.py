@@ -74,6 +74,9 @@ class OrderLine(Node):
     unit_price: auto = strawberry_django.field(description="Price of one unit, in the currency of the order.")
     quantity: int = strawberry_django.field(description="Ordered quantity.")
     line_total: auto = strawberry_django.field(description="`unitPrice` multiplied by `quantity`.")
+    discount: auto = strawberry_django.field(
+        description="Part of the discount of the order for this line, at most `lineTotal`."
+    )
 
     @strawberry_django.field(description="The current product; null if it is no longer sold.")
     def product(self: models.OrderLine) -> Product | None:
@@ -103,7 +106,11 @@ class Order(Node):
     )
     number: auto = strawberry_django.field(description="Order number, as in mails and in the REST API.")
     status: models.Order.Status = strawberry_django.field(description="Current status.")
-    total: auto = strawberry_django.field(description="Sum of the line totals, in `currency`.")
+    subtotal: Decimal = strawberry_django.field(description="Sum of the line totals, in `currency`.")
+    discount: auto = strawberry_django.field(
+        description="Discount of the promo code: the sum of the discounts of the lines."
+    )
+    total: auto = strawberry_django.field(description="Amount to pay: `subtotal` without `discount`.")
     currency: auto = strawberry_django.field(description="ISO 4217 code of the currency of all prices.")
     placed_at: auto = strawberry_django.field(description="Time of the order.")
     contact: Contact | None = strawberry_django.field(
@@ -116,6 +123,10 @@ class Order(Node):
     is_cancellable: bool = strawberry_django.field(
         description="True while `orderCancel` can cancel the order."
     )
+
+    @strawberry_django.field(description="Promo code of the order, in upper case; null without one.")
+    def promo_code(self: models.Order) -> str | None:
+        return self.promo_code or None
 
     @strawberry_django.field(description="Lines, in the order of the cart lines.", directives=[Cost(item=5)])
     def lines(self: models.Order, info: Info) -> list[OrderLine]:
@@ -197,7 +208,7 @@ class OrderInput:
     )
     expected_total: Decimal | None = strawberry.field(
         default=None,
-        description="Total shown to the shopper. The order is refused if the cart has a different total.",
+        description="Total shown to the shopper. The order is refused if the cart has a different `total`.",
     )
     contact: ContactInput | None = strawberry.field(default=None, description="Person to contact.")
     delivery_address: AddressInput | None = strawberry.field(default=None, description="Delivery address.")
@@ -227,7 +238,8 @@ class OrdersMutation:
         return OrderPayload(order=order)
 
     @strawberry.mutation(
-        description="Cancel an order that has not been shipped. Its products return to stock."
+        description="Cancel an order that has not been shipped. Its products return to stock, and its promo "
+        "code can be used again."
     )
     @refusals_as_payload()
     def order_cancel(

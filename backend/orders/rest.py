@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from ninja import Body, Header, Query, Router, Status
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.carts.rest import CART_TOKEN
 from backend.core.errors import NotFound, map_error_fields
@@ -111,7 +111,7 @@ class OrderBody(StrictBody):
     )
     expected_total: Total | None = Field(
         None,
-        description="Total shown to the shopper. The order is refused if the cart has a different total.",
+        description="Total shown to the shopper. The order is refused if the cart has a different `total`.",
     )
 
 
@@ -126,6 +126,10 @@ class OrderLine(ResponseModel):
     )
     quantity: int = Field(description="Number of units.")
     line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
+    discount: Decimal = Field(
+        description="Part of the discount of the order for this line, at most `line_total`.",
+        examples=["5.80"],
+    )
 
 
 class OrderStatusChange(ResponseModel):
@@ -146,7 +150,14 @@ class Order(ResponseModel):
     lines: Annotated[list[OrderLine], RelatedList] = Field(
         description="Lines, in the order of the cart lines."
     )
-    total: Decimal = Field(description="Sum of the line totals, in `currency`.", examples=["57.98"])
+    subtotal: Decimal = Field(description="Sum of the line totals, in `currency`.", examples=["57.98"])
+    discount: Decimal = Field(
+        description="Discount of the promo code: the sum of the discounts of the lines.", examples=["5.80"]
+    )
+    total: Decimal = Field(description="Amount to pay: `subtotal` without `discount`.", examples=["52.18"])
+    promo_code: Annotated[str | None, BeforeValidator(lambda code: code or None)] = Field(
+        description="Promo code of the order, in upper case; null without one.", examples=["SPRING10"]
+    )
     currency: str = Field(description="ISO 4217 code of the currency of all prices.", examples=["RUB"])
     placed_at: datetime = Field(description="Time of the order.")
     contact: delivery.Contact | None = Field(
@@ -175,7 +186,7 @@ EMPTY_ORDER_BODY = OrderBody.model_validate({})
 
 @router.post(
     "/order",
-    response={201: Order, **declare_problems(409), **_PROBLEMS},
+    response={201: Order, **declare_problems(404, 409), **_PROBLEMS},
     operation_id="orderCreate",
     summary="Create an order",
     openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
@@ -244,5 +255,8 @@ def show_order(request: ApiRequest, number: OrderNumber = Query(description="Num
     openapi_extra=LOGIN_REQUIRED,
 )
 def cancel_order(request: ApiRequest, number: OrderNumber = Query(description="Number of the order.")) -> Any:
-    """Cancel an order that has not been shipped. Its products return to stock."""
+    """Cancel an order that has not been shipped.
+
+    Its products return to stock, and its promo code can be used again.
+    """
     return services.cancel_order(viewer=request.auth, number=number)

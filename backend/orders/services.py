@@ -1,7 +1,7 @@
 """Create and cancel orders, change their status, and compute the popularity of products.
 
-All transactions lock rows in the same order: the account, the order or the cart, and then products by
-primary key.
+All transactions lock rows in the same order: the account, the order or the cart, products by primary key, and
+then the promo code.
 """
 
 import json
@@ -17,13 +17,22 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
+from backend.carts.promo_codes import ZERO, return_promo_code_use, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
     describe_insufficient_stock,
     describe_unpublished_line,
+    discount_lines,
     read_unredacted_lines,
 )
-from backend.carts.services import OutOfStock, delete_cart_lines, lock_account_cart, merge_guest_cart
+from backend.carts.services import (
+    CartEmpty,
+    OutOfStock,
+    delete_cart_lines,
+    detach_promo_code,
+    lock_account_cart,
+    merge_guest_cart,
+)
 from backend.catalog.locks import select_products_to_lock
 from backend.catalog.stock import return_stock, take_stock, update_popularity
 from backend.core.compiled_query import CompiledInsert, CompiledQuery, Param
@@ -49,12 +58,6 @@ _INSERT_ORDER = CompiledInsert(Order)
 _INSERT_LINES = CompiledInsert(OrderLine)
 _INSERT_CONTACT = CompiledInsert(OrderContact)
 _INSERT_STATUS_CHANGE = CompiledInsert(OrderStatusChange)
-
-
-class CartEmpty(ShopError):
-    """The cart is empty."""
-
-    code = ErrorCode.CART_EMPTY
 
 
 class NoLongerSold(ShopError):
@@ -90,22 +93,25 @@ def create_order(
 ) -> Order:
     """Create an order from the viewer's cart in one transaction, and return it.
 
-    Takes the products out of stock, records their current names and prices, enqueues a mail and empties the
-    cart.
+    Takes the products out of stock, records their current names and prices, uses the promo code of the cart,
+    enqueues a mail and empties the cart.
 
     Args:
         delivery: contact, address and comment. Contact and address are required if the setting
             `ORDER_REQUIRE_DELIVERY` is on.
         idempotency_key: a repeated key with the same details returns the existing order.
-        expected_total: the total shown to the shopper, in the shop's currency.
+        expected_total: the total shown to the shopper, after the discount, in the shop's currency.
 
     Raises:
         Unauthenticated: the viewer is not logged in.
         CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered.
+        PromoCodeNotFound, PromoCodeExpired, PromoCodeUsedUp, PromoCodeNotApplicable, PromoCodeMinimumTotal:
+            the promo code of the cart does not apply.
         IdempotencyKeyReused: the key belongs to an order with other details.
         Invalid, TooLong: the delivery details or the key are malformed.
         OutOfRange: the expected total cannot be the total of an order.
-        Conflict: the account or a product was deleted concurrently, or other requests change the same data.
+        Conflict: the account or a product was deleted concurrently, the promo code was changed, or other
+            requests change the same data.
     """
     if viewer.user_id is None:
         raise Unauthenticated("Log in to order.")
@@ -124,7 +130,7 @@ def create_order(
 
 @atomic_or_conflict
 def cancel_order(*, viewer: Viewer, number: str) -> Order:
-    """Cancel an order of the viewer, return its products to stock, and return the order.
+    """Cancel an order of the viewer, return its products and the use of its promo code, and return the order.
 
     Raises:
         Unauthenticated: the viewer is not logged in.
@@ -149,7 +155,8 @@ def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order
     """Change the status of an order of any customer, mail the customer, and return the order.
 
     Args:
-        status: one of `Order.Status`. The products of a cancelled order return to stock.
+        status: one of `Order.Status`. The products of a cancelled order return to stock, and its promo code
+            can be used again.
         changed_by: the id of the staff user.
 
     Raises:
@@ -214,7 +221,12 @@ def _create_order(
         raise CartEmpty("The cart is empty.")
     for line in lines:
         _require_available(line)
-    total = sum((line.line_total for line in lines), Decimal(0))
+    subtotal = sum((line.line_total for line in lines), ZERO)
+    applied = discount_lines(lines, cart.promo_code_id, cart.user_id)
+    if applied and applied.refusal:
+        # Without the code, the customer would pay more than the cart showed.
+        raise applied.refusal
+    total = subtotal - applied.total if applied else subtotal
     if expected_total is not None and expected_total != total:
         raise TotalChanged(
             f"The total is now {total} {settings.SHOP_CURRENCY}, not {expected_total}.",
@@ -226,6 +238,8 @@ def _create_order(
     order = Order(
         user=cart.user,
         total=total,
+        discount=applied.total if applied else ZERO,
+        promo_code=applied.terms.code if applied else "",
         currency=settings.SHOP_CURRENCY,
         idempotency_key=idempotency_key or "",
         fingerprint=fingerprint,
@@ -240,6 +254,7 @@ def _create_order(
             unit_price=line.unit_price,
             quantity=line.quantity,
             line_total=line.line_total,
+            discount=line.discount,
         )
         for line in lines
     ]
@@ -250,6 +265,9 @@ def _create_order(
     status_change = OrderStatusChange(order=order, status=order.status, changed_by=cart.user)
     _INSERT_STATUS_CHANGE.run([status_change])
     delete_cart_lines(cart)
+    detach_promo_code(cart)
+    if applied:
+        take_promo_code_use(applied.terms, cart.user.pk, order.number)
     enqueue_email(
         task="orders.send_confirmation",
         recipient=cart.user.email,
@@ -292,6 +310,8 @@ def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> No
     OrderStatusChange.objects.create(order=order, status=status, changed_by_id=changed_by)
     if status == Order.Status.CANCELLED:
         _return_stock(order)
+        if order.promo_code:
+            return_promo_code_use(order.number)
     if order.user is not None:
         enqueue_email(
             task="orders.send_status",
