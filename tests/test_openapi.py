@@ -21,6 +21,7 @@ from backend.catalog.selectors import MAX_SEARCH_LENGTH
 from backend.core.pagination import MAX_PAGE_SIZE
 from backend.orders.services import MAX_IDEMPOTENCY_KEY_LENGTH
 from tests.accounts.cases import clear_redis
+from tests.carts.factories import make_promo_code
 from tests.catalog.factories import make_category, make_product
 from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
@@ -288,6 +289,7 @@ def examples_of(operation: Schema) -> Iterator[dict[str, Any]]:
 @pytest.mark.usefixtures("sample_shop")
 def test_every_example_succeeds() -> None:
     assert "anna@example.com" in json.dumps(DOCUMENT)
+    make_promo_code("SPRING10")
     user = make_user()
     shopper = RestShopper(user)
     tried = 0

@@ -24,11 +24,13 @@ CARD = f"""query($id: ID) {{ product(id: $id) {{ {PRODUCT} images {{ url alt wid
     similar(first: 20) {{ {PRODUCT} }} boughtTogether(first: 20) {{ {PRODUCT} }} }} }}"""
 TREE = "{ categories { ...node children { ...node children { ...node children { ...node } } } } } "
 TREE += f"fragment node on Category {{ id name slug productCount {IMAGE} }}"
-CART = f"""{{ cart {{ lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal isAvailable }}
-    totalQuantity total currency warnings {{ code message productId }} suggestions {{ {PRODUCT} }} }} }}"""
-ORDERS = """{ me { orders(first: 50) { nodes { number status total currency placedAt isCancellable comment
-    contact { name phone phoneAsTyped } deliveryAddress { line1 line2 city postalCode country }
-    lines { sku name unitPrice quantity lineTotal } history { status changedAt } } } } }"""
+CART = f"""{{ cart {{ lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal discount isAvailable }}
+    totalQuantity subtotal discount total promoCode currency warnings {{ code message productId }}
+    suggestions {{ {PRODUCT} }} }} }}"""
+ORDERS = """{ me { orders(first: 50) { nodes { number status subtotal discount total promoCode currency
+    placedAt isCancellable comment contact { name phone phoneAsTyped }
+    deliveryAddress { line1 line2 city postalCode country }
+    lines { sku name unitPrice quantity lineTotal discount } history { status changedAt } } } } }"""
 # Maximum cost of a page as a share of the limit.
 SHARE = 0.5
 

@@ -14,16 +14,17 @@ from graphql import is_non_null_type, is_required_argument
 from backend.accounts.models import Session, User
 from backend.api.graphql import schema
 from backend.api.rest import api
-from backend.carts.models import Cart, CartLine
+from backend.carts.models import Cart, CartLine, PromoCodeUse
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from tests.accounts.cases import FAST_HASHER, clear_redis
-from tests.carts.factories import make_products
+from tests.carts.factories import make_products, make_promo_code
 from tests.support.operations import list_graphql_operations, list_rest_operations
 from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
 SECRET = "Turgenev"
+PROMO_CODE = "FOR-THE-VICTIM"
 
 
 @FAST_HASHER
@@ -34,6 +35,8 @@ class PrivacyTest(TestCase):
         self.victim = make_user("victim@example.com", "correct horse", name=SECRET)
         self.shopper = RestShopper(self.victim)
         self.shopper.add(self.product.pk, 3)
+        make_promo_code(PROMO_CODE, max_uses=5)
+        self.shopper.apply_code(PROMO_CODE)
         self.number = self.shopper.order(
             {
                 "contact": {"name": SECRET, "phone": "+7 900 123-45-67"},
@@ -48,6 +51,7 @@ class PrivacyTest(TestCase):
             "the victim's key",
         ).data["number"]
         self.shopper.add(self.product.pk, 7)
+        self.shopper.apply_code(PROMO_CODE)
         clear_redis()
 
     def list_graphql_operations(self) -> dict[str, str]:
@@ -72,6 +76,7 @@ class PrivacyTest(TestCase):
             Session.objects.filter(user=self.victim),
             Cart.objects.filter(user=self.victim),
             CartLine.objects.filter(cart__user=self.victim),
+            PromoCodeUse.objects.filter(user=self.victim),
             Order.objects.filter(user=self.victim),
             OrderLine.objects.filter(**of_victim),
             OrderContact.objects.filter(**of_victim),
@@ -81,7 +86,7 @@ class PrivacyTest(TestCase):
         return [list(found.order_by("pk").values()) for found in rows]
 
     def assert_nothing_disclosed_or_changed(self, response: str, before: list[Any]) -> None:
-        for secret in (SECRET, self.number, self.victim.email):
+        for secret in (SECRET, PROMO_CODE, self.number, self.victim.email):
             assert secret not in response
         assert '"quantity":7' not in response.replace(" ", "")
         assert self.victim_rows() == before
@@ -157,7 +162,7 @@ class PrivacyTest(TestCase):
     def test_requests_by_the_owner_fail_the_assertion(self) -> None:
         """The same requests with the credentials of the victim disclose or change data."""
         headers = self.shopper.headers
-        for name in ("me", "cart", "orderCancel", "cartClear"):
+        for name in ("me", "cart", "cartPromoCodeRemove", "orderCancel", "cartClear"):
             before = self.victim_rows()
             response = Client().post(
                 "/graphql",

@@ -15,6 +15,7 @@ from backend.catalog import selectors
 from backend.catalog.models import Category, Product, ProductImage
 from backend.recommendations.models import Recommendation
 from tests.accounts.cases import FAST_HASHER, PASSWORD, clear_redis, make_unconfirmed_user, new_code
+from tests.carts.factories import make_promo_code
 from tests.catalog.factories import make_category, make_image, make_product
 from tests.support.clients import RestClient
 from tests.support.people import make_user, open_session_token
@@ -108,6 +109,12 @@ class RestResponsesTest(TestCase):
         for product in products:
             self.send("PUT", "/cart", {"product_id": product.pk, "quantity": 3})
         if products:
+            make_promo_code("SALE", percent=15)
+            for code in ("sale", "Sale"):
+                applied = self.send("POST", "/cart/promo-code", {"code": code})
+                assert applied["promo_code"] == "SALE"
+                self.send("DELETE", "/cart/promo-code")
+            self.send("POST", "/cart/promo-code", {"code": "SALE"})
             placed = [self.send("POST", "/order", {"contact": CONTACT}, status=201)]
             for product in products:
                 self.send("POST", "/cart", {"product_id": product.pk})

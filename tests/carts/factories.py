@@ -1,12 +1,15 @@
-"""Carts and products for tests."""
+"""Carts, products and promo codes for tests."""
 
 import secrets
 from collections.abc import Mapping
+from itertools import count
 
 from backend.accounts.models import User
-from backend.carts.models import Cart, CartLine
-from backend.catalog.models import Product
+from backend.carts.models import Cart, CartLine, PromoCode
+from backend.catalog.models import Category, Product
 from tests.catalog.factories import make_product
+
+_numbers = count(1)
 
 
 def make_products(number: int, **fields: object) -> list[Product]:
@@ -33,3 +36,14 @@ def fill_cart(user: User, quantities: Mapping[Product, int]) -> Cart:
 def forged_token() -> str:
     """Return a well-formed token of no cart."""
     return secrets.token_urlsafe(32)
+
+
+def make_promo_code(code: str = "", *categories: Category, **fields: object) -> PromoCode:
+    """Save a promo code of 10%, or of the given percentage or amount, for these categories or everything."""
+    if not fields.keys() & {"percent", "amount"}:
+        fields["percent"] = 10
+    promo_code = PromoCode.objects.create(
+        code=code or f"CODE-{next(_numbers)}", has_categories=bool(categories), **fields
+    )
+    promo_code.categories.set(categories)
+    return promo_code

@@ -35,7 +35,10 @@ class EqualResponsesTest(TestCase):
         assert self.get_equal_data("cart") == {
             "lines": [],
             "total_quantity": 0,
+            "subtotal": "0.00",
+            "discount": "0.00",
             "total": "0.00",
+            "promo_code": None,
             "currency": "RUB",
             "warnings": [],
             "token": None,

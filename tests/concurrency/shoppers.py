@@ -52,11 +52,12 @@ def sold(product: Product) -> int:
 
 
 def assert_orders_are_whole() -> None:
-    """Check that every order has lines, the total of its lines, and a first status."""
+    """Check that every order has lines, the totals of its lines, and a first status."""
     for order in Order.objects.prefetch_related("lines", "history"):
         lines = order.lines.all()
         assert lines, f"order {order} has no lines"
-        assert order.total == sum(line.unit_price * line.quantity for line in lines)
+        assert order.subtotal == sum(line.unit_price * line.quantity for line in lines)
+        assert order.discount == sum(line.discount for line in lines)
         assert order.history.all()[0].status == Order.Status.PLACED
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import count
 from typing import Any
 
@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from backend.accounts.models import User
-from backend.carts.models import MAX_QUANTITY, CartLine
+from backend.carts.models import MAX_QUANTITY, Cart, CartLine, PromoCode, PromoCodeUse
+from backend.carts.promo_code_services import apply_promo_code, remove_promo_code
+from backend.carts.promo_codes import (
+    PromoCodeMinimumTotal,
+    PromoCodeNotApplicable,
+    PromoCodeNotFound,
+    PromoCodeUsedUp,
+)
 from backend.carts.selectors import CartContents
 from backend.carts.services import (
+    CartEmpty,
     LineQuantity,
     OutOfStock,
     add_lines,
@@ -34,7 +42,6 @@ from backend.feeds.importer import import_feed
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
 from backend.orders.services import (
-    CartEmpty,
     IdempotencyKeyReused,
     NoLongerSold,
     TotalChanged,
@@ -44,6 +51,7 @@ from backend.orders.services import (
     count_popularity,
     create_order,
 )
+from tests.carts.factories import make_promo_code
 from tests.catalog.derived import assert_listing_is_right
 from tests.catalog.factories import make_product
 from tests.concurrency.actors import execute
@@ -79,6 +87,24 @@ class ModelProduct:
 
 
 @dataclass
+class ModelPromoCode:
+    """A promo code for everything: a percentage, or an amount if the percentage is None."""
+
+    percent: int | None
+    amount: Decimal | None
+    max_uses: int | None
+    max_uses_per_customer: int | None
+    minimum_total: Decimal | None
+    is_active: bool = True
+
+    def compute(self, subtotal: Decimal) -> Decimal:
+        if self.percent is None:
+            assert self.amount is not None
+            return min(self.amount, subtotal)
+        return (subtotal * self.percent / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@dataclass
 class ModelOrder:
     """An acknowledged order. Its lines are tuples of SKU, name, unit price and quantity."""
 
@@ -86,6 +112,8 @@ class ModelOrder:
     total: Decimal
     lines: list[tuple[str, str, Decimal, int]]
     products: Counter[int]
+    promo_code: str = ""
+    discount: Decimal = Decimal(0)
     statuses: list[str] = field(default_factory=lambda: [str(Order.Status.PLACED)])
 
 
@@ -95,6 +123,8 @@ class ShopMachine(RuleBasedStateMachine):
     Attributes:
         products: by primary key; deleted products are missing.
         carts: quantities by product, by the account or the token of the cart, in the order of the lines.
+        promo_codes: by code.
+        applied: promo codes by the account or the token of the cart.
         orders: by order number.
     """
 
@@ -106,13 +136,15 @@ class ShopMachine(RuleBasedStateMachine):
         self.emails: dict[int, str] = {}
         self.tokens: list[str] = []
         self.carts: dict[int | str, dict[int, int]] = {}
+        self.promo_codes: dict[str, ModelPromoCode] = {}
+        self.applied: dict[int | str, str] = {}
         self.orders: dict[str, ModelOrder] = {}
         self.keys: dict[tuple[int, str], tuple[str, Decimal | None]] = {}
 
     def teardown(self) -> None:
         execute(
-            "TRUNCATE catalog_product, catalog_listingentry, carts_cart, orders_order, accounts_user, "
-            "notifications_outgoingemail CASCADE"
+            "TRUNCATE catalog_product, catalog_listingentry, carts_cart, carts_promocode, orders_order, "
+            "accounts_user, notifications_outgoingemail CASCADE"
         )
 
     @initialize()
@@ -122,6 +154,10 @@ class ShopMachine(RuleBasedStateMachine):
         for _ in range(2):
             self.create_account()
         self.tokens.append(self.create_guest_cart(0))
+        for max_uses in (None, 1):
+            self.create_promo_code(
+                15, Decimal(1), max_uses=max_uses, max_uses_per_customer=None, minimum_total=None
+            )
 
     # Staff
 
@@ -164,6 +200,34 @@ class ShopMachine(RuleBasedStateMachine):
         self.products.pop(product_id, None)
         for cart in self.carts.values():
             cart.pop(product_id, None)
+
+    @precondition(lambda self: len(self.promo_codes) < 4)
+    @rule(
+        percent=st.sampled_from([1, 15, 33, 100]) | st.none(),
+        amount=st.sampled_from([Decimal("0.01"), Decimal("9.99"), Decimal(10000)]),
+        max_uses=st.sampled_from([None, None, 1, 2]),
+        max_uses_per_customer=st.sampled_from([None, None, 1]),
+        minimum_total=st.sampled_from([None, None, Decimal(20)]),
+    )
+    def create_promo_code(self, percent: int | None, amount: Decimal, **limits: Any) -> None:
+        fields = {"percent": percent, "amount": amount if percent is None else None} | limits
+        promo_code = make_promo_code(**fields)
+        self.promo_codes[promo_code.code] = ModelPromoCode(**fields)
+
+    @precondition(lambda self: self.promo_codes)
+    @rule(index=INDEX, is_active=st.sampled_from([True, True, False]))
+    def activate_promo_code(self, index: int, is_active: bool) -> None:
+        code = self.pick_promo_code(index)
+        PromoCode.objects.filter(code=code).update(is_active=is_active)
+        self.promo_codes[code].is_active = is_active
+
+    @precondition(lambda self: len(self.promo_codes) > 1)
+    @rule(index=INDEX)
+    def delete_promo_code(self, index: int) -> None:
+        code = self.pick_promo_code(index)
+        PromoCode.objects.get(code=code).delete()
+        del self.promo_codes[code]
+        self.applied = {owner: other for owner, other in self.applied.items() if other != code}
 
     @rule()
     def count_popularity(self) -> None:
@@ -217,6 +281,7 @@ class ShopMachine(RuleBasedStateMachine):
         delete_users(User(pk=account))
         self.accounts.remove(account)
         self.carts.pop(account, None)
+        self.applied.pop(account, None)
         self.keys = {key: value for key, value in self.keys.items() if key[0] != account}
         for order in self.orders.values():
             if order.account == account:
@@ -314,6 +379,34 @@ class ShopMachine(RuleBasedStateMachine):
             }
         self.finish_change(viewer, cart, before, contents)
 
+    @precondition(lambda self: self.promo_codes)
+    @rule(account=st.none() | INDEX, guest=st.none() | INDEX, index=INDEX)
+    def apply_code(self, account: int | None, guest: int | None, index: int) -> None:
+        viewer = self.pick_viewer(account, guest)
+        if viewer is None:
+            return
+        before = self.copy_carts()
+        self.merge_model(viewer)
+        cart, code = self.get_model_cart(viewer), self.pick_promo_code(index)
+        refusal = self.predict_code_refusal(code, viewer, cart) if cart else CartEmpty
+        contents = self.expect(
+            refusal,
+            lambda: apply_promo_code(viewer=viewer, code=code.lower(), address=self.next_address()),
+        )
+        if refusal is None:
+            self.applied[self.get_owner(viewer)] = code
+        self.finish_change(viewer, cart, before, contents)
+
+    @rule(account=st.none() | INDEX, guest=st.none() | INDEX)
+    def remove_code(self, account: int | None, guest: int | None) -> None:
+        viewer = self.pick_viewer(account, guest)
+        if viewer is None:
+            return
+        contents = remove_promo_code(viewer=viewer)
+        self.merge_model(viewer)
+        self.applied.pop(self.get_owner(viewer), None)
+        self.check_contents(contents, viewer)
+
     # Orders
 
     @rule(
@@ -328,10 +421,14 @@ class ShopMachine(RuleBasedStateMachine):
         self.merge_model(viewer)
         cart = self.get_model_cart(viewer)
         lines = [(self.products[product_id], quantity) for product_id, quantity in cart.items()]
-        total = sum((product.price * quantity for product, quantity in lines), Decimal(0))
+        subtotal = sum((product.price * quantity for product, quantity in lines), Decimal(0))
+        code = self.applied.get(user_id)
+        code_refusal = self.predict_code_refusal(code, viewer, cart) if code else None
+        discount = self.promo_codes[code].compute(subtotal) if code and not code_refusal else Decimal(0)
+        total = subtotal - discount
         expected_total = {"none": None, "right": total, "wrong": total + 1}[expectation]
         known = self.keys.get((user_id, key)) if key is not None else None
-        refusal = self.predict_refusal(lines, known, expected_total, total)
+        refusal = self.predict_refusal(lines, known, code_refusal, expected_total, total)
         order = self.expect(
             refusal,
             lambda: create_order(viewer=viewer, idempotency_key=key, expected_total=expected_total),
@@ -342,7 +439,7 @@ class ShopMachine(RuleBasedStateMachine):
             assert order.number == known[0], "the idempotency key must return the existing order"
             return
         assert order.number not in self.orders, "an order number was acknowledged twice"
-        assert order.total == total
+        assert (order.total, order.discount, order.promo_code) == (total, discount, code or "")
         for product, quantity in lines:
             product.stock -= quantity
         self.orders[order.number] = ModelOrder(
@@ -350,22 +447,29 @@ class ShopMachine(RuleBasedStateMachine):
             total,
             [(product.sku, product.name, product.price, quantity) for product, quantity in lines],
             Counter(cart),
+            code or "",
+            discount,
         )
         if key is not None:
             self.keys[user_id, key] = (order.number, expected_total)
         self.carts[user_id] = {}
+        self.applied.pop(user_id, None)
 
-    @rule(account=INDEX, index=INDEX, quantity=st.integers(1, 3), key=KEY)
-    def buy(self, account: int, index: int, quantity: int, key: str | None) -> None:
+    @rule(account=INDEX, index=INDEX, quantity=st.integers(1, 3), key=KEY, code=st.none() | INDEX)
+    def buy(self, account: int, index: int, quantity: int, key: str | None, code: int | None) -> None:
         """Add a product and order at once, because most carts of random actions cannot be ordered."""
+        self.remove_code(account, None)
         self.remove(account, None, None)
         self.add(account, None, [(index, quantity)])
+        if code is not None and self.promo_codes:
+            self.apply_code(account, None, code)
         self.order(account, None, key, "right")
 
     def predict_refusal(
         self,
         lines: Sequence[tuple[ModelProduct, int]],
         known: tuple[str, Decimal | None] | None,
+        code_refusal: type[ShopError] | None,
         expected_total: Decimal | None,
         total: Decimal,
     ) -> type[ShopError] | None:
@@ -378,7 +482,27 @@ class ShopMachine(RuleBasedStateMachine):
                 return NoLongerSold
             if product.stock < quantity:
                 return OutOfStock
+        if code_refusal is not None:
+            return code_refusal
         return TotalChanged if expected_total not in (None, total) else None
+
+    def predict_code_refusal(self, code: str, viewer: Viewer, cart: dict[int, int]) -> type[ShopError] | None:
+        promo_code = self.promo_codes[code]
+        orders = self.list_orders_with(code)
+        own = [order for order in orders if order.account == viewer.user_id is not None]
+        published = {pk: number for pk, number in cart.items() if self.products[pk].is_published}
+        subtotal = sum(self.products[pk].price * number for pk, number in published.items())
+        if not promo_code.is_active:
+            return PromoCodeNotFound
+        if promo_code.max_uses is not None and len(orders) >= promo_code.max_uses:
+            return PromoCodeUsedUp
+        if promo_code.max_uses_per_customer is not None and len(own) >= promo_code.max_uses_per_customer:
+            return PromoCodeUsedUp
+        if not published:
+            return PromoCodeNotApplicable
+        if promo_code.minimum_total is not None and subtotal < promo_code.minimum_total:
+            return PromoCodeMinimumTotal
+        return None
 
     @precondition(lambda self: self.orders)
     @rule(account=INDEX, index=INDEX)
@@ -425,10 +549,14 @@ class ShopMachine(RuleBasedStateMachine):
         numbers = list(Order.objects.values_list("number", flat=True))
         assert sorted(numbers) == sorted(self.orders)
         lines: dict[str, list[Any]] = {number: [] for number in numbers}
+        discounts = dict.fromkeys(numbers, Decimal(0))
         for number, *line in OrderLine.objects.order_by("pk").values_list(
-            "order__number", "sku", "name", "unit_price", "quantity"
+            "order__number", "sku", "name", "unit_price", "quantity", "line_total", "discount"
         ):
-            lines[number].append(tuple(line))
+            *details, line_total, discount = line
+            lines[number].append(tuple(details))
+            discounts[number] += discount
+            assert 0 <= discount <= line_total
         history: dict[str, list[str]] = {number: [] for number in numbers}
         for number, status in OrderStatusChange.objects.order_by("pk").values_list("order__number", "status"):
             history[number].append(status)
@@ -436,9 +564,26 @@ class ShopMachine(RuleBasedStateMachine):
             expected = self.orders[order.number]
             assert (order.user_id, order.total) == (expected.account, expected.total)
             assert lines[order.number] == expected.lines
-            assert order.total == sum(price * quantity for _, _, price, quantity in lines[order.number])
+            assert order.subtotal == sum(price * quantity for _, _, price, quantity in lines[order.number])
+            assert order.discount == expected.discount == discounts[order.number]
+            assert order.promo_code == expected.promo_code
             assert history[order.number] == expected.statuses
             assert order.status == expected.statuses[-1]
+
+    @invariant()
+    def uses_of_promo_codes_are_those_of_the_orders(self) -> None:
+        for promo_code in PromoCode.objects.all():
+            expected = len(self.list_orders_with(promo_code.code))
+            assert PromoCodeUse.objects.filter(promo_code=promo_code).count() == expected
+            assert promo_code.uses == (0 if promo_code.max_uses is None else expected)
+            assert promo_code.max_uses is None or expected <= promo_code.max_uses
+        names: dict[str, int | str] = {digest_token(token): token for token in self.tokens}
+        carts = Cart.objects.filter(promo_code__isnull=False)
+        actual = {
+            names[digest] if user_id is None else user_id: code
+            for user_id, digest, code in carts.values_list("user_id", "token_digest", "promo_code__code")
+        }
+        assert actual == self.applied
 
     @invariant()
     def every_order_has_one_confirmation(self) -> None:
@@ -459,6 +604,17 @@ class ShopMachine(RuleBasedStateMachine):
         """Return the id of one of the last products, deleted ones included."""
         recent = self.product_ids[-8:]
         return recent[index % len(recent)]
+
+    def pick_promo_code(self, index: int) -> str:
+        return list(self.promo_codes)[index % len(self.promo_codes)]
+
+    def list_orders_with(self, code: str) -> list[ModelOrder]:
+        """Return the orders with a promo code that are not cancelled."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.promo_code == code and order.statuses[-1] != Order.Status.CANCELLED
+        ]
 
     def pick_account(self, index: int) -> int:
         return self.accounts[index % len(self.accounts)]
@@ -492,13 +648,17 @@ class ShopMachine(RuleBasedStateMachine):
         self.carts[contents.token] = {product_id: quantity}
         return contents.token
 
-    def copy_carts(self) -> tuple[dict[int | str, dict[int, int]], list[str]]:
-        return {owner: dict(cart) for owner, cart in self.carts.items()}, list(self.tokens)
+    def copy_carts(self) -> tuple[dict[int | str, dict[int, int]], list[str], dict[int | str, str]]:
+        carts = {owner: dict(cart) for owner, cart in self.carts.items()}
+        return carts, list(self.tokens), dict(self.applied)
 
-    def get_model_cart(self, viewer: Viewer) -> dict[int, int]:
+    def get_owner(self, viewer: Viewer) -> int | str:
         owner = viewer.user_id if viewer.user_id is not None else viewer.cart_token
         assert owner is not None
-        return self.carts.get(owner, {})
+        return owner
+
+    def get_model_cart(self, viewer: Viewer) -> dict[int, int]:
+        return self.carts.get(self.get_owner(viewer), {})
 
     def merge_model(self, viewer: Viewer) -> None:
         """Add the guest's cart to the account's, if the viewer is logged in and sends a token."""
@@ -510,21 +670,22 @@ class ShopMachine(RuleBasedStateMachine):
         for product_id, quantity in self.carts.pop(token).items():
             cart[product_id] = min(cart.get(product_id, 0) + quantity, MAX_QUANTITY)
         self.tokens.remove(token)
+        code = self.applied.pop(token, None)
+        if code is not None:
+            self.applied.setdefault(user_id, code)
 
     def finish_change(
         self,
         viewer: Viewer,
         cart: dict[int, int],
-        before: tuple[dict[int | str, dict[int, int]], list[str]],
+        before: tuple[dict[int | str, dict[int, int]], list[str], dict[int | str, str]],
         contents: CartContents | None,
     ) -> None:
         """Record the changed cart, or the carts of before if the change was refused."""
         if contents is None:
-            self.carts, self.tokens = before
+            self.carts, self.tokens, self.applied = before
             return
-        owner = viewer.user_id if viewer.user_id is not None else viewer.cart_token
-        assert owner is not None
-        self.carts[owner] = cart
+        self.carts[self.get_owner(viewer)] = cart
         self.check_contents(contents, viewer)
 
     def check_contents(self, contents: CartContents, viewer: Viewer) -> None:
@@ -532,11 +693,22 @@ class ShopMachine(RuleBasedStateMachine):
         cart = self.get_model_cart(viewer)
         assert [(line.product_id, line.quantity) for line in contents.lines] == list(cart.items())
         assert contents.total_quantity == sum(cart.values())
-        if all(self.products[product_id].is_published for product_id in cart):
-            expected = sum(
-                self.products[product_id].price * quantity for product_id, quantity in cart.items()
-            )
-            assert contents.total == expected
+        subtotal = sum(
+            (
+                self.products[product_id].price * quantity
+                for product_id, quantity in cart.items()
+                if self.products[product_id].is_published
+            ),
+            Decimal(0),
+        )
+        code = self.applied.get(self.get_owner(viewer))
+        is_applied = code is not None and self.predict_code_refusal(code, viewer, cart) is None
+        discount = self.promo_codes[code].compute(subtotal) if code and is_applied else Decimal(0)
+        assert contents.promo_code == code
+        assert (contents.subtotal, contents.discount) == (subtotal, discount)
+        assert contents.total == subtotal - discount
+        assert sum(line.discount for line in contents.lines) == discount
+        assert all(0 <= line.discount <= line.line_total for line in contents.lines)
 
     def record_status(self, order: ModelOrder, status: str) -> None:
         order.statuses.append(str(status))

@@ -18,7 +18,9 @@ from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 
 from backend.accounts.models import User
-from backend.carts.models import Cart, CartLine
+from backend.carts import promo_code_services
+from backend.carts.models import Cart, CartLine, PromoCode, PromoCodeUse
+from backend.carts.promo_codes import delete_promo_codes, finish_promo_code_edit
 from backend.carts.services import LineQuantity, add_lines, clear_cart, get_cart, remove_lines, update_lines
 from backend.catalog.locks import lock_products
 from backend.catalog.models import Category, Characteristic, Product
@@ -39,6 +41,7 @@ from backend.notifications.services import publish_due_emails
 from backend.orders import services as order_services
 from backend.orders.models import Order
 from backend.orders.services import cancel_order, change_order_status, count_popularity, create_order
+from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
     assert_characteristics_are_right,
     assert_listing_is_right,
@@ -59,6 +62,9 @@ STOCK = 100_000
 # SKUs that imports create and staff delete.
 SKUS = [f"SKU-{number}" for number in range(12)]
 ACCOUNTS = 6
+PROMO_CODES = 4
+# Few enough to be used up.
+MAX_USES = 30
 
 
 class Crowd:
@@ -94,6 +100,7 @@ class Crowd:
             [self.edit_products, self.change_status],
             [self.arrange_categories],
             [self.maintain, self.arrange_categories],
+            [self.edit_promo_codes],
         ]
 
         def write(number: int) -> None:
@@ -127,7 +134,7 @@ class Crowd:
     def shop(self, rng: random.Random) -> None:
         viewer = self.pick_viewer(rng)
         ids = self.pick_products(rng)
-        match rng.randrange(6):
+        match rng.randrange(7):
             case 0:
                 update_lines(viewer=viewer, lines=[LineQuantity(pk, rng.randint(0, 3)) for pk in ids])
             case 1:
@@ -135,8 +142,12 @@ class Crowd:
             case 2:
                 clear_cart(viewer=viewer)
             case 3:
+                self.apply_code(rng, viewer)
+            case 4:
                 address = f"2001:db8:{rng.randrange(65536):x}:{rng.randrange(65536):x}::1"
                 guest = add_lines(viewer=Viewer(), lines=[LineQuantity(pk) for pk in ids], address=address)
+                with suppress(ShopError):
+                    self.apply_code(rng, Viewer(cart_token=guest.token))
                 get_cart(viewer=Viewer(user_id=viewer.user_id, cart_token=guest.token))
             case _:
                 add_lines(viewer=viewer, lines=[LineQuantity(pk) for pk in ids], address="192.0.2.1")
@@ -155,6 +166,11 @@ class Crowd:
             else:
                 assert self._keys.setdefault((viewer.user_id, key), number) == number
             self.acknowledged.add(number)
+
+    def apply_code(self, rng: random.Random, viewer: Viewer) -> None:
+        code = rng.choice(PromoCode.objects.values_list("code", flat=True))
+        # Without the rate limit, which would refuse most attempts.
+        promo_code_services._apply_promo_code(viewer, code)
 
     def cancel(self, rng: random.Random) -> None:
         order = self.pick_order(rng, user__isnull=False)
@@ -176,6 +192,24 @@ class Crowd:
                 Product.objects.filter(pk=pk).update(price=Decimal(rng.randint(1, 9999)) / 100)
 
         run_atomic(edit, name="edit_products")
+
+    def edit_promo_codes(self, rng: random.Random) -> None:
+        """Create, change or delete promo codes as the admin does."""
+        ids = list(PromoCode.objects.values_list("pk", flat=True))
+
+        def edit() -> None:
+            promo_code = PromoCode.objects.select_for_update().get(pk=rng.choice(ids))
+            promo_code.max_uses = rng.choice([None, MAX_USES])
+            promo_code.save(update_fields=["max_uses", "updated_at"])
+            finish_promo_code_edit(promo_code.pk, has_categories=None)
+
+        if len(ids) < PROMO_CODES:
+            make_promo_code(max_uses=rng.choice([None, MAX_USES]))
+        elif rng.random() < 0.3:
+            run_atomic(lambda: delete_promo_codes(rng.sample(ids, 2)), name="delete_promo_codes")
+        else:
+            run_atomic(edit, name="edit_promo_code")
+        time.sleep(0.02)
 
     def publish(self, rng: random.Random) -> None:
         ids = self.pick_products(rng)
@@ -265,6 +299,8 @@ class DeadlockTest(TransactionTestCase):
         make_user(is_staff=True)
         for _ in range(ACCOUNTS - 1):
             make_user()
+        for _ in range(PROMO_CODES):
+            make_promo_code(max_uses=MAX_USES)
         self.crowd = Crowd()
         self.crowd.import_products(random.Random(0))
 
@@ -303,6 +339,12 @@ class DeadlockTest(TransactionTestCase):
         assert set(Order.objects.values_list("number", flat=True)) == self.crowd.acknowledged
         for product in Product.objects.all():
             assert product.stock == STOCK - sold(product)
+        for promo_code in PromoCode.objects.all():
+            orders = Order.objects.filter(promo_code=promo_code.code).exclude(status=Order.Status.CANCELLED)
+            uses = PromoCodeUse.objects.filter(promo_code=promo_code)
+            assert sorted(uses.values_list("order_number")) == sorted(orders.values_list("number"))
+            if promo_code.max_uses is not None:
+                assert promo_code.uses == uses.count()
         assert_orders_are_whole()
         assert_tree_is_valid()
         assert_listing_is_right()

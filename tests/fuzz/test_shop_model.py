@@ -54,3 +54,11 @@ class InjectedErrorTest(TransactionTestCase):
     def test_ignored_idempotency_key_is_found(self) -> None:
         with mock.patch.object(order_services, "_find_order_by_key", return_value=None):
             self.assert_found()
+
+    def test_promo_code_use_that_is_not_recorded_is_found(self) -> None:
+        with mock.patch.object(order_services, "take_promo_code_use"):
+            self.assert_found()
+
+    def test_promo_code_use_that_is_not_returned_is_found(self) -> None:
+        with mock.patch.object(order_services, "return_promo_code_use"):
+            self.assert_found()

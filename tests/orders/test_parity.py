@@ -87,7 +87,10 @@ class EqualResultsTest(TestCase):
                 assert change["status"] == "placed"
                 assert order == {
                     "status": "placed",
+                    "subtotal": "57.90",
+                    "discount": "0.00",
                     "total": "57.90",
+                    "promo_code": None,
                     "currency": "RUB",
                     "is_cancellable": True,
                     "lines": [
@@ -109,6 +112,7 @@ class EqualResultsTest(TestCase):
             "unit_price": price,
             "quantity": quantity,
             "line_total": total,
+            "discount": "0.00",
         }
 
     def test_read_and_cancelled_orders_are_equal(self) -> None:

@@ -7,8 +7,8 @@ from backend.core.identifiers import encode_global_id
 # A well-formed refresh token of no session.
 UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
 # Fields of responses, without those of the public catalogue.
-_CART = "cart { lines { product { id } quantity } total token } errors { code }"
-_ORDER = "number comment contact { name phone } deliveryAddress { line1 } lines { sku }"
+_CART = "cart { lines { product { id } quantity } total promoCode token } errors { code }"
+_ORDER = "number comment promoCode contact { name phone } deliveryAddress { line1 } lines { sku }"
 _USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
@@ -31,7 +31,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "product": f'{{ product(id: "{product}") {{ id }} }}',
         "categories": "{ categories { id } }",
         "category": '{ category(id: "1") { id } }',
-        "cart": "{ cart { lines { product { id } quantity } total token } }",
+        "cart": "{ cart { lines { product { id } quantity } total promoCode token } }",
         "recommendations": "{ recommendations(first: 5) { id } }",
         "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
         "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
@@ -58,6 +58,8 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "cartLinesUpdate": f"mutation {{ cartLinesUpdate(lines: {line}) {{ {_CART} }} }}",
         "cartLinesRemove": f'mutation {{ cartLinesRemove(productIds: ["{product}"]) {{ {_CART} }} }}',
         "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
+        "cartPromoCodeApply": f'mutation {{ cartPromoCodeApply(code: "guess") {{ {_CART} }} }}',
+        "cartPromoCodeRemove": f"mutation {{ cartPromoCodeRemove {{ {_CART} }} }}",
         "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
         f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
         "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
@@ -79,6 +81,8 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
         ("post", "/cart"): line,
         ("put", "/cart"): line,
         ("delete", "/cart"): {},
+        ("post", "/cart/promo-code"): {"body": {"code": "guess"}},
+        ("delete", "/cart/promo-code"): {},
         ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
         ("get", "/orders"): {},
         ("get", "/order"): {"query": {"number": number}},

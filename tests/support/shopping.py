@@ -27,12 +27,12 @@ PRODUCT = """
     characteristics { name value unit }
 """
 CART = f"""
-    lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal isAvailable }}
-    totalQuantity total currency warnings {{ code message productId }} token
+    lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTotal discount isAvailable }}
+    totalQuantity subtotal discount total promoCode currency warnings {{ code message productId }} token
 """
 ORDER = """
-    number status total currency placedAt comment isCancellable
-    lines { product { id: databaseId } sku name unitPrice quantity lineTotal }
+    number status subtotal discount total promoCode currency placedAt comment isCancellable
+    lines { product { id: databaseId } sku name unitPrice quantity lineTotal discount }
     contact { name phone phoneAsTyped } deliveryAddress { line1 line2 city postalCode country }
     history { status changedAt }
 """
@@ -110,6 +110,12 @@ class Shopper:
     def clear(self) -> ApiResponse:
         raise NotImplementedError
 
+    def apply_code(self, code: Any) -> ApiResponse:
+        raise NotImplementedError
+
+    def remove_code(self) -> ApiResponse:
+        raise NotImplementedError
+
     def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         """Order the cart; `fields` are those of the REST body."""
         raise NotImplementedError
@@ -147,6 +153,12 @@ class RestShopper(Shopper):
 
     def clear(self) -> ApiResponse:
         return self.send("DELETE", "/cart")
+
+    def apply_code(self, code: Any) -> ApiResponse:
+        return self.send("POST", "/cart/promo-code", {"code": code})
+
+    def remove_code(self) -> ApiResponse:
+        return self.send("DELETE", "/cart/promo-code")
 
     def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         return self.send("POST", "/order", fields, **({"Idempotency-Key": key} if key is not None else {}))
@@ -218,6 +230,15 @@ class GraphQLShopper(Shopper):
 
     def clear(self) -> ApiResponse:
         return self.execute(f"mutation {{ cartClear {{ {_CART_PAYLOAD} }} }}")
+
+    def apply_code(self, code: Any) -> ApiResponse:
+        return self.execute(
+            f"mutation($code: String!) {{ cartPromoCodeApply(code: $code) {{ {_CART_PAYLOAD} }} }}",
+            {"code": code},
+        )
+
+    def remove_code(self) -> ApiResponse:
+        return self.execute(f"mutation {{ cartPromoCodeRemove {{ {_CART_PAYLOAD} }} }}")
 
     def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
         input_fields = _to_camel_case(fields or {}) | ({"idempotencyKey": key} if key is not None else {})
