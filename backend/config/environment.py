@@ -1,92 +1,40 @@
 """The environment variables of the shop, typed and validated together."""
 
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from iso3166 import countries_by_alpha2
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backend.config.variable_types import (
+    CollectorUrl,
+    CorsOrigins,
+    CountryCode,
+    CsrfOrigins,
+    Currency,
+    HeaderNames,
+    Hosts,
+    MetricsToken,
+    RedisUrl,
+    SearchLanguage,
+    SentryDsn,
+    SiteUrl,
+    StorageBucket,
+    StorageRegion,
+    StorageUrl,
+)
 from backend.core.redis_sentinels import is_sentinel_url, parse_sentinel_url
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 # The published passwords and keys in .env.example and docker-compose.yml begin with this.
 PUBLISHED_SECRET_PREFIX = "development-only"
-
-
-def _split_commas(value: object) -> object:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _make_pattern_check(pattern: str, accepted: str) -> Callable[[list[str]], list[str]]:
-    def check(values: list[str]) -> list[str]:
-        for value in values:
-            if not re.fullmatch(pattern, value):
-                raise ValueError(f"{value!r} is not {accepted}")
-        return values
-
-    return check
-
-
-CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
-# Names of HTTP headers. The pattern is `token` of RFC 9110.
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-CommaSeparatedNames = Annotated[list[HeaderName], NoDecode, BeforeValidator(_split_commas)]
-
-
-def _require_country_code(code: str) -> str:
-    if code not in countries_by_alpha2:
-        raise ValueError("must be an ISO 3166-1 alpha-2 code in capital letters")
-    return code
-
-
-CountryCode = Annotated[str, AfterValidator(_require_country_code)]
-
-_HOST = r"([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])"
-# Browsers send origins in lower case, and they are compared as texts.
-_ORIGIN_HOST = r"([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[0-9]+)?"
-Hosts = Annotated[
-    CommaSeparated,
-    AfterValidator(
-        _make_pattern_check(
-            rf"\*|\.?{_HOST}",
-            "a host name without scheme, port and path, such as shop.example.com, .example.com or *",
-        )
-    ),
-]
-CorsOrigins = Annotated[
-    CommaSeparated,
-    AfterValidator(
-        _make_pattern_check(
-            rf"[a-z][a-z0-9+.-]*://{_ORIGIN_HOST}",
-            "an origin in lower case without path, such as https://www.example.com or http://localhost:3000",
-        )
-    ),
-]
-CsrfOrigins = Annotated[
-    CommaSeparated,
-    AfterValidator(
-        _make_pattern_check(
-            rf"https?://(\*\.)?{_ORIGIN_HOST}",
-            "an origin in lower case without path, such as https://www.example.com or https://*.example.com",
-        )
-    ),
-]
-
-# The text search configurations that every supported version of PostgreSQL contains.
-SearchLanguage = Literal[
-    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german",
-    "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian",
-    "portuguese", "romanian", "russian", "serbian", "simple", "spanish", "swedish", "tamil", "turkish",
-    "yiddish",
-]  # fmt: skip
-
+# Similarity of a misspelt name to the name of a variable, from 0 to 1. SHOP_CURENCY has 0.96.
+_MISSPELLING = 0.85
 
 _DEVELOPMENT_DEFAULTS = {
     "swagger_permission": "ALL",
@@ -104,38 +52,33 @@ _PRODUCTION_DEFAULTS = {
 }
 
 
-def _check_sentinel_url(url: str) -> str:
-    if is_sentinel_url(url):
-        parse_sentinel_url(url)
-    return url
-
-
 class Environment(BaseSettings):
     """Every variable that the shop reads, under its own name in lower case.
 
     In production (``debug`` off), secrets and the addresses of PostgreSQL and Redis are required.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+    # Editors on Windows begin a file with a byte order mark.
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", env_file_encoding="utf-8-sig")
 
     debug: bool = False
     django_secret_key: str = ""
     allowed_hosts: Hosts = []
     csrf_trusted_origins: CsrfOrigins = []
     cors_allowed_origins: CorsOrigins = []
-    cors_allowed_headers: CommaSeparatedNames = []
+    cors_allowed_headers: HeaderNames = []
     behind_tls_proxy: bool = False
     # Defaults to 1 behind a TLS proxy, else to 0.
     trusted_proxies: int | None = Field(default=None, ge=0, le=10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "text"
-    # Printable ASCII without spaces, as a header can carry it. Empty: no metrics.
-    metrics_token: str = Field(default="", pattern=r"^$|^[!-~]{16,200}$")
-    sentry_dsn: str = Field(default="", pattern=r"^$|^https?://[^@/\s]+@[^/\s]+/\S+$")
-    otel_exporter_otlp_endpoint: str = Field(default="", pattern=r"^$|^https?://[^/\s]+\S*$")
+    # Empty: no metrics.
+    metrics_token: MetricsToken = ""
+    sentry_dsn: SentryDsn = ""
+    otel_exporter_otlp_endpoint: CollectorUrl = ""
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
-    public_url: str = Field(default="", pattern=r"^$|^https?://[^/]+$")
+    public_url: SiteUrl = ""
     web_workers: int = Field(default=2, ge=1, le=64)
 
     db_name: str = "lavka"
@@ -149,18 +92,14 @@ class Environment(BaseSettings):
     # Seconds; 0 means no limit. gunicorn.py sets a limit for the web processes.
     db_statement_timeout: int = Field(default=0, ge=0, le=3600)
 
-    redis_url: Annotated[
-        str,
-        Field(default="", pattern=r"^$|^rediss?://|^unix:///|^redis\+sentinel://"),
-        AfterValidator(_check_sentinel_url),
-    ]
+    redis_url: RedisUrl = ""
 
-    object_storage_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
-    object_storage_region: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
+    object_storage_url: StorageUrl = ""
+    object_storage_region: StorageRegion = ""
     object_storage_key_id: str = ""
     object_storage_secret_key: str = ""
-    object_storage_bucket: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,255}$")
-    object_storage_public_url: str = Field(default="", pattern=r"^$|^https?://[^/\s]+")
+    object_storage_bucket: StorageBucket = ""
+    object_storage_public_url: StorageUrl = ""
     object_storage_addressing: Literal["path", "virtual"] = "path"
     object_storage_static: bool = False
 
@@ -170,7 +109,8 @@ class Environment(BaseSettings):
     smtp_from_mail: str = "shop@localhost"
     smtp_from_password: str = ""
 
-    # These three default to what developers need if debug is on, and to nothing otherwise.
+    # These three default to what developers need if debug is on, and to nothing otherwise. GraphiQL needs
+    # introspection, and is off by default without it.
     swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] | None = None
     graphiql: bool | None = None
     graphql_introspection: bool | None = None
@@ -184,7 +124,7 @@ class Environment(BaseSettings):
     rate_limit_per_address: int | None = Field(default=None, ge=0, le=1_000_000)
     rate_limit_per_account: int | None = Field(default=None, ge=0, le=1_000_000)
 
-    shop_currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
+    shop_currency: Currency = "RUB"
     shop_country: CountryCode = "RU"
     shop_language: SearchLanguage = "russian"
     order_require_delivery: bool = False
@@ -208,51 +148,116 @@ class Environment(BaseSettings):
             return f"{scheme}://{self.object_storage_bucket}.{host}"
         return f"{scheme}://{host}/{self.object_storage_bucket}"
 
-    @model_validator(mode="after")
-    def _validate_together(self) -> Self:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _report_all_errors(cls, values: dict[str, Any], validate: Callable[[dict[str, Any]], Self]) -> Self:
+        """Report the errors of single variables and those between variables at once.
+
+        pydantic stops after the errors of single variables. The others are then validated again, with the
+        defaults of the invalid ones.
+        """
+        invalid: set[str] = set()
+        errors = _find_misspellings(values, cls.model_fields)
+        try:
+            env = validate(values)
+        except ValidationError as error:
+            for problem in error.errors():
+                name = str(problem["loc"][0])
+                invalid.add(name)
+                errors.append(f"{name.upper()}: {_describe(problem)}")
+            env = validate({name: value for name, value in values.items() if name not in invalid})
+        env._set_defaults()
+        errors += env._find_errors(invalid)
+        if errors:
+            raise ValidationError.from_exception_data(
+                cls.__name__,
+                [
+                    # Without the input, which can be a secret.
+                    InitErrorDetails(
+                        type=PydanticCustomError("variable", "{error}", {"error": text}), input=None
+                    )
+                    for text in errors
+                ],
+            )
+        return env
+
+    def _set_defaults(self) -> None:
+        """Set the defaults that depend on other variables, and resolve `data_dir`."""
         self.data_dir = (PROJECT_DIR / self.data_dir).resolve()
         if self.trusted_proxies is None:
             self.trusted_proxies = int(self.behind_tls_proxy)
         if self.db_replica_port is None:
             self.db_replica_port = self.db_port
+        if self.graphql_introspection is False and self.graphiql is None:
+            self.graphiql = False
         defaults = _DEVELOPMENT_DEFAULTS if self.debug else _PRODUCTION_DEFAULTS
         for name, value in defaults.items():
             if getattr(self, name) is None:
                 setattr(self, name, value)
-        errors = [
-            *self._find_object_storage_errors(),
-            *([] if self.debug else self._find_production_errors()),
-        ]
-        if errors:
-            raise ValueError("; ".join(errors))
         # Mail catchers have no TLS, and without a password nothing secret is sent.
         if self.debug and "smtp_security" not in self.model_fields_set and not self.smtp_from_password:
             self.smtp_security = "none"
-        return self
 
-    def _find_object_storage_errors(self) -> list[str]:
+    def _find_errors(self, invalid: Collection[str]) -> list[str]:
+        """Return the errors between variables.
+
+        Args:
+            invalid: names of the variables that have an error of their own.
+        """
+        errors = self._find_object_storage_errors(invalid)
+        if self.graphiql and not self.graphql_introspection and "graphql_introspection" not in invalid:
+            errors.append("GRAPHIQL: needs GRAPHQL_INTROSPECTION; set both to true, or GRAPHIQL to false")
+        if not self.debug and "debug" not in invalid:
+            errors += self._find_production_errors(invalid)
+        return errors
+
+    def _find_object_storage_errors(self, invalid: Collection[str]) -> list[str]:
         required = [f"object_storage_{name}" for name in ("url", "region", "key_id", "secret_key", "bucket")]
         optional = ["object_storage_public_url", "object_storage_static"]
-        missing = [name.upper() for name in required if not getattr(self, name)]
-        given = [name.upper() for name in (*required, *optional) if getattr(self, name)]
+        given = [name for name in (*required, *optional) if getattr(self, name) or name in invalid]
+        missing = [name for name in required if name not in given]
         if not missing or not given:
             return []
-        return [f"{', '.join(missing)}: required since {', '.join(given)} is set; set all of them or none"]
+        return [f"{_join(missing)}: required since {_join(given)} is set; set all of them or none"]
 
-    def _find_production_errors(self) -> list[str]:
+    def _find_production_errors(self, invalid: Collection[str]) -> list[str]:
         required = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")
         secrets = (
             *("django_secret_key", "db_password", "object_storage_secret_key", "smtp_from_password"),
             "metrics_token",
         )
-        missing = [name.upper() for name in required if not getattr(self, name)]
-        known = [name.upper() for name in secrets if getattr(self, name).startswith(PUBLISHED_SECRET_PREFIX)]
+        missing = [name for name in required if not getattr(self, name) and name not in invalid]
+        known = [name for name in secrets if getattr(self, name).startswith(PUBLISHED_SECRET_PREFIX)]
         errors = []
         if missing:
-            errors.append(f"{', '.join(missing)}: required unless DEBUG is on")
+            errors.append(f"{_join(missing)}: required unless DEBUG is on")
         if known:
-            errors.append(f"{', '.join(known)}: published in .env.example, set your own unless DEBUG is on")
+            errors.append(f"{_join(known)}: published in .env.example, set your own unless DEBUG is on")
         return errors
+
+
+def _join(names: list[str]) -> str:
+    return ", ".join(name.upper() for name in names)
+
+
+def _find_misspellings(values: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """Return an error for each unknown name in a .env file that is similar to a known one.
+
+    Other unknown names are accepted, since Docker Compose and other programs read the same file.
+    """
+    return [
+        f"{name.upper()}: unknown; did you mean {similar[0].upper()}?"
+        for name in values
+        if name not in known and (similar := get_close_matches(name, known, n=1, cutoff=_MISSPELLING))
+    ]
+
+
+def _describe(error: ErrorDetails) -> str:
+    """Return the message of an error of a single variable."""
+    if error["type"] == "bool_parsing":
+        return "must be true or false"
+    message = error["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be", "must be", 1)
 
 
 def get_addresses_file(data_dir: Path) -> Path:
@@ -273,21 +278,19 @@ def read_environment(*, beside_running_shop: bool = True) -> Environment:
         beside_running_shop: whether to read those addresses.
 
     Raises:
-        SystemExit: a variable is missing or invalid; the message lists all of them.
+        SystemExit: variables are missing or invalid, and the message lists all of them; or the file is not
+            encoded in UTF-8.
     """
     env_file = os.environ.get("ENV_FILE", PROJECT_DIR / ".env")
     try:
         env = Environment(_env_file=env_file)
         if env.debug and beside_running_shop:
             env = Environment(_env_file=(env_file, get_addresses_file(env.data_dir)))
+    except UnicodeDecodeError as error:
+        raise SystemExit(f"{env_file} must be encoded in UTF-8: {error}.") from None
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"]).upper()
-            message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"  {name}: {message}" if name else f"  {message}")
         raise SystemExit(
             "The environment is incomplete or invalid (see .env.example; `make up` writes a .env for "
-            "development):\n" + "\n".join(lines)
+            "development):\n" + "\n".join(f"  {problem['msg']}" for problem in error.errors())
         ) from None
     return env

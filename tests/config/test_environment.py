@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 from django.db import connection
 
-from backend.config.environment import Environment, SearchLanguage, get_addresses_file, read_environment
+from backend.config.environment import Environment, get_addresses_file, read_environment
+from backend.config.variable_types import SearchLanguage
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_redis_url_with_another_scheme_or_a_relative_path_is_refused(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_url)
 
-    with pytest.raises(SystemExit, match="REDIS_URL: String should match pattern"):
+    with pytest.raises(SystemExit, match="REDIS_URL: must be a URL such as redis"):
         read_environment()
 
 
@@ -153,8 +154,9 @@ _INVALID = {
         ["evil", "https://", "*", "https://a.example/", "ftp://a.example", "https://A.example"],
         "is not an origin in lower case without path, such as https://www.example.com or https://\\*.example",
     ),
-    "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "Input should be 'arabic', .+'russian', "),
+    "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "must be 'arabic', .+'russian', "),
 }
+_COMMA_SEPARATED = {"allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", "cors_allowed_headers"}
 _VALID = {
     "ALLOWED_HOSTS": ["*", "localhost", "Shop.example.com", ".example.com", "127.0.0.1", "[::1]", "a,b, .c"],
     "CORS_ALLOWED_ORIGINS": [
@@ -219,5 +221,126 @@ def test_metrics_token_of_16_to_200_printable_characters_is_accepted(env_file: P
 
 @pytest.mark.parametrize("token", ["t" * 15, "t" * 201, "two words of a token", "ключ-к-метрикам-лавки"])
 def test_other_metrics_token_is_refused(env_file: Path, token: str) -> None:
-    with pytest.raises(ValueError, match="should match pattern"):
+    with pytest.raises(ValueError, match="METRICS_TOKEN: must be 16 to 200 printable ASCII characters"):
         Environment(_env_file=env_file, metrics_token=token)
+
+
+def test_errors_of_single_variables_and_between_variables_are_in_one_message(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("SHOP_CURENCY=RUB\n")
+    for name, value in {
+        "DEBUG": "false",
+        "DB_PORT": "many",
+        "REDIS_URL": "redis.example.com",
+        "OBJECT_STORAGE_URL": "s3.example.com",
+        "GRAPHIQL": "true",
+        "DJANGO_SECRET_KEY": "development-only-key",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit) as stop:
+        read_environment()
+
+    # An invalid value does not count as a missing one.
+    names = [line.partition(":")[0].strip() for line in str(stop.value).splitlines()[1:]]
+    assert sorted(names) == [
+        "ALLOWED_HOSTS, DB_HOST, DB_PASSWORD",
+        "DB_PORT",
+        "DJANGO_SECRET_KEY",
+        "GRAPHIQL",
+        "OBJECT_STORAGE_REGION, OBJECT_STORAGE_KEY_ID, OBJECT_STORAGE_SECRET_KEY, OBJECT_STORAGE_BUCKET",
+        "OBJECT_STORAGE_URL",
+        "REDIS_URL",
+        "SHOP_CURENCY",
+    ]
+
+
+def test_invalid_debug_does_not_report_what_production_requires(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEBUG", "perhaps")
+
+    with pytest.raises(SystemExit) as stop:
+        read_environment()
+
+    assert str(stop.value).splitlines()[1:] == ["  DEBUG: must be true or false"]
+
+
+@pytest.mark.parametrize("name", list(Environment.model_fields))
+def test_error_message_has_no_pattern_and_no_value(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("DEBUG", "true")
+    monkeypatch.setenv(name.upper(), "zebra zebra\nzebra")
+
+    try:
+        read_environment()
+    except SystemExit as stop:
+        message = str(stop)
+        assert f"\n  {name.upper()}: " in message or f"{name.upper()} is set" in message
+        assert "pattern" not in message
+        assert not any(sign in message for sign in ("^", "$", "[^"))
+        if name not in _COMMA_SEPARATED:
+            assert "zebra" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("SHOP_CURENCY", "SHOP_CURRENCY"),
+        ("smtp_form_mail", "SMTP_FROM_MAIL"),
+        ("DB_PASWORD", "DB_PASSWORD"),
+        ("ALLOWED_HOST", "ALLOWED_HOSTS"),
+    ],
+)
+def test_misspelt_name_in_the_env_file_is_refused(env_file: Path, name: str, known: str) -> None:
+    env_file.write_text(f"DEBUG=true\n{name}=x\n")
+
+    with pytest.raises(SystemExit, match=f"\n  {name.upper()}: unknown; did you mean {known}\\?$"):
+        read_environment()
+
+
+def test_names_of_other_programs_in_the_env_file_are_accepted(env_file: Path) -> None:
+    env_file.write_text(
+        "DEBUG=true\nCOMPOSE_PROJECT_NAME=x\nPOSTGRES_PASSWORD=x\nDB_SSLMODE=x\nSHOP_CURENCY=\n"
+    )
+
+    assert read_environment().debug
+
+
+def test_env_file_with_a_byte_order_mark_is_read(env_file: Path) -> None:
+    env_file.write_text("SMTP_PORT=2525\nDEBUG=true\n", encoding="utf-8-sig")
+
+    assert read_environment().smtp_port == 2525
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-16"])
+def test_env_file_in_another_encoding_is_refused(env_file: Path, encoding: str) -> None:
+    env_file.write_text("DEBUG=true\nSMTP_FROM_PASSWORD=секрет\n", encoding=encoding)
+
+    with pytest.raises(SystemExit, match="must be encoded in UTF-8") as stop:
+        read_environment()
+
+    assert str(env_file) in str(stop.value)
+
+
+def test_graphiql_without_introspection_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHQL_INTROSPECTION", "false")
+    assert not read_environment().graphiql
+    monkeypatch.setenv("GRAPHIQL", "true")
+    with pytest.raises(SystemExit, match="\n  GRAPHIQL: needs GRAPHQL_INTROSPECTION"):
+        read_environment()
+    monkeypatch.setenv("GRAPHQL_INTROSPECTION", "true")
+    assert read_environment().graphiql
+
+
+@pytest.mark.parametrize("currency", ["ZZZ", "rub", "RUR", "XAU", "XXX", "DEM", "Р", "RUBL"])
+def test_unknown_shop_currency_is_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, currency: str
+) -> None:
+    monkeypatch.setenv("SHOP_CURRENCY", "KZT")
+    assert read_environment().shop_currency == "KZT"
+    monkeypatch.setenv("SHOP_CURRENCY", currency)
+    with pytest.raises(SystemExit, match="SHOP_CURRENCY: must be an ISO 4217 code in capital letters"):
+        read_environment()
