@@ -59,6 +59,8 @@ workers = _env.web_workers
 worker_class = "backend.config.web_worker.WebWorker"
 # Per worker. When half of them are idle, the longest idle connections are closed.
 worker_connections = 2000
+# The maximum. A search of 1,000 Cyrillic letters has 6,000 bytes in a URL.
+limit_request_line = 8190
 # Seconds. Load balancers must close idle connections first, and most do so after 60 seconds.
 keepalive = 75
 accesslog = "-"

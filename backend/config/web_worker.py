@@ -26,6 +26,8 @@ from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from backend.config.refused_requests import REFUSED_REQUESTS, make_refusal
+
 # One request runs at a time, since computing threads slow each other down (GIL). After this time the next
 # request starts in parallel, so that an import in the admin does not block shoppers.
 SLOW_SECONDS = 0.1
@@ -403,6 +405,21 @@ class WebWorker(GeventWorker):
         finally:
             # A request and a body that refer to each other are freed by the garbage collector only.
             del req.body.request
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Send a problem document to a client whose request exceeds a limit or cannot be parsed."""
+        # A subclass of these errors can be about a response.
+        status = REFUSED_REQUESTS.get(type(exc))
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("A malformed request was refused.")
+        try:
+            client.sendall(make_refusal(status, self.cfg))
+            _discard(client)
+        except OSError:
+            # The client has disconnected.
+            pass
 
 
 def _discard(client: Any) -> None:
