@@ -166,6 +166,7 @@ class AppliedPromoCode(StrictBody):
     code: str = Field(description="Promo code, in upper or lower case.", examples=["SPRING10"])
 
 
+EMPTY_REMOVAL_BODY = RemovedLine()
 _PROBLEMS = declare_problems(400, 404, 409, 415, 422, 503)
 
 
@@ -219,19 +220,17 @@ def change_line(request: ApiRequest, payload: ChangedLine) -> Any:
     openapi_extra=CART_TOKEN,
 )
 def remove_line(
-    request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine | None] = None
+    request: ApiRequest, query: Query[RemovedLine], payload: Body[RemovedLine] = EMPTY_REMOVAL_BODY
 ) -> Any:
     """Remove the product that the query or the body names, or all products if neither names one.
 
     A product that is not in the cart is ignored.
     """
-    for name, values in request.GET.lists():
+    for name in request.GET:
         if name not in RemovedLine.model_fields:
             # Ignoring a misspelt name would empty the cart.
             raise Invalid(f"{name[:100]!r} is not a parameter of this route.", field=name[:100])
-        if len(values) > 1:
-            raise Invalid(f"{name} must not be repeated.", field=name)
-    ids = {part.product_id for part in (query, payload) if part and part.product_id is not None}
+    ids = {part.product_id for part in (query, payload) if part.product_id is not None}
     if len(ids) > 1:
         raise Invalid("product_id must be the same in the query and in the body.", field="product_id")
     viewer = request.auth

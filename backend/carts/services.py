@@ -24,7 +24,17 @@ from backend.carts.tokens import digest_token, generate_token
 from backend.catalog.selectors import ProductRow, get_products
 from backend.core.compiled_query import CompiledQuery, Param
 from backend.core.db import atomic_or_conflict, delete_in_batches
-from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unavailable
+from backend.core.errors import (
+    ErrorCode,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    ShopError,
+    TooLong,
+    Unavailable,
+    collect_errors,
+    raise_collected,
+)
 from backend.core.redis import is_redis_available
 from backend.core.throttling import hit_rate_limit
 from backend.core.viewer import Viewer
@@ -127,13 +137,16 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
     missing = {line.product_id for line in lines} - products.keys()
     products |= {product.pk: product for product in get_products(missing)}
     changed: dict[int, CartLineRow] = {}
+    errors: list[ShopError] = []
     for index, added in enumerate(lines):
-        product = _require_purchasable(products.get(added.product_id), index)
-        line = changed.get(product.pk) or present.get(product.pk) or CartLineRow(product, 0)
-        line.product = product
-        line.quantity = _add_quantity(line.quantity, added.quantity, index)
-        _record_seen(line)
-        changed[product.pk] = line
+        with collect_errors(errors):
+            product = _require_purchasable(products.get(added.product_id), index)
+            line = changed.get(product.pk) or present.get(product.pk) or CartLineRow(product, 0)
+            line.product = product
+            line.quantity = _add_quantity(line.quantity, added.quantity, index)
+            _record_seen(line)
+            changed[product.pk] = line
+    raise_collected(errors)
     contents = present | changed
     if len(contents) > MAX_LINES and len(contents) > len(present):
         raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
@@ -164,10 +177,15 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
         raise Invalid("lines must not contain a product more than once.", field="lines")
     cart = _lock_cart(viewer)
     present = _read_lines(cart)
-    for index, updated in enumerate(lines):
-        line = present.get(updated.product_id)
-        if line is None:
-            raise NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
+    raise_collected(
+        [
+            NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
+            for index, updated in enumerate(lines)
+            if updated.product_id not in present
+        ]
+    )
+    for updated in lines:
+        line = present[updated.product_id]
         line.quantity = updated.quantity
         _record_seen(line)
     removed = [updated.product_id for updated in lines if updated.quantity == 0]
@@ -370,11 +388,15 @@ def _check_lines(lines: Sequence[LineQuantity], *, minimum: int) -> None:
         raise Invalid("lines must contain at least one product.", field="lines")
     if len(lines) > MAX_LINES:
         raise TooLong(f"lines must have at most {MAX_LINES} items.", field="lines")
-    for index, line in enumerate(lines):
-        if not minimum <= line.quantity <= MAX_QUANTITY:
-            raise OutOfRange(
+    raise_collected(
+        [
+            OutOfRange(
                 f"quantity must be between {minimum} and {MAX_QUANTITY}.", field=f"lines.{index}.quantity"
             )
+            for index, line in enumerate(lines)
+            if not minimum <= line.quantity <= MAX_QUANTITY
+        ]
+    )
 
 
 def _add_quantity(present: int, added: int, index: int) -> int:

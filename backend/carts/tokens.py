@@ -10,7 +10,7 @@ from backend.core.errors import Invalid
 class CartTokenInvalid(Invalid):
     """A guest's cart token is malformed."""
 
-    is_about_header = True
+    is_about_argument = False
 
 
 # 256 random bits in URL-safe base64.

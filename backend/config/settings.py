@@ -64,7 +64,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.core.middleware.send_content_policy",
     "backend.core.middleware.forbid_caching",
-    "backend.core.middleware.suggest_retry",
+    "backend.core.middleware.complete_errors",
     "corsheaders.middleware.CorsMiddleware",
     # After CORS, so that pages of other origins can read the refusal. Preflight requests are not counted.
     "backend.core.request_limits.limit_requests",

@@ -1,6 +1,6 @@
 """Error codes and exceptions, shared by GraphQL and REST."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -138,12 +138,13 @@ class ShopError(Exception):
 
     Attributes:
         path: the location of the parameter in the request: the field, unless `map_error_fields` maps it.
-        is_about_header: whether the field is a header, and not part of a body or an argument.
+        is_about_argument: false if the field is a header, or a line of the cart that is ordered.
         is_about_viewer: whether the viewer could not be determined, so that no part of the request runs.
+        others: further errors of the same request, which are reported after this one.
     """
 
     code = ErrorCode.INVALID
-    is_about_header = False
+    is_about_argument = True
     is_about_viewer = False
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
@@ -151,6 +152,7 @@ class ShopError(Exception):
         self.message = message
         self.field = field
         self.path: Sequence[str] = field.split(".") if field else []
+        self.others: Sequence[ShopError] = []
 
 
 @contextmanager
@@ -163,8 +165,25 @@ def map_error_fields(paths: Mapping[str, Sequence[str]]) -> Iterator[None]:
     try:
         yield
     except ShopError as error:
-        error.path = paths.get(error.field or "", error.path)
+        for each in (error, *error.others):
+            each.path = paths.get(each.field or "", each.path)
         raise
+
+
+@contextmanager
+def collect_errors(errors: list[ShopError]) -> Iterator[None]:
+    """Append an error to a list instead of raising it. `raise_collected` raises all errors of the list."""
+    try:
+        yield
+    except ShopError as error:
+        errors += [error, *error.others]
+
+
+def raise_collected(errors: Sequence[ShopError]) -> None:
+    """Raise the first error, which carries the others. Do nothing without errors."""
+    if errors:
+        errors[0].others = errors[1:]
+        raise errors[0]
 
 
 class Malformed(ShopError):
@@ -175,6 +194,23 @@ class Malformed(ShopError):
 
 class Invalid(ShopError):
     """A value has the wrong type or format."""
+
+
+def refuse_repeated_parameters(
+    parameters: Iterable[tuple[str, Sequence[str]]], lists: Collection[str] = ()
+) -> None:
+    """Refuse query parameters that a URL has more than once. Only one of the values would count.
+
+    Args:
+        parameters: names with their values.
+        lists: names of the parameters that may be repeated.
+
+    Raises:
+        Invalid: a parameter is repeated.
+    """
+    for name, values in parameters:
+        if len(values) > 1 and name not in lists:
+            raise Invalid(f"The parameter {name[:100]!r} must not be repeated.", field=name[:100])
 
 
 class OutOfRange(ShopError):

@@ -114,11 +114,9 @@ def make_metrics_view(gauges: Mapping[tuple[str, str, str], ReadGauge]) -> Calla
         token = settings.METRICS_TOKEN
         if not token:
             return page_not_found(request)
-        sent = request.headers.get("Authorization", "")
-        if not constant_time_compare(sent, f"Bearer {token}"):
-            response = refuse(ErrorCode.UNAUTHENTICATED, "Send METRICS_TOKEN as a bearer token.")
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not constant_time_compare(sent.strip(), token):
+            return refuse(ErrorCode.UNAUTHENTICATED, "Send METRICS_TOKEN as a bearer token.")
         return HttpResponse(_collect(gauges), content_type=CONTENT_TYPE)
 
     return metrics

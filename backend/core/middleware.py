@@ -223,13 +223,17 @@ class RefuseMethods:
         return None
 
 
-def suggest_retry(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Send `Retry-After` with every 503."""
+def complete_errors(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """Send `Retry-After` with every 503 and `WWW-Authenticate` with every 401."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         if response.status_code == ErrorCode.UNAVAILABLE.http_status:
             response.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+        elif response.status_code == ErrorCode.UNAUTHENTICATED.http_status:
+            response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
     return middleware

@@ -26,6 +26,8 @@ _MAX_LOGGED_LENGTH = 100
 # The media types of GraphQL responses, see https://graphql.github.io/graphql-over-http/draft/.
 JSON = "application/json"
 GRAPHQL_RESPONSE_JSON = "application/graphql-response+json"
+# RFC 9457.
+PROBLEM_JSON = "application/problem+json"
 
 
 class FieldProblem(BaseModel):
@@ -55,13 +57,18 @@ def declare_problems(*statuses: int) -> dict[int, type[Problem]]:
 
 def make_problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> HttpResponse:
     """Return the problem document for one or more errors."""
-    status = HTTPStatus(code.http_status)
+    content = encode_problem(HTTPStatus(code.http_status), errors)
+    record_error_code(code)
+    return HttpResponse(content, status=code.http_status, content_type=PROBLEM_JSON)
+
+
+def encode_problem(status: HTTPStatus, errors: Sequence[FieldProblem]) -> bytes:
+    """Return the content of a problem document."""
     problem = Problem(**errors[0].model_dump(), title=status.phrase, status=status.value, errors=list(errors))
     content = problem.model_dump(exclude={"request_id"})
-    if code == ErrorCode.INTERNAL and (request_id := get_request_id()):
+    if problem.code == ErrorCode.INTERNAL and (request_id := get_request_id()):
         content["request_id"] = request_id
-    record_error_code(code)
-    return HttpResponse(orjson.dumps(content), status=status.value, content_type="application/problem+json")
+    return orjson.dumps(content)
 
 
 def refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpResponse:
@@ -71,7 +78,11 @@ def refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpRespon
 
 def refuse_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
     """Return the problem document for an error that a service raised."""
-    response = refuse(error.code, error.message, ".".join(error.path) or None)
+    problems = [
+        FieldProblem(code=each.code, detail=each.message, field=".".join(each.path) or None)
+        for each in (error, *error.others)
+    ]
+    response = make_problem_response(error.code, problems)
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after)
     return response

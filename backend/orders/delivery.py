@@ -12,7 +12,7 @@ import phonenumbers
 from django.conf import settings
 from iso3166 import countries_by_alpha2
 
-from backend.core.errors import Invalid, TooLong
+from backend.core.errors import Invalid, ShopError, TooLong, collect_errors, raise_collected
 from backend.core.text import clean_line, clean_text
 from backend.orders.postal_codes import get_postal_rules
 
@@ -109,29 +109,36 @@ def validate_delivery(delivery: Delivery) -> dict[str, str]:
         TooLong: a text exceeds its maximum length.
     """
     columns: dict[str, str] = {}
+    errors: list[ShopError] = []
     for path, part in (("contact", delivery.contact), ("delivery_address", delivery.address)):
         if part is not None:
-            columns |= _validate_texts(path, part)
+            columns |= _validate_texts(path, part, errors)
         elif settings.ORDER_REQUIRE_DELIVERY:
-            raise Invalid("A contact and a delivery address are required.", field=path)
-    if delivery.address is not None:
-        columns["postal_code"] = _validate_place(columns)
-    if delivery.contact is not None:
+            errors.append(Invalid("A contact and a delivery address are required.", field=path))
+    country = settings.SHOP_COUNTRY if delivery.address is None else _validate_place(columns, errors)
+    # The country decides which numbers are valid.
+    if "phone" in columns and country is not None:
         columns["phone_as_typed"] = columns["phone"]
-        columns["phone"] = _read_phone(columns["phone"], columns.get("country", settings.SHOP_COUNTRY))
-    comment = _validate_text("comment", delivery.comment, MAX_COMMENT_LENGTH, is_multiline=True)
-    if comment:
-        columns["comment"] = comment
+        with collect_errors(errors):
+            columns["phone"] = _read_phone(columns["phone"], country)
+    with collect_errors(errors):
+        comment = _validate_text("comment", delivery.comment, MAX_COMMENT_LENGTH, is_multiline=True)
+        if comment:
+            columns["comment"] = comment
+    raise_collected(errors)
     return columns
 
 
-def _validate_texts(path: str, part: ContactInput | Address) -> dict[str, str]:
+def _validate_texts(path: str, part: ContactInput | Address, errors: list[ShopError]) -> dict[str, str]:
+    """Return the valid texts of a part, and append the errors of the others."""
     validated = {}
     for item in fields(part):
         item_path = f"{path}.{item.name}"
-        validated[item.name] = _validate_text(item_path, getattr(part, item.name), item.metadata["limit"])
-        if item.metadata["is_required"] and not validated[item.name]:
-            raise Invalid(f"The {item.name.replace('_', ' ')} is missing.", field=item_path)
+        with collect_errors(errors):
+            text = _validate_text(item_path, getattr(part, item.name), item.metadata["limit"])
+            if item.metadata["is_required"] and not text:
+                raise Invalid(f"The {item.name.replace('_', ' ')} is missing.", field=item_path)
+            validated[item.name] = text
     return validated
 
 
@@ -145,17 +152,38 @@ def _validate_text(path: str, text: str, limit: int, *, is_multiline: bool = Fal
     return text
 
 
-def _validate_place(address: dict[str, str]) -> str:
-    """Check city, postal code and country together, and return the postal code as the country writes it."""
-    country, code = address["country"], address["postal_code"]
+def _validate_place(address: dict[str, str], errors: list[ShopError]) -> str | None:
+    """Check city and postal code by the country, and write the postal code as the country does.
+
+    Args:
+        address: the columns whose texts are valid.
+        errors: the list to which errors are appended.
+
+    Returns:
+        the country; None if it is invalid.
+    """
+    country = address.get("country")
+    if country is None:
+        return None
     if country not in countries_by_alpha2:
-        raise Invalid(
-            "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
-            field="delivery_address.country",
+        errors.append(
+            Invalid(
+                "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
+                field="delivery_address.country",
+            )
         )
+        return None
+    if get_postal_rules(country).requires_city and address.get("city") == "":
+        errors.append(Invalid("The city is missing.", field="delivery_address.city"))
+    if "postal_code" in address:
+        with collect_errors(errors):
+            address["postal_code"] = _normalize_postal_code(address["postal_code"], country)
+    return country
+
+
+def _normalize_postal_code(code: str, country: str) -> str:
+    """Return a postal code as the country writes it."""
     rules = get_postal_rules(country)
-    if rules.requires_city and not address["city"]:
-        raise Invalid("The city is missing.", field="delivery_address.city")
     example = f", such as {rules.examples[0]}" if rules.examples else ""
     if not code:
         if rules.requires_code:

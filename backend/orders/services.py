@@ -37,7 +37,17 @@ from backend.catalog.locks import select_products_to_lock
 from backend.catalog.stock import return_stock, take_stock, update_popularity
 from backend.core.compiled_query import CompiledInsert, CompiledQuery, Param
 from backend.core.db import atomic_or_conflict
-from backend.core.errors import ErrorCode, Invalid, NotFound, OutOfRange, ShopError, TooLong, Unauthenticated
+from backend.core.errors import (
+    ErrorCode,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    ShopError,
+    TooLong,
+    Unauthenticated,
+    collect_errors,
+    raise_collected,
+)
 from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery
@@ -64,6 +74,14 @@ class NoLongerSold(ShopError):
     """A product in the cart is no longer published."""
 
     code = ErrorCode.NO_LONGER_SOLD
+    # The field is a line of the cart.
+    is_about_argument = False
+
+
+class CartOutOfStock(OutOfStock):
+    """The stock does not cover a line of the cart that is ordered."""
+
+    is_about_argument = False
 
 
 class TotalChanged(ShopError):
@@ -104,7 +122,7 @@ def create_order(
 
     Raises:
         Unauthenticated: the viewer is not logged in.
-        CartEmpty, NoLongerSold, OutOfStock, TotalChanged: the cart cannot be ordered.
+        CartEmpty, NoLongerSold, CartOutOfStock, TotalChanged: the cart cannot be ordered.
         PromoCodeNotFound, PromoCodeExpired, PromoCodeUsedUp, PromoCodeNotApplicable, PromoCodeMinimumTotal:
             the promo code of the cart does not apply.
         IdempotencyKeyReused: the key belongs to an order with other details.
@@ -116,11 +134,17 @@ def create_order(
     if viewer.user_id is None:
         raise Unauthenticated("Log in to order.")
     delivery = delivery or Delivery()
-    columns = validate_delivery(delivery)
+    errors: list[ShopError] = []
+    columns: Mapping[str, str] = {}
+    with collect_errors(errors):
+        columns = validate_delivery(delivery)
     if idempotency_key is not None:
-        _validate_idempotency_key(idempotency_key)
+        with collect_errors(errors):
+            _validate_idempotency_key(idempotency_key)
     if expected_total is not None:
-        expected_total = _validate_expected_total(expected_total)
+        with collect_errors(errors):
+            expected_total = _validate_expected_total(expected_total)
+    raise_collected(errors)
     fingerprint = _compute_fingerprint(delivery, expected_total)
     # In a separate transaction, because it locks the cart and an order locks the account first.
     merge_guest_cart(viewer=viewer)
@@ -219,8 +243,11 @@ def _create_order(
     lines = _lock_lines(cart) if cart is not None else []
     if cart is None or cart.user is None or not lines:
         raise CartEmpty("The cart is empty.")
-    for line in lines:
-        _require_available(line)
+    errors: list[ShopError] = []
+    for index, line in enumerate(lines):
+        with collect_errors(errors):
+            _require_available(line, index)
+    raise_collected(errors)
     subtotal = sum((line.line_total for line in lines), ZERO)
     applied = discount_lines(lines, cart.promo_code_id, cart.user_id)
     if applied and applied.refusal:
@@ -294,11 +321,17 @@ def _lock_lines(cart: Cart) -> Sequence[CartLineRow]:
     return read_unredacted_lines(cart)
 
 
-def _require_available(line: CartLineRow) -> None:
+def _require_available(line: CartLineRow, index: int) -> None:
+    """Check that a line of the cart can be ordered.
+
+    Args:
+        index: the position of the line in the cart, which is part of the path of the error.
+    """
+    field = f"lines.{index}.product_id"
     if not line.product.is_published:
-        raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.")
+        raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.", field=field)
     if line.product.stock < line.quantity:
-        raise OutOfStock(describe_insufficient_stock(line.product, line.quantity))
+        raise CartOutOfStock(describe_insufficient_stock(line.product, line.quantity), field=field)
 
 
 def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:

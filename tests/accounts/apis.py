@@ -19,6 +19,7 @@ class ApiResponse:
         field: the invalid field by its REST name.
         retry_after: seconds to wait, if the request was rate limited.
         data: the payload by its REST names.
+        others: codes and fields of the errors after the first one.
     """
 
     status: int
@@ -26,6 +27,7 @@ class ApiResponse:
     field: str | None = None
     retry_after: int | None = None
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    others: tuple[tuple[str, str | None], ...] = ()
 
 
 class Api:
@@ -89,7 +91,11 @@ class Rest(Api):
         assert response["Content-Type"] == "application/problem+json", response.content
         retry_after = response.get("Retry-After")
         return ApiResponse(
-            response.status_code, body["code"], body["field"], int(retry_after) if retry_after else None
+            response.status_code,
+            body["code"],
+            body["field"],
+            int(retry_after) if retry_after else None,
+            others=tuple((error["code"], error["field"]) for error in body["errors"][1:]),
         )
 
 
@@ -151,10 +157,12 @@ class GraphQL(Api):
         if not isinstance(payload, dict):
             return ApiResponse(response.status_code)
         if payload.get("errors"):
-            (error,) = payload["errors"]
-            assert error["message"]
+            assert all(error["message"] for error in payload["errors"])
             assert not any(value for key, value in payload.items() if key != "errors")
-            return ApiResponse(response.status_code, error["code"], _snake((error["field"] or [])[1:]))
+            first, *others = [
+                (error["code"], _snake((error["field"] or [])[1:])) for error in payload["errors"]
+            ]
+            return ApiResponse(response.status_code, *first, others=tuple(others))
         renamed = {"accessToken": "access_token", "refreshToken": "refresh_token", "expiresIn": "expires_in"}
         data = {renamed.get(key, key): value for key, value in payload.items() if key != "errors"}
         return ApiResponse(response.status_code, data=data)

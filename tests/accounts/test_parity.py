@@ -190,6 +190,19 @@ class RefusalTest(AccountCase):
                     assert User.objects.get().is_confirmed == before
             clear_rate_limits()
 
+    def test_all_errors_of_an_input_are_returned(self) -> None:
+        for api in self.apis:
+            with self.subTest(api=api.name):
+                response = api.register("vera", "12345678", language="fr")
+                assert (response.code, response.field) == ("INVALID", "email")
+                assert response.others == (("INVALID", "language"), ("WEAK_PASSWORD", "password"))
+        assert not User.objects.exists()
+        (graphql, _) = self.apis
+        reset = {"email": "vera", "code": "123456", "new_password": "12345678"}
+        response = graphql.send("reset password", reset)
+        assert (response.code, response.field) == ("INVALID", "email")
+        assert response.others == (("WEAK_PASSWORD", "new_password"),)
+
     def test_logins(self) -> None:
         make_user(EMAIL)
         for password in ("", " ", "\0", f"{PASSWORD} ", PASSWORD.upper(), f"{PASSWORD}\0", "пароль", LONG):

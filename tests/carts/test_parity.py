@@ -317,6 +317,30 @@ class BatchTest(TestCase):
         ) == ("NOT_FOUND", ["lines", "1", "productId"])
         assert list(CartLine.objects.values_list("product_id", "quantity")) == [(first, 1)]
 
+    def test_every_invalid_line_is_named(self) -> None:
+        first, second, _ = ({"product_id": product.pk} for product in self.products)
+        missing, sold_out = {"product_id": 0}, {"product_id": self.sold_out.pk}
+        for change, lines, expected in (
+            (
+                self.shopper.add_lines,
+                [missing, first, sold_out],
+                [("NOT_FOUND", "product_id"), ("OUT_OF_STOCK", "lines.2.product_id")],
+            ),
+            (
+                self.shopper.add_lines,
+                [first | {"quantity": 0}, second | {"quantity": 1000}],
+                [("OUT_OF_RANGE", "quantity"), ("OUT_OF_RANGE", "lines.1.quantity")],
+            ),
+            (
+                self.shopper.set_lines,
+                [missing | {"quantity": 1}, sold_out | {"quantity": 1}],
+                [("NOT_FOUND", "product_id"), ("NOT_FOUND", "lines.1.product_id")],
+            ),
+        ):
+            with self.subTest(lines):
+                refusal = change(lines)
+                assert [(refusal.code, refusal.field), *refusal.others] == expected
+
     def test_repeated_product_is_summed_when_added_and_refused_when_updated(self) -> None:
         first, second, _ = (product.pk for product in self.products)
         added = self.shopper.add_lines(
@@ -392,21 +416,25 @@ class DeleteTest(TestCase):
             with self.subTest(query):
                 response = self.shopper.send("DELETE", "/cart", query=query)
                 assert (response.status, response.code, response.field) == (422, "INVALID", field or None)
-        bodies: list[tuple[Any, str | None]] = [
+        bodies: list[tuple[Any, str]] = [
             ({"productId": first}, "productId"),
             ({"product_id": None}, "product_id"),
             ({"product_id": first, "quantity": 1}, "quantity"),
             ({"product_id": [first]}, "product_id"),
-            ([], None),
-            ([first], None),
-            (first, None),
-            ("", None),
-            (False, None),
         ]
         for body, field in bodies:
             with self.subTest(body):
                 response = self.shopper.send("DELETE", "/cart", body)
                 assert (response.status, response.code, response.field) == (422, "INVALID", field)
+        for method in ("POST", "PUT", "DELETE"):
+            for content in ("null", "[]", f"[{first}]", str(first), '""', "false"):
+                with self.subTest(content, method=method):
+                    response = self.shopper.client.generic(
+                        method, "/cart", content, "application/json", headers=self.shopper.headers
+                    )
+                    assert response.status_code == 400
+                    assert response.json()["code"] == "MALFORMED"
+                    assert response.json()["detail"] == "The body must be a JSON object."
         both_named = self.shopper.send("DELETE", "/cart", {"product_id": first}, {"product_id": second})
         assert (both_named.code, both_named.field) == ("INVALID", "product_id")
         assert self.shopper.cart().data["total_quantity"] == 2

@@ -222,6 +222,7 @@ class PageTest(TestCase):
         response = self.get(Authorization=f"Bearer {TOKEN}")
 
         assert response.status_code == 200
+        assert self.get(Authorization=f"bearer  {TOKEN}").status_code == 200
         assert response["Cache-Control"] == "no-store"
         families = {
             family.name: family for family in text_string_to_metric_families(response.content.decode())

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from backend.accounts.models import User
 from backend.core.middleware import read_body_limit
+from tests.catalog.factories import make_product
 from tests.support.clients import GraphQLClient, RestClient
 
 FAILURE = OperationalError('connection to server at "db" failed: refused\n\tIs the server running?\n')
@@ -228,3 +229,59 @@ class UnavailableTest(LogCase):
                 (record,) = records
                 assert record.levelname == "ERROR"
                 assert (record.exc_info or (None, None))[1] is bug
+
+
+class RepeatedParametersTest(TestCase):
+    def test_repeated_parameter_is_refused_by_both_apis(self) -> None:
+        query = "query=%7B__typename%7D"
+        for path, name in (
+            ("/products?limit=1&limit=2", "limit"),
+            ("/products?search=a&characteristics=a:b&search=a", "search"),
+            ("/product?slug=a&slug=b", "slug"),
+            ("/orders?cursor=a&limit=1&cursor=b", "cursor"),
+            (f"/graphql?{query}&{query}", "query"),
+            (f"/graphql?{query}&operationName=A&operationName=B", "operationName"),
+        ):
+            with self.subTest(path):
+                response = self.client.get(path)
+                assert response.status_code == 422
+                body = response.json()
+                if path.startswith("/graphql"):
+                    (error,) = body["errors"]
+                    assert error["extensions"] == {"code": "INVALID", "field": [name]}
+                    message = error["message"]
+                else:
+                    assert (body["code"], body["field"]) == ("INVALID", name)
+                    message = body["detail"]
+                assert message == f"The parameter '{name}' must not be repeated."
+        response = self.client.post("/order/cancel?number=1&number=2")
+        assert (response.status_code, response.json()["field"]) == (422, "number")
+
+    def test_list_parameter_can_be_repeated(self) -> None:
+        make_product("dress", None, {"Color": "red"})
+        response = self.client.get("/products?characteristics=Color:red&characteristics=Color:blue")
+        assert (response.status_code, response.json()["total"]) == (200, 1)
+
+
+class UnauthenticatedTest(TestCase):
+    def test_every_401_names_the_scheme(self) -> None:
+        invalid = {"Authorization": "Bearer x"}
+        rest, graphql = RestClient(self.client), GraphQLClient(self.client)
+        for response in (
+            rest.get("/orders"),
+            rest.get("/cart", **invalid),
+            rest.post("/order", {}),
+            rest.post("/auth/login", {"email": "vera@example.com", "password": "wrong"}),
+            graphql.post("{ me { id } }", **invalid),
+        ):
+            with self.subTest(response.request["PATH_INFO"]):
+                assert response.status_code == 401
+                assert response["WWW-Authenticate"] == "Bearer"
+        assert "WWW-Authenticate" not in rest.get("/cart")
+
+    def test_scheme_is_read_in_any_case(self) -> None:
+        for scheme in ("bearer", "BEARER", "Bearer"):
+            headers = {"Authorization": f"{scheme} x"}
+            assert RestClient(self.client).get("/cart", **headers).json()["code"] == "TOKEN_INVALID"
+            (error,) = GraphQLClient(self.client).post("{ cart { total } }", **headers).json()["errors"]
+            assert error["extensions"]["code"] == "TOKEN_INVALID"

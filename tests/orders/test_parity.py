@@ -200,13 +200,54 @@ class EqualErrorsTest(TestCase):
             ({"is_published": False}, "NO_LONGER_SOLD", "no longer sold"),
         ):
             Product.objects.update(**columns)
-            for text in self.assert_error("order", code=code, field=None, status=409):
+            for text in self.assert_error("order", code=code, field="lines.0.product_id", status=409):
                 assert message in text
                 assert "dress" in text
 
     def test_one_unavailable_line_refuses_the_whole_order(self) -> None:
         fill_cart(self.user, {**dict.fromkeys(make_products(3), 1), make_product(stock=0): 1})
-        self.assert_error("order", code="OUT_OF_STOCK", field=None, status=409)
+        self.assert_error("order", code="OUT_OF_STOCK", field="lines.4.product_id", status=409)
+
+    def test_all_unavailable_lines_are_named_by_their_position_in_the_cart(self) -> None:
+        sold_out, hidden = make_product(stock=0), make_product(is_published=False)
+        fill_cart(self.user, {sold_out: 1, make_product(stock=1): 1, hidden: 1})
+        before = read_written_rows()
+        for shopper in self.shoppers:
+            lines = [line["product"]["id"] for line in shopper.cart().data["lines"]]
+            refusal = shopper.order()
+            assert (refusal.code, refusal.status) == ("OUT_OF_STOCK", 409)
+            assert refusal.field == f"lines.{lines.index(sold_out.pk)}.product_id"
+            assert refusal.others == (("NO_LONGER_SOLD", f"lines.{lines.index(hidden.pk)}.product_id"),)
+        assert read_written_rows() == before
+
+    def test_all_errors_of_the_details_are_returned(self) -> None:
+        details = {
+            "contact": {"name": "", "phone": "12"},
+            "delivery_address": ADDRESS | {"line1": "x" * 201, "city": "", "postal_code": "1"},
+            "comment": "\x01",
+            "expected_total": "-1",
+        }
+        expected = (
+            ("TOO_LONG", "delivery_address.line1"),
+            ("INVALID", "delivery_address.city"),
+            ("INVALID", "delivery_address.postal_code"),
+            ("INVALID", "contact.phone"),
+            ("INVALID", "comment"),
+            ("INVALID", "Idempotency-Key"),
+            ("OUT_OF_RANGE", "expected_total"),
+        )
+        for shopper in self.shoppers:
+            with self.subTest(api=shopper.api):
+                refusal = shopper.order(details, "k\x7f")
+                assert (refusal.code, refusal.field) == ("INVALID", "contact.name")
+                assert refusal.others == expected
+
+    def test_unknown_country_is_the_only_error_of_what_depends_on_it(self) -> None:
+        address = ADDRESS | {"country": "XX", "city": "", "postal_code": "?"}
+        for shopper in self.shoppers:
+            with self.subTest(api=shopper.api):
+                refusal = shopper.order({"contact": CONTACT | {"phone": "12"}, "delivery_address": address})
+                assert (refusal.field, refusal.others) == ("delivery_address.country", ())
 
     def test_incomplete_contact_is_an_error(self) -> None:
         for name in CONTACT:

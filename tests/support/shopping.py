@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from itertools import count
 from typing import Any
@@ -48,6 +48,7 @@ class ApiResponse:
         code: the error code; None on success.
         field: the field that the error is about, by its REST name.
         data: the cart, the order or the page of orders, with REST names.
+        others: codes and fields of the errors after the first one.
     """
 
     status: int
@@ -55,6 +56,7 @@ class ApiResponse:
     field: str | None = None
     message: str | None = None
     data: Any = None
+    others: tuple[tuple[str, str | None], ...] = ()
 
 
 def _new_address() -> str:
@@ -197,7 +199,15 @@ class RestShopper(Shopper):
         if response.status_code < 400:
             return ApiResponse(response.status_code, data=_without_renditions(body))
         assert response["Content-Type"] == "application/problem+json", response.content
-        return ApiResponse(response.status_code, body["code"], body["field"], body["detail"])
+        first, *others = body["errors"]
+        assert first == {name: body[name] for name in first}
+        return ApiResponse(
+            response.status_code,
+            body["code"],
+            body["field"],
+            body["detail"],
+            others=tuple((error["code"], error["field"]) for error in others),
+        )
 
 
 class GraphQLShopper(Shopper):
@@ -271,16 +281,21 @@ class GraphQLShopper(Shopper):
         """Send an operation with one field and return its response with REST names."""
         response = GraphQLClient(self.client).post(query, variables or {}, **self.headers)
         body = response.json()
+        takes_lines = bool(variables) and not variables.keys().isdisjoint(("lines", "productIds"))
         if errors := body.get("errors"):
             assert not any((body.get("data") or {}).values()), body
             extensions = errors[0]["extensions"]
-            return _error(extensions["code"], extensions["field"], errors[0]["message"])
+            message = errors[0]["message"]
+            return _error(extensions["code"], extensions["field"], message, takes_lines=takes_lines)
         (found,) = body["data"].values()
         if found and "errors" in found:
             if found["errors"]:
-                (error,) = found.pop("errors")
+                first, *others = (
+                    _error(error["code"], error["field"], error["message"], takes_lines=takes_lines)
+                    for error in found.pop("errors")
+                )
                 assert not any(found.values()), found
-                return _error(error["code"], error["field"], error["message"])
+                return replace(first, others=tuple((error.code, error.field) for error in others))
             (found,) = (value for name, value in found.items() if name in ("cart", "order"))
         elif found and "orders" in found:
             page = found["orders"]["pageInfo"]
@@ -312,9 +327,14 @@ _REST_FIELDS = {
 }
 
 
-def _error(code: str, path: list[str] | None, message: str) -> ApiResponse:
-    """Return an error with the status and the field name of REST, which takes one line at a time."""
-    dotted = re.sub(r"^(input\.|lines\.0\.|productIds\.0$)", "", ".".join(path or []))
+def _error(code: str, path: list[str] | None, message: str, *, takes_lines: bool = False) -> ApiResponse:
+    """Return an error with the status and the field name of REST.
+
+    Args:
+        takes_lines: whether the mutation takes a list where REST takes one line.
+    """
+    prefix = r"^(lines\.0\.|productIds\.0$)" if takes_lines else r"^input\."
+    dotted = re.sub(prefix, "", ".".join(path or []))
     field = _REST_FIELDS.get(dotted) or _to_snake_case(dotted) or ("product_id" if path else None)
     return ApiResponse(ErrorCode(code).http_status, code, field, message)
 

@@ -16,6 +16,7 @@ from backend.accounts.services.email_codes import enqueue_code_email, redeem_acc
 from backend.accounts.services.rate_limits import hit_code_limits, reset_login_limits, reset_password_limit
 from backend.accounts.services.validation import validate_new_password
 from backend.core.digests import digest_secret
+from backend.core.errors import ShopError, collect_errors, raise_collected
 from backend.core.viewer import Viewer
 
 
@@ -60,8 +61,13 @@ def reset_password(*, email: str, code: str, new_password: str, address: str) ->
         WrongCode: see `codes.redeem_code`.
         Invalid, RateLimited, Unavailable: as for `register_account`.
     """
-    email = normalize_email(email)
-    validate_new_password(new_password, User(email=email), field="new_password")
+    errors: list[ShopError] = []
+    owner = User()
+    with collect_errors(errors):
+        owner.email = email = normalize_email(email)
+    with collect_errors(errors):
+        validate_new_password(new_password, owner, field="new_password")
+    raise_collected(errors)
     hit_code_limits(Purpose.PASSWORD_RESET, email, address)
     # Hashing is slow, so it is done before the row is locked. Unknown addresses take the same steps, so
     # that the response time does not reveal them.

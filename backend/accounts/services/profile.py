@@ -12,7 +12,14 @@ from backend.accounts.services.credentials import (
 )
 from backend.accounts.services.validation import validate_language
 from backend.core.db import atomic_or_conflict
-from backend.core.errors import Forbidden, Invalid, TooLong
+from backend.core.errors import (
+    Forbidden,
+    Invalid,
+    ShopError,
+    TooLong,
+    collect_errors,
+    raise_collected,
+)
 from backend.core.text import clean_line
 from backend.core.viewer import Viewer
 from backend.notifications.services import delete_emails
@@ -29,19 +36,32 @@ def update_account(*, viewer: Viewer, name: str | None = None, language: str | N
     """
     user_id, _ = require_session(viewer)
     changes = {}
+    errors: list[ShopError] = []
     if name is not None:
-        if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-            raise Invalid("name must not contain line breaks or control characters.", field="name")
-        name = clean_line(name)
-        if len(name) > MAX_NAME_LENGTH:
-            raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
-        changes["name"] = name
+        with collect_errors(errors):
+            changes["name"] = _validate_name(name)
     if language is not None:
-        validate_language(language)
-        changes["language"] = language
+        with collect_errors(errors):
+            validate_language(language)
+            changes["language"] = language
+    raise_collected(errors)
     if changes:
         User.objects.filter(pk=user_id).update(**changes)
     return require_account(user_id)
+
+
+def _validate_name(name: str) -> str:
+    """Return a name in its stored form.
+
+    Raises:
+        Invalid, TooLong: it is not acceptable.
+    """
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
+        raise Invalid("name must not contain line breaks or control characters.", field="name")
+    name = clean_line(name)
+    if len(name) > MAX_NAME_LENGTH:
+        raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
+    return name
 
 
 def lock_carts(user_ids: Iterable[int]) -> None:

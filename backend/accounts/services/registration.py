@@ -15,6 +15,7 @@ from backend.accounts.services.email_codes import (
 )
 from backend.accounts.services.rate_limits import hit_code_limits, hit_email_limits
 from backend.accounts.services.validation import validate_language, validate_new_password
+from backend.core.errors import ShopError, collect_errors, raise_collected
 from backend.notifications.services import enqueue_email
 
 
@@ -38,9 +39,15 @@ def register_account(*, email: str, password: str, language: str, address: str) 
         RateLimited: too many mails were requested for this e-mail address or from this client address.
         Unavailable: Redis does not respond; nothing is registered.
     """
-    email = normalize_email(email)
-    validate_language(language)
-    validate_new_password(password, User(email=email), field="password")
+    errors: list[ShopError] = []
+    user = User()
+    with collect_errors(errors):
+        user.email = email = normalize_email(email)
+    with collect_errors(errors):
+        validate_language(language)
+    with collect_errors(errors):
+        validate_new_password(password, user, field="password")
+    raise_collected(errors)
     hit_email_limits(email, address)
     hashed = hash_password(password)
     with transaction.atomic():

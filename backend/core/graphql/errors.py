@@ -58,7 +58,8 @@ class UserError:
     code: ErrorCode = strawberry.field(description="Code of the refusal.")
     message: str = strawberry.field(description="Message for people: the cause and the accepted values.")
     field: list[str] | None = strawberry.field(
-        description='Path of the argument in error, such as `["input", "email"]`; null if no argument is.'
+        description='Path of the argument in error, such as `["input", "email"]`, or of the line in an '
+        'ordered cart, such as `["lines", "0", "productId"]`; null if the error is about neither.'
     )
 
 
@@ -91,7 +92,7 @@ def refusals_as_payload(*within: str) -> Callable[[Callable[P, T]], Callable[P, 
             except ShopError as error:
                 if error.code in _TOP_LEVEL or error.is_about_viewer:
                     raise
-                return payload(errors=[_make_user_error(error, within)])
+                return payload(errors=[_make_user_error(each, within) for each in (error, *error.others)])
 
         return resolve
 
@@ -100,8 +101,7 @@ def refusals_as_payload(*within: str) -> Callable[[Callable[P, T]], Callable[P, 
 
 def _make_user_error(error: ShopError, within: Sequence[str]) -> UserError:
     path = [to_camel_case(part) for part in error.path]
-    # A header is not part of an argument.
-    if path and not error.is_about_header:
+    if path and error.is_about_argument:
         path = [*within, *path]
     return UserError(code=error.code, message=error.message, field=path or None)
 

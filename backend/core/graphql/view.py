@@ -20,7 +20,15 @@ from strawberry.http.types import QueryParams
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 
-from backend.core.errors import ErrorCode, Malformed, ShopError, TooComplex, TooLarge, UnsupportedMediaType
+from backend.core.errors import (
+    ErrorCode,
+    Malformed,
+    ShopError,
+    TooComplex,
+    TooLarge,
+    UnsupportedMediaType,
+    refuse_repeated_parameters,
+)
 from backend.core.graphql.context import Context
 from backend.core.graphql.documents import check_document_size
 from backend.core.graphql.errors import render_errors
@@ -91,6 +99,7 @@ class GraphQLView(StrawberryGraphQLView):
         try:
             if request.method == "POST" and request.content_type != JSON:
                 raise UnsupportedMediaType("Content-Type must be application/json.")
+            refuse_repeated_parameters(request.GET.lists())
             response = respond(
                 request, lambda: self.run(request=request), is_shareable=lambda: self._is_shareable
             )

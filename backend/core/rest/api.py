@@ -10,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.datastructures import MultiValueDict
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -21,7 +22,13 @@ from ninja.security.http import HttpAuthBase
 from pydantic import BaseModel
 
 from backend.core import problems
-from backend.core.errors import ErrorCode, Malformed, ShopError, UnsupportedMediaType
+from backend.core.errors import (
+    ErrorCode,
+    Malformed,
+    ShopError,
+    UnsupportedMediaType,
+    refuse_repeated_parameters,
+)
 from backend.core.problems import FieldProblem, make_problem_response, refuse
 from backend.core.rest.docs import SWAGGER, require_docs_permission
 from backend.core.rest.serializers import compile_serializer
@@ -102,9 +109,18 @@ class _Parser(Parser):
         if request.content_type != "application/json":
             raise UnsupportedMediaType("The body must be sent as application/json.")
         try:
-            return orjson.loads(request.body)
+            parsed = orjson.loads(request.body)
         except orjson.JSONDecodeError as error:
             raise Malformed(f"The body must be valid JSON: {error}.") from None
+        if not isinstance(parsed, dict):
+            raise Malformed("The body must be a JSON object.")
+        return parsed
+
+    def parse_querydict(
+        self, data: MultiValueDict[str, str], list_fields: list[str], request: HttpRequest
+    ) -> Any:
+        refuse_repeated_parameters(data.lists(), list_fields)
+        return super().parse_querydict(data, list_fields, request)
 
 
 class _Renderer(BaseRenderer):
@@ -208,8 +224,8 @@ class _Api(NinjaAPI):
                 else:
                     responses.pop(415, None)
                 if any(parameter["in"] == "query" for parameter in operation["parameters"]):
-                    # The web server refuses long request lines, without a problem document.
-                    responses.setdefault(414, {"description": "URI Too Long"})
+                    # The web server refuses long request lines.
+                    responses.setdefault(414, _describe_problem(414))
                 for status, response in responses.items():
                     if "content" in response and status >= 400:
                         response |= _describe_problem(status)
@@ -220,7 +236,7 @@ class _Api(NinjaAPI):
 
 
 # RFC 9110's phrases, where versions of Python differ.
-_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 
 
 def _describe_problem(status: int) -> dict[str, Any]:
@@ -236,6 +252,12 @@ def _describe_problem(status: int) -> dict[str, Any]:
             "schema": {"type": "integer", "minimum": 1},
         }
         description["headers"] = {"Retry-After": retry_after}
+    if status == HTTPStatus.UNAUTHORIZED:
+        scheme = {
+            "description": "The accepted scheme, RFC 6750.",
+            "schema": {"type": "string", "const": "Bearer"},
+        }
+        description["headers"] = {"WWW-Authenticate": scheme}
     return description
 
 
