@@ -443,6 +443,8 @@ LOGGING = {
         "celery.worker.consumer.consumer": {"filters": ["one_line"]},
         "celery.worker.request": {"filters": ["outages"]},
         "celery.app.trace": {"level": _TASKS_LEVEL, "filters": ["outages"]},
+        # The logger of Celery's process pool, which does not propagate its records.
+        "multiprocessing": {"handlers": ["console"], "level": "ERROR", "propagate": False},
     },
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from django.db import InterfaceError, OperationalError
+from kombu.exceptions import OperationalError as BrokerError
 from redis import RedisError
 
 from backend.core.errors import Unavailable
@@ -37,12 +38,16 @@ class OneLineFilter(logging.Filter):
 
 
 class OutageFilter(OneLineFilter):
-    """Log an outage of PostgreSQL or Redis in one line, and other exceptions with their stack traces."""
+    """Log what failed in an outage as a warning in one line, and other exceptions with stack traces."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Accept the record, without its stack trace if it is about an outage."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, OperationalError | InterfaceError | RedisError | Unavailable):
+        if isinstance(error, OperationalError | InterfaceError | RedisError | Unavailable | BrokerError):
+            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+            # Celery's own message calls it unexpected and repeats the error.
+            if isinstance(record.args, dict) and "name" in record.args:
+                record.msg = "Task %(name)s[%(id)s] failed because a service is down"
             super().filter(record)
         return True
 
