@@ -15,12 +15,18 @@ from pytest_django import Settings
 
 from backend.catalog.models import Category, Product, ProductImage
 from backend.feeds.importer import BATCH_SIZE
+from tests.support.clients import GraphQLClient
 
 FOLDER: Path = settings.SAMPLES_DIR
 FEED = FOLDER / "products.tsv"
 MAX_BYTES = 3_000_000
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 CHARACTERISTIC_NAME = re.compile(r"(?P<name>[^()]+?)(?: \((?P<unit>[^()]+)\))?")
+SALE = """{
+  products(filter: {onSale: true}, sortBy: DISCOUNT, first: 100) {
+    nodes { sku price compareAtPrice isOnSale } totalCount facets { onSaleCount }
+  }
+}"""
 
 Row = dict[str, str]
 
@@ -34,6 +40,12 @@ def rows() -> list[Row]:
 def picture_names(row: Row) -> list[str]:
     """Return the file names of a product's pictures, the main one first."""
     return [row["image_link"], *filter(None, row["additional_image_link"].split(","))]
+
+
+def parse_price(text: str) -> Decimal:
+    """Return the amount of a price in roubles."""
+    assert re.fullmatch(r"\d+\.\d{2} RUB", text)
+    return Decimal(text.split()[0])
 
 
 def characteristics(row: Row) -> list[tuple[str, str | None, str]]:
@@ -91,10 +103,7 @@ def test_categories_are_three_levels_deep_and_each_product_is_in_one_language(ro
 
 
 def test_prices_are_roubles_from_90_to_90000_and_some_are_equal(rows: list[Row]) -> None:
-    prices = []
-    for row in rows:
-        assert re.fullmatch(r"\d+\.\d{2} RUB", row["price"])
-        prices.append(Decimal(row["price"].split()[0]))
+    prices = [parse_price(row["price"]) for row in rows]
     assert (min(prices), max(prices)) == (Decimal("90.00"), Decimal("90000.00"))
     assert len(prices) > len(set(prices))
 
@@ -130,6 +139,17 @@ def test_root_categories_share_facet_values(rows: list[Row]) -> None:
         roots[root].update([("brand", None, row["brand"]), *characteristics(row)])
     for root, counts in roots.items():
         assert len([value for value, count in counts.items() if count >= 3]) >= 5, root
+
+
+def test_a_tenth_of_the_products_is_on_sale(rows: list[Row]) -> None:
+    sales = [row for row in rows if row["sale_price"]]
+    for row in sales:
+        assert (
+            Decimal("0.5") < parse_price(row["sale_price"]) / parse_price(row["price"]) < Decimal("0.95")
+        ), row["id"]
+    assert len(sales) == round(len(rows) / 10)
+    assert {row["availability"] for row in sales} == {"in_stock", "out_of_stock"}
+    assert len({row["product_type"].split(" > ")[0] for row in sales}) > 3
 
 
 # The pictures
@@ -192,6 +212,23 @@ def test_command_imports_every_product_and_picture_and_resets_them(shop: Setting
     assert load().startswith(f"0 created, 1 updated, {count - 1} unchanged, 0 refused")
     product = Product.objects.get(sku=rows[0]["id"])
     assert (product.name, product.stock) == (rows[0]["title"], int(rows[0]["quantity"]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_products_on_sale_are_listed_counted_and_sorted(shop: Settings, rows: list[Row]) -> None:
+    sales = {row["id"]: row for row in rows if row["sale_price"]}
+    load()
+
+    products = GraphQLClient().data(SALE)["products"]
+    listed = {node["sku"]: node for node in products["nodes"]}
+    assert products["totalCount"] == products["facets"]["onSaleCount"] == len(sales)
+    assert listed.keys() == sales.keys()
+    for sku, node in listed.items():
+        assert node["isOnSale"]
+        assert Decimal(node["price"]) == parse_price(sales[sku]["sale_price"])
+        assert Decimal(node["compareAtPrice"]) == parse_price(sales[sku]["price"])
+    rates = [Decimal(node["price"]) / Decimal(node["compareAtPrice"]) for node in listed.values()]
+    assert rates == sorted(rates)
 
 
 def test_command_fails_when_the_feed_is_missing(shop: Settings, tmp_path: Path) -> None:
