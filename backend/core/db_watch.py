@@ -3,7 +3,8 @@
 A stopped server refuses connections, and a slow server cancels a statement after ``statement_timeout``. A
 frozen server does neither. Its kernel still acknowledges packets, so TCP keepalives and ``tcp_user_timeout``
 do not detect it, and psycopg2 waits until the server is thawed. Therefore a watchdog thread shuts down the
-socket of a connection that has waited too long, and psycopg2 raises OperationalError.
+socket of a connection that has waited too long, and psycopg2 raises OperationalError. From then on, until the
+server responds, calls on all connections of the process time out sooner.
 
 A wait callback of psycopg2 would limit the wait too, but it does not support COPY and handles every query in
 Python.
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 # After a timeout, statements fail immediately for this long, so that requests do not queue up.
 PAUSE_SECONDS = 1.0
+# Until a frozen server responds again, calls fail after this time. The first one after a pause is a probe.
+PROBE_SECONDS = 1.0
 # The same two limits for the replica. A read of the catalogue takes milliseconds.
 REPLICA_STATEMENT_SECONDS = 1
 REPLICA_SILENCE_SECONDS = 1.5
@@ -37,9 +40,11 @@ _CHECK_SECONDS = 0.1
 # Runs each statement in the context that this returns. `config.tracing` replaces it.
 trace_statement: Callable[[Any], AbstractContextManager[Any]] = nullcontext
 
-_deadlines: dict["WatchedConnection", float] = {}
+# The start of the call that each connection waits for.
+_started_at: dict["WatchedConnection", float] = {}
 # By server, so that a frozen replica does not pause the primary.
-_paused_until: dict[str, float] = {}
+_frozen_at: dict[str, float] = {}
+_responded_at: dict[str, float] = {}
 _watched_process = 0
 
 
@@ -64,6 +69,11 @@ class WatchedConnection(Connection):
         """Seconds until the server counts as frozen."""
         return float(settings.DB_SILENCE_SECONDS)
 
+    @property
+    def timeout(self) -> float:
+        """Seconds that a call may take now."""
+        return min(self.max_silence, PROBE_SECONDS) if self._is_server_frozen() else self.max_silence
+
     def __init__(self, dsn: str, async_: int = 0) -> None:
         options = parse_dsn(dsn)
         self._server = f"{options.get('host')}:{options.get('port')}"
@@ -75,10 +85,11 @@ class WatchedConnection(Connection):
         except psycopg2.OperationalError:
             # A stopped server refuses immediately. A frozen server causes a timeout.
             if time.monotonic() - started > PAUSE_SECONDS:
-                self.pause()
+                self.report_silence()
             raise
         finally:
             record_database_call(time.monotonic() - started)
+        self.report_response()
 
     def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:
         factory = cursor_factory or (_WatchedCursor if name is None else _WatchedServerCursor)
@@ -90,14 +101,28 @@ class WatchedConnection(Connection):
     def rollback(self) -> None:
         _watch(self, super().rollback)
 
-    def pause(self) -> None:
-        """Let all statements on this server fail for `PAUSE_SECONDS`."""
-        _paused_until[self._server] = time.monotonic() + PAUSE_SECONDS
+    def report_response(self) -> None:
+        """Record that the server has responded to a call."""
+        _responded_at[self._server] = time.monotonic()
+
+    def report_silence(self) -> None:
+        """Record that the server has not responded to a call in time.
+
+        It counts as frozen unless it has just responded to another call: then only this connection is lost.
+        """
+        now = time.monotonic()
+        if now - _responded_at.get(self._server, 0.0) > PROBE_SECONDS:
+            _frozen_at[self._server] = now
 
     def refuse_while_paused(self) -> None:
         """Raise OperationalError if the server has timed out in the last second."""
-        if time.monotonic() < _paused_until.get(self._server, 0.0):
+        if self._is_server_frozen() and time.monotonic() < _frozen_at[self._server] + PAUSE_SECONDS:
             raise psycopg2.OperationalError("the server timed out less than a second ago")
+
+    def _is_server_frozen(self) -> bool:
+        """Return whether the server has not responded since a timeout."""
+        frozen_at = _frozen_at.get(self._server)
+        return frozen_at is not None and _responded_at.get(self._server, 0.0) < frozen_at
 
 
 class WatchedReplicaConnection(WatchedConnection):
@@ -109,39 +134,44 @@ class WatchedReplicaConnection(WatchedConnection):
 
 
 class _WatchedCursor(Cursor):
+    def _call(self, call: Callable[..., T], *arguments: Any) -> T:
+        result = _watch(self.connection, call, *arguments)
+        self.connection.report_response()
+        return result
+
     def execute(self, query: Any, vars: Any = None) -> None:
         self.connection.refuse_while_paused()
         with trace_statement(query):
-            _watch(self.connection, super().execute, query, vars)
+            self._call(super().execute, query, vars)
 
     def executemany(self, query: Any, vars_list: Any) -> None:
         with trace_statement(query):
-            _watch(self.connection, super().executemany, query, vars_list)
+            self._call(super().executemany, query, vars_list)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         with trace_statement(sql):
-            _watch(self.connection, super().copy_expert, sql, file, size)
+            self._call(super().copy_expert, sql, file, size)
 
 
 class _WatchedServerCursor(_WatchedCursor):
     # A client-side cursor has all rows after execute(). This one fetches them from the server.
     def fetchone(self) -> Any:
-        return _watch(self.connection, super().fetchone)
+        return self._call(super().fetchone)
 
     def fetchmany(self, size: int | None = None) -> Any:
-        return _watch(self.connection, super().fetchmany, self.arraysize if size is None else size)
+        return self._call(super().fetchmany, self.arraysize if size is None else size)
 
     def fetchall(self) -> Any:
-        return _watch(self.connection, super().fetchall)
+        return self._call(super().fetchall)
 
 
 def _watch(connection: WatchedConnection, call: Callable[..., T], *arguments: Any) -> T:
     started = time.monotonic()
-    _deadlines[connection] = started + connection.max_silence
+    _started_at[connection] = started
     try:
         return call(*arguments)
     finally:
-        _deadlines.pop(connection, None)
+        _started_at.pop(connection, None)
         record_database_call(time.monotonic() - started)
 
 
@@ -159,14 +189,14 @@ def _shut_down_unresponsive_connections() -> None:
     while True:
         time.sleep(_CHECK_SECONDS)
         now = time.monotonic()
-        for connection, deadline in _deadlines.copy().items():
-            # The call may have returned since, and the next call has another deadline.
-            if deadline < now and _deadlines.get(connection) == deadline:
+        for connection, started in _started_at.copy().items():
+            # The call may have returned since, and the next call has another start.
+            if now - started > connection.timeout and _started_at.get(connection) == started:
                 _shut_down(connection)
 
 
 def _shut_down(connection: WatchedConnection) -> None:
-    connection.pause()
-    _deadlines.pop(connection, None)
+    connection.report_silence()
+    _started_at.pop(connection, None)
     with socket.socket(fileno=os.dup(connection.fileno())) as client:
         client.shutdown(socket.SHUT_RDWR)

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg2
+from django.test import override_settings
+from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from backend.config.web_worker import MAX_THREADS
+from backend.core.db_watch import PAUSE_SECONDS, PROBE_SECONDS, WatchedConnection
 from backend.embedded import services
 from tests.support.web import Web
 from tests.support.worker import wait_until
@@ -24,6 +29,8 @@ LIMIT = 5.0
 # Seconds that a busy machine adds.
 SLACK = 2.5
 CLIENTS = 6
+# Its response is not cached.
+UNKNOWN_PRODUCT = "/product?slug=unknown"
 
 
 class FrozenDatabaseTest(unittest.TestCase):
@@ -88,6 +95,67 @@ class FrozenDatabaseTest(unittest.TestCase):
             assert status == 503
             assert seconds < LIMIT + SLACK
         wait_until(lambda: send_request("/products")[0] == 200, "Recovery")
+
+    def connect(self, connection_factory: type[Connection] | None = None) -> Connection:
+        connection = psycopg2.connect(
+            connection_factory=connection_factory,
+            dbname="lavka",
+            user="lavka",
+            host=self.environment["DB_HOST"],
+            port=self.environment.get("DB_PORT"),
+            password=self.environment.get("DB_PASSWORD"),
+        )
+        self.addCleanup(connection.close)
+        return connection
+
+    def open_connections_in_all_threads(self, web: Web) -> None:
+        """Let each thread of the only worker open a connection, which it keeps."""
+        blocker, monitor = self.connect(), self.connect()
+        monitor.autocommit = True
+
+        def count_waiting() -> int:
+            with monitor.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return int(cursor.fetchone()[0])
+
+        with blocker.cursor() as cursor, ThreadPoolExecutor(MAX_THREADS) as clients:
+            cursor.execute("LOCK TABLE catalog_product IN ACCESS EXCLUSIVE MODE")
+            waiting = [clients.submit(web.send_request, "GET", UNKNOWN_PRODUCT) for _ in range(MAX_THREADS)]
+            wait_until(lambda: count_waiting() == MAX_THREADS, "A request in each thread")
+            blocker.rollback()
+            assert {request.result()[0] for request in waiting} == {404}
+
+    def test_requests_after_the_first_timeout_fail_within_two_seconds(self) -> None:
+        web = self.start_web()
+        self.open_connections_in_all_threads(web)
+
+        def send_request(_: int) -> float:
+            started = time.monotonic()
+            assert web.send_request("GET", UNKNOWN_PRODUCT)[0] == 503
+            return time.monotonic() - started
+
+        with self.frozen(), ThreadPoolExecutor(MAX_THREADS) as clients:
+            assert send_request(0) > 2
+            # The next requests wait for the server again, each in a thread with a connection of its own.
+            time.sleep(PAUSE_SECONDS)
+            durations = list(clients.map(send_request, range(MAX_THREADS)))
+        assert max(durations) < 2 + SLACK, durations
+        wait_until(lambda: web.send_request("GET", UNKNOWN_PRODUCT)[0] == 404, "Recovery")
+
+    @override_settings(DB_SILENCE_SECONDS=PROBE_SECONDS)
+    def test_lost_connection_does_not_pause_the_others(self) -> None:
+        lost, other = self.connect(WatchedConnection), self.connect(WatchedConnection)
+        backend = psutil.Process(lost.info.backend_pid)
+        backend.suspend()
+        self.addCleanup(backend.resume)
+        with ThreadPoolExecutor(1) as thread, lost.cursor() as silent, other.cursor() as cursor:
+            waiting = thread.submit(silent.execute, "SELECT 1")
+            while not waiting.done():
+                cursor.execute("SELECT 1")
+                time.sleep(0.05)
+            with self.assertRaises(psycopg2.OperationalError):
+                waiting.result()
+            cursor.execute("SELECT 1")
 
     def test_each_failure_is_logged_in_one_line(self) -> None:
         web = self.start_web()
