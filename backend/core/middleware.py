@@ -93,20 +93,23 @@ def send_content_policy(
         if is_page:
             response.headers.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
         if "Content-Security-Policy" not in response.headers:
-            response.headers["Content-Security-Policy"] = _make_page_policy() if is_page else _DATA_POLICY
+            response.headers["Content-Security-Policy"] = (
+                _make_page_policy(request) if is_page else _DATA_POLICY
+            )
         return response
 
     return middleware
 
 
-def _make_page_policy() -> str:
-    """Return the policy of the admin and Swagger UI. No text in a page is run as a script."""
+def _make_page_policy(request: HttpRequest) -> str:
+    """Return the policy of the admin and Swagger UI. No text in a page is a script or a style sheet."""
     static, media = _get_origin(settings.STATIC_URL), _get_origin(settings.MEDIA_URL)
+    # Templates of Django and mptt set styles of single elements, such as the indentation of a category.
+    styles = "style-src-attr 'unsafe-inline'; " if _is_admin(request) else ""
     return (
         "default-src 'none'; "
         f"script-src 'self'{static}; "
-        # Both set styles of single elements, such as the indentation of a category.
-        f"style-src 'self' 'unsafe-inline'{static}; "
+        f"style-src 'self'{static}; {styles}"
         f"img-src 'self' data: blob:{static}{media}; "
         f"font-src 'self'{static}; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
