@@ -29,8 +29,7 @@ from backend.core import throttling
 from backend.core.digests import digest_secret
 from backend.core.errors import NotFound, RateLimited
 from backend.core.viewer import Viewer
-from backend.orders import services as order_services
-from backend.orders.services import CartEmpty
+from backend.orders.services import CartEmpty, creation
 from tests.accounts.cases import clear_rate_limits
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_row_locks
@@ -159,7 +158,7 @@ class MergeTest(GuestCase):
 
     def test_order_and_read_merge_once(self) -> None:
         _, order = run_blocked(
-            self.merge, lambda: order_services.create_order(viewer=make_viewer(self.user, self.token))
+            self.merge, lambda: creation.create_order(viewer=make_viewer(self.user, self.token))
         )
         assert ordered_quantities(order) == {"A": 3, "B": 1}
         assert self.in_cart() == {}
@@ -180,7 +179,7 @@ class OrderTest(ShopCase):
         assert self.add_then_order() == ({"A": 2, "B": 1}, {})
 
     def test_without_the_lock_an_add_is_lost(self) -> None:
-        with mock.patch.object(order_services, "lock_account_cart", read_account_cart):
+        with mock.patch.object(creation, "lock_account_cart", read_account_cart):
             assert self.add_then_order() == ({"A": 1}, {"B": 1})
 
     def test_add_after_the_order_stays_in_the_cart(self) -> None:
@@ -206,7 +205,7 @@ class OrderTest(ShopCase):
         assert (ordered_quantities(order), self.in_cart()) == ({"A": 4}, {})
 
     def test_without_the_lock_the_old_quantity_is_ordered(self) -> None:
-        with mock.patch.object(order_services, "lock_account_cart", read_account_cart):
+        with mock.patch.object(creation, "lock_account_cart", read_account_cart):
             _, order = run_blocked(
                 lambda: update_lines(viewer=self.viewer, lines=[LineQuantity(self.a.pk, 4)]), self.order
             )

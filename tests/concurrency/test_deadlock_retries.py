@@ -19,9 +19,8 @@ from backend.core.db import MAX_ATTEMPTS, run_atomic
 from backend.core.errors import Conflict
 from backend.feeds.importer import import_feed
 from backend.notifications.models import OutgoingEmail
-from backend.orders import services as order_services
 from backend.orders.models import Order, OrderStatusChange
-from backend.orders.services import cancel_order
+from backend.orders.services import cancel_order, creation
 from tests.concurrency.actors import execute
 from tests.concurrency.deadlocks import count_deadlocks, count_retries, deadlocks, without_retries
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole
@@ -47,7 +46,7 @@ class CrosswiseOrdersTest(ShopCase):
         both_have_one = Barrier(2)
         remaining = {self.user.pk: 1, self.other.pk: 1}
 
-        lock_lines = order_services._lock_lines
+        lock_lines = creation._lock_lines
 
         def lock_crosswise(cart: Cart) -> Any:
             user_id = cart.user_id
@@ -66,7 +65,7 @@ class CrosswiseOrdersTest(ShopCase):
             except (Conflict, OperationalError) as error:
                 return error
 
-        with mock.patch.object(order_services, "_lock_lines", lock_crosswise):
+        with mock.patch.object(creation, "_lock_lines", lock_crosswise):
             return together([lambda: order(self.user), lambda: order(self.other)])
 
     def test_both_succeed_after_a_deadlock(self) -> None:
@@ -112,7 +111,7 @@ class ServicesTest(ShopCase):
 
     def test_order_is_retried(self) -> None:
         self.add(self.a)
-        self.assert_retried(self.order, "backend.orders.services.take_stock", self.lock_cart)
+        self.assert_retried(self.order, "backend.orders.services.creation.take_stock", self.lock_cart)
         assert self.stock()["A"] == 9
         assert Order.objects.count() == OutgoingEmail.objects.count() == 1
         assert self.in_cart() == {}
@@ -126,7 +125,7 @@ class ServicesTest(ShopCase):
 
         self.assert_retried(
             lambda: cancel_order(viewer=make_viewer(self.user), number=order.number),
-            "backend.orders.services.return_stock",
+            "backend.orders.services.statuses.return_stock",
             lock,
         )
         assert self.stock()["A"] == 10

@@ -18,9 +18,8 @@ from backend.catalog.models import Product
 from backend.core.db import run_atomic
 from backend.core.errors import NotFound, ShopError
 from backend.core.viewer import Viewer
-from backend.orders import services
 from backend.orders.models import Order
-from backend.orders.services import CartEmpty, cancel_order
+from backend.orders.services import CartEmpty, cancel_order, creation
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
 from tests.concurrency.shoppers import ShopCase, assert_orders_are_whole, ordered_quantities
@@ -97,7 +96,7 @@ class ProductDuringOrderTest(ShopCase):
 
         self.add(self.a, self.b)
         with (
-            mock.patch.object(services, "_lock_lines", lock_both),
+            mock.patch.object(creation, "_lock_lines", lock_both),
             pytest.raises(OperationalError, match="deadlock detected"),
         ):
             self.order_during_deletion()

@@ -15,7 +15,6 @@ from backend.carts.services import OutOfStock
 from backend.catalog import stock
 from backend.catalog.models import Product
 from backend.catalog.services import publish_products
-from backend.orders import services
 from backend.orders.models import Order
 from backend.orders.services import (
     NoLongerSold,
@@ -24,6 +23,7 @@ from backend.orders.services import (
     cancel_order,
     change_order_status,
     create_order,
+    creation,
 )
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.concurrency.locks import without_constraints, without_index, without_row_locks
@@ -98,7 +98,7 @@ class OppositeOrderTest(ShopCase):
             return read_unredacted_lines(cart)
 
         with (
-            mock.patch.object(services, "_lock_lines", lock_as_added),
+            mock.patch.object(creation, "_lock_lines", lock_as_added),
             pytest.raises(OperationalError, match="deadlock detected"),
         ):
             self.order_twice()
@@ -148,7 +148,7 @@ class SameIdempotencyKeyTest(ShopCase):
     def test_without_locks_only_the_index_refuses_the_second_order(self) -> None:
         with (
             without_row_locks(Product),
-            mock.patch.object(services, "lock_account_cart", read_account_cart),
+            mock.patch.object(creation, "lock_account_cart", read_account_cart),
             pytest.raises(IntegrityError, match="order_once_per_key"),
         ):
             self.order_twice()
@@ -157,7 +157,7 @@ class SameIdempotencyKeyTest(ShopCase):
         with (
             without_index("order_once_per_key"),
             without_row_locks(Product),
-            mock.patch.object(services, "lock_account_cart", read_account_cart),
+            mock.patch.object(creation, "lock_account_cart", read_account_cart),
         ):
             self.order_twice()
             assert sold(self.a) == 2

@@ -17,9 +17,8 @@ from backend.carts.services import CartEmpty
 from backend.catalog.models import Product
 from backend.core.errors import Conflict
 from backend.core.viewer import Viewer
-from backend.orders import services
 from backend.orders.models import Order
-from backend.orders.services import WrongOrderStatus, cancel_order, create_order
+from backend.orders.services import WrongOrderStatus, cancel_order, create_order, creation
 from tests.accounts.cases import clear_rate_limits
 from tests.carts.factories import make_promo_code
 from tests.catalog.admin.pages import Form
@@ -183,7 +182,7 @@ class LastUseOfCustomerTest(PromoCodeCase):
     def test_without_locks_an_account_uses_the_code_twice(self) -> None:
         with (
             without_row_locks(Product),
-            mock.patch.object(services, "lock_account_cart", read_account_cart),
+            mock.patch.object(creation, "lock_account_cart", read_account_cart),
         ):
             code = self.order_twice()
         assert self.uses(code)[1] == 2

@@ -19,8 +19,8 @@ from backend.carts.services import LineQuantity, add_lines
 from backend.catalog.models import Product
 from backend.notifications.models import OutgoingEmail
 from backend.notifications.services import publish_due_emails
-from backend.orders import services as orders
 from backend.orders.models import Order, OrderLine
+from backend.orders.services import creation
 from tests.catalog.factories import make_product
 from tests.concurrency.crowds import run_together
 from tests.concurrency.locks import without_row_locks
@@ -212,9 +212,9 @@ class CrashAtEveryStatementTest(ShopCase):
         self.add(self.a, self.b)
         before = self.written()
         number = 1
-        undecorated = orders._create_order_once.__wrapped__
+        undecorated = creation._create_order_once.__wrapped__
         with (
-            mock.patch.object(orders, "_create_order_once", undecorated),
+            mock.patch.object(creation, "_create_order_once", undecorated),
             without_row_locks(Cart, Product),
         ):
             while self.written() == before:

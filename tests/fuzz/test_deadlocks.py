@@ -38,9 +38,14 @@ from backend.core.viewer import Viewer
 from backend.feeds.category_paths import refuse_deleted_category
 from backend.feeds.importer import import_feed
 from backend.notifications.services import publish_due_emails
-from backend.orders import services as order_services
 from backend.orders.models import Order
-from backend.orders.services import cancel_order, change_order_status, count_popularity, create_order
+from backend.orders.services import (
+    cancel_order,
+    change_order_status,
+    count_popularity,
+    create_order,
+    creation,
+)
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
     assert_characteristics_are_right,
@@ -351,7 +356,7 @@ class DeadlockTest(TransactionTestCase):
         assert_characteristics_are_right()
 
     def test_products_locked_in_another_order_are_found(self) -> None:
-        lock_lines = order_services._lock_lines
+        lock_lines = creation._lock_lines
 
         def lock_unsorted(cart: Cart) -> Any:
             ids = list(CartLine.objects.filter(cart=cart).values_list("product_id", flat=True))
@@ -364,7 +369,7 @@ class DeadlockTest(TransactionTestCase):
 
         with (
             capture_deadlocks() as messages,
-            mock.patch.object(order_services, "_lock_lines", lock_unsorted),
+            mock.patch.object(creation, "_lock_lines", lock_unsorted),
         ):
             self.crowd.run(60, "unsorted", until=lambda: bool(self.find_avoidable(messages)))
         assert self.find_avoidable(messages)

@@ -9,7 +9,7 @@ from django.test import TransactionTestCase
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from backend.orders import services as order_services
+from backend.orders.services import creation, statuses
 from tests.fuzz import get_fuzz_seconds
 from tests.fuzz.shop_machine import ShopMachine
 
@@ -48,17 +48,17 @@ class InjectedErrorTest(TransactionTestCase):
         assert "state = ShopMachine()" in "".join(found.value.__notes__)
 
     def test_stock_that_is_not_taken_is_found(self) -> None:
-        with mock.patch.object(order_services, "take_stock"):
+        with mock.patch.object(creation, "take_stock"):
             self.assert_found()
 
     def test_ignored_idempotency_key_is_found(self) -> None:
-        with mock.patch.object(order_services, "_find_order_by_key", return_value=None):
+        with mock.patch.object(creation, "_find_order_by_key", return_value=None):
             self.assert_found()
 
     def test_promo_code_use_that_is_not_recorded_is_found(self) -> None:
-        with mock.patch.object(order_services, "take_promo_code_use"):
+        with mock.patch.object(creation, "take_promo_code_use"):
             self.assert_found()
 
     def test_promo_code_use_that_is_not_returned_is_found(self) -> None:
-        with mock.patch.object(order_services, "return_promo_code_use"):
+        with mock.patch.object(statuses, "return_promo_code_use"):
             self.assert_found()

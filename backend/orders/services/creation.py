@@ -1,23 +1,16 @@
-"""Create and cancel orders, change their status, and compute the popularity of products.
-
-All transactions lock rows in the same order: the account, the order or the cart, products by primary key, and
-then the promo code.
-"""
+"""Create orders from carts."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
-from backend.carts.promo_codes import ZERO, return_promo_code_use, take_promo_code_use
+from backend.carts.promo_codes import ZERO, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
     describe_insufficient_stock,
@@ -34,13 +27,12 @@ from backend.carts.services import (
     merge_guest_cart,
 )
 from backend.catalog.locks import select_products_to_lock
-from backend.catalog.stock import return_stock, take_stock, update_popularity
+from backend.catalog.stock import take_stock
 from backend.core.compiled_query import CompiledInsert, CompiledQuery, Param
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import (
     ErrorCode,
     Invalid,
-    NotFound,
     OutOfRange,
     ShopError,
     TooLong,
@@ -52,14 +44,12 @@ from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery
 from backend.orders.metrics import count_order, count_refusals
-from backend.orders.models import NEXT_STATUSES, Order, OrderContact, OrderLine, OrderStatusChange
+from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 # `Order.total` has 16 digits before the decimal point.
 MAX_TOTAL = Decimal(10**16) - Decimal("0.01")
-# Popularity is the number of units sold in this period.
-POPULARITY_PERIOD = timedelta(days=30)
 
 _LOCK_PRODUCTS = CompiledQuery(
     lambda: select_products_to_lock(CartLine.objects.filter(cart_id=Param("cart_id")))
@@ -94,12 +84,6 @@ class IdempotencyKeyReused(ShopError):
     """The idempotency key belongs to an order with other details."""
 
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
-
-
-class WrongOrderStatus(ShopError):
-    """The current status of the order does not allow the requested one."""
-
-    code = ErrorCode.ORDER_STATUS
 
 
 def create_order(
@@ -150,69 +134,6 @@ def create_order(
     merge_guest_cart(viewer=viewer)
     with count_refusals():
         return _create_order_once(viewer.user_id, columns, idempotency_key, fingerprint, expected_total)
-
-
-@atomic_or_conflict
-def cancel_order(*, viewer: Viewer, number: str) -> Order:
-    """Cancel an order of the viewer, return its products and the use of its promo code, and return the order.
-
-    Raises:
-        Unauthenticated: the viewer is not logged in.
-        NotFound: the viewer has no order with this number.
-        WrongOrderStatus: the order has been shipped, delivered or cancelled.
-        Conflict: other requests change the same data.
-    """
-    if viewer.user_id is None:
-        raise Unauthenticated("Log in first.")
-    # Locks the account first, like its deletion, because the history refers to it.
-    orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
-    orders = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
-    order = orders.first() if "\0" not in number else None
-    if order is None:
-        raise NotFound("You have no order with this number.", field="number")
-    _change_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
-    return read_order(order.pk)
-
-
-@atomic_or_conflict
-def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order:
-    """Change the status of an order of any customer, mail the customer, and return the order.
-
-    Args:
-        status: one of `Order.Status`. The products of a cancelled order return to stock, and its promo code
-            can be used again.
-        changed_by: the id of the staff user.
-
-    Raises:
-        NotFound: the order does not exist.
-        Invalid: the status does not exist.
-        WrongOrderStatus: the current status does not allow this one.
-        Conflict: other requests change the same data.
-    """
-    if status not in Order.Status.values:
-        raise Invalid(f"status must be one of {', '.join(Order.Status.values)}.", field="status")
-    order = Order.objects.select_for_update().filter(pk=order_id).first()
-    if order is None:
-        raise NotFound("This order does not exist.", field="order_id")
-    _change_status(order, Order.Status(status), changed_by=changed_by)
-    return read_order(order.pk)
-
-
-def count_popularity() -> int:
-    """Set the popularity of every product to the units sold in `POPULARITY_PERIOD`.
-
-    Returns:
-        the number of products whose popularity has changed.
-    """
-    sold = (
-        OrderLine.objects.filter(
-            order__placed_at__gte=timezone.now() - POPULARITY_PERIOD, product__isnull=False
-        )
-        .exclude(order__status=Order.Status.CANCELLED)
-        .values_list("product_id")
-        .annotate(units=Sum("quantity"))
-    )
-    return update_popularity(dict(sold))
 
 
 @atomic_or_conflict
@@ -332,30 +253,6 @@ def _require_available(line: CartLineRow, index: int) -> None:
         raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.", field=field)
     if line.product.stock < line.quantity:
         raise CartOutOfStock(describe_insufficient_stock(line.product, line.quantity), field=field)
-
-
-def _change_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
-    """Change the status of a locked order, record it in the history and enqueue a mail."""
-    if status not in NEXT_STATUSES[Order.Status(order.status)]:
-        raise WrongOrderStatus(f"An order that is {order.status} cannot become {status}.", field="number")
-    order.status = status
-    order.save(update_fields=["status"])
-    OrderStatusChange.objects.create(order=order, status=status, changed_by_id=changed_by)
-    if status == Order.Status.CANCELLED:
-        _return_stock(order)
-        if order.promo_code:
-            return_promo_code_use(order.number)
-    if order.user is not None:
-        enqueue_email(
-            task="orders.send_status",
-            recipient=order.user.email,
-            language=order.user.language,
-            context={"order_id": order.pk, "status": status},
-        )
-
-
-def _return_stock(order: Order) -> None:
-    return_stock(dict(order.lines.filter(product__isnull=False).values_list("product_id", "quantity")))
 
 
 def _find_order_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
