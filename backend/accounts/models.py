@@ -6,9 +6,10 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Lower, Now, Upper
 from django.utils import timezone
 
 from backend.accounts.email_addresses import normalize_email
@@ -81,6 +82,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_lowercase")
         ]
+        # For the search in the admin of accounts and orders.
+        indexes = [GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="user_name_trigrams")]
 
     def __str__(self) -> str:
         return self.email

@@ -1,9 +1,10 @@
-"""Orders, their lines, their history and the contact details of their customers."""
+"""Orders, their lines, history, notes, payments and the contact details of their customers."""
 
 from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat, Substr, Upper
@@ -12,9 +13,15 @@ from django.utils import timezone
 from backend.carts.models import MAX_PROMO_CODE_LENGTH
 from backend.catalog.models import Product
 from backend.core.identifiers import encode_global_id
+from backend.core.text import CleanCharField, CleanTextField
 from backend.orders.delivery import MAX_COMMENT_LENGTH, Address, Contact, get_max_lengths, read_part
 
 NUMBER_SEQUENCE = "orders_order_number"
+MAX_TRACKING_NUMBER_LENGTH = 100
+MAX_TRACKING_URL_LENGTH = 500
+MAX_NOTE_LENGTH = 2000
+MAX_PROVIDER_LENGTH = 32
+MAX_REFERENCE_LENGTH = 200
 
 _CONTACT_LENGTHS = get_max_lengths(Contact)
 _ADDRESS_LENGTHS = get_max_lengths(Address)
@@ -69,6 +76,10 @@ class Order(models.Model):
     fingerprint = models.CharField(
         max_length=64, editable=False, help_text="HMAC of the request that used the idempotency key."
     )
+    tracking_number = CleanCharField(
+        max_length=MAX_TRACKING_NUMBER_LENGTH, blank=True, default="", db_default=""
+    )
+    tracking_url = CleanCharField(max_length=MAX_TRACKING_URL_LENGTH, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["-placed_at", "-id"]
@@ -80,6 +91,11 @@ class Order(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(total__gte=0), name="order_total_not_negative"),
             models.CheckConstraint(condition=models.Q(discount__gte=0), name="order_discount_not_negative"),
+            # The link is shown to the customer in mails and in both APIs.
+            models.CheckConstraint(
+                condition=models.Q(tracking_url="") | models.Q(tracking_url__startswith="https://"),
+                name="order_tracking_url_is_https",
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "placed_at", "id"], name="order_of_user"),
@@ -146,6 +162,8 @@ class OrderLine(models.Model):
     name = models.CharField(max_length=255)
     unit_price = models.DecimalField(max_digits=12, decimal_places=2)
     quantity = models.PositiveIntegerField()
+    # Units that staff have cancelled before the shipment. Zero in an order that is cancelled as a whole.
+    cancelled_quantity = models.PositiveIntegerField(default=0, db_default=0)
     line_total = models.DecimalField(max_digits=18, decimal_places=2)
     discount = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0), db_default=Decimal(0))
 
@@ -155,8 +173,12 @@ class OrderLine(models.Model):
             # Imported orders can exceed the maximum quantity of a cart line.
             models.CheckConstraint(condition=models.Q(quantity__gte=1), name="order_line_quantity_from_1"),
             models.CheckConstraint(
-                condition=models.Q(line_total=F("unit_price") * F("quantity")),
-                name="order_line_total_is_right",
+                condition=models.Q(cancelled_quantity__gte=0, cancelled_quantity__lte=F("quantity")),
+                name="order_line_cancelled_quantity_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(line_total=F("unit_price") * (F("quantity") - F("cancelled_quantity"))),
+                name="order_line_total_of_remaining",
             ),
             models.CheckConstraint(
                 condition=models.Q(discount__gte=0, discount__lte=F("line_total")),
@@ -172,6 +194,11 @@ class OrderLine(models.Model):
     def global_id(self) -> str:
         """The opaque id in GraphQL."""
         return encode_global_id("OrderLine", self.pk)
+
+    @property
+    def remaining_quantity(self) -> int:
+        """The units that are not cancelled."""
+        return self.quantity - self.cancelled_quantity
 
     @property
     def sold_product(self) -> Product | None:
@@ -200,6 +227,13 @@ class OrderContact(models.Model):
     )
     comment = models.CharField(max_length=MAX_COMMENT_LENGTH, blank=True)
 
+    class Meta:
+        # For the search in the admin.
+        indexes = [
+            models.Index(fields=["phone"], name="order_contact_by_phone"),
+            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="order_contact_name_trigrams"),
+        ]
+
     def __str__(self) -> str:
         return f"Contact of {self.order_id}"
 
@@ -221,3 +255,77 @@ class OrderStatusChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} at {self.changed_at:%Y-%m-%d %H:%M}"
+
+
+class OrderLineCancellation(models.Model):
+    """A number of units of a line that staff have cancelled."""
+
+    line = models.ForeignKey(OrderLine, models.CASCADE, related_name="cancellations")
+    quantity = models.PositiveIntegerField()
+    cancelled_at = models.DateTimeField(default=timezone.now)
+    cancelled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(quantity__gte=1), name="order_line_cancellation_quantity_from_1"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of line {self.line_id}"
+
+
+class OrderNote(models.Model):
+    """An internal note of staff about an order. No API, mail or feed contains it."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    text = CleanTextField(max_length=MAX_NOTE_LENGTH)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=~models.Q(text=""), name="order_note_not_empty")]
+
+    def __str__(self) -> str:
+        return f"Note of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class Payment(models.Model):
+    """A payment for an order, reported by a payment provider or entered by staff."""
+
+    class Status(models.TextChoices):
+        ACCEPTED = "accepted"
+        WRONG_AMOUNT = "wrong_amount"
+        ALREADY_PAID = "already_paid"
+        ORDER_CANCELLED = "order_cancelled"
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="payments")
+    provider = models.CharField(max_length=MAX_PROVIDER_LENGTH)
+    reference = models.CharField(
+        max_length=MAX_REFERENCE_LENGTH, help_text="Id of the payment at the provider."
+    )
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    status = models.CharField(
+        max_length=15, choices=Status, help_text="Only an accepted payment has paid the order."
+    )
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "reference"], name="payment_once_per_reference"),
+            models.CheckConstraint(condition=models.Q(amount__gte=0), name="payment_amount_not_negative"),
+        ]
+        indexes = [
+            # For the filter in the admin.
+            models.Index(
+                fields=["order"], name="payment_not_accepted", condition=~models.Q(status="accepted")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.reference}"
