@@ -210,14 +210,26 @@ def _read_phone(text: str, country: str) -> str:
     """Return a phone number in E.164 format."""
     # Some territories have addresses but no numbers of their own.
     region = country if country in phonenumbers.SUPPORTED_REGIONS else settings.SHOP_COUNTRY
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_valid_number(number):
+    number = normalize_phone(text, region)
+    if number is None:
         raise Invalid(
             f"The phone number must be a valid number of {region}, or begin with + and a country calling "
             "code, as in +44 20 7946 0958.",
             field="contact.phone",
         )
+    return number
+
+
+def normalize_phone(text: str, region: str) -> str | None:
+    """Return a phone number of any usual notation in E.164 format, or None if it is no valid number.
+
+    Args:
+        region: the country of numbers without a calling code.
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -73,7 +73,14 @@ class OrderLine(Node):
     name: auto = strawberry_django.field(description="Name of the product.")
     unit_price: auto = strawberry_django.field(description="Price of one unit, in the currency of the order.")
     quantity: int = strawberry_django.field(description="Ordered quantity.")
-    line_total: auto = strawberry_django.field(description="`unitPrice` multiplied by `quantity`.")
+    cancelled_quantity: int = strawberry_django.field(
+        description="Units of `quantity` that the shop has cancelled by themselves. The cancellation of the "
+        "whole order does not change it."
+    )
+    line_total: auto = strawberry_django.field(
+        description="`unitPrice` multiplied by the units that are not cancelled, `quantity` minus "
+        "`cancelledQuantity`."
+    )
     discount: auto = strawberry_django.field(
         description="Part of the discount of the order for this line, at most `lineTotal`."
     )
@@ -113,6 +120,12 @@ class Order(Node):
     total: auto = strawberry_django.field(description="Amount to pay: `subtotal` without `discount`.")
     currency: auto = strawberry_django.field(description="ISO 4217 code of the currency of all prices.")
     placed_at: auto = strawberry_django.field(description="Time of the order.")
+    tracking_number: str = strawberry_django.field(
+        description="Tracking number of the shipment; empty until the order is shipped, or if there is none."
+    )
+    tracking_url: str = strawberry_django.field(
+        description="HTTPS link to the tracking page of the shipment; empty if there is none."
+    )
     contact: Contact | None = strawberry_django.field(
         description="Person to contact; null if the customer gave no contact."
     )

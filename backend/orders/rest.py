@@ -125,7 +125,15 @@ class OrderLine(ResponseModel):
         description="Price of one unit, in the currency of the order.", examples=["28.99"]
     )
     quantity: int = Field(description="Number of units.")
-    line_total: Decimal = Field(description="`unit_price` multiplied by `quantity`.", examples=["57.98"])
+    cancelled_quantity: int = Field(
+        description="Units of `quantity` that the shop has cancelled by themselves. The cancellation of the "
+        "whole order does not change it."
+    )
+    line_total: Decimal = Field(
+        description="`unit_price` multiplied by the units that are not cancelled, `quantity` minus "
+        "`cancelled_quantity`.",
+        examples=["57.98"],
+    )
     discount: Decimal = Field(
         description="Part of the discount of the order for this line, at most `line_total`.",
         examples=["5.80"],
@@ -160,6 +168,12 @@ class Order(ResponseModel):
     )
     currency: str = Field(description="ISO 4217 code of the currency of all prices.", examples=["RUB"])
     placed_at: datetime = Field(description="Time of the order.")
+    tracking_number: str = Field(
+        description="Tracking number of the shipment; empty until the order is shipped, or if there is none."
+    )
+    tracking_url: str = Field(
+        description="HTTPS link to the tracking page of the shipment; empty if there is none."
+    )
     contact: delivery.Contact | None = Field(
         description="Person to contact; null if the customer gave no contact."
     )

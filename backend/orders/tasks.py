@@ -23,6 +23,12 @@ def send_status(*, email_id: int) -> None:
     )
 
 
+@shared_task(name="orders.send_line_cancellation")
+def send_line_cancellation(*, email_id: int) -> None:
+    """Send the notification that staff have cancelled units of an order."""
+    send_email(email_id=email_id, render=lambda email: _render_email(email, "order-lines-cancelled"))
+
+
 @shared_task(name="orders.count_popularity")
 def recount_popularity() -> None:
     """Update the popularity of all products, which the sort by popularity uses."""
@@ -33,4 +39,6 @@ def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
     """Render a mail, or return None if the account of the customer has been deleted."""
     orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
     order = orders.prefetch_related("lines").first()
-    return render_email(template, email.language, {"order": order}) if order is not None else None
+    if order is None:
+        return None
+    return render_email(template, email.language, {**email.context, "order": order})

@@ -118,9 +118,9 @@ def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
     _check_first(first)
     if viewer.user_id is None:
         return _fill_with_popular([], first)
-    lines = OrderLine.objects.filter(order__user_id=viewer.user_id, product__isnull=False).exclude(
-        order__status=Order.Status.CANCELLED
-    )
+    lines = OrderLine.objects.filter(
+        order__user_id=viewer.user_id, product__isnull=False, cancelled_quantity__lt=F("quantity")
+    ).exclude(order__status=Order.Status.CANCELLED)
     # A subquery of the two queries below instead of a query of its own. Its LIMIT makes PostgreSQL evaluate
     # it only once in each of them.
     bought = lines.order_by("-id").values("product_id")[:MAX_HISTORY_LINES]

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Subquery
+from django.db.models import F, Subquery
 from django.utils import timezone
 
 from backend.core.cache import cache_maximum
@@ -175,7 +175,9 @@ def _find_new_products(last_order_id: int) -> tuple[list[int], int]:
     for order_id, status in orders[:MAX_UPDATED_PRODUCTS]:
         last_order_id = order_id
         if status != Order.Status.CANCELLED:
-            lines = OrderLine.objects.filter(order_id=order_id, product__isnull=False)
+            lines = OrderLine.objects.filter(
+                order_id=order_id, product__isnull=False, cancelled_quantity__lt=F("quantity")
+            )
             product_ids.update(dict.fromkeys(lines.values_list("product_id", flat=True)))
         if len(product_ids) >= MAX_UPDATED_PRODUCTS:
             break

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from backend.catalog.models import Category, Product
@@ -29,7 +29,7 @@ def get_newest_order_day() -> date | None:
 
 
 def read_purchases(today: date) -> Iterator[Purchase]:
-    """Stream the purchases of the last three years, without cancelled orders.
+    """Stream the purchases of the last three years, without cancelled orders and lines.
 
     Args:
         today: the last day of the three years.
@@ -105,7 +105,11 @@ def _exclude_cancelled() -> "QuerySet[Order]":
 
 def _stream_purchases(lines: "QuerySet[OrderLine]") -> Iterator[Purchase]:
     rows: Any = (
-        lines.filter(~Q(order__status=Order.Status.CANCELLED), product__isnull=False)
+        lines.filter(
+            ~Q(order__status=Order.Status.CANCELLED),
+            product__isnull=False,
+            cancelled_quantity__lt=F("quantity"),
+        )
         .order_by()
         .values_list("order_id", "product_id", "name", "order__placed_at", "order__user_id")
     )

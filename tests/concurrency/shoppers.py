@@ -1,6 +1,6 @@
 """Helpers for races of shoppers: a shop, actions, and invariants to check afterwards."""
 
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.test import TransactionTestCase
 
 from backend.accounts.models import User
@@ -48,7 +48,7 @@ def ordered_quantities(order: Order) -> dict[str, int]:
 def sold(product: Product) -> int:
     """Return the number of units of a product in orders that are not cancelled."""
     lines = OrderLine.objects.filter(product=product).exclude(order__status=Order.Status.CANCELLED)
-    return lines.aggregate(units=Sum("quantity"))["units"] or 0
+    return lines.aggregate(units=Sum(F("quantity") - F("cancelled_quantity")))["units"] or 0
 
 
 def assert_orders_are_whole() -> None:
@@ -56,7 +56,7 @@ def assert_orders_are_whole() -> None:
     for order in Order.objects.prefetch_related("lines", "history"):
         lines = order.lines.all()
         assert lines, f"order {order} has no lines"
-        assert order.subtotal == sum(line.unit_price * line.quantity for line in lines)
+        assert order.subtotal == sum(line.unit_price * line.remaining_quantity for line in lines)
         assert order.discount == sum(line.discount for line in lines)
         assert order.history.all()[0].status == Order.Status.PLACED
 

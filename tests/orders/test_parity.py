@@ -93,6 +93,8 @@ class EqualResultsTest(TestCase):
                     "promo_code": None,
                     "currency": "RUB",
                     "is_cancellable": True,
+                    "tracking_number": "",
+                    "tracking_url": "",
                     "lines": [
                         self.line(self.dress, "28.90", 2, "57.80"),
                         self.line(self.sock, "0.10", 1, "0.10"),
@@ -111,6 +113,7 @@ class EqualResultsTest(TestCase):
             "name": product.name,
             "unit_price": price,
             "quantity": quantity,
+            "cancelled_quantity": 0,
             "line_total": total,
             "discount": "0.00",
         }

@@ -32,7 +32,8 @@ CART = f"""
 """
 ORDER = """
     number status subtotal discount total promoCode currency placedAt comment isCancellable
-    lines { product { id: databaseId } sku name unitPrice quantity lineTotal discount }
+    trackingNumber trackingUrl
+    lines { product { id: databaseId } sku name unitPrice quantity cancelledQuantity lineTotal discount }
     contact { name phone phoneAsTyped } deliveryAddress { line1 line2 city postalCode country }
     history { status changedAt }
 """

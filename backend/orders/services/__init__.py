@@ -13,10 +13,20 @@ from backend.orders.services.creation import (
     TotalChanged,
     create_order,
 )
+from backend.orders.services.line_cancellation import cancel_order_lines
+from backend.orders.services.notes import add_order_note
+from backend.orders.services.payments import WrongPaymentAmount, mark_paid
 from backend.orders.services.popularity import POPULARITY_PERIOD, count_popularity
-from backend.orders.services.statuses import WrongOrderStatus, cancel_order, change_order_status
+from backend.orders.services.statuses import (
+    MANUAL_PROVIDER,
+    WrongOrderStatus,
+    cancel_order,
+    change_order_status,
+    change_tracking,
+)
 
 __all__ = [
+    "MANUAL_PROVIDER",
     "MAX_IDEMPOTENCY_KEY_LENGTH",
     "MAX_TOTAL",
     "POPULARITY_PERIOD",
@@ -25,8 +35,13 @@ __all__ = [
     "NoLongerSold",
     "TotalChanged",
     "WrongOrderStatus",
+    "WrongPaymentAmount",
+    "add_order_note",
     "cancel_order",
+    "cancel_order_lines",
     "change_order_status",
+    "change_tracking",
     "count_popularity",
     "create_order",
+    "mark_paid",
 ]

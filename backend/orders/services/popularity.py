@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from backend.catalog.stock import update_popularity
@@ -24,6 +24,6 @@ def count_popularity() -> int:
         )
         .exclude(order__status=Order.Status.CANCELLED)
         .values_list("product_id")
-        .annotate(units=Sum("quantity"))
+        .annotate(units=Sum(F("quantity") - F("cancelled_quantity")))
     )
     return update_popularity(dict(sold))

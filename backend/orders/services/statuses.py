@@ -1,17 +1,37 @@
-"""Cancel orders and change their status."""
+"""Cancel orders, change their status and their tracking number."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db.models import F, Sum
 
 from backend.carts.promo_codes import return_promo_code_use
 from backend.catalog.stock import return_stock
 from backend.core.db import atomic_or_conflict
-from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, Unauthenticated
+from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
+from backend.core.text import clean_line
 from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
-from backend.orders.models import NEXT_STATUSES, Order, OrderStatusChange
+from backend.orders.models import (
+    MAX_TRACKING_NUMBER_LENGTH,
+    MAX_TRACKING_URL_LENGTH,
+    NEXT_STATUSES,
+    Order,
+    OrderStatusChange,
+    Payment,
+)
 from backend.orders.selectors import read_order
+
+# The provider of payments that staff enter.
+MANUAL_PROVIDER = "manual"
+
+_require_url = URLValidator(schemes=["https"])
 
 
 class WrongOrderStatus(ShopError):
-    """The current status of the order does not allow the requested one."""
+    """The current status of the order does not allow the requested change."""
 
     code = ErrorCode.ORDER_STATUS
 
@@ -39,48 +59,151 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
 
 
 @atomic_or_conflict
-def change_order_status(*, order_id: int, status: str, changed_by: int) -> Order:
+def change_order_status(
+    *, order_id: int, status: str, changed_by: int, tracking_number: str = "", tracking_url: str = ""
+) -> Order:
     """Change the status of an order of any customer, mail the customer, and return the order.
+
+    An order that becomes paid gets a payment of its total with the provider "manual".
 
     Args:
         status: one of `Order.Status`. The products of a cancelled order return to stock, and its promo code
             can be used again.
         changed_by: the id of the staff user.
+        tracking_number, tracking_url: of the shipment, for an order that becomes shipped. Both are optional.
 
     Raises:
         NotFound: the order does not exist.
-        Invalid: the status does not exist.
+        Invalid: the status does not exist, the URL is malformed, or a tracking number comes with another
+            status.
+        TooLong: the tracking number or the URL is too long.
         WrongOrderStatus: the current status does not allow this one.
         Conflict: other requests change the same data.
     """
     if status not in Order.Status.values:
         raise Invalid(f"status must be one of {', '.join(Order.Status.values)}.", field="status")
-    order = Order.objects.select_for_update().filter(pk=order_id).first()
-    if order is None:
-        raise NotFound("This order does not exist.", field="order_id")
-    change_locked_status(order, Order.Status(status), changed_by=changed_by)
+    tracking = _validate_tracking(tracking_number, tracking_url)
+    if any(tracking.values()) and status != Order.Status.SHIPPED:
+        raise Invalid(
+            f"An order that becomes {status} cannot get a tracking number.", field="tracking_number"
+        )
+    order = lock_order(order_id)
+    shipment = tracking if status == Order.Status.SHIPPED else None
+    change_locked_status(order, Order.Status(status), changed_by=changed_by, shipment=shipment)
+    if status == Order.Status.PAID:
+        Payment.objects.create(
+            order=order,
+            provider=MANUAL_PROVIDER,
+            reference=order.number,
+            amount=order.total,
+            currency=order.currency,
+            status=Payment.Status.ACCEPTED,
+        )
     return read_order(order.pk)
 
 
-def change_locked_status(order: Order, status: Order.Status, *, changed_by: int) -> None:
-    """Change the status of a locked order, record it in the history and enqueue a mail."""
+@atomic_or_conflict
+def change_tracking(*, order_id: int, tracking_number: str, tracking_url: str) -> Order:
+    """Change the tracking number and URL of a shipped order without a mail, and return the order.
+
+    Raises:
+        NotFound: the order does not exist.
+        Invalid: the URL is malformed.
+        TooLong: the tracking number or the URL is too long.
+        WrongOrderStatus: the order is not shipped, or already delivered.
+        Conflict: other requests change the same data.
+    """
+    tracking = _validate_tracking(tracking_number, tracking_url)
+    order = lock_order(order_id)
+    if order.status != Order.Status.SHIPPED:
+        raise WrongOrderStatus(
+            f"Only a shipped order has a tracking number that can change, not one that is {order.status}.",
+            field="order_id",
+        )
+    Order.objects.filter(pk=order.pk).update(**tracking)
+    return read_order(order.pk)
+
+
+def lock_order(order_id: int) -> Order:
+    """Lock an order of any customer until commit, and return it.
+
+    Raises:
+        NotFound: the order does not exist.
+    """
+    order = Order.objects.select_for_update().filter(pk=order_id).first()
+    if order is None:
+        raise NotFound("This order does not exist.", field="order_id")
+    return order
+
+
+def change_locked_status(
+    order: Order, status: Order.Status, *, changed_by: int | None, shipment: Mapping[str, str] | None = None
+) -> None:
+    """Change the status of a locked order, record it in the history and enqueue a mail.
+
+    Args:
+        changed_by: the id of the user; None for a payment provider.
+        shipment: the columns of the tracking number, for an order that becomes shipped.
+
+    Raises:
+        WrongOrderStatus: the current status does not allow this one.
+    """
     if status not in NEXT_STATUSES[Order.Status(order.status)]:
         raise WrongOrderStatus(f"An order that is {order.status} cannot become {status}.", field="number")
+    shipment = shipment or {}
     order.status = status
-    order.save(update_fields=["status"])
+    for column, value in shipment.items():
+        setattr(order, column, value)
+    order.save(update_fields=["status", *shipment])
     OrderStatusChange.objects.create(order=order, status=status, changed_by_id=changed_by)
     if status == Order.Status.CANCELLED:
         _return_stock(order)
         if order.promo_code:
             return_promo_code_use(order.number)
+    # The mail contains the tracking number of this moment, also if staff change it before a retry.
+    enqueue_customer_email(order, "orders.send_status", status=status, **shipment)
+
+
+def enqueue_customer_email(order: Order, task: str, **context: Any) -> None:
+    """Enqueue a mail to the customer of an order, unless the account has been deleted."""
     if order.user is not None:
         enqueue_email(
-            task="orders.send_status",
+            task=task,
             recipient=order.user.email,
             language=order.user.language,
-            context={"order_id": order.pk, "status": status},
+            context={"order_id": order.pk, **context},
         )
 
 
+def _validate_tracking(number: str, url: str) -> dict[str, str]:
+    """Return the columns of a tracking number and URL in their stored form."""
+    number, url = clean_line(number), clean_line(url)
+    if len(number) > MAX_TRACKING_NUMBER_LENGTH:
+        raise TooLong(
+            f"The tracking number must have at most {MAX_TRACKING_NUMBER_LENGTH} characters.",
+            field="tracking_number",
+        )
+    if len(url) > MAX_TRACKING_URL_LENGTH:
+        raise TooLong(
+            f"The tracking URL must have at most {MAX_TRACKING_URL_LENGTH} characters.", field="tracking_url"
+        )
+    if url:
+        try:
+            _require_url(url)
+            is_https = url.startswith("https://")
+        except ValidationError:
+            is_https = False
+        if not is_https:
+            raise Invalid(
+                "The tracking URL must be empty or begin with https://, such as "
+                "https://tracking.example.com/AB123.",
+                field="tracking_url",
+            )
+    return {"tracking_number": number, "tracking_url": url}
+
+
 def _return_stock(order: Order) -> None:
-    return_stock(dict(order.lines.filter(product__isnull=False).values_list("product_id", "quantity")))
+    """Return the units of an order that are not cancelled yet to stock."""
+    lines = order.lines.filter(product__isnull=False, cancelled_quantity__lt=F("quantity"))
+    units = lines.values_list("product_id").annotate(units=Sum(F("quantity") - F("cancelled_quantity")))
+    return_stock(dict(units))

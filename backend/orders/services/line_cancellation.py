@@ -1,0 +1,96 @@
+"""Cancel units of the lines of an order."""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+
+from backend.catalog.stock import return_stock
+from backend.core.db import atomic_or_conflict
+from backend.core.errors import Invalid, NotFound, OutOfRange
+from backend.orders.models import Order, OrderLine, OrderLineCancellation
+from backend.orders.selectors import read_order
+from backend.orders.services.creation import TotalChanged
+from backend.orders.services.statuses import (
+    WrongOrderStatus,
+    change_locked_status,
+    enqueue_customer_email,
+    lock_order,
+)
+
+
+@atomic_or_conflict
+def cancel_order_lines(
+    *, order_id: int, quantities: Mapping[int, int], expected_total: Decimal, changed_by: int
+) -> Order:
+    """Cancel units of the lines of an order of any customer, mail the customer, and return the order.
+
+    The units return to stock, and the totals of the lines and of the order become those of the remaining
+    units. If no units remain, the order is cancelled as a whole and keeps its totals.
+
+    Args:
+        quantities: the units to cancel by line id.
+        expected_total: the total that staff have seen, so that a repeated request cancels nothing more.
+        changed_by: the id of the staff user.
+
+    Raises:
+        NotFound: the order or a line does not exist.
+        Invalid: no line is given.
+        OutOfRange: a quantity is not between 1 and the remaining units of its line.
+        WrongOrderStatus: the order has been shipped, delivered or cancelled.
+        TotalChanged: the order has another total than expected.
+        Conflict: other requests change the same data.
+    """
+    if not quantities:
+        raise Invalid("Enter the quantity of at least one line.", field="quantities")
+    order = lock_order(order_id)
+    if not order.is_cancellable:
+        raise WrongOrderStatus(
+            f"The lines of an order that is {order.status} cannot be cancelled.", field="order_id"
+        )
+    if order.total != expected_total:
+        raise TotalChanged(
+            f"The total of the order is now {order.total} {order.currency}. Check its lines again.",
+            field="expected_total",
+        )
+    lines = {line.pk: line for line in order.lines.all()}
+    for line_id, quantity in quantities.items():
+        _require_cancellable(lines.get(line_id), quantity)
+    if sum(quantities.values()) == sum(line.remaining_quantity for line in lines.values()):
+        change_locked_status(order, Order.Status.CANCELLED, changed_by=changed_by)
+        return read_order(order.pk)
+    cancelled = [lines[line_id] for line_id in quantities]
+    units: Counter[int] = Counter()
+    for line in cancelled:
+        line.cancelled_quantity += quantities[line.pk]
+        line.line_total = line.unit_price * line.remaining_quantity
+        if line.product_id is not None:
+            units[line.product_id] += quantities[line.pk]
+    OrderLine.objects.bulk_update(cancelled, ["cancelled_quantity", "line_total"])
+    order.total = sum((line.line_total for line in lines.values()), Decimal(0))
+    order.save(update_fields=["total"])
+    OrderLineCancellation.objects.bulk_create(
+        OrderLineCancellation(line=line, quantity=quantities[line.pk], cancelled_by_id=changed_by)
+        for line in cancelled
+    )
+    return_stock(units)
+    # The mail lists what this cancellation changed, also if there is another one before a retry.
+    enqueue_customer_email(
+        order,
+        "orders.send_line_cancellation",
+        lines=[{"name": line.name, "quantity": quantities[line.pk]} for line in cancelled],
+        total=str(order.total),
+    )
+    return read_order(order.pk)
+
+
+def _require_cancellable(line: OrderLine | None, quantity: int) -> None:
+    if line is None:
+        raise NotFound("This order has no such line.", field="quantities")
+    if line.remaining_quantity == 0:
+        raise OutOfRange(f"All units of {line.sku} are cancelled already.", field="quantities")
+    if not 1 <= quantity <= line.remaining_quantity:
+        raise OutOfRange(
+            f"The quantity of {line.sku} to cancel must be between 1 and {line.remaining_quantity}, not "
+            f"{quantity}.",
+            field="quantities",
+        )
