@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.config.variable_types import (
     CollectorUrl,
+    CommaSeparatedPairs,
     CorsOrigins,
     CountryCode,
     CsrfOrigins,
@@ -35,6 +36,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 PUBLISHED_SECRET_PREFIX = "development-only"
 # Similarity of a misspelt name to the name of a variable, from 0 to 1. SHOP_CURENCY has 0.96.
 _MISSPELLING = 0.85
+MIN_PAYMENT_SECRET_LENGTH = 16
 
 _DEVELOPMENT_DEFAULTS = {
     "swagger_permission": "ALL",
@@ -128,6 +130,9 @@ class Environment(BaseSettings):
     shop_country: CountryCode = "RU"
     shop_language: SearchLanguage = "russian"
     order_require_delivery: bool = False
+    # By the name of the payment provider: the dotted path of its module, and the secret of its signatures.
+    payment_providers: CommaSeparatedPairs = {}
+    payment_secrets: CommaSeparatedPairs = {}
 
     @property
     def celery_broker_url(self) -> str:
@@ -204,7 +209,7 @@ class Environment(BaseSettings):
         Args:
             invalid: names of the variables that have an error of their own.
         """
-        errors = self._find_object_storage_errors(invalid)
+        errors = [*self._find_object_storage_errors(invalid), *self._find_payment_errors(invalid)]
         if self.graphiql and not self.graphql_introspection and "graphql_introspection" not in invalid:
             errors.append("GRAPHIQL: needs GRAPHQL_INTROSPECTION; set both to true, or GRAPHIQL to false")
         if not self.debug and "debug" not in invalid:
@@ -219,6 +224,20 @@ class Environment(BaseSettings):
         if not missing or not given:
             return []
         return [f"{_join(missing)}: required since {_join(given)} is set; set all of them or none"]
+
+    def _find_payment_errors(self, invalid: Collection[str]) -> list[str]:
+        errors = []
+        providers, secrets = self.payment_providers, self.payment_secrets
+        is_valid = not {"payment_providers", "payment_secrets"}.intersection(invalid)
+        if is_valid and providers.keys() != secrets.keys():
+            errors.append("PAYMENT_PROVIDERS, PAYMENT_SECRETS: must name the same providers")
+        if "manual" in providers:
+            errors.append("PAYMENT_PROVIDERS: the name manual is reserved for payments that staff enter")
+        if any(len(secret) < MIN_PAYMENT_SECRET_LENGTH for secret in secrets.values()):
+            errors.append(
+                f"PAYMENT_SECRETS: every secret must have at least {MIN_PAYMENT_SECRET_LENGTH} characters"
+            )
+        return errors
 
     def _find_production_errors(self, invalid: Collection[str]) -> list[str]:
         required = ("django_secret_key", "allowed_hosts", "db_host", "db_password", "redis_url")

@@ -311,6 +311,8 @@ SHOP_CURRENCY = ENV.shop_currency
 SHOP_COUNTRY = ENV.shop_country
 SHOP_LANGUAGE = ENV.shop_language
 ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
+PAYMENT_PROVIDERS = ENV.payment_providers
+PAYMENT_SECRETS = ENV.payment_secrets
 
 # The two APIs
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins

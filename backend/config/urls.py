@@ -17,6 +17,7 @@ from backend.core.media.views import serve_media
 from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
 from backend.notifications.selectors import count_failed_emails, count_waiting_emails, measure_email_delay
+from backend.orders.payments.views import receive_payment
 
 handler400 = bad_request
 handler404 = page_not_found
@@ -67,6 +68,7 @@ urlpatterns = [
     path("health/live", Health.as_view(checks=[]), name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
     path("metrics", metrics, name="metrics"),
+    path("payments/<str:provider>", receive_payment, name="payments"),
     re_path(r"^media/(?P<path>.*)$", serve_media, name="media"),
     *home,
     path("", api.urls),

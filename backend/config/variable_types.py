@@ -39,7 +39,26 @@ def _split_commas(value: object) -> object:
     return value
 
 
+def _split_pairs(value: object) -> object:
+    """Return the pairs of a text such as "a=1,b=2" as a dictionary."""
+    if not isinstance(value, str):
+        return value
+    pairs: dict[str, str] = {}
+    for item in value.split(","):
+        if item.strip():
+            name, separator, text = item.strip().partition("=")
+            # The text can be secret, so the message does not contain it.
+            if not (re.fullmatch("[a-z][a-z0-9-]{0,31}", name) and separator and text) or name in pairs:
+                raise ValueError(
+                    "must be pairs such as name=value separated by commas, each with a different name of up "
+                    "to 32 lower-case letters, digits and hyphens"
+                )
+            pairs[name] = text
+    return pairs
+
+
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
+CommaSeparatedPairs = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
 HeaderNames = Annotated[
     CommaSeparated,
     # `token` of RFC 9110.

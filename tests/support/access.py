@@ -84,11 +84,11 @@ TYPES = {
     "Order": (
         OWNER,
         "id number status subtotal discount total promoCode currency placedAt contact deliveryAddress "
-        "comment isCancellable lines history",
+        "comment isCancellable lines history trackingNumber trackingUrl",
     ),
     "OrderConnection": (OWNER, "edges nodes pageInfo"),
     "OrderEdge": (OWNER, "cursor node"),
-    "OrderLine": (OWNER, "id sku name unitPrice quantity lineTotal discount product"),
+    "OrderLine": (OWNER, "id sku name unitPrice quantity cancelledQuantity lineTotal discount product"),
     "OrderPayload": (OWNER, "order errors"),
     "OrderStatusChange": (OWNER, "status changedAt"),
     "TokenPayload": (OWNER, "accessToken refreshToken expiresIn user errors"),
@@ -121,12 +121,14 @@ REST_ROUTES = {
 }
 
 # The patterns of the URLs outside the REST API and the admin. The two of the documentation are limited by
-# SWAGGER_PERMISSION, /graphql by the access to its fields, and /metrics by METRICS_TOKEN, which is for staff.
+# SWAGGER_PERMISSION, /graphql by the access to its fields, /metrics by METRICS_TOKEN, which is for staff, and
+# /payments by the signatures of payment providers, which act for the shop.
 URLS = {
     "graphql": PUBLIC,
     "health/live": PUBLIC,
     "health/ready": PUBLIC,
     "metrics": STAFF,
+    "payments/<str:provider>": STAFF,
     "^media/(?P<path>.*)$": PUBLIC,
     "": PUBLIC,
     "openapi.json": PUBLIC,
