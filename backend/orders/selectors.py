@@ -3,14 +3,20 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.conf import settings
+from django.db.models import Prefetch, Q, QuerySet
 
+from backend.accounts.models import User
 from backend.catalog.selectors import ProductRow
 from backend.core.compiled_query import set_prefetched
 from backend.core.errors import Unauthenticated
 from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
 from backend.core.viewer import Viewer
+from backend.orders.delivery import normalize_phone
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
+
+# A trigram index finds texts of at least three characters.
+MIN_NAME_LENGTH = 3
 
 _LINES = OrderLine.objects.select_related("product__category").defer("product__search_vector")
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)
@@ -54,6 +60,33 @@ def get_order_lines(viewer: Viewer, ids: Collection[int]) -> list[OrderLine]:
 def read_order(order_id: int) -> Order:
     """Return an order of any customer with its related rows."""
     return _prefetch_related(Order.objects.filter(pk=order_id)).get()
+
+
+def select_matching_ids(term: str) -> "QuerySet[Order, Any]":
+    """Select the ids of the orders with this number, e-mail address, name, phone number or SKU.
+
+    A union, because a disjunction of the conditions would read all orders. Each condition has an index.
+
+    Args:
+        term: a number with or without its suffix, a part of a name of at least `MIN_NAME_LENGTH` characters,
+            or a complete address, phone number or SKU. A phone number without a calling code is one of the
+            shop's country.
+    """
+    users, contacts = User.objects.order_by(), OrderContact.objects.order_by()
+    matches: list[QuerySet[Any, Any]] = [
+        Order.objects.filter(user__in=users.filter(email=term)).values("pk"),
+        OrderLine.objects.filter(sku__iexact=term).values("order_id"),
+    ]
+    if len(term) >= MIN_NAME_LENGTH:
+        matches += [
+            Order.objects.filter(user__in=users.filter(name__icontains=term)).values("pk"),
+            contacts.filter(name__icontains=term).values("order_id"),
+        ]
+    phone = normalize_phone(term, settings.SHOP_COUNTRY)
+    if phone is not None:
+        matches.append(contacts.filter(phone=phone).values("order_id"))
+    by_number = Order.objects.filter(Q(number=term) | Q(number__startswith=f"{term}-")).values("pk")
+    return by_number.order_by().union(*(matching.order_by() for matching in matches))
 
 
 def attach_related(
