@@ -16,7 +16,21 @@ from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.carts.models import Cart, CartLine, PromoCodeUse
 from backend.notifications.models import OutgoingEmail
-from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
+from backend.orders.models import (
+    Order,
+    OrderContact,
+    OrderLine,
+    OrderLineCancellation,
+    OrderNote,
+    OrderStatusChange,
+    Payment,
+)
+from backend.orders.services import (
+    add_order_note,
+    cancel_order_lines,
+    mark_paid,
+)
+from backend.orders.tasks import _render_email
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products, make_promo_code
 from tests.support.operations import list_graphql_operations, list_rest_operations
@@ -25,6 +39,8 @@ from tests.support.shopping import RestShopper
 
 SECRET = "Turgenev"
 PROMO_CODE = "FOR-THE-VICTIM"
+NOTE = "Suspicious customer"
+REFERENCE = "reference-17"
 
 
 @FAST_HASHER
@@ -50,9 +66,23 @@ class PrivacyTest(TestCase):
             },
             "the victim's key",
         ).data["number"]
+        self.change_as_staff()
         self.shopper.add(self.product.pk, 7)
         self.shopper.apply_code(PROMO_CODE)
         clear_redis()
+
+    def change_as_staff(self) -> None:
+        """Cancel a unit of the order, record its payment, and write a note about it."""
+        order, staff = Order.objects.get(number=self.number), make_user(is_staff=True)
+        cancel_order_lines(
+            order_id=order.pk,
+            quantities={order.lines.get().pk: 1},
+            expected_total=order.total,
+            changed_by=staff.pk,
+        )
+        order.refresh_from_db()
+        mark_paid(number=self.number, reference=REFERENCE, amount=order.total, currency=order.currency)
+        add_order_note(order_id=order.pk, text=NOTE, author=staff.pk)
 
     def list_graphql_operations(self) -> dict[str, str]:
         return list_graphql_operations(self.victim.email, self.product.pk, self.number)
@@ -81,12 +111,15 @@ class PrivacyTest(TestCase):
             OrderLine.objects.filter(**of_victim),
             OrderContact.objects.filter(**of_victim),
             OrderStatusChange.objects.filter(**of_victim),
+            OrderNote.objects.filter(**of_victim),
+            Payment.objects.filter(**of_victim),
+            OrderLineCancellation.objects.filter(line__order__user=self.victim),
             OutgoingEmail.objects.filter(recipient=self.victim.email, task__startswith="orders."),
         ]
         return [list(found.order_by("pk").values()) for found in rows]
 
     def assert_nothing_disclosed_or_changed(self, response: str, before: list[Any]) -> None:
-        for secret in (SECRET, PROMO_CODE, self.number, self.victim.email):
+        for secret in (SECRET, PROMO_CODE, NOTE, REFERENCE, self.number, self.victim.email):
             assert secret not in response
         assert '"quantity":7' not in response.replace(" ", "")
         assert self.victim_rows() == before
@@ -158,6 +191,37 @@ class PrivacyTest(TestCase):
                     assert response.status_code < 500
                     assert response.status_code not in (400, 405, 415)
                     self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
+
+    def test_notes_and_payments_are_not_disclosed_to_the_owner(self) -> None:
+        for name, query in self.list_graphql_operations().items():
+            if not query.startswith("mutation"):
+                with self.subTest(name):
+                    response = self.send({"query": query}, self.shopper.headers).content.decode()
+                    assert NOTE not in response
+                    assert REFERENCE not in response
+        for (method, path), parameters in self.list_rest_operations().items():
+            if method == "get" or path == "/order/cancel":
+                with self.subTest(path):
+                    response = Client().generic(
+                        method.upper(),
+                        path,
+                        headers=self.shopper.headers,
+                        query_params=parameters.get("query", {}),
+                    )
+                    assert (self.number in response.content.decode()) == path.startswith("/order")
+                    assert NOTE not in response.content.decode()
+                    assert REFERENCE not in response.content.decode()
+        templates = {"orders.send_confirmation": "order-placed"}
+        templates["orders.send_line_cancellation"] = "order-lines-cancelled"
+        mails = OutgoingEmail.objects.filter(recipient=self.victim.email, task__startswith="orders.")
+        assert mails.count() == 4
+        for email in mails:
+            template = templates.get(email.task) or f"order-{email.context['status']}"
+            content = _render_email(email, template)
+            assert content is not None
+            for text in (content.subject, content.text, content.html, json.dumps(email.context)):
+                assert NOTE not in text
+                assert REFERENCE not in text
 
     def test_requests_by_the_owner_fail_the_assertion(self) -> None:
         """The same requests with the credentials of the victim disclose or change data."""

@@ -344,3 +344,40 @@ def test_unknown_shop_currency_is_refused(
     monkeypatch.setenv("SHOP_CURRENCY", currency)
     with pytest.raises(SystemExit, match="SHOP_CURRENCY: must be an ISO 4217 code in capital letters"):
         read_environment()
+
+
+def test_payment_providers_and_secrets_are_pairs(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENT_PROVIDERS", " acme=shop.acme, other-pay=shop.other ,")
+    monkeypatch.setenv("PAYMENT_SECRETS", "other-pay=0123456789abcde=,acme=0123456789abcdef")
+
+    env = read_environment()
+
+    assert env.payment_providers == {"acme": "shop.acme", "other-pay": "shop.other"}
+    assert env.payment_secrets == {"acme": "0123456789abcdef", "other-pay": "0123456789abcde="}
+
+
+@pytest.mark.parametrize(
+    ("providers", "secrets", "message"),
+    [
+        ("acme", "", "PAYMENT_PROVIDERS: must be pairs such as name=value"),
+        ("acme=", "", "PAYMENT_PROVIDERS: must be pairs"),
+        ("Acme=shop.acme", "", "PAYMENT_PROVIDERS: must be pairs"),
+        ("acme=shop.a,acme=shop.b", "", "PAYMENT_PROVIDERS: must be pairs"),
+        (f"{'a' * 33}=shop.acme", "", "PAYMENT_PROVIDERS: must be pairs"),
+        ("acme=shop.acme", "", "PAYMENT_PROVIDERS, PAYMENT_SECRETS: must name the same providers"),
+        ("", "acme=0123456789abcdef", "PAYMENT_PROVIDERS, PAYMENT_SECRETS: must name the same providers"),
+        ("acme=shop.acme", "acme=0123456789abcde", "every secret must have at least 16 characters"),
+        ("manual=shop.acme", "manual=0123456789abcdef", "the name manual is reserved"),
+    ],
+)
+def test_malformed_payment_providers_are_refused(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, providers: str, secrets: str, message: str
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROVIDERS", providers)
+    monkeypatch.setenv("PAYMENT_SECRETS", secrets)
+
+    with pytest.raises(SystemExit) as raised:
+        read_environment()
+
+    assert message in str(raised.value)
+    assert "0123456789" not in str(raised.value)

@@ -2,22 +2,28 @@
 
 import hashlib
 import hmac
+import re
 import time
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from django.db import OperationalError
-from django.test import Client, TestCase, override_settings
+from django.test import Client, SimpleTestCase, TestCase, override_settings
 
+from backend.core.errors import Forbidden, Malformed
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, Payment
 from backend.orders.payments import views
+from backend.orders.payments.providers import PaymentNotice
 from backend.orders.payments.signatures import MAX_AGE_SECONDS
 from backend.orders.payments.views import MAX_BODY_BYTES
 from backend.orders.services import change_order_status
 from tests.orders.factories import make_order
 from tests.support.people import make_user
-from tests.support.sandbox_payments import SETTINGS, make_notice, sign
+from tests.support.sandbox_payments import SECRET, SETTINGS, make_notice, sign
 
 URL = "/payments/sandbox"
 
@@ -163,3 +169,21 @@ class PaymentWebhookTest(TestCase):
 
     def test_response_is_never_cached(self) -> None:
         assert self.send(self.notice())["Cache-Control"] == "no-store"
+
+
+class DocumentationTest(SimpleTestCase):
+    @override_settings(PAYMENT_SECRETS={"acme": SECRET})
+    def test_example_of_the_documentation_is_a_provider(self) -> None:
+        page = (Path(__file__).resolve().parents[2] / "docs/payments.md").read_text()
+        (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        module: dict[str, Any] = {}
+        exec(code, module)
+        body = make_notice("1-1", "28.99")
+        headers = {name.replace("X-Sandbox", "Acme"): value for name, value in sign(body).items()}
+        notice = module["verify_and_parse"](body, headers)
+        assert notice == PaymentNotice("1-1", "pay-1", Decimal("28.99"), "RUB")
+        with pytest.raises(Forbidden):
+            module["verify_and_parse"](body + b" ", headers)
+        broken = {name.replace("X-Sandbox", "Acme"): value for name, value in sign(b"{").items()}
+        with pytest.raises(Malformed):
+            module["verify_and_parse"](b"{", broken)

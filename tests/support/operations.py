@@ -8,7 +8,10 @@ from backend.core.identifiers import encode_global_id
 UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
 # Fields of responses, without those of the public catalogue.
 _CART = "cart { lines { product { id } quantity } total promoCode token } errors { code }"
-_ORDER = "number comment promoCode contact { name phone } deliveryAddress { line1 } lines { sku }"
+_ORDER = (
+    "number comment promoCode trackingNumber trackingUrl contact { name phone } deliveryAddress { line1 } "
+    "lines { sku }"
+)
 _USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
