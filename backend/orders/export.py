@@ -46,10 +46,12 @@ _ORDER_COLUMNS = {
     "comment": "person__comment",
     "tracking_number": "tracking_number",
     "tracking_url": "tracking_url",
+    "promo_code": "promo_code",
+    "order_discount": "discount",
     "currency": "currency",
     "order_total": "total",
 }
-_LINE_COLUMNS = ("sku", "name", "unit_price", "quantity", "cancelled_quantity", "line_total")
+_LINE_COLUMNS = ("sku", "name", "unit_price", "quantity", "cancelled_quantity", "line_total", "discount")
 COLUMNS = (*_ORDER_COLUMNS, *_LINE_COLUMNS)
 
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)

@@ -99,6 +99,8 @@ class CsvTest(ExportCase):
             "comment": "Ring twice.\nThe <bell> is broken.",
             "tracking_number": "AB-1",
             "tracking_url": "",
+            "promo_code": "",
+            "order_discount": "0.00",
             "currency": "RUB",
             "order_total": "50.00",
             "sku": "Tea-1",
@@ -107,6 +109,7 @@ class CsvTest(ExportCase):
             "quantity": "4",
             "cancelled_quantity": "0",
             "line_total": "50.00",
+            "discount": "0.00",
         }
         assert second["name"] == 'Mug "Camp", red'
         assert [second[name] for name in ("quantity", "cancelled_quantity", "line_total", "order_total")] == [

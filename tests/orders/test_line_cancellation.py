@@ -177,6 +177,67 @@ class LineCancellationTest(LineCancellationCase):
         assert counts[0] == counts[1]
 
 
+class DiscountTest(LineCancellationCase):
+    """Discounts of 5.01 for 50.00 of tea and of 0.67 for 6.66 of mugs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.set_discounts("5.01", "0.67")
+
+    def set_discounts(self, tea: str, mug: str) -> None:
+        OrderLine.objects.filter(pk=self.tea_line.pk).update(discount=tea)
+        OrderLine.objects.filter(pk=self.mug_line.pk).update(discount=mug)
+        discount = Decimal(tea) + Decimal(mug)
+        total = Decimal("56.66") - discount
+        Order.objects.filter(pk=self.order.pk).update(discount=discount, total=total, promo_code="SPRING")
+
+    def discounts(self) -> list[str]:
+        return [str(line.discount) for line in OrderLine.objects.filter(order=self.order)]
+
+    def assert_sums_add_up(self) -> None:
+        order = Order.objects.prefetch_related("lines").get(pk=self.order.pk)
+        assert order.discount == sum(line.discount for line in order.lines.all())
+        assert order.total == sum(line.line_total - line.discount for line in order.lines.all())
+        for line in order.lines.all():
+            assert 0 <= line.discount <= line.line_total
+
+    def test_discount_of_a_line_shrinks_in_proportion(self) -> None:
+        order = self.cancel((self.tea_line, 1))
+        assert self.discounts() == ["3.76", "0.67"]
+        assert (order.subtotal, order.discount, order.total) == (
+            Decimal("44.16"),
+            Decimal("4.43"),
+            Decimal("39.73"),
+        )
+
+    def test_halves_of_a_kopeck_are_rounded_up(self) -> None:
+        self.cancel((self.mug_line, 1))
+        # Half of 0.67.
+        assert self.discounts() == ["5.01", "0.34"]
+
+    def test_sums_add_up_after_every_cancellation(self) -> None:
+        for tea, mug in (("0.01", "0.00"), ("33.33", "0.01"), ("50.00", "6.66"), ("49.99", "6.65")):
+            with self.subTest(tea=tea, mug=mug):
+                self.order = make_order(self.vera, (make_product(price=Decimal("12.50")), 4), (self.mug, 2))
+                self.tea_line, self.mug_line = self.order.lines.all()
+                self.set_discounts(tea, mug)
+                for line in (self.tea_line, self.mug_line, self.tea_line, self.tea_line, self.mug_line):
+                    self.cancel((line, 1))
+                    self.assert_sums_add_up()
+
+    def test_completely_discounted_line_stays_free(self) -> None:
+        self.set_discounts("50.00", "0.00")
+        self.cancel((self.tea_line, 3))
+        assert self.discounts() == ["12.50", "0.00"]
+        assert Order.objects.get(pk=self.order.pk).total == Decimal("6.66")
+
+    def test_line_without_a_price_has_no_discount(self) -> None:
+        gift = make_product(price=Decimal(0))
+        self.order = make_order(self.vera, (gift, 2), (self.mug, 1))
+        self.cancel((self.order.lines.all()[0], 1))
+        assert self.discounts() == ["0.00", "0.00"]
+
+
 class LineCancellationMailTest(LineCancellationCase):
     def test_mail_lists_the_cancelled_units_and_the_new_total(self) -> None:
         for language, subject in (("en", "Part of your order"), ("ru", "Часть заказа")):

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
+from backend.carts.promo_codes import ZERO
 from backend.catalog.stock import return_stock
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, OutOfRange
@@ -24,8 +25,8 @@ def cancel_order_lines(
 ) -> Order:
     """Cancel units of the lines of an order of any customer, mail the customer, and return the order.
 
-    The units return to stock, and the totals of the lines and of the order become those of the remaining
-    units. If no units remain, the order is cancelled as a whole and keeps its totals.
+    The units return to stock. The totals and discounts of the lines and of the order become those of the
+    remaining units. If none remain, the order is cancelled as a whole and keeps its totals.
 
     Args:
         quantities: the units to cancel by line id.
@@ -62,12 +63,15 @@ def cancel_order_lines(
     units: Counter[int] = Counter()
     for line in cancelled:
         line.cancelled_quantity += quantities[line.pk]
-        line.line_total = line.unit_price * line.remaining_quantity
+        total = line.unit_price * line.remaining_quantity
+        line.discount = _reduce_discount(line, total)
+        line.line_total = total
         if line.product_id is not None:
             units[line.product_id] += quantities[line.pk]
-    OrderLine.objects.bulk_update(cancelled, ["cancelled_quantity", "line_total"])
-    order.total = sum((line.line_total for line in lines.values()), Decimal(0))
-    order.save(update_fields=["total"])
+    OrderLine.objects.bulk_update(cancelled, ["cancelled_quantity", "discount", "line_total"])
+    order.discount = sum((line.discount for line in lines.values()), ZERO)
+    order.total = sum((line.line_total for line in lines.values()), ZERO) - order.discount
+    order.save(update_fields=["discount", "total"])
     OrderLineCancellation.objects.bulk_create(
         OrderLineCancellation(line=line, quantity=quantities[line.pk], cancelled_by_id=changed_by)
         for line in cancelled
@@ -94,3 +98,10 @@ def _require_cancellable(line: OrderLine | None, quantity: int) -> None:
             f"{quantity}.",
             field="quantities",
         )
+
+
+def _reduce_discount(line: OrderLine, total: Decimal) -> Decimal:
+    """Return the discount of a line whose total becomes smaller, in proportion and rounded half up."""
+    if not line.line_total:
+        return ZERO
+    return (line.discount * total / line.line_total).quantize(Decimal("0.01"), ROUND_HALF_UP)
