@@ -30,7 +30,8 @@ CART = f"""{{ cart {{ lines {{ product {{ {PRODUCT} }} quantity unitPrice lineTo
 ORDERS = """{ me { orders(first: 50) { nodes { number status subtotal discount total promoCode currency
     placedAt isCancellable comment trackingNumber trackingUrl contact { name phone phoneAsTyped }
     deliveryAddress { line1 line2 city postalCode country }
-    lines { sku name unitPrice quantity cancelledQuantity lineTotal discount } history { status changedAt } } } } }"""
+    lines { sku name unitPrice quantity cancelledQuantity lineTotal discount }
+    history { status changedAt } } } } }"""
 # Maximum cost of a page as a share of the limit.
 SHARE = 0.5
 

@@ -36,7 +36,7 @@ from backend.carts.services import (
 from backend.carts.tokens import digest_token
 from backend.catalog.models import Product
 from backend.catalog.services import publish_products
-from backend.core.errors import Invalid, NotFound, OutOfRange, ShopError
+from backend.core.errors import Conflict, Invalid, NotFound, OutOfRange, ShopError
 from backend.core.viewer import Viewer
 from backend.feeds.importer import import_feed
 from backend.notifications.models import OutgoingEmail
@@ -46,10 +46,13 @@ from backend.orders.services import (
     NoLongerSold,
     TotalChanged,
     WrongOrderStatus,
+    WrongPaymentAmount,
     cancel_order,
+    cancel_order_lines,
     change_order_status,
     count_popularity,
     create_order,
+    mark_paid,
 )
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import assert_listing_is_right
@@ -106,7 +109,14 @@ class ModelPromoCode:
 
 @dataclass
 class ModelOrder:
-    """An acknowledged order. Its lines are tuples of SKU, name, unit price and quantity."""
+    """An acknowledged order.
+
+    Attributes:
+        lines: tuples of SKU, name, unit price and quantity.
+        products: the units of each product that are not cancelled, in the order of the lines.
+        payments: amounts and statuses by reference, without those by staff.
+        cancelled: the cancelled units of each line.
+    """
 
     account: int | None
     total: Decimal
@@ -115,6 +125,11 @@ class ModelOrder:
     promo_code: str = ""
     discount: Decimal = Decimal(0)
     statuses: list[str] = field(default_factory=lambda: [str(Order.Status.PLACED)])
+    payments: dict[str, tuple[Decimal, str]] = field(default_factory=dict)
+    cancelled: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cancelled = [0] * len(self.lines)
 
 
 class ShopMachine(RuleBasedStateMachine):
@@ -264,6 +279,72 @@ class ShopMachine(RuleBasedStateMachine):
             order_id = Order.objects.get(number=number).pk
             change_order_status(order_id=order_id, status=following[0], changed_by=self.accounts[0])
             self.record_status(order, following[0])
+
+    @precondition(lambda self: self.orders)
+    @rule(index=INDEX, line=INDEX, quantity=st.integers(0, 4))
+    def cancel_units(self, index: int, line: int, quantity: int) -> None:
+        number, order = self.pick_order(index)
+        stored = Order.objects.get(number=number)
+        position = line % len(order.lines)
+        line_id = list(stored.lines.values_list("pk", flat=True))[position]
+        refusal: type[ShopError] | None = None
+        if Order.Status.CANCELLED not in NEXT_STATUSES[Order.Status(order.statuses[-1])]:
+            refusal = WrongOrderStatus
+        elif not 1 <= quantity <= order.lines[position][3] - order.cancelled[position]:
+            refusal = OutOfRange
+        changed = self.expect(
+            refusal,
+            lambda: cancel_order_lines(
+                order_id=stored.pk,
+                quantities={line_id: quantity},
+                expected_total=stored.total,
+                changed_by=self.accounts[0],
+            ),
+        )
+        if refusal is not None:
+            return
+        if quantity == sum(units for *_, units in order.lines) - sum(order.cancelled):
+            self.record_status(order, Order.Status.CANCELLED)
+            return
+        product_id = list(order.products)[position]
+        order.cancelled[position] += quantity
+        order.products[product_id] -= quantity
+        with suppress(KeyError):
+            self.products[product_id].stock += quantity
+        order.total, order.discount = changed.total, changed.discount
+
+    @precondition(lambda self: self.orders)
+    @rule(index=INDEX, reference=st.sampled_from(["pay-1", "pay-2"]), extra=st.sampled_from([0, 0, 0, 1]))
+    def pay(self, index: int, reference: str, extra: int) -> None:
+        """Deliver the notice of a provider, which can be a repetition."""
+        number, order = self.pick_order(index)
+        amount, reference = order.total + extra, f"{number} {reference}"
+        known = order.payments.get(reference)
+        if known is not None:
+            status = known[1]
+        elif order.statuses[-1] == Order.Status.CANCELLED:
+            status = "order_cancelled"
+        elif order.statuses[-1] != Order.Status.PLACED:
+            status = "already_paid"
+        else:
+            status = "wrong_amount" if extra else "accepted"
+        refusal: type[ShopError] | None = WrongPaymentAmount if status == "wrong_amount" else None
+        if known is not None and known[0] != amount:
+            refusal = Conflict
+        self.expect(
+            refusal,
+            lambda: mark_paid(
+                number=number,
+                reference=reference,
+                amount=amount,
+                currency=settings.SHOP_CURRENCY,
+                provider="sandbox",
+            ),
+        )
+        if known is None:
+            order.payments[reference] = (amount, status)
+            if status == "accepted":
+                self.record_status(order, Order.Status.PAID)
 
     # Accounts
 
@@ -564,7 +645,6 @@ class ShopMachine(RuleBasedStateMachine):
             expected = self.orders[order.number]
             assert (order.user_id, order.total) == (expected.account, expected.total)
             assert lines[order.number] == expected.lines
-            assert order.subtotal == sum(price * quantity for _, _, price, quantity in lines[order.number])
             assert order.discount == expected.discount == discounts[order.number]
             assert order.promo_code == expected.promo_code
             assert history[order.number] == expected.statuses
@@ -584,6 +664,19 @@ class ShopMachine(RuleBasedStateMachine):
             for user_id, digest, code in carts.values_list("user_id", "token_digest", "promo_code__code")
         }
         assert actual == self.applied
+
+    @invariant()
+    def totals_are_those_of_the_remaining_units(self) -> None:
+        for order in Order.objects.prefetch_related("lines", "payments"):
+            expected, lines = self.orders[order.number], order.lines.all()
+            assert [line.cancelled_quantity for line in lines] == expected.cancelled
+            assert order.subtotal == sum(line.unit_price * line.remaining_quantity for line in lines)
+            assert order.discount == sum(line.discount for line in lines)
+            assert {
+                payment.reference: (payment.amount, payment.status)
+                for payment in order.payments.all()
+                if payment.provider == "sandbox"
+            } == expected.payments
 
     @invariant()
     def every_order_has_one_confirmation(self) -> None:

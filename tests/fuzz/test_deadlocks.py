@@ -40,11 +40,14 @@ from backend.feeds.importer import import_feed
 from backend.notifications.services import publish_due_emails
 from backend.orders.models import Order
 from backend.orders.services import (
+    add_order_note,
     cancel_order,
+    cancel_order_lines,
     change_order_status,
     count_popularity,
     create_order,
     creation,
+    mark_paid,
 )
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
@@ -102,7 +105,8 @@ class Crowd:
             [self.delete_account, self.create_account, self.change_status],
             [self.import_products],
             [self.import_products, self.publish, self.rename_characteristic],
-            [self.edit_products, self.change_status],
+            [self.edit_products, self.change_status, self.cancel_units],
+            [self.cancel_units, self.pay, self.add_note],
             [self.arrange_categories],
             [self.maintain, self.arrange_categories],
             [self.edit_promo_codes],
@@ -227,6 +231,35 @@ class Crowd:
             status = rng.choice(Order.Status.values)
             change_order_status(order_id=order.pk, status=status, changed_by=staff.pk)
 
+    def cancel_units(self, rng: random.Random) -> None:
+        order = self.pick_order(rng)
+        if order is not None:
+            lines = [line for line in order.lines.all() if line.remaining_quantity]
+            rng.shuffle(lines)
+            cancel_order_lines(
+                order_id=order.pk,
+                quantities={line.pk: 1 for line in lines[:2]},
+                expected_total=order.total,
+                changed_by=User.objects.filter(is_staff=True).get().pk,
+            )
+
+    def pay(self, rng: random.Random) -> None:
+        order = self.pick_order(rng)
+        if order is not None:
+            mark_paid(
+                number=order.number,
+                reference=f"{order.number} {rng.randrange(2)}",
+                amount=order.total,
+                currency=order.currency,
+                provider="sandbox",
+            )
+
+    def add_note(self, rng: random.Random) -> None:
+        order = self.pick_order(rng)
+        if order is not None:
+            author = rng.choice(User.objects.values_list("pk", flat=True))
+            add_order_note(order_id=order.pk, text="Called.", author=author)
+
     def create_account(self, rng: random.Random) -> None:
         if User.objects.count() <= ACCOUNTS:
             make_user(f"{rng.getrandbits(64)}@example.com")
@@ -326,6 +359,9 @@ class DeadlockTest(TransactionTestCase):
             "order",
             "cancel",
             "delete_some_products",
+            "cancel_units",
+            "pay",
+            "add_note",
             "delete_account",
             "import_products",
         ):

@@ -9,7 +9,7 @@ from django.test import TransactionTestCase
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from backend.orders.services import creation, statuses
+from backend.orders.services import creation, line_cancellation, statuses
 from tests.fuzz import get_fuzz_seconds
 from tests.fuzz.shop_machine import ShopMachine
 
@@ -61,4 +61,8 @@ class InjectedErrorTest(TransactionTestCase):
 
     def test_promo_code_use_that_is_not_returned_is_found(self) -> None:
         with mock.patch.object(statuses, "return_promo_code_use"):
+            self.assert_found()
+
+    def test_cancelled_units_that_do_not_return_to_stock_are_found(self) -> None:
+        with mock.patch.object(line_cancellation, "return_stock"):
             self.assert_found()
