@@ -74,8 +74,8 @@ class OrderLine(Node):
     unit_price: auto = strawberry_django.field(description="Price of one unit, in the currency of the order.")
     quantity: int = strawberry_django.field(description="Ordered quantity.")
     cancelled_quantity: int = strawberry_django.field(
-        description="Units of `quantity` that the shop has cancelled by themselves. The cancellation of the "
-        "whole order does not change it."
+        description="Units of `quantity` that the shop has cancelled one by one. Cancelling the whole order "
+        "does not change it."
     )
     line_total: auto = strawberry_django.field(
         description="`unitPrice` multiplied by the units that are not cancelled, `quantity` minus "

@@ -126,8 +126,8 @@ class OrderLine(ResponseModel):
     )
     quantity: int = Field(description="Number of units.")
     cancelled_quantity: int = Field(
-        description="Units of `quantity` that the shop has cancelled by themselves. The cancellation of the "
-        "whole order does not change it."
+        description="Units of `quantity` that the shop has cancelled one by one. Cancelling the whole order "
+        "does not change it."
     )
     line_total: Decimal = Field(
         description="`unit_price` multiplied by the units that are not cancelled, `quantity` minus "

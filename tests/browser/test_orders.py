@@ -104,3 +104,45 @@ def test_actions_change_several_orders(
         page.get_by_role("button", name="Search").click()
         expect(page.locator("#result_list tbody tr")).to_have_count(1)
     assert set(Order.objects.values_list("status", flat=True)) == {"paid"}
+
+
+def test_forms_change_lines_tracking_and_notes(
+    open_page: OpenPage, screenshot: Callable[[Page, str], None], orders: list[Order]
+) -> None:
+    order = orders[0]
+    with open_page("/admin/") as page:
+        open_order(page, order)
+        page.get_by_text("Cancel units…").click()
+        page.get_by_label("Units of TEA-1 to cancel").fill("1")
+        screenshot(page, "admin-order-cancel-units")
+        page.get_by_role("button", name="Cancel these units").click()
+        expect(page.locator(".messagelist")).to_contain_text("The total of the order is now 1700.00 RUB.")
+        expect(page.locator("#history")).to_contain_text("1 × TEA-1 cancelled")
+        page.get_by_role("button", name="Mark as paid").click()
+        page.get_by_label("Tracking number").fill("AB-1")
+        # Enter presses the first button of the form, which must not be a cancellation.
+        page.get_by_label("Tracking URL").fill("https://tracking.example.com/AB-1")
+        page.get_by_label("Tracking URL").press("Enter")
+        expect(page.locator(".messagelist")).to_contain_text("The order is now shipped.")
+        page.get_by_label("Tracking number").fill("AB-2")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator(".messagelist")).to_contain_text("The tracking number has been changed.")
+        page.get_by_label("New note, for staff only.").fill("Called.\nShe is not at home.")
+        page.get_by_role("button", name="Add note").click()
+        expect(page.locator("#notes")).to_contain_text("boss@shop.example")
+        screenshot(page, "admin-order-notes")
+    order.refresh_from_db()
+    assert (order.status, order.tracking_number, order.total) == ("shipped", "AB-2", Decimal("1700.00"))
+    assert order.notes.get().text == "Called.\nShe is not at home."
+
+
+def test_export_button_downloads_the_filtered_orders(open_page: OpenPage, orders: list[Order]) -> None:
+    with open_page("/admin/") as page:
+        log_in(page)
+        page.goto("/admin/orders/order/?q=tea-1")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export CSV").click()
+        assert download.value.suggested_filename == "orders.csv"
+        text = download.value.path().read_text()
+        assert orders[0].number in text
+        assert orders[1].number not in text

@@ -22,6 +22,7 @@ from django.db import connection
 from django.test import LiveServerTestCase
 
 from tests.support.ports import find_free_port
+from tests.support.sandbox_payments import SECRET, make_notice, sign
 
 # Seconds: two for the response, and the rest for a busy machine.
 MAX_SECONDS = 2.8
@@ -70,10 +71,17 @@ def shop(**environment: str) -> Iterator[str]:
         process.wait(10)
 
 
-def send_request(url: str, body: Any = None) -> tuple[int, Any]:
-    """Send a request and return the status and JSON of the response, which must arrive in time."""
-    request = Request(url, json.dumps(body).encode() if body is not None else None)
+def send_request(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    """Send a request and return the status and JSON of the response, which must arrive in time.
+
+    Args:
+        body: bytes, or a value to encode as JSON.
+    """
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    request = Request(url, data)
     request.add_header("Content-Type", "application/json")
+    for name, value in headers.items():
+        request.add_header(name, value)
     try:
         with urlopen(request, timeout=MAX_SECONDS) as response:
             return response.status, json.load(response)
@@ -103,6 +111,24 @@ class DatabaseDownTest(unittest.TestCase):
                         response = send_request(url + "/health/ready" + form)
                         assert response == (503, {"database": "unavailable", "cache": "ok"})
                     assert send_request(url + "/health/live")[0] == 200
+
+    def test_payment_notice_gets_503_so_that_the_provider_repeats_it(self) -> None:
+        body = make_notice("1-1", "28.99")
+        with (
+            dead_address() as database,
+            shop(
+                DB_HOST=database.host,
+                DB_PORT=str(database.port),
+                PAYMENT_PROVIDERS="sandbox=tests.support.sandbox_payments",
+                PAYMENT_SECRETS=f"sandbox={SECRET}",
+            ) as url,
+        ):
+            for way in database.ways():
+                with self.subTest(way):
+                    status, problem = send_request(f"{url}/payments/sandbox", body, **sign(body))
+                    assert (status, problem["code"]) == (503, "UNAVAILABLE")
+                    unsigned = send_request(f"{url}/payments/sandbox", body)
+                    assert unsigned[0] == 403
 
 
 class RedisDownTest(LiveServerTestCase):

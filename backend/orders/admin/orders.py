@@ -127,9 +127,7 @@ class OrderAdmin(admin.ModelAdmin):
             "payments",
             Prefetch("history", OrderStatusChange.objects.select_related("changed_by")),
             Prefetch("notes", OrderNote.objects.select_related("author")),
-            Prefetch(
-                "lines__cancellations", OrderLineCancellation.objects.select_related("cancelled_by", "line")
-            ),
+            Prefetch("lines__cancellations", OrderLineCancellation.objects.select_related("cancelled_by")),
         )
         return orders.filter(pk=parse_id(object_id)).first()
 
