@@ -1,7 +1,9 @@
 """Real deadlocks of a service's transaction with another connection, and the retries that follow."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -29,17 +31,23 @@ def deadlocks(target: str, lock: Callable[[], Any], times: int) -> Iterator[None
     """
     left = times
     opponents = ExitStack()
+    opponent: Actor
+    commit: Future[None] | None = None
 
     def run(*arguments: Any, **options: Any) -> Any:
-        nonlocal left
+        nonlocal left, opponent, commit
         if left:
             left -= 1
-            opponent = opponents.enter_context(Actor())
-            opponent.do(execute, "SET LOCAL deadlock_timeout = '1min'")
-            opponent.do(execute, f"SELECT pg_advisory_xact_lock({_KEY})")
-            assert not opponent.start(lock).done()
-            # It commits as soon as it has the lock, which the next attempt takes again.
-            opponent.start_commit()
+            # The next attempt may take the lock before the last opponent, which then waits again.
+            while commit and not commit.done() and not opponent.waits():
+                time.sleep(0.005)
+            if commit is None or commit.done():
+                opponent = opponents.enter_context(Actor())
+                opponent.do(execute, "SET LOCAL deadlock_timeout = '1min'")
+                opponent.do(execute, f"SELECT pg_advisory_xact_lock({_KEY})")
+                assert not opponent.start(lock).done()
+                # It commits as soon as it has the lock, which the next attempt takes again.
+                commit = opponent.start_commit()
             execute("SET LOCAL deadlock_timeout = '50ms'")
             execute(f"SELECT pg_advisory_xact_lock({_KEY})")
         return original(*arguments, **options)

@@ -13,6 +13,8 @@ from django.test import TransactionTestCase, override_settings
 
 from backend.core.management.commands import migrate
 from scripts.lint_migrations import apply_migrations, find_problems
+from tests.concurrency.actors import execute
+from tests.concurrency.deadlocks import count_deadlocks, deadlocks
 from tests.support.worker import wait_until
 
 LOCK_SECONDS = 1
@@ -78,6 +80,29 @@ class MigrateTest(TransactionTestCase):
         assert "canceling statement due to lock timeout" in errors.getvalue()
         assert "renamed" in self._columns()
         assert self._lock_timeout() == "0"
+
+    def _migrate_with_a_deadlock(self) -> str:
+        """Let a reader deadlock with the migration, whose transaction is cancelled. Return the messages."""
+        errors = StringIO()
+        before = count_deadlocks()
+        with deadlocks(
+            "django.db.migrations.executor.MigrationExecutor.record_migration",
+            lambda: execute(self.reader),
+            times=1,
+        ):
+            self._migrate("0001", stderr=errors)
+        assert count_deadlocks() == before + 1
+        return errors.getvalue()
+
+    def test_migration_is_tried_again_after_a_deadlock(self) -> None:
+        assert "deadlock detected: trying again" in self._migrate_with_a_deadlock()
+        assert "renamed" in self._columns()
+        assert self._lock_timeout() == "0"
+
+    def test_deadlock_ends_the_migration_without_the_retry(self) -> None:
+        with mock.patch.object(migrate, "_LOCK_ERRORS", {"55P03"}), self.assertRaises(OperationalError):
+            self._migrate_with_a_deadlock()
+        assert "renamed" not in self._columns()
 
     def test_migration_of_a_table_that_stays_locked_is_given_up(self) -> None:
         started = time.monotonic()
