@@ -25,7 +25,7 @@ def create_migrated_database(
     os.environ.setdefault("DJANGO_SECRET_KEY", "of-the-benchmarks")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
     with (
-        services.claim(DATA_DIR, "benchmarks"),
+        services.lock_data_directory(DATA_DIR, "benchmarks"),
         services.run_services(
             DATA_DIR, database="lavka", with_valkey=with_valkey, with_mail_sink=False, for_tests=not durable
         ) as started,

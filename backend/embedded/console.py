@@ -28,7 +28,7 @@ def log(name: str, text: str) -> None:
 
 
 class Relay:
-    """Prints the output of processes line by line, each in a thread that ends with its process."""
+    """A thread for each process that prints its output line by line, and ends with it."""
 
     def __init__(self, name: str) -> None:
         self._name = name

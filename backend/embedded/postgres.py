@@ -35,8 +35,8 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start PostgreSQL in ``data_dir`` and create its files, ``user`` and ``database`` if missing.
 
-    The caller must hold ``data_dir`` (see ``services.claim``), so that no other server uses the files. The
-    processes of a killed server are stopped.
+    The caller must have locked ``data_dir`` (see ``services.lock_data_directory``), so that no other server
+    uses the files. The processes of a killed server are stopped.
 
     Args:
         durable: whether committed data must survive a crash of the machine.

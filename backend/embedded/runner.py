@@ -45,7 +45,7 @@ def up(env: Environment) -> int:
             # Under nohup SIGHUP stays ignored.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _interrupt)
-        with services.claim(env.data_dir, _format_url(env.port)):
+        with services.lock_data_directory(env.data_dir, _format_url(env.port)):
             _check_port(env.port)
             try:
                 _run(env)
@@ -129,7 +129,9 @@ def _run_programs(data_dir: Path) -> Iterator[list[Service]]:
     started: list[Service] = []
     try:
         for name, command in commands.items():
-            started.append(_make_program(name, command, data_dir, relays[name]))
+            service = _make_program(name, command, data_dir, relays[name])
+            service.start_process()
+            started.append(service)
         yield started
     finally:
         console.log("shop", "Stopping")
@@ -219,7 +221,7 @@ def down(data_dir: Path) -> str:
         EmbeddedError: the shop does not stop.
     """
     try:
-        with services.claim(data_dir, "being stopped"):
+        with services.lock_data_directory(data_dir, "being stopped"):
             return f"No shop runs in {data_dir}."
     except services.AlreadyRunning as running:
         if running.owner is None:
@@ -227,7 +229,7 @@ def down(data_dir: Path) -> str:
         os.kill(running.owner.pid, signal.SIGTERM)
     for _ in range(300):
         try:
-            with services.claim(data_dir, "being stopped"):
+            with services.lock_data_directory(data_dir, "being stopped"):
                 return f"The shop in {data_dir} is stopped."
         except services.AlreadyRunning:
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Claim a data directory and run the embedded services in it."""
+"""Lock a data directory and run the embedded services in it."""
 
 import fcntl
 import json
@@ -33,7 +33,7 @@ class AlreadyRunning(processes.EmbeddedError):
 
 
 @contextmanager
-def claim(data_dir: Path, description: str) -> Iterator[None]:
+def lock_data_directory(data_dir: Path, description: str) -> Iterator[None]:
     """Lock ``data_dir`` until the context or this process ends, and stop the processes of a killed run.
 
     Args:
@@ -96,7 +96,7 @@ def run_services(
     port: int | None = None,
     for_tests: bool = False,
 ) -> Iterator[RunningServices]:
-    """Run services in a claimed ``data_dir`` and stop them in reverse order at the end.
+    """Run services in a locked ``data_dir`` and stop them in reverse order at the end.
 
     While they run, their addresses are in the file of `backend.config.environment.get_addresses_file`.
 
@@ -113,6 +113,7 @@ def run_services(
         stack.enter_context(_create_socket_dir(data_dir))
 
         def run(service: Service) -> None:
+            service.start_process()
             stack.callback(service.stop_process)
             started.services[service.name] = service
 

@@ -19,6 +19,8 @@ FIRST_DELAY = 0.5
 class Service:
     """A process that can be started again after it has ended.
 
+    `start_process` starts it for the first time.
+
     Attributes:
         start: starts the process and removes what a killed one has left behind.
         stop: stops a process.
@@ -35,10 +37,8 @@ class Service:
     started_at: float = field(default=0.0, init=False)
     restart_at: float | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
+    def start_process(self) -> None:
+        """Start the process."""
         self.restart_at = None
         self.started_at = time.monotonic()
         self.process = self.start()
@@ -63,7 +63,7 @@ class Service:
         if time.monotonic() < self.restart_at:
             return None
         try:
-            self._start()
+            self.start_process()
         except processes.EmbeddedError as error:
             return self._schedule(error.message)
         return None

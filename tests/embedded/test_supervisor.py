@@ -37,6 +37,7 @@ class Program:
             lambda process: processes.stop([process], signal.SIGTERM),
             lambda: processes.read_last_lines(self._log),
         )
+        self.service.start_process()
 
     def _start(self) -> subprocess.Popen[bytes]:
         return processes.spawn([sys.executable, "-c", self.code], self._directory, log=self._log)
@@ -146,3 +147,21 @@ def test_failed_start_counts_as_a_restart(
     assert problem.startswith(
         "The program is not ready after a minute. It was restarted 5 times. The end of "
     )
+
+
+def test_starts_that_time_out_are_counted(
+    program: Program, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(supervisor, "STABLE_SECONDS", 0.05)
+
+    def time_out() -> subprocess.Popen[bytes]:
+        time.sleep(0.06)
+        raise processes.EmbeddedError("The program is not ready.")
+
+    program.service.start = time_out
+    program.kill()
+
+    assert program.watch_until(MAX_RESTARTS + 1)
+
+    assert [line.partition("Restart ")[2][0] for line in lines[1:]] == ["2", "3", "4", "5"]

@@ -40,7 +40,7 @@ class FrozenDatabaseTest(unittest.TestCase):
         cls.data_dir = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         # PostgreSQL runs as another user if the tests run as root.
         cls.data_dir.chmod(0o755)
-        cls.enterClassContext(services.claim(cls.data_dir, "a test"))
+        cls.enterClassContext(services.lock_data_directory(cls.data_dir, "a test"))
         started = cls.enterClassContext(
             services.run_services(
                 cls.data_dir, database="lavka", with_valkey=False, with_mail_sink=False, for_tests=True

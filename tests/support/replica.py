@@ -34,7 +34,7 @@ def run_own_postgres() -> Iterator[dict[str, str]]:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         # PostgreSQL runs as another user if the tests run as root.
         data_dir.chmod(0o755)
-        stack.enter_context(services.claim(data_dir, "a test"))
+        stack.enter_context(services.lock_data_directory(data_dir, "a test"))
         started = stack.enter_context(
             services.run_services(
                 data_dir, database="lavka", with_valkey=False, with_mail_sink=False, for_tests=True

@@ -46,7 +46,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
         # CI stops a run with SIGTERM. Clean up as after Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            stack.enter_context(services.claim(DATA_DIR, "tests"))
+            stack.enter_context(services.lock_data_directory(DATA_DIR, "tests"))
             started = stack.enter_context(
                 services.run_services(
                     DATA_DIR, database="lavka", with_valkey=True, with_mail_sink=True, for_tests=True
