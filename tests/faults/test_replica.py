@@ -15,7 +15,7 @@ from django.test import TransactionTestCase, override_settings
 
 from backend.catalog.models import Category
 from backend.core.compiled_query import CompiledQuery, Param
-from backend.core.replica import REPLICA, permit_replica, use_replica
+from backend.core.replica import REPLICA, get_read_alias, permit_replica, use_replica
 from backend.core.replica.monitor import CHECK_SECONDS, MAX_LAG_SECONDS, monitor
 from backend.core.replica.routing import Router
 from backend.core.response_cache import mark_catalogue_changed
@@ -23,6 +23,7 @@ from backend.core.response_cache.version import READ_SECONDS
 from tests.accounts.cases import clear_redis
 from tests.carts.factories import make_products
 from tests.catalog.factories import make_category
+from tests.concurrency.actors import execute
 from tests.support.operations import list_graphql_operations, list_rest_operations
 from tests.support.people import make_user, open_session_token
 from tests.support.replica import Replica, run_own_postgres
@@ -374,6 +375,44 @@ class LagTest(ReplicaCase):
         connections[REPLICA].close()
         self.check()
         assert self.count_reads(self.read) == 1
+
+    def fetch_on_replica(self, statement: str) -> Any:
+        with permit_replica(), use_replica(), connections[get_read_alias()].cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0]
+
+    def assert_only_this_query_leaves_the_replica(self, statement: str) -> None:
+        with self.assertLogs("backend.core.replica.base", "WARNING") as logs:
+            assert self.fetch_on_replica(statement) is False
+        assert len(logs.output) == 1
+        assert not monitor.has_failed
+        assert not monitor.last_error
+        assert self.count_reads(self.read) == 1
+
+    def test_slow_query_runs_on_the_primary_and_others_on_the_replica(self) -> None:
+        assert self.fetch_on_replica("SELECT pg_is_in_recovery()") is True
+        self.fetch_on_replica("SELECT set_config('statement_timeout', '50ms', false)")
+        slow = "SELECT pg_is_in_recovery() FROM pg_sleep(0.1)"
+        self.assert_only_this_query_leaves_the_replica(slow)
+
+    def test_cancelled_query_runs_on_the_primary_and_others_on_the_replica(self) -> None:
+        for sqlstate in ("40001", "40P01"):
+            execute(
+                "CREATE OR REPLACE FUNCTION fail_on_the_replica() RETURNS boolean LANGUAGE plpgsql"
+                " AS $$ BEGIN IF pg_is_in_recovery() THEN"
+                f" RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END IF; RETURN false; END $$"
+            )
+            self.addCleanup(execute, "DROP FUNCTION IF EXISTS fail_on_the_replica()")
+            self.check()
+            with self.subTest(sqlstate):
+                self.assert_only_this_query_leaves_the_replica("SELECT fail_on_the_replica()")
+
+    def test_query_that_is_logged_for_debugging_runs_on_the_primary_after_a_failure(self) -> None:
+        self.read()
+        with mock.patch.object(connections[REPLICA], "force_debug_cursor", True):
+            self.replica.stop()
+            with self.assertLogs("backend.core.replica.monitor", "WARNING"):
+                assert self.read() == "Tea"
 
     def test_error_of_the_statement_itself_is_raised_once(self) -> None:
         self.read()

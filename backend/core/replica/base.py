@@ -1,13 +1,21 @@
 """Django's backend for the replica. A query that the replica does not answer runs on the primary."""
 
+import logging
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.postgresql import base
-from django.db.backends.utils import CursorWrapper
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from django.utils.functional import cached_property
 
+from backend.core.db import get_sqlstate
 from backend.core.replica.monitor import monitor
+
+logger = logging.getLogger(__name__)
+
+# The statement timeout, and the conflicts of a query with the replay of the log, which needs rows or locks
+# that the query uses. Other queries can succeed.
+_CANCELLED = {"57014", "40001", "40P01"}
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,11 +45,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         return _FallbackCursor(cursor, self) if self.falls_back else super().make_cursor(cursor)
 
+    def make_debug_cursor(self, cursor: Any) -> CursorWrapper:
+        return _FallbackDebugCursor(cursor, self) if self.falls_back else super().make_debug_cursor(cursor)
+
 
 class _FallbackCursor(CursorWrapper):
-    """A cursor that moves to the primary if the replica fails, is slow or cancels the query.
+    """A cursor that moves to the primary if the replica fails or cancels the query.
 
-    A replica cancels a query that needs rows which the primary has removed.
+    A failure stops the use of the replica until the next successful check, a cancelled query does not.
     """
 
     def execute(self, sql: Any, params: Any = None) -> Any:
@@ -50,9 +61,16 @@ class _FallbackCursor(CursorWrapper):
         except (OperationalError, InterfaceError) as error:
             if self.db.alias == DEFAULT_DB_ALIAS:
                 raise
-            monitor.report_failure(error)
-            # The next query on the replica connects again.
-            self.db.close()
+            if get_sqlstate(error) in _CANCELLED:
+                logger.warning("The replica cancelled a query: %s", " ".join(str(error).split()))
+            else:
+                monitor.report_failure(error)
+                # The next query on the replica connects again.
+                self.db.close()
             primary = connections[DEFAULT_DB_ALIAS].cursor()
             self.cursor, self.db = primary.cursor, primary.db
             return super().execute(sql, params)
+
+
+class _FallbackDebugCursor(_FallbackCursor, CursorDebugWrapper):
+    """A `_FallbackCursor` that logs each attempt among the queries of its server."""
