@@ -1,8 +1,11 @@
 """Rules of .squawk.toml for the SQL of migrations."""
 
-import pytest
+from typing import Any
 
-from scripts.lint_migrations import MigrationSQL, find_problems
+import pytest
+from django.db.migrations import Migration, RunPython, RunSQL, SeparateDatabaseAndState
+
+from scripts.lint_migrations import MigrationSQL, find_problems, runs_python_in_transaction
 
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 
@@ -29,6 +32,14 @@ def find_rules(*statements: str, is_atomic: bool = True, exceptions: tuple[str, 
         ("CREATE INDEX i ON carts_cart (note)", "require-concurrent-index-creation"),
         ("DROP INDEX i", "require-concurrent-index-deletion"),
         ("CREATE INDEX CONCURRENTLY i ON carts_cart (note)", "ban-concurrent-index-creation-in-transaction"),
+        ("UPDATE carts_cart SET note = ''", "row-changes-in-transaction"),
+        ('update only "carts_cart" AS c set note = 1', "row-changes-in-transaction"),
+        ("DELETE FROM carts_cart WHERE note IS NULL", "row-changes-in-transaction"),
+        (
+            "WITH old AS (DELETE FROM carts_cart RETURNING id) SELECT id FROM old",
+            "row-changes-in-transaction",
+        ),
+        ("DO $$ BEGIN UPDATE carts_cart SET note = ''; END $$", "row-changes-in-transaction"),
     ],
 )
 def test_statement_that_blocks_or_breaks_a_running_shop_is_a_problem(statement: str, rule: str) -> None:
@@ -44,7 +55,19 @@ def test_statement_that_blocks_or_breaks_a_running_shop_is_a_problem(statement: 
         ("ALTER TABLE carts_cart ADD CONSTRAINT c CHECK (id > 0) NOT VALID", True),
         ("CREATE INDEX CONCURRENTLY i ON carts_cart (note)", False),
         ("DROP INDEX CONCURRENTLY i", False),
-        ("UPDATE carts_cart SET note = ''", True),
+        ("UPDATE carts_cart SET note = ''", False),
+        ("CREATE TABLE carts_note (id bigint PRIMARY KEY); UPDATE carts_note SET id = 1", True),
+        ('CREATE TABLE "carts_note" (id bigint PRIMARY KEY); DELETE FROM ONLY "carts_note"', True),
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $a$ BEGIN"
+            " UPDATE carts_cart SET note = ''; DELETE FROM carts_cart; RETURN NULL; END $a$",
+            True,
+        ),
+        (
+            "CREATE TRIGGER t AFTER UPDATE OR DELETE ON carts_cart FOR EACH ROW EXECUTE FUNCTION f()",
+            True,
+        ),
+        ("INSERT INTO carts_cart (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = ''", True),
     ],
 )
 def test_statement_that_a_running_shop_does_not_notice_is_none(statement: str, is_atomic: bool) -> None:
@@ -66,3 +89,42 @@ def test_exception_applies_to_its_rule_only_and_must_be_used() -> None:
 
 def test_sql_that_the_linter_cannot_parse_is_a_problem() -> None:
     assert "syntax-error" in find_rules("ALTER TABLE WITHOUT A NAME OR ACTION")
+
+
+def test_python_function_is_a_problem_unless_it_is_excluded_with_a_reason() -> None:
+    def find(*exceptions: str) -> list[str]:
+        migration = MigrationSQL([LOCK_TIMEOUT], True, frozenset(exceptions), runs_python=True)
+        return [problem.split(": ")[1] for problem in find_problems({"carts.0009_trial": migration})]
+
+    assert find() == ["run-python-in-transaction"]
+    assert find("run-python-in-transaction") == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_atomic", "expected"),
+    [
+        (RunPython(RunPython.noop), True, True),
+        (RunPython(RunPython.noop), False, False),
+        (RunPython(RunPython.noop, atomic=True), False, True),
+        (SeparateDatabaseAndState([RunPython(RunPython.noop)]), True, True),
+        (SeparateDatabaseAndState(state_operations=[RunPython(RunPython.noop)]), True, False),
+        (RunSQL("SELECT 1"), True, False),
+    ],
+)
+def test_python_functions_that_run_in_a_transaction_are_found(
+    operation: Any, is_atomic: bool, expected: bool
+) -> None:
+    class Trial(Migration):
+        atomic = is_atomic
+        dependencies = [("carts", "0008_before")]
+        operations = [operation]
+
+    assert runs_python_in_transaction(Trial("0009_trial", "carts")) is expected
+
+
+def test_python_function_in_the_first_migration_of_an_app_is_no_problem() -> None:
+    class Trial(Migration):
+        dependencies = [("catalog", "0001_initial")]
+        operations = [RunPython(RunPython.noop)]
+
+    assert not runs_python_in_transaction(Trial("0001_initial", "carts"))

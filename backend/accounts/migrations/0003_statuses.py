@@ -10,6 +10,7 @@ def confirm_existing(apps, schema_editor):
     UserStatus.objects.bulk_create(UserStatus(user=user, verified=True) for user in missing)
 
 
+# squawk-ignore run-python-in-transaction: no shop was open before the first release.
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0002_sessions"), ("gqlauth", "0004_captcha")]
 

@@ -11,6 +11,7 @@ WHERE account.id = session.user_id
 
 
 # squawk-ignore ban-drop-default: no shop was open before the first release.
+# squawk-ignore row-changes-in-transaction: no shop was open before the first release.
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0003_statuses")]
 

@@ -8,6 +8,8 @@ def fill_names(apps, schema_editor):
     apps.get_model("carts", "CartLine").objects.update(name_seen=models.Subquery(product.values("name")[:1]))
 
 
+# squawk-ignore run-python-in-transaction: no shop was open before the first release.
+# squawk-ignore row-changes-in-transaction: no shop was open before the first release.
 class Migration(migrations.Migration):
     dependencies = [("carts", "0002_lines_go_with_cart_and_product")]
 
