@@ -4,12 +4,12 @@ from django.http import HttpRequest
 
 from backend.core.admin import BoundedPaginator
 from backend.notifications import services
-from backend.notifications.models import FailedEmail, OutgoingEmail
+from backend.notifications.models import OutgoingEmail
 
 
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(admin.ModelAdmin):
-    """A read-only list: only the shop itself creates mails. Failed mails can be sent again."""
+    """A read-only list: only the shop itself creates mails. Failed mails can be filtered and sent again."""
 
     list_display = [
         "created_at",
@@ -43,14 +43,3 @@ class OutgoingEmailAdmin(admin.ModelAdmin):
     def send_again(self, request: HttpRequest, emails: QuerySet[OutgoingEmail]) -> None:
         count = services.retry_failed_emails(email_ids=emails.values_list("pk", flat=True))
         self.message_user(request, f"{count} failed mails will be sent again.")
-
-
-@admin.register(FailedEmail)
-class FailedEmailAdmin(OutgoingEmailAdmin):
-    """The mails that failed for good."""
-
-    list_display = ["created_at", "task", "recipient", "attempts", "claimed_at", "last_error"]
-    list_filter = ["task", "last_error"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[FailedEmail]:
-        return super().get_queryset(request).filter(status=OutgoingEmail.Status.FAILED)

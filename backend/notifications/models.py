@@ -72,10 +72,3 @@ class OutgoingEmail(models.Model):
         """The header Message-ID, equal in all attempts, so that servers can recognize a repeated mail."""
         domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
         return f"<{self.pk}.{self.created_at:%Y%m%d%H%M%S%f}@{domain}>"
-
-
-class FailedEmail(OutgoingEmail):
-    """A mail that is not tried again, unless staff request it."""
-
-    class Meta:
-        proxy = True

@@ -268,18 +268,20 @@ def _describe(error: Exception) -> str:
 def _record(email: OutgoingEmail, result: Mapping[str, Any]) -> None:
     """Write the result of an attempt, unless the claim has expired and another worker has the mail.
 
-    Waits while PostgreSQL restarts: a mail whose result is lost is sent again.
+    Waits while PostgreSQL restarts: a mail whose result is lost is sent again. If PostgreSQL has stored the
+    result and only its reply was lost, the next attempt finds it.
 
     Raises:
         OperationalError, InterfaceError: PostgreSQL has not responded for `RECORD_SECONDS`.
     """
-    claim = OutgoingEmail.objects.filter(
-        pk=email.pk, status=OutgoingEmail.Status.SENDING, claimed_at=email.claimed_at
-    )
+    claimed = OutgoingEmail.objects.filter(pk=email.pk, claimed_at=email.claimed_at)
     deadline = time.monotonic() + RECORD_SECONDS
     while True:
         try:
-            is_recorded = claim.update(**result)
+            is_recorded = (
+                claimed.filter(status=OutgoingEmail.Status.SENDING).update(**result)
+                or claimed.filter(**result).exists()
+            )
             break
         except (OperationalError, InterfaceError):
             connection.close()

@@ -3,7 +3,7 @@
 import asyncio
 import smtplib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -195,6 +195,54 @@ class LostConnectionTest(MailCase):
         self.send()
         assert len(self.server.mails) == 2
         assert len(set(self.message_ids())) == 1
+
+
+class LostReplyTest(MailCase):
+    """PostgreSQL commits the result of an attempt, and the connection is lost before its reply."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.replies_to_lose = 1
+
+    def lose_reply(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if self.replies_to_lose and sql.startswith("UPDATE") and "last_error" in sql:
+            self.replies_to_lose -= 1
+            raise OperationalError("server closed the connection unexpectedly")
+        return result
+
+    def send_and_lose_the_reply(self, render: Callable[[OutgoingEmail], EmailContent | None]) -> list[str]:
+        """Send the mail and return the log."""
+        # `connection.close` keeps the wrapper.
+        with (
+            self.assertLogs("backend.notifications", "INFO") as logs,
+            connection.execute_wrapper(self.lose_reply),
+        ):
+            send_email(email_id=self.pk, render=render)
+        assert self.replies_to_lose == 0
+        return [record.getMessage() for record in logs.records]
+
+    def test_recorded_result_is_logged(self) -> None:
+        lines = self.send_and_lose_the_reply(lambda email: CONTENT)
+        assert lines == [f"Mail {self.pk} (some) sent at attempt 1"]
+        assert (self.mail().status, len(self.server.mails)) == (Status.SENT, 1)
+
+    def test_recorded_failure_is_logged(self) -> None:
+        def render(email: OutgoingEmail) -> EmailContent:
+            raise TimeoutError
+
+        assert self.send_and_lose_the_reply(render) == [f"Mail {self.pk} (some) not sent: TimeoutError"]
+        assert self.mail().status == Status.RETRYING
+
+    def test_mail_that_has_been_deleted_is_logged(self) -> None:
+        self.replies_to_lose = 0
+
+        def render(email: OutgoingEmail) -> EmailContent:
+            OutgoingEmail.objects.all().delete()
+            return CONTENT
+
+        lines = self.send_and_lose_the_reply(render)
+        assert lines == [f"Mail {self.pk} (some) has been deleted, or its claim has expired"]
 
 
 class ResultTest(MailCase):
