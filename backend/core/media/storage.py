@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -55,16 +56,18 @@ class LocalStorage(FileSystemStorage):
         return f"{self.base_url}{filepath_to_uri(name)}"
 
     def _save(self, name: str, content: Any) -> str:
-        try:
-            saved: str = super()._save(name, content)  # type: ignore[misc]
-            return saved
-        except OSError:
-            # On a full disk there is a part of the file.
-            path = self.path(name)
-            with suppress(OSError):
-                if os.path.getsize(path) < content.size:
-                    os.unlink(path)
-            raise
+        # The file is complete when it gets its name, and an error removes no file of another upload.
+        unfinished = os.path.join(os.path.dirname(name), f".{secrets.token_hex(8)}")
+        with ExitStack() as stack:
+            stack.callback(self.delete, unfinished)
+            super()._save(unfinished, content)  # type: ignore[misc]
+            while True:
+                try:
+                    os.link(self.path(unfinished), self.path(name))
+                except FileExistsError:
+                    name = self.get_available_name(name)
+                else:
+                    return name
 
     def list_files(self) -> Iterator[tuple[str, int]]:
         """Yield name and size in bytes of all files."""
