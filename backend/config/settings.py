@@ -1,8 +1,8 @@
 """Django settings, derived from the typed environment."""
 
 import mimetypes
+import socket
 from datetime import timedelta
-from socket import TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT
 from typing import Any
 
 from celery.schedules import crontab
@@ -195,13 +195,24 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Without this, an error that Redis returns, for example because its memory is full, ends the worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+# In seconds, and milliseconds. Each system has some of them: only Linux has TCP_USER_TIMEOUT, and macOS has
+# TCP_KEEPALIVE instead of TCP_KEEPIDLE.
+_KEEPALIVE_OPTIONS = {
+    "TCP_KEEPIDLE": 5,
+    "TCP_KEEPALIVE": 5,
+    "TCP_KEEPINTVL": 2,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 10_000,
+}
 # No retries, so that no request waits for the broker. Beat enqueues failed tasks again.
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 1,
     "socket_timeout": 2,
     # A worker waits for tasks without a timeout. This ends its connection to a host that has vanished.
     "socket_keepalive": True,
-    "socket_keepalive_options": {TCP_KEEPIDLE: 5, TCP_KEEPINTVL: 2, TCP_KEEPCNT: 3, TCP_USER_TIMEOUT: 10_000},
+    "socket_keepalive_options": {
+        getattr(socket, name): value for name, value in _KEEPALIVE_OPTIONS.items() if hasattr(socket, name)
+    },
     "max_retries": 0,
 }
 if is_sentinel_url(REDIS_URL):
