@@ -22,7 +22,7 @@ class BrokerConnection(Connection):
         return _make_transport_class(super().get_transport_cls())  # type: ignore[no-untyped-call]
 
 
-class Protocol(AMQP):
+class ReconnectingAMQP(AMQP):
     """Celery's interface to the broker, with `BrokerConnection`."""
 
     Connection = BrokerConnection

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.log import configure_logging
 from kombu.transport.redis import SentinelChannel
 
-from backend.config.broker_connection import Protocol
+from backend.config.broker_connection import ReconnectingAMQP
 from backend.core.broker import REQUEST_ID_KEY
 from backend.core.redis_sentinels import MasterConnection
 from backend.core.request_record import RequestRecord, set_record
@@ -19,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 SentinelChannel.connection_class = MasterConnection
 
-app = Celery("lavka", amqp=Protocol)
+app = Celery("lavka", amqp=ReconnectingAMQP)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Without this, the application is current in this thread only, and other threads use one without settings.

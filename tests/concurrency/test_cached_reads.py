@@ -70,7 +70,7 @@ class ColdKeyTest(CommittingCacheCase):
         assert len({page.content for page in pages}) == 1
 
     def test_one_request_of_a_process_computes(self) -> None:
-        with mock.patch.object(shared, "claim", return_value=shared.Claim(b"lock:")):
+        with mock.patch.object(shared, "read_or_lock", return_value=shared.KeyState(b"lock:")):
             self.assert_equal_pages(self.send_together())
         assert self.computed == 1
 
@@ -82,7 +82,7 @@ class ColdKeyTest(CommittingCacheCase):
     def test_every_request_computes_without_the_guards(self) -> None:
         with (
             self.separate_processes(),
-            mock.patch.object(shared, "claim", return_value=shared.Claim(b"lock:")),
+            mock.patch.object(shared, "read_or_lock", return_value=shared.KeyState(b"lock:")),
         ):
             self.assert_equal_pages(self.send_together())
         assert self.computed == CLIENTS
@@ -128,6 +128,6 @@ class ColdKeyTest(CommittingCacheCase):
     def test_repeated_uncacheable_request_takes_no_lock(self) -> None:
         query = '{"query": "{ categories { name } cart { total } }"}'
         request = partial(self.client.post, "/graphql", query, content_type="application/json")
-        with mock.patch.object(shared, "claim", wraps=shared.claim) as claim:
+        with mock.patch.object(shared, "read_or_lock", wraps=shared.read_or_lock) as read_or_lock:
             assert {request().status_code for _ in range(3)} == {200}
-        assert claim.call_count == 1
+        assert read_or_lock.call_count == 1

@@ -80,8 +80,8 @@ def test_web_process_imports_no_library_of_commands_tasks_or_options() -> None:
 
 
 def test_freed_large_blocks_are_returned_to_the_system() -> None:
-    assert float(run(GROW, "tuned")) < 4
-    assert float(run(GROW, "default")) > 12
+    # Of 16 MB. Both processes allocate the same, so that only the allocator differs.
+    assert float(run(GROW, "tuned")) < 0.5 * float(run(GROW, "default"))
 
 
 def test_c_libraries_without_mallopt_are_left_alone() -> None:

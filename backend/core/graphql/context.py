@@ -29,13 +29,13 @@ class Context(Budget):
 
     Attributes:
         query_hash: hash of the document if the client sent it; see `core.graphql.persisted_queries`.
-        catalogue_fields: names of the query fields that read the catalogue only.
+        cached_fields: names of the query fields whose responses are cached. They read the catalogue only.
         registers_query: true if the client sent the document with its hash.
     """
 
     request: HttpRequest
     authenticate: Authenticate
-    catalogue_fields: Set[str] = frozenset()
+    cached_fields: Set[str] = frozenset()
     query_hash: str | None = None
     registers_query: bool = False
     _read: dict[Hashable, Any] = field(default_factory=dict)
@@ -69,8 +69,8 @@ class Context(Budget):
 
     @property
     def reads_only_catalogue(self) -> bool:
-        """True if the operation is a query of `catalogue_fields`; false before its execution."""
-        return not self.is_mutation and bool(self.root_fields) and self.root_fields <= self.catalogue_fields
+        """True if the operation is a query of `cached_fields`; false before its execution."""
+        return not self.is_mutation and bool(self.root_fields) and self.root_fields <= self.cached_fields
 
     @property
     def address(self) -> str:

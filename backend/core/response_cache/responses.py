@@ -134,17 +134,17 @@ def _load(
     if entry is not None:
         record_cache_result(HIT)
         return entry.to_response(), entry
-    claim = shared.claim(key)
-    if claim is None:
+    state = shared.read_or_lock(key)
+    if state is None:
         _version.invalidate()
         return compute(), None
-    if claim.entry is not None:
-        _memory.add(key, claim.entry, claim.expires_at)
+    if state.entry is not None:
+        _memory.add(key, state.entry, state.expires_at)
         record_cache_result(HIT)
-        return claim.entry.to_response(), claim.entry
+        return state.entry.to_response(), state.entry
     started_at = time.monotonic()
     with ExitStack() as stack:
-        stack.callback(_unlock, key, claim)
+        stack.callback(_unlock, key, state)
         response = compute()
         entry = Entry.from_response(request, response) if is_shareable() else None
         if entry is not None:
@@ -163,8 +163,8 @@ def _load(
     return response, entry
 
 
-def _unlock(key: str, claim: shared.Claim) -> None:
-    if not shared.unlock(key, claim.lock):
+def _unlock(key: str, state: shared.KeyState) -> None:
+    if not shared.unlock(key, state.lock):
         _version.invalidate()
 
 

@@ -53,7 +53,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class KeyState:
     """The state of a key in Redis.
 
     Attributes:
@@ -67,7 +67,7 @@ class Claim:
     expires_at: float = 0.0
 
 
-def claim(key: str) -> Claim | None:
+def read_or_lock(key: str) -> KeyState | None:
     """Read an entry, or lock its key. Wait while another process has the lock, up to `LOCK_SECONDS`.
 
     After that time the caller computes the entry without a lock.
@@ -86,9 +86,9 @@ def claim(key: str) -> Claim | None:
             return None
         value, lifetime_ms = reply
         if value is not None and not value.startswith(_LOCK_MARK):
-            return Claim(lock, Entry.unpack(value), asked_at + lifetime_ms / 1000)
+            return KeyState(lock, Entry.unpack(value), asked_at + lifetime_ms / 1000)
         if value is None or asked_at >= deadline:
-            return Claim(lock)
+            return KeyState(lock)
         time.sleep(_POLL_SECONDS)
 
 

@@ -75,7 +75,7 @@ class OutageTest(CommittingCacheCase):
         assert self.read_version() == after
 
     def test_failure_between_the_calls_of_a_request_drops_the_entries(self) -> None:
-        for function in ("claim", "store"):
+        for function in ("read_or_lock", "store"):
             with self.subTest(function):
                 self.rest("/categories")
                 with mock.patch(f"backend.core.response_cache.shared.{function}", return_value=None):

@@ -89,10 +89,10 @@ class SharedTest(SimpleTestCase):
 
     def test_claim_returns_the_entry_with_its_expiry(self) -> None:
         self.store("a", entry_of(10), seconds=30)
-        claim = shared.claim("a")
-        assert claim and claim.entry
-        assert claim.entry == entry_of(10)
-        assert abs(claim.expires_at - time.monotonic() - 30) <= 1
+        state = shared.read_or_lock("a")
+        assert state and state.entry
+        assert state.entry == entry_of(10)
+        assert abs(state.expires_at - time.monotonic() - 30) <= 1
 
     def test_entry_expires(self) -> None:
         self.store("a", entry_of(10), seconds=0.2)
@@ -121,27 +121,27 @@ class SharedTest(SimpleTestCase):
                 time.sleep(1.1)
 
     def test_refused_entry_frees_its_key(self) -> None:
-        assert shared.claim("a") is not None
+        assert shared.read_or_lock("a") is not None
         with self.settings(RESPONSE_CACHE_REDIS_BYTES=10):
             self.store("a", entry_of(1000))
         started = time.monotonic()
-        claim = shared.claim("a")
-        assert claim
-        assert claim.entry is None
+        state = shared.read_or_lock("a")
+        assert state
+        assert state.entry is None
         assert time.monotonic() - started < shared.LOCK_SECONDS / 2
 
     def test_lock_of_a_crashed_process_expires(self) -> None:
-        assert shared.claim("a") is not None
+        assert shared.read_or_lock("a") is not None
         started = time.monotonic()
-        claim = shared.claim("a")
-        assert claim
-        assert claim.entry is None
+        state = shared.read_or_lock("a")
+        assert state
+        assert state.entry is None
         waited = time.monotonic() - started
         assert waited > shared.LOCK_SECONDS / 2
         assert waited < shared.LOCK_SECONDS + 1
 
     def test_only_the_owner_removes_a_lock(self) -> None:
-        owner = shared.claim("a")
+        owner = shared.read_or_lock("a")
         assert owner
         assert shared.unlock("a", b"lock:another")
         assert count_stored() == 1
@@ -149,7 +149,7 @@ class SharedTest(SimpleTestCase):
         assert count_stored() == 0
 
     def test_late_owner_keeps_the_entry_of_its_successor(self) -> None:
-        owner = shared.claim("a")
+        owner = shared.read_or_lock("a")
         assert owner
         get_redis_client().delete("lavka:responses:a")
         self.store("a", entry_of(10))

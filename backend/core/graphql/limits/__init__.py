@@ -8,7 +8,7 @@ from backend.core.graphql.limits.errors import (
     make_too_complex_error,
 )
 from backend.core.graphql.limits.extension import QueryLimits
-from backend.core.graphql.limits.walk import MAX_ALIAS_LENGTH
+from backend.core.graphql.limits.operation_walk import MAX_ALIAS_LENGTH
 
 __all__ = [
     "MAX_ALIAS_LENGTH",

@@ -12,7 +12,7 @@ from graphql import (
     OperationType,
 )
 
-from backend.core.graphql.limits.walk import Walk
+from backend.core.graphql.limits.operation_walk import OperationWalk
 
 _MEASUREMENTS = "measurements"
 # Per operation: a measurement takes a few KB.
@@ -78,7 +78,7 @@ def _measure(
 ) -> Measurement:
     root = schema.get_root_type(operation.operation)
     assert root is not None
-    walk = Walk(
+    walk = OperationWalk(
         types=schema.type_map,
         fragments={
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)

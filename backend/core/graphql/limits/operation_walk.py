@@ -51,7 +51,7 @@ _DEFAULT_COST = Cost()
 
 
 @dataclass
-class Walk:
+class OperationWalk:
     """A walk through an operation that checks its limits and adds up its cost.
 
     Attributes:
