@@ -17,7 +17,7 @@ from backend.core.rest import LOGIN_REQUIRED, ApiRequest, ResponseModel, StrictB
 # Routes with `auth=None` ignore access tokens, so that an expired one does not prevent a login.
 router = Router(tags=["accounts"])
 
-_PROBLEMS = declare_problems(400, 415, 422, 429, 503)
+_PROBLEMS = declare_problems(400, 409, 415, 422, 429, 503)
 
 
 EmailAddress = Annotated[

@@ -2,11 +2,10 @@
 
 import uuid
 
-from django.db import transaction
-
 from backend.accounts.models import Session, User
 from backend.accounts.password_hashing import hash_password, matches_hash
 from backend.accounts.services.rate_limits import hit_password_limit, reset_password_limit
+from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
@@ -48,15 +47,21 @@ def check_password(user: User, password: str) -> bool:
 
     def upgrade_hash(password: str) -> None:
         upgraded = hash_password(password)
-        with transaction.atomic():
-            # The condition keeps a password that another request has just set.
-            if User.objects.filter(pk=user.pk, password=user.password).update(password=upgraded):
-                # The password is still the same, so its sessions stay open.
-                sessions = Session.objects.filter(user=user, password_digest=digest_secret(user.password))
-                sessions.update(password_digest=digest_secret(upgraded))
-                user.password = upgraded
+        if _upgrade_hash(user, upgraded):
+            user.password = upgraded
 
     return matches_hash(password, user.password, upgrade_hash)
+
+
+@atomic_or_conflict
+def _upgrade_hash(user: User, upgraded: str) -> bool:
+    """Replace the hash of a password, and return False if another request has just set a password."""
+    if not User.objects.filter(pk=user.pk, password=user.password).update(password=upgraded):
+        return False
+    # The password is still the same, so its sessions stay open.
+    sessions = Session.objects.filter(user=user, password_digest=digest_secret(user.password))
+    sessions.update(password_digest=digest_secret(upgraded))
+    return True
 
 
 def require_password(user: User, password: str, *, field: str) -> None:

@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 
-from django.db import transaction
-
 from backend.accounts.codes import Purpose, WrongCode, redeem_code
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
 from backend.accounts.services.rate_limits import hit_email_limits
+from backend.core.db import run_atomic
 from backend.notifications.services import enqueue_email
 
 # The least time between two mails of the same kind to one address. A mail that is requested earlier is
@@ -31,13 +30,15 @@ def enqueue_code_email(purpose: Purpose, *, email: str, address: str) -> None:
     email = normalize_email(email)
     hit_email_limits(email, address)
     language = User.objects.filter(email=email).values_list("language", flat=True).first()
-    with transaction.atomic():
-        enqueue_email(
+    run_atomic(
+        lambda: enqueue_email(
             task=_TASKS[purpose],
             recipient=email,
             language=language or "en",
             min_interval=MIN_EMAIL_INTERVAL,
-        )
+        ),
+        name="enqueue_code_email",
+    )
 
 
 def redeem_account_code(purpose: Purpose, email: str, code: str, user: User | None) -> None:

@@ -1,6 +1,6 @@
 """Change a password with the old one, or reset it with a code sent by e-mail."""
 
-from django.db import transaction
+import uuid
 
 from backend.accounts.codes import Purpose
 from backend.accounts.email_addresses import normalize_email
@@ -15,6 +15,7 @@ from backend.accounts.services.credentials import (
 from backend.accounts.services.email_codes import enqueue_code_email, redeem_account_code
 from backend.accounts.services.rate_limits import hit_code_limits, reset_login_limits, reset_password_limit
 from backend.accounts.services.validation import validate_new_password
+from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
 from backend.core.errors import ShopError, collect_errors, raise_collected
 from backend.core.viewer import Viewer
@@ -33,12 +34,7 @@ def change_password(*, viewer: Viewer, old_password: str, new_password: str) -> 
     user = require_account(user_id)
     require_password(user, old_password, field="old_password")
     validate_new_password(new_password, user, field="new_password")
-    hashed = hash_password(new_password)
-    with transaction.atomic():
-        lock_account(user, field="old_password")
-        User.objects.filter(pk=user.pk).update(password=hashed)
-        Session.objects.filter(user=user).exclude(pk=session_id).delete()
-        Session.objects.filter(pk=session_id).update(password_digest=digest_secret(hashed))
+    _replace_password(user, hash_password(new_password), session_id)
 
 
 def request_password_reset(*, email: str, address: str) -> None:
@@ -71,13 +67,28 @@ def reset_password(*, email: str, code: str, new_password: str, address: str) ->
     hit_code_limits(Purpose.PASSWORD_RESET, email, address)
     # Hashing is slow, so it is done before the row is locked. Unknown addresses take the same steps, so
     # that the response time does not reveal them.
-    hashed = hash_password(new_password)
-    with transaction.atomic():
-        users = User.objects.select_for_update(of=("self",))
-        user = users.filter(MAY_LOG_IN, email=email, is_staff=False).first()
-        user_id = user.pk if user else 0
-        User.objects.filter(pk=user_id).update(password=hashed)
-        Session.objects.filter(user_id=user_id).delete()
-        redeem_account_code(Purpose.PASSWORD_RESET, email, code, user)
+    user_id = _reset_password(email, code, hash_password(new_password))
     reset_login_limits(email, address)
     reset_password_limit(user_id)
+
+
+@atomic_or_conflict
+def _replace_password(user: User, hashed: str, session_id: uuid.UUID) -> None:
+    """Store a new hash and end the sessions except for one."""
+    lock_account(user, field="old_password")
+    User.objects.filter(pk=user.pk).update(password=hashed)
+    Session.objects.filter(user=user).exclude(pk=session_id).delete()
+    Session.objects.filter(pk=session_id).update(password_digest=digest_secret(hashed))
+
+
+@atomic_or_conflict
+def _reset_password(email: str, code: str, hashed: str) -> int:
+    """Store a new hash, end all sessions and redeem the code. Return the id of the account."""
+    users = User.objects.select_for_update(of=("self",))
+    user = users.filter(MAY_LOG_IN, email=email, is_staff=False).first()
+    user_id = user.pk if user else 0
+    User.objects.filter(pk=user_id).update(password=hashed)
+    Session.objects.filter(user_id=user_id).delete()
+    # No lock is taken after this, so no deadlock can repeat it.
+    redeem_account_code(Purpose.PASSWORD_RESET, email, code, user)
+    return user_id

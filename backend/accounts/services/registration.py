@@ -1,6 +1,5 @@
 """Register accounts and confirm their e-mail addresses."""
 
-from django.db import transaction
 from django.utils import timezone
 from gqlauth.models import UserStatus
 
@@ -15,6 +14,7 @@ from backend.accounts.services.email_codes import (
 )
 from backend.accounts.services.rate_limits import hit_code_limits, hit_email_limits
 from backend.accounts.services.validation import validate_language, validate_new_password
+from backend.core.db import atomic_or_conflict
 from backend.core.errors import ShopError, collect_errors, raise_collected
 from backend.notifications.services import enqueue_email
 
@@ -49,24 +49,7 @@ def register_account(*, email: str, password: str, language: str, address: str) 
         validate_new_password(password, user, field="password")
     raise_collected(errors)
     hit_email_limits(email, address)
-    hashed = hash_password(password)
-    with transaction.atomic():
-        user = _get_or_create_locked(email, hashed, language)
-        existing = User.objects.only("password", "language").get(pk=user.pk)
-        # Keep the hash of the same password: if a form is sent twice, the first code stays valid.
-        if matches_hash(password, existing.password):
-            hashed = existing.password
-        # Staff are created in the admin and may log in there unconfirmed, so a registration must not set
-        # their password.
-        is_unconfirmed = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
-            password=hashed, language=language, date_joined=timezone.now()
-        )
-        enqueue_email(
-            task="accounts.send_confirmation_code" if is_unconfirmed else "accounts.send_already_registered",
-            recipient=email,
-            language=language if is_unconfirmed else existing.language,
-            min_interval=MIN_EMAIL_INTERVAL,
-        )
+    _save_registration(email, password, hash_password(password), language)
 
 
 def resend_confirmation_code(*, email: str, address: str) -> None:
@@ -87,12 +70,39 @@ def confirm_registration(*, email: str, code: str, address: str) -> None:
     """
     email = normalize_email(email)
     hit_code_limits(Purpose.CONFIRMATION, email, address)
-    with transaction.atomic():
-        # An unknown address causes the same statements, which then match no row.
-        user = User.objects.select_for_update().filter(email=email).first()
-        unconfirmed = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
-        is_changed = unconfirmed.update(verified=True)
-        redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
+    _confirm(email, code)
+
+
+@atomic_or_conflict
+def _save_registration(email: str, password: str, hashed: str, language: str) -> None:
+    """Create or update an unconfirmed account, and enqueue a mail to its address."""
+    user = _get_or_create_locked(email, hashed, language)
+    existing = User.objects.only("password", "language").get(pk=user.pk)
+    # Keep the hash of the same password: if a form is sent twice, the first code stays valid.
+    if matches_hash(password, existing.password):
+        hashed = existing.password
+    # Staff are created in the admin and may log in there unconfirmed, so a registration must not set their
+    # password.
+    is_unconfirmed = User.objects.filter(pk=user.pk, is_staff=False, status__verified=False).update(
+        password=hashed, language=language, date_joined=timezone.now()
+    )
+    enqueue_email(
+        task="accounts.send_confirmation_code" if is_unconfirmed else "accounts.send_already_registered",
+        recipient=email,
+        language=language if is_unconfirmed else existing.language,
+        min_interval=MIN_EMAIL_INTERVAL,
+    )
+
+
+@atomic_or_conflict
+def _confirm(email: str, code: str) -> None:
+    """Confirm the address of an account and redeem the code."""
+    # An unknown address causes the same statements, which then match no row.
+    user = User.objects.select_for_update().filter(email=email).first()
+    unconfirmed = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
+    is_changed = unconfirmed.update(verified=True)
+    # No lock is taken after this, so no deadlock can repeat it.
+    redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
 
 
 def _get_or_create_locked(email: str, hashed_password: str, language: str) -> User:

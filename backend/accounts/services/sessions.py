@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from backend.accounts import tokens
@@ -14,6 +14,7 @@ from backend.accounts.models import MAY_LOG_IN, Session, User
 from backend.accounts.password_hashing import hash_without_account
 from backend.accounts.services.credentials import WrongCredentials, check_password, require_session
 from backend.accounts.services.rate_limits import hit_login_limits, hit_refresh_limit, reset_login_limits
+from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
@@ -51,13 +52,7 @@ def log_in(*, email: str, password: str, address: str) -> TokenPair:
         hash_without_account(password)
     if user is None or not check_password(user, password):
         raise WrongCredentials(_WRONG_LOGIN, field="email")
-    with transaction.atomic():
-        # Checking is slow, so it is done without a lock. The condition fails if the password has changed
-        # since.
-        unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
-        if not unchanged.update(last_login=timezone.now()):
-            raise WrongCredentials(_WRONG_LOGIN, field="email")
-        pair = open_session(user)
+    pair = _open_checked_session(user)
     reset_login_limits(email, address)
     return pair
 
@@ -80,20 +75,10 @@ def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
     hit_refresh_limit(address)
     session_id, digest = tokens.read_refresh_token(refresh_token)
     new_token, new_digest = tokens.make_next_refresh_token(refresh_token)
-    with transaction.atomic():
-        # Lock before reading, so that a password change that held the lock is visible.
-        Session.objects.select_for_update().filter(pk=session_id).first()
-        session = Session.objects.open().select_related("user").filter(pk=session_id).first()
-        if session is not None and compare_digest(session.refresh_digest, digest):
-            session.refresh_digest = new_digest
-            session.refreshed_at = timezone.now()
-            session.expires_at = _compute_expiry(session)
-            session.save(update_fields=["refresh_digest", "refreshed_at", "expires_at"])
-            return _make_token_pair(session, new_token)
-        if session is not None and _can_reissue(session, new_digest):
-            return _make_token_pair(session, new_token)
-        Session.objects.filter(pk=session_id).delete()
-    raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
+    pair = _rotate_refresh_token(session_id, digest, new_token, new_digest)
+    if pair is None:
+        raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
+    return pair
 
 
 def log_out(*, viewer: Viewer) -> None:
@@ -123,6 +108,34 @@ def open_session(user: User) -> TokenPair:
     refresh_token, session.refresh_digest = tokens.make_refresh_token(session.pk)
     session.save(force_insert=True)
     return _make_token_pair(session, refresh_token)
+
+
+@atomic_or_conflict
+def _open_checked_session(user: User) -> TokenPair:
+    """Open a session, unless the account has been deactivated or has a new password since it was read."""
+    # Checking a password is slow, so it is done without a lock.
+    unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+    if not unchanged.update(last_login=timezone.now()):
+        raise WrongCredentials(_WRONG_LOGIN, field="email")
+    return open_session(user)
+
+
+@atomic_or_conflict
+def _rotate_refresh_token(session_id: UUID, digest: str, new_token: str, new_digest: str) -> TokenPair | None:
+    """Replace the refresh token of a session. End the session and return None if the token is not usable."""
+    # Lock before reading, so that a password change that held the lock is visible.
+    Session.objects.select_for_update().filter(pk=session_id).first()
+    session = Session.objects.open().select_related("user").filter(pk=session_id).first()
+    if session is not None and compare_digest(session.refresh_digest, digest):
+        session.refresh_digest = new_digest
+        session.refreshed_at = timezone.now()
+        session.expires_at = _compute_expiry(session)
+        session.save(update_fields=["refresh_digest", "refreshed_at", "expires_at"])
+        return _make_token_pair(session, new_token)
+    if session is not None and _can_reissue(session, new_digest):
+        return _make_token_pair(session, new_token)
+    Session.objects.filter(pk=session_id).delete()
+    return None
 
 
 def _can_reissue(session: Session, digest: str) -> bool:
