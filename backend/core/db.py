@@ -11,7 +11,7 @@ from functools import partial, wraps
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db import Error, IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from prometheus_client import Counter
 
@@ -91,7 +91,7 @@ def run_atomic(function: Callable[[], T], *, name: str, attempts: int = MAX_ATTE
         attempt += 1
 
 
-def get_sqlstate(error: DatabaseError) -> str:
+def get_sqlstate(error: Error) -> str:
     """Return PostgreSQL's code of an error, or "" if the error is not from PostgreSQL."""
     return getattr(error.__cause__, "pgcode", None) or ""
 

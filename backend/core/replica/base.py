@@ -45,7 +45,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         return _FallbackCursor(cursor, self) if self.falls_back else super().make_cursor(cursor)
 
-    def make_debug_cursor(self, cursor: Any) -> CursorWrapper:
+    def make_debug_cursor(self, cursor: Any) -> CursorDebugWrapper:
         return _FallbackDebugCursor(cursor, self) if self.falls_back else super().make_debug_cursor(cursor)
 
 
