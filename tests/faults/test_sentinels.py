@@ -1,8 +1,10 @@
 """The shop follows Redis's master when Sentinels promote its replica."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -173,31 +175,66 @@ class FailoverTest(SentinelCase, LiveServerTestCase):
         self.addCleanup(self.mail_server.stop)
         self.products = make_products(1)
 
-    def test_mails_are_sent_after_a_failover_and_carts_work_during_it(self) -> None:
+    def start(self) -> None:
         environment = {"REDIS_URL": self.sentinels.url}
         # Readiness needs Django's cache.
-        web, worker = Web(WEB_WORKERS="1", **environment), Worker(self.mail_server, **environment)
-        for process in (worker, web):
+        self.web, self.worker = Web(WEB_WORKERS="1", **environment), Worker(self.mail_server, **environment)
+        for process in (self.worker, self.web):
             self.addCleanup(process.stop)
             process.start()
-        assert web.send_request("GET", "/health/ready")[0] == 200
-        register = {"password": "correct horse battery"}
-        assert web.send_request("POST", "/auth/register", {"email": "a@example.com"} | register)[0] < 300
-        self.mail_server.wait_for_mail("a@example.com")
+        assert self.web.send_request("GET", "/health/ready")[0] == 200
 
+    def register(self, email: str) -> None:
+        """Register when Redis responds, and wait for the mail."""
+        wait_until(lambda: self.is_registered(email), "the new master", max_seconds=FAILOVER_SECONDS)
+        wait_until(lambda: self.mail_server.list_mails_to(email), "the mail", max_seconds=FAILOVER_SECONDS)
+
+    def is_registered(self, email: str) -> bool:
+        fields = {"email": email, "password": "correct horse battery"}
+        status, _ = self.web.send_request("POST", "/auth/register", fields)
+        assert status in (202, 503)
+        return status == 202
+
+    def is_mailed(self, email: str) -> bool:
+        """Register, and return whether a mail follows within three seconds."""
+        if not self.is_registered(email):
+            return False
+        time.sleep(3)
+        return bool(self.mail_server.list_mails_to(email))
+
+    def test_mails_are_sent_after_a_failover_and_carts_work_during_it(self) -> None:
+        self.start()
+        self.register("a@example.com")
         self.sentinels.signal_master(signal.SIGKILL)
         line = {"product_id": self.products[0].pk, "quantity": 1}
         # Carts and the catalogue need no Redis.
         for _ in range(5):
-            assert web.send_request("POST", "/cart", line)[0] == 200
-            assert web.send_request("GET", "/products")[0] == 200
-
-        def register_again() -> bool:
-            status, _ = web.send_request("POST", "/auth/register", {"email": "b@example.com"} | register)
-            assert status in (202, 503)
-            return status == 202
-
-        wait_until(register_again, "the new master", max_seconds=FAILOVER_SECONDS)
-        self.mail_server.wait_for_mail("b@example.com")
+            assert self.web.send_request("POST", "/cart", line)[0] == 200
+            assert self.web.send_request("GET", "/products")[0] == 200
+        self.register("b@example.com")
         unsent = OutgoingEmail.objects.exclude(status=OutgoingEmail.Status.SENT)
         wait_until(lambda: not unsent.exists(), "the commit of the worker")
+
+    def test_mails_are_sent_after_each_of_three_failovers(self) -> None:
+        self.start()
+        self.register("a@example.com")
+        old = self.sentinels.signal_master(signal.SIGKILL)
+        self.register("b@example.com")
+        self.sentinels.start_server(old)
+        wait_until(lambda: self.sentinels.is_replica(old), "a replica", max_seconds=FAILOVER_SECONDS)
+        for email in ("c@example.com", "d@example.com"):
+            # The worker waits for a task when its master becomes a replica.
+            self.sentinels.demote_master()
+            self.register(email)
+
+    def test_worker_leaves_a_frozen_master(self) -> None:
+        self.start()
+        self.register("a@example.com")
+        self.sentinels.signal_master(signal.SIGSTOP)
+        # A frozen server can take tasks with it, which beat would publish again.
+        addresses = (f"b{number}@example.com" for number in count())
+        wait_until(lambda: self.is_mailed(next(addresses)), "the mail", max_seconds=2 * FAILOVER_SECONDS)
+        waited = re.search(r"BRPOP got no reply for (\d+) seconds", self.worker.output())
+        assert waited
+        # The default of kombu is 26 to 51 seconds.
+        assert 5 <= int(waited[1]) < 26

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -81,6 +82,29 @@ class Sentinels:
         port = self.find_master()
         self.servers[port].send_signal(number)
         return port
+
+    def demote_master(self) -> None:
+        """Let the Sentinels promote the replica while the master runs, and wait until it is a replica."""
+        old = self.find_master()
+        with redis.Redis(port=self._sentinel_ports[-1], socket_timeout=2) as sentinel:
+
+            def promote() -> bool:
+                # It refuses while it does not know the replica well enough, or another failover runs.
+                with suppress(redis.ResponseError):
+                    sentinel.execute_command("SENTINEL", "FAILOVER", MASTER)
+                try:
+                    wait_until(lambda: self.find_master() != old, "the promotion", max_seconds=5)
+                except AssertionError:
+                    return False
+                return True
+
+            wait_until(promote, "the promotion of the replica", max_seconds=90)
+        wait_until(lambda: self.is_replica(old), "the demotion of the master", max_seconds=90)
+
+    def is_replica(self, port: int) -> bool:
+        """Return whether a server replicates the master."""
+        replication = self.connect(port).info("replication")
+        return replication["role"] == "slave" and replication["master_link_status"] == "up"
 
     def connect(self, port: int) -> "redis.Redis":
         """Return a client of one server."""
