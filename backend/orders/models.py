@@ -10,6 +10,7 @@ from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
+from backend.accounts.models import LowercaseEmailField
 from backend.carts.models import MAX_PROMO_CODE_LENGTH
 from backend.catalog.models import Product
 from backend.core.identifiers import encode_global_id
@@ -28,7 +29,13 @@ _ADDRESS_LENGTHS = get_max_lengths(Address)
 
 
 class Order(models.Model):
-    """A snapshot of a cart at the prices of the time of the order."""
+    """A snapshot of a cart at the prices of the time of the order.
+
+    It belongs to an account, or to the e-mail address of a guest, who reads it with its token.
+
+    Attributes:
+        token: the token of a guest's order. Only the order that `create_order` returns has it.
+    """
 
     class Status(models.TextChoices):
         PLACED = "placed"
@@ -80,6 +87,35 @@ class Order(models.Model):
         max_length=MAX_TRACKING_NUMBER_LENGTH, blank=True, default="", db_default=""
     )
     tracking_url = CleanCharField(max_length=MAX_TRACKING_URL_LENGTH, blank=True, default="", db_default="")
+    email = LowercaseEmailField(
+        max_length=254, blank=True, default="", db_default="", editable=False, help_text="Address of a guest."
+    )
+    language = models.CharField(
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Language of the mails to a guest.",
+    )
+    token_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="SHA-256 of the token of a guest's order.",
+    )
+    guest_key = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="SHA-256 of the cart's token and the idempotency key of a guest.",
+    )
+
+    token: str | None = None
 
     class Meta:
         ordering = ["-placed_at", "-id"]
@@ -89,6 +125,16 @@ class Order(models.Model):
                 name="order_once_per_key",
                 condition=~models.Q(idempotency_key=""),
             ),
+            models.UniqueConstraint(
+                fields=["guest_key"],
+                name="order_once_per_guest_key",
+                condition=~models.Q(guest_key=""),
+            ),
+            models.UniqueConstraint(
+                fields=["token_digest"],
+                name="order_of_token",
+                condition=~models.Q(token_digest=""),
+            ),
             models.CheckConstraint(condition=models.Q(total__gte=0), name="order_total_not_negative"),
             models.CheckConstraint(condition=models.Q(discount__gte=0), name="order_discount_not_negative"),
             # The link is shown to the customer in mails and in both APIs.
@@ -96,11 +142,16 @@ class Order(models.Model):
                 condition=models.Q(tracking_url="") | models.Q(tracking_url__startswith="https://"),
                 name="order_tracking_url_is_https",
             ),
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=True) | models.Q(email="", token_digest=""),
+                name="order_of_account_or_guest",
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "placed_at", "id"], name="order_of_user"),
             models.Index(fields=["placed_at", "id"], name="order_by_date"),
             models.Index(fields=["status", "placed_at", "id"], name="order_by_status"),
+            models.Index(fields=["email"], name="order_of_guest", condition=~models.Q(email="")),
         ]
 
     def __str__(self) -> str:
@@ -120,6 +171,16 @@ class Order(models.Model):
     def is_cancellable(self) -> bool:
         """True while the order is placed or paid."""
         return self.Status.CANCELLED in NEXT_STATUSES[Order.Status(self.status)]
+
+    @property
+    def customer_email(self) -> str:
+        """The address that mails are sent to; empty if the personal data of the customer was deleted."""
+        return self.user.email if self.user else self.email
+
+    @property
+    def customer_language(self) -> str:
+        """The language of the mails."""
+        return self.user.language if self.user else self.language
 
     @property
     def contact(self) -> Contact | None:
@@ -207,10 +268,13 @@ class OrderLine(models.Model):
 
 
 class OrderContact(models.Model):
-    """The contact, address and comment of an order. Deleted with the account of the customer."""
+    """The contact, address and comment of an order. Deleted with the account of the customer.
+
+    A guest has no account; see `erase_guest_data`.
+    """
 
     order = models.OneToOneField(Order, models.CASCADE, primary_key=True, related_name="person")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     name = models.CharField(max_length=_CONTACT_LENGTHS["name"], blank=True)
     phone = models.CharField(
         max_length=_CONTACT_LENGTHS["phone"], blank=True, help_text="In E.164 format, without extension."
