@@ -236,6 +236,15 @@ def delete_expired_carts() -> int:
     return delete_in_batches(accounts) + delete_in_batches(guests)
 
 
+def lock_guest_cart(cart_token: str) -> Cart | None:
+    """Lock the cart of a guest until commit, and return it; None if there is no cart.
+
+    Raises:
+        CartTokenInvalid: the token is malformed.
+    """
+    return Cart.objects.select_for_update().filter(token_digest=digest_token(cart_token)).first()
+
+
 def lock_account_cart(user_id: int) -> Cart | None:
     """Lock the cart of an account and the account until commit, and return the cart with its user.
 

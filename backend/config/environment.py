@@ -28,6 +28,7 @@ from backend.config.variable_types import (
     StorageBucket,
     StorageRegion,
     StorageUrl,
+    StorefrontUrl,
 )
 from backend.core.redis_sentinels import is_sentinel_url, parse_sentinel_url
 
@@ -81,6 +82,7 @@ class Environment(BaseSettings):
     data_dir: Path = PROJECT_DIR / "var"
     port: int = Field(default=8000, ge=1, le=65535)
     public_url: SiteUrl = ""
+    storefront_url: StorefrontUrl = ""
     web_workers: int = Field(default=2, ge=1, le=64)
 
     db_name: str = "lavka"
@@ -133,6 +135,7 @@ class Environment(BaseSettings):
     # By the name of the payment provider: the dotted path of its module, and the secret of its signatures.
     payment_providers: CommaSeparatedPairs = {}
     payment_secrets: CommaSeparatedPairs = {}
+    guest_orders: bool = True
 
     @property
     def celery_broker_url(self) -> str:

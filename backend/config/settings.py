@@ -282,6 +282,8 @@ SAMPLES_DIR = PROJECT_DIR / "samples"
 # Absolute URLs, since the React application and mails are not served by the shop's host.
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
+# Links in mails.
+STOREFRONT_URL = ENV.storefront_url
 STATIC_URL = "/static/"
 # Debian's slim images lack these types.
 mimetypes.add_type("image/webp", ".webp")
@@ -323,9 +325,12 @@ WHITENOISE_USE_FINDERS = DEVELOPMENT
 SHOP_CURRENCY = ENV.shop_currency
 SHOP_COUNTRY = ENV.shop_country
 SHOP_LANGUAGE = ENV.shop_language
+# Of mails to guests whose browser accepts none of LANGUAGES.
+MAIL_LANGUAGE = "ru" if SHOP_LANGUAGE == "russian" else "en"
 ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
 PAYMENT_PROVIDERS = ENV.payment_providers
 PAYMENT_SECRETS = ENV.payment_secrets
+GUEST_ORDERS = ENV.guest_orders
 
 # The two APIs
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
@@ -339,6 +344,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-none-match",
     "x-cart-token",
+    "x-order-token",
     "x-request-id",
     "x-requested-with",
     # GraphQL clients: Apollo, and GraphQL Hive's plugins for Relay and urql.

@@ -104,6 +104,13 @@ CollectorUrl = Annotated[
 SiteUrl = Annotated[
     str, _require_pattern(r"https?://[^/]+", "a URL without a path, such as https://shop.example.com")
 ]
+StorefrontUrl = Annotated[
+    str,
+    _require_pattern(
+        r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?",
+        "a URL without a slash at its end, such as https://www.example.com/shop",
+    ),
+]
 StorageUrl = Annotated[
     str, _require_pattern(r"https?://[^/\s]+.*", "a URL, such as https://s3.eu-central-1.amazonaws.com")
 ]

@@ -144,9 +144,13 @@ def retry_failed_emails(*, email_ids: Iterable[int]) -> int:
     return failed.update(status=OutgoingEmail.Status.RETRYING, attempts=0, due_at=timezone.now())
 
 
-def delete_emails(*, recipient: str) -> None:
-    """Delete all mails to an address. One that a worker is sending still arrives."""
-    OutgoingEmail.objects.filter(recipient=recipient).delete()
+def delete_emails(*, recipient: str, context: Mapping[str, Any] | None = None) -> None:
+    """Delete all mails to an address. One that a worker is sending still arrives.
+
+    Args:
+        context: delete only the mails whose context contains these variables.
+    """
+    OutgoingEmail.objects.filter(recipient=recipient, context__contains=context or {}).delete()
 
 
 def delete_finished_emails() -> int:

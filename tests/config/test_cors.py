@@ -98,7 +98,7 @@ print(json.dumps([s.CORS_ALLOWED_ORIGINS, s.CORS_ALLOWED_ORIGIN_REGEXES, s.CORS_
 
     assert origins == ["https://a.example.com", "https://b.example.com"]
     assert patterns == []
-    assert {"X-Client-Version", "b3", "x-cart-token", "x-request-id"} <= set(headers)
+    assert {"X-Client-Version", "b3", "x-cart-token", "x-order-token", "x-request-id"} <= set(headers)
 
 
 def test_header_name_with_a_space_is_refused() -> None:

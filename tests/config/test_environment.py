@@ -154,6 +154,10 @@ _INVALID = {
         ["evil", "https://", "*", "https://a.example/", "ftp://a.example", "https://A.example"],
         "is not an origin in lower case without path, such as https://www.example.com or https://\\*.example",
     ),
+    "STOREFRONT_URL": (
+        ["www.example.com", "https://", "https://a.example/", "https://a.example?x", "https://a.example/#x"],
+        "must be a URL without a slash at its end",
+    ),
     "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "must be 'arabic', .+'russian', "),
 }
 _COMMA_SEPARATED = {"allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", "cors_allowed_headers"}
@@ -166,6 +170,7 @@ _VALID = {
         "capacitor://localhost",
     ],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example", "http://localhost:3000", "https://*.a.example"],
+    "STOREFRONT_URL": ["https://a.example", "http://localhost:3000", "https://a.example/shop"],
     "SHOP_LANGUAGE": ["russian", "english", "simple"],
 }
 

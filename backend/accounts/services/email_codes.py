@@ -41,8 +41,8 @@ def enqueue_code_email(purpose: Purpose, *, email: str, address: str) -> None:
     )
 
 
-def redeem_account_code(purpose: Purpose, email: str, code: str, user: User | None) -> None:
-    """Redeem a code for an account.
+def redeem_account_code(purpose: Purpose, email: str, code: str, user: User | None) -> User:
+    """Redeem a code for an account, and return the account.
 
     Call it last in the transaction, so that an earlier error keeps the code valid.
 
@@ -56,3 +56,4 @@ def redeem_account_code(purpose: Purpose, email: str, code: str, user: User | No
     redeem_code(purpose, email, code, user.password if user is not None else "")
     if user is None:
         raise WrongCode("The code is wrong or has expired. Request a new one.", field="code")
+    return user

@@ -61,8 +61,8 @@ def resend_confirmation_code(*, email: str, address: str) -> None:
     enqueue_code_email(Purpose.CONFIRMATION, email=email, address=address)
 
 
-def confirm_registration(*, email: str, code: str, address: str) -> None:
-    """Confirm the address of an account with the code sent to it.
+def confirm_registration(*, email: str, code: str, address: str) -> User:
+    """Confirm the address of an account with the code sent to it, and return the account.
 
     Raises:
         WrongCode: see `codes.redeem_code`.
@@ -70,7 +70,7 @@ def confirm_registration(*, email: str, code: str, address: str) -> None:
     """
     email = normalize_email(email)
     hit_code_limits(Purpose.CONFIRMATION, email, address)
-    _confirm(email, code)
+    return _confirm(email, code)
 
 
 @atomic_or_conflict
@@ -95,14 +95,14 @@ def _save_registration(email: str, password: str, hashed: str, language: str) ->
 
 
 @atomic_or_conflict
-def _confirm(email: str, code: str) -> None:
-    """Confirm the address of an account and redeem the code."""
+def _confirm(email: str, code: str) -> User:
+    """Confirm the address of an account, redeem the code, and return the account."""
     # An unknown address causes the same statements, which then match no row.
     user = User.objects.select_for_update().filter(email=email).first()
     unconfirmed = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
     is_changed = unconfirmed.update(verified=True)
     # No lock is taken after this, so no deadlock can repeat it.
-    redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
+    return redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
 
 
 def _get_or_create_locked(email: str, hashed_password: str, language: str) -> User:

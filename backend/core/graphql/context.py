@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from backend.core.client_address import get_client_address
 from backend.core.errors import ShopError
 from backend.core.graphql.limits import Budget
+from backend.core.request_language import get_request_language
 from backend.core.viewer import Authenticate, Viewer, get_viewer
 
 T = TypeVar("T")
@@ -76,6 +77,11 @@ class Context(Budget):
     def address(self) -> str:
         """The client's IP address."""
         return get_client_address(self.request)
+
+    @property
+    def language(self) -> str:
+        """The language of mails to a viewer without an account."""
+        return get_request_language(self.request)
 
     def call_once(self, read: Callable[..., T], *arguments: Hashable) -> T:
         """Return what `read` returns for these arguments, calling it once in this request."""
