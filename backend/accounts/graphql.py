@@ -21,6 +21,7 @@ from backend.core.graphql import (
 )
 from backend.core.pagination import Window
 from backend.orders.graphql import Order, OrderConnection
+from backend.orders.guests import confirm_account
 from backend.orders.selectors import get_order, list_orders
 
 T = TypeVar("T")
@@ -212,11 +213,12 @@ class AccountsMutation:
         return AccountPayload()
 
     @strawberry.mutation(
-        description="Confirm the e-mail address with the code sent to it. Log in afterwards."
+        description="Confirm the e-mail address with the code sent to it, and transfer the orders of guests "
+        "with this address to the account. Log in afterwards."
     )
     @refusals_as_payload("input")
     def account_confirm(self, info: Info, input: _Input[ConfirmInput]) -> AccountPayload | None:
-        services.confirm_registration(email=input.email, code=input.code, address=info.context.address)
+        confirm_account(email=input.email, code=input.code, address=info.context.address)
         return AccountPayload()
 
     @strawberry.mutation(

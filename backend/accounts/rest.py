@@ -13,6 +13,7 @@ from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.client_address import get_client_address
 from backend.core.rest import LOGIN_REQUIRED, ApiRequest, ResponseModel, StrictBody, declare_problems
+from backend.orders.guests import confirm_account
 
 # Routes with `auth=None` ignore access tokens, so that an expired one does not prevent a login.
 router = Router(tags=["accounts"])
@@ -123,8 +124,11 @@ def register(request: HttpRequest, payload: Registration) -> Any:
     summary="Confirm a registration",
 )
 def confirm(request: HttpRequest, payload: Confirmation) -> Any:
-    """Confirm the e-mail address with the code sent to it. Log in afterwards."""
-    services.confirm_registration(**payload.dict(), address=get_client_address(request))
+    """Confirm the e-mail address with the code sent to it.
+
+    The orders of guests with this address are transferred to the account. Log in afterwards.
+    """
+    confirm_account(**payload.dict(), address=get_client_address(request))
     return Accepted(status="confirmed")
 
 

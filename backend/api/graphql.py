@@ -6,12 +6,12 @@ from backend.accounts.graphql import AccountsMutation, AccountsQuery
 from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import NodeQuery, make_schema
-from backend.orders.graphql import OrdersMutation
+from backend.orders.graphql import OrdersMutation, OrdersQuery
 from backend.recommendations.graphql import RecommendationsQuery
 
 
 @strawberry.type
-class Query(NodeQuery, CatalogQuery, AccountsQuery, CartsQuery, RecommendationsQuery):
+class Query(NodeQuery, CatalogQuery, AccountsQuery, CartsQuery, OrdersQuery, RecommendationsQuery):
     """All queries."""
 
 

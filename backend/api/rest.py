@@ -15,7 +15,7 @@ api = make_api(
     tags={
         "catalogue": "Products, categories and recommendations.",
         "cart": "The cart of a guest or an account.",
-        "orders": "The orders of an account.",
+        "orders": "The orders of an account or a guest.",
         "accounts": "Registration, login and logout.",
     },
 )

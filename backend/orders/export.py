@@ -12,6 +12,7 @@ from typing import IO, Literal, get_args
 
 import xlsxwriter
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from backend.core.errors import ShopError
@@ -35,7 +36,7 @@ _ORDER_COLUMNS = {
     "order": "number",
     "placed_at": "placed_at",
     "status": "status",
-    "customer": "user__email",
+    "customer": "customer",
     "contact_name": "person__name",
     "phone": "person__phone",
     "address": "person__line1",
@@ -83,7 +84,11 @@ def iterate_rows(orders: "QuerySet[Order]") -> Iterator[list[Value]]:
     Two statements read each batch of `ORDERS_PER_BATCH` orders.
     """
     # Tuples, because instances that refer to each other are freed by the garbage collector only.
-    orders_of_list = orders.order_by().values_list("placed_at", "pk", *_ORDER_COLUMNS.values())
+    orders_of_list = (
+        orders.order_by()
+        .annotate(customer=Coalesce("user__email", "email"))
+        .values_list("placed_at", "pk", *_ORDER_COLUMNS.values())
+    )
     position = None
     while True:
         found = list(select_page(orders_of_list, _NEWEST_FIRST, Window(ORDERS_PER_BATCH), position))

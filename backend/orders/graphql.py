@@ -1,4 +1,4 @@
-"""Order types and mutations. The orders of a user are fields of `User`."""
+"""Order types, the query of a guest's order, and mutations. The orders of a user are fields of `User`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -11,6 +11,7 @@ from strawberry import auto
 from strawberry.types import get_object_definition
 
 from backend.catalog.graphql import Product, register_products
+from backend.core.errors import Invalid
 from backend.core.graphql import (
     Cost,
     Edge,
@@ -24,7 +25,7 @@ from backend.core.graphql import (
 )
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page
-from backend.orders import delivery, models, selectors, services
+from backend.orders import delivery, guests, models, selectors, services
 
 describe_enum(
     models.Order.Status,
@@ -106,7 +107,7 @@ class OrderStatusChange:
 
 @strawberry_django.type(models.Order)
 class Order(Node):
-    """An order of the viewer. Names and prices are those of the time of the order."""
+    """An order of an account or a guest. Names and prices are those of the time of the order."""
 
     id: strawberry.ID = strawberry_django.field(
         field_name="global_id", description="Opaque id, unique among all types."
@@ -194,6 +195,11 @@ class OrderPayload:
     """The order, or null and the errors if nothing was changed."""
 
     order: Order | None = strawberry.field(default=None, description="The order; null if there are errors.")
+    token: str | None = strawberry.field(
+        default=None,
+        description="Secret token of a guest's order, with which `order` reads and `orderCancel` cancels it. "
+        "Returned by `orderCreate` only, and mailed; null for an account.",
+    )
     errors: list[UserError] = strawberry.field(
         default_factory=list, description="Reasons why the change was refused; empty on success."
     )
@@ -213,11 +219,16 @@ class AddressInput(delivery.Address):
 
 @strawberry.input
 class OrderInput:
-    """Details of a new order. All fields are optional, but some shops require contact and deliveryAddress."""
+    """Details of a new order. Guests must give email and contact. Some shops also require deliveryAddress."""
 
     idempotency_key: str | None = strawberry.field(
         default=None,
         description="Client-generated idempotency key. Repeating it returns the existing order.",
+    )
+    email: str | None = strawberry.field(
+        default=None,
+        description="E-mail address of a guest, which the order belongs to. Required without an account; "
+        "must be left out with one.",
     )
     expected_total: Decimal | None = strawberry.field(
         default=None,
@@ -229,6 +240,28 @@ class OrderInput:
         default="",
         description=f"Comment for the shop, up to {delivery.MAX_COMMENT_LENGTH} characters.",
     )
+
+
+_Number = Annotated[str, strawberry.argument(description="Number of the order.")]
+
+
+@strawberry.type
+class OrdersQuery:
+    @strawberry.field(
+        description="A guest's order; null if no order has this number and this token, or if it was "
+        "transferred to an account. Must be sent by POST, because servers log the URLs of GET requests."
+    )
+    def order(
+        self,
+        info: Info,
+        number: _Number,
+        token: Annotated[
+            str, strawberry.argument(description="Token that `orderCreate` returned, and that was mailed.")
+        ],
+    ) -> Order | None:
+        if info.context.request.method == "GET":
+            raise Invalid("token must be sent by POST.", field="token")
+        return guests.get_guest_order(number=number, token=token, address=info.context.address)
 
 
 @strawberry.type
@@ -245,10 +278,11 @@ class OrdersMutation:
         order = services.create_order(
             viewer=viewer,
             delivery=delivery.Delivery(input.contact, input.delivery_address, input.comment),
+            guest=guests.GuestDetails(input.email, info.context.address, info.context.language),
             idempotency_key=input.idempotency_key,
             expected_total=input.expected_total,
         )
-        return OrderPayload(order=order)
+        return OrderPayload(order=order, token=order.token)
 
     @strawberry.mutation(
         description="Cancel an order that has not been shipped. Its products return to stock, and its promo "
@@ -258,8 +292,14 @@ class OrdersMutation:
     def order_cancel(
         self,
         info: Info,
-        number: Annotated[str, strawberry.argument(description="Number of the viewer's order.")],
+        number: _Number,
+        token: Annotated[
+            str | None,
+            strawberry.argument(description="Token of a guest's order; left out for one of the account."),
+        ] = None,
     ) -> OrderPayload | None:
-        viewer = info.context.viewer
-        order = services.cancel_order(viewer=viewer, number=number)
+        context = info.context
+        if token is None:
+            return OrderPayload(order=services.cancel_order(viewer=context.viewer, number=number))
+        order = services.cancel_guest_order(number=number, token=token, address=context.address)
         return OrderPayload(order=order)

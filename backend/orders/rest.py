@@ -8,9 +8,12 @@ from typing import Annotated, Any
 from ninja import Body, Header, Query, Router, Status
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.carts.rest import CART_TOKEN
+from backend.core.client_address import get_client_address
 from backend.core.errors import NotFound, map_error_fields
 from backend.core.pagination import Window
+from backend.core.request_language import get_request_language
 from backend.core.rest import (
     LOGIN_REQUIRED,
     ApiRequest,
@@ -23,7 +26,7 @@ from backend.core.rest import (
     declare_problems,
     make_money_schema,
 )
-from backend.orders import delivery, models, selectors, services
+from backend.orders import delivery, guests, models, selectors, services
 
 router = Router(tags=["orders"])
 
@@ -46,6 +49,10 @@ IdempotencyKey = Annotated[
 Comment = Annotated[str, WithJsonSchema({"type": "string", "maxLength": delivery.MAX_COMMENT_LENGTH})]
 Total = Annotated[StrictDecimal, make_money_schema(services.MAX_TOTAL)]
 OrderNumber = Annotated[str, WithJsonSchema({"type": "string", "maxLength": 32})]
+# Without an example: the body of an account, which Swagger UI fills in, must have no address.
+GuestEmail = Annotated[
+    str, WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH})
+]
 
 
 def _document_bounds(
@@ -83,7 +90,7 @@ class AddressBody(delivery.Address):
 
 
 class OrderBody(StrictBody):
-    """All fields are optional, but some shops require `contact` and `delivery_address`."""
+    """Guests must give `email` and `contact`. Some shops also require `delivery_address`."""
 
     model_config = ConfigDict(
         # Swagger UI prefills the example. Without it, it would prefill placeholders that are refused.
@@ -104,6 +111,11 @@ class OrderBody(StrictBody):
         }
     )
 
+    email: GuestEmail | None = Field(
+        None,
+        description="E-mail address of a guest, which the order belongs to. Required without an account; "
+        "must be left out with one.",
+    )
     contact: ContactBody | None = Field(None, description="Person to contact about the order.")
     delivery_address: AddressBody | None = Field(None, description="Delivery address.")
     comment: Comment = Field(
@@ -148,7 +160,7 @@ class OrderStatusChange(ResponseModel):
 
 
 class Order(ResponseModel):
-    """An order of the viewer. Names and prices are those of the time of the order."""
+    """An order of an account or a guest. Names and prices are those of the time of the order."""
 
     # The fields of `Contact` and `Address` have defaults, but are always present in responses.
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -187,6 +199,15 @@ class Order(ResponseModel):
     )
 
 
+class PlacedOrder(Order):
+    """An order that was just created, or that a repeated request returns."""
+
+    token: str | None = Field(
+        description="Secret token of a guest's order; send it as `X-Order-Token` to read or cancel it. "
+        "It is also mailed. Null for an account."
+    )
+
+
 class OrderPage(ResponseModel):
     """A page of orders."""
 
@@ -195,15 +216,20 @@ class OrderPage(ResponseModel):
 
 
 _PROBLEMS = declare_problems(400, 401, 415, 422, 503)
+_ORDER_TOKEN = Header(
+    None,
+    alias="X-Order-Token",
+    description="Token of a guest's order; left out or empty for an order of the account.",
+)
 EMPTY_ORDER_BODY = OrderBody.model_validate({})
 
 
 @router.post(
     "/order",
-    response={201: Order, **declare_problems(404, 409), **_PROBLEMS},
+    response={201: PlacedOrder, **declare_problems(404, 409, 429), **_PROBLEMS},
     operation_id="orderCreate",
     summary="Create an order",
-    openapi_extra=LOGIN_REQUIRED | CART_TOKEN,
+    openapi_extra=CART_TOKEN,
 )
 def create_order(
     request: ApiRequest,
@@ -216,12 +242,16 @@ def create_order(
 ) -> Any:
     """Create an order from the cart and empty the cart.
 
-    The body can be empty, but some shops require `contact` and `delivery_address`.
+    The body can be empty for an account, but some shops require `contact` and `delivery_address`. A guest
+    sends `email`, `contact` and the token of the cart.
     """
     with map_error_fields(_ARGUMENTS):
         order = services.create_order(
             viewer=request.auth,
             delivery=delivery.Delivery(payload.contact, payload.delivery_address, payload.comment),
+            guest=guests.GuestDetails(
+                payload.email, get_client_address(request), get_request_language(request)
+            ),
             idempotency_key=idempotency_key,
             expected_total=payload.expected_total,
         )
@@ -251,11 +281,17 @@ def list_orders(
     response={200: Order, **declare_problems(404), **_PROBLEMS},
     operation_id="orderGet",
     summary="Get an order",
-    openapi_extra=LOGIN_REQUIRED,
 )
-def show_order(request: ApiRequest, number: OrderNumber = Query(description="Number of the order.")) -> Any:
-    """Get an order of the viewer by its number."""
-    order = selectors.get_order(request.auth, number)
+def show_order(
+    request: ApiRequest,
+    number: OrderNumber = Query(description="Number of the order."),
+    order_token: str | None = _ORDER_TOKEN,
+) -> Any:
+    """Get an order of the viewer by its number, or a guest's order by its number and token."""
+    if not order_token:
+        order = selectors.get_order(request.auth, number)
+    else:
+        order = guests.get_guest_order(number=number, token=order_token, address=get_client_address(request))
     if order is None:
         raise NotFound("You have no order with this number.", field="number")
     return order
@@ -266,11 +302,17 @@ def show_order(request: ApiRequest, number: OrderNumber = Query(description="Num
     response={200: Order, **declare_problems(404, 409), **_PROBLEMS},
     operation_id="orderCancel",
     summary="Cancel an order",
-    openapi_extra=LOGIN_REQUIRED,
 )
-def cancel_order(request: ApiRequest, number: OrderNumber = Query(description="Number of the order.")) -> Any:
+def cancel_order(
+    request: ApiRequest,
+    number: OrderNumber = Query(description="Number of the order."),
+    order_token: str | None = _ORDER_TOKEN,
+) -> Any:
     """Cancel an order that has not been shipped.
 
     Its products return to stock, and its promo code can be used again.
     """
-    return services.cancel_order(viewer=request.auth, number=number)
+    if not order_token:
+        return services.cancel_order(viewer=request.auth, number=number)
+    address = get_client_address(request)
+    return services.cancel_guest_order(number=number, token=order_token, address=address)

@@ -9,6 +9,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from backend.accounts.models import User
 from backend.catalog.selectors import ProductRow
 from backend.core.compiled_query import set_prefetched
+from backend.core.digests import digest_secret
 from backend.core.errors import Unauthenticated
 from backend.core.pagination import Page, SortOrder, Window, parse_timestamp, read_page
 from backend.core.viewer import Viewer
@@ -43,6 +44,15 @@ def get_order(viewer: Viewer, number: str) -> Order | None:
     return _prefetch_related(_query_own(viewer).filter(number=number)).first()
 
 
+def find_guest_order(number: str, token: str) -> Order | None:
+    """Return the order of a guest, or None if no order has this number and this token.
+
+    The token alone finds the order, so that the time does not reveal whether a number exists.
+    """
+    order = _prefetch_related(Order.objects.filter(token_digest=digest_secret(token))).first()
+    return order if order is not None and order.number == number else None
+
+
 def get_orders(viewer: Viewer, ids: Collection[int]) -> list[Order]:
     """Return the viewer's orders among these ids; none for a guest."""
     if viewer.user_id is None:
@@ -65,6 +75,8 @@ def read_order(order_id: int) -> Order:
 def select_matching_ids(term: str) -> "QuerySet[Order, Any]":
     """Select the ids of the orders with this number, e-mail address, name, phone number or SKU.
 
+    The address and name are those of the account or of the guest.
+
     A union, because a disjunction of the conditions would read all orders. Each condition has an index.
 
     Args:
@@ -75,6 +87,7 @@ def select_matching_ids(term: str) -> "QuerySet[Order, Any]":
     users, contacts = User.objects.order_by(), OrderContact.objects.order_by()
     matches: list[QuerySet[Any, Any]] = [
         Order.objects.filter(user__in=users.filter(email=term)).values("pk"),
+        Order.objects.filter(email=term).values("pk"),
         OrderLine.objects.filter(sku__iexact=term).values("order_id"),
     ]
     if len(term) >= MIN_NAME_LENGTH:

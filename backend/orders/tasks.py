@@ -1,10 +1,12 @@
 """Tasks that send the mails of orders and update the popularity of products."""
 
 from celery import shared_task
+from django.conf import settings
 
 from backend.notifications.email_templates import render_email
 from backend.notifications.models import OutgoingEmail
 from backend.notifications.services import EmailContent, send_email
+from backend.orders.guests import derive_token
 from backend.orders.models import Order
 from backend.orders.services import count_popularity
 
@@ -18,9 +20,13 @@ def send_confirmation(*, email_id: int) -> None:
 @shared_task(name="orders.send_status")
 def send_status(*, email_id: int) -> None:
     """Send the notification of a new order status."""
-    send_email(
-        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
-    )
+    _send_status(email_id)
+
+
+@shared_task(name="orders.send_guest_status")
+def send_guest_status(*, email_id: int) -> None:
+    """Send the confirmation or the notification of a new status of a guest's order."""
+    _send_status(email_id)
 
 
 @shared_task(name="orders.send_line_cancellation")
@@ -35,10 +41,17 @@ def recount_popularity() -> None:
     count_popularity()
 
 
+def _send_status(email_id: int) -> None:
+    send_email(
+        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
+    )
+
+
 def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
-    """Render a mail, or return None if the account of the customer has been deleted."""
-    orders = Order.objects.filter(pk=email.context["order_id"], user__isnull=False)
+    """Render a mail, or return None if the personal data of the customer has been deleted."""
+    orders = Order.objects.filter(pk=email.context["order_id"]).select_related("user")
     order = orders.prefetch_related("lines").first()
-    if order is None:
+    if order is None or not order.customer_email:
         return None
-    return render_email(template, email.language, {**email.context, "order": order})
+    context = {"order": order, "token": derive_token(order), "storefront_url": settings.STOREFRONT_URL}
+    return render_email(template, email.language, {**email.context, **context})

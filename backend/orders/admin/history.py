@@ -7,6 +7,7 @@ from backend.orders.models import Order, OrderStatusChange, Payment
 from backend.orders.services import MANUAL_PROVIDER
 
 DELETED_ACCOUNT = "(account deleted)"
+_GUEST_OR_DELETED_ACCOUNT = "(guest or deleted account)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,4 @@ def _describe_author(order: Order, change: OrderStatusChange) -> str:
         for payment in order.payments.all():
             if payment.status == Payment.Status.ACCEPTED and payment.provider != MANUAL_PROVIDER:
                 return payment.provider
-    return DELETED_ACCOUNT
+    return _GUEST_OR_DELETED_ACCOUNT

@@ -32,6 +32,7 @@ from backend.core.identifiers import parse_id
 from backend.orders import export
 from backend.orders.admin.history import DELETED_ACCOUNT, describe_payment, list_history
 from backend.orders.delivery import get_country_name
+from backend.orders.guests import erase_guest_data
 from backend.orders.models import (
     MAX_NOTE_LENGTH,
     MAX_TRACKING_NUMBER_LENGTH,
@@ -95,7 +96,10 @@ class OrderAdmin(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
-    actions = ["mark_paid", "mark_shipped", "mark_delivered", "cancel", "export_csv", "export_xlsx"]
+    actions = [
+        *("mark_paid", "mark_shipped", "mark_delivered", "cancel", "export_csv", "export_xlsx"),
+        "erase_guests",
+    ]
     fieldsets = [
         (None, {"fields": ["status", "placed_at", "customer"]}),
         ("Delivery", {"fields": ["recipient", "address", "comment", "tracking"]}),
@@ -114,7 +118,7 @@ class OrderAdmin(admin.ModelAdmin):
         return self.has_change_status_permission(request) or super().has_view_permission(request, obj)
 
     def has_change_status_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user can change orders as far as the services allow it, and export them."""
+        """Return whether the user can export orders, and change them as far as the services allow it."""
         return request.user.has_perm("orders.change_order")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Order]":
@@ -279,9 +283,17 @@ class OrderAdmin(admin.ModelAdmin):
     def cancel(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
         self._change_status_of_all(request, queryset, Order.Status.CANCELLED)
 
+    @admin.action(description="Erase the personal data of guests", permissions=["change_status"])
+    def erase_guests(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
+        """Erase the address, contact and comment of the selected orders of guests, which cannot be undone."""
+        self._change_all(request, queryset, lambda pk: erase_guest_data(order_id=pk), "were erased")
+
     @admin.display(description="Customer")
     def customer(self, order: Order) -> str:
-        return order.user.email if order.user else DELETED_ACCOUNT
+        if order.customer_email:
+            return order.customer_email
+        # Only guests' orders have a language.
+        return "(guest, erased)" if order.language and order.user is None else DELETED_ACCOUNT
 
     @admin.display(description="Total")
     def formatted_total(self, order: Order) -> str:
@@ -359,7 +371,22 @@ class OrderAdmin(admin.ModelAdmin):
     def _change_status_of_all(
         self, request: HttpRequest, queryset: "QuerySet[Order]", status: Order.Status
     ) -> None:
-        """Change the status of the selected orders that allow it, each in its own transaction."""
+        self._change_all(
+            request, queryset, lambda pk: self._change_status(request, pk, status), f"changed to {status}"
+        )
+
+    def _change_all(
+        self,
+        request: HttpRequest,
+        queryset: "QuerySet[Order]",
+        change: Callable[[int], object],
+        result: str,
+    ) -> None:
+        """Change the selected orders that allow it, each in its own transaction.
+
+        Args:
+            result: the end of the message to the user.
+        """
         selected = dict(queryset.order_by("pk").values_list("pk", "number")[: MAX_ORDERS_PER_ACTION + 1])
         if len(selected) > MAX_ORDERS_PER_ACTION:
             self.message_user(request, f"Select at most {MAX_ORDERS_PER_ACTION} orders.", messages.ERROR)
@@ -367,12 +394,12 @@ class OrderAdmin(admin.ModelAdmin):
         changed = 0
         for order_id, number in selected.items():
             try:
-                self._change_status(request, order_id, status)
+                change(order_id)
                 changed += 1
             except ShopError as error:
                 self.message_user(request, f"{number}: {error.message}", messages.ERROR)
         if changed:
-            message = f"{changed} of the selected orders changed to {status}."
+            message = f"{changed} of the selected orders {result}."
             self.message_user(request, message, messages.SUCCESS)
 
 
@@ -381,7 +408,7 @@ def _join_lines(lines: Iterable[str]) -> SafeString:
 
 
 def _describe_mail(order: Order) -> str:
-    return " The customer will be notified by mail." if order.user_id else ""
+    return " The customer will be notified by mail." if order.customer_email else ""
 
 
 def _read_tracking(request: HttpRequest) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """All changes of orders, and the popularity of products, which is computed from them.
 
 All transactions lock rows in the same order: the account, the order or the cart, products by primary key, and
-then the promo code.
+then the promo code. The orders and carts of guests have no account.
 """
 
 from backend.carts.services import CartEmpty
@@ -20,6 +20,7 @@ from backend.orders.services.popularity import POPULARITY_PERIOD, count_populari
 from backend.orders.services.statuses import (
     MANUAL_PROVIDER,
     WrongOrderStatus,
+    cancel_guest_order,
     cancel_order,
     change_order_status,
     change_tracking,
@@ -37,6 +38,7 @@ __all__ = [
     "WrongOrderStatus",
     "WrongPaymentAmount",
     "add_order_note",
+    "cancel_guest_order",
     "cancel_order",
     "cancel_order_lines",
     "change_order_status",

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from backend.carts.models import Cart, CartLine
-from backend.carts.promo_codes import ZERO, take_promo_code_use
+from backend.carts.promo_codes import ZERO, PromoCodeNotApplicable, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
     describe_insufficient_stock,
@@ -24,6 +24,7 @@ from backend.carts.services import (
     delete_cart_lines,
     detach_promo_code,
     lock_account_cart,
+    lock_guest_cart,
     merge_guest_cart,
 )
 from backend.catalog.locks import select_products_to_lock
@@ -36,16 +37,23 @@ from backend.core.errors import (
     OutOfRange,
     ShopError,
     TooLong,
-    Unauthenticated,
     collect_errors,
     raise_collected,
 )
 from backend.core.viewer import Viewer
-from backend.notifications.services import enqueue_email
 from backend.orders.delivery import Delivery, validate_delivery
+from backend.orders.guests import (
+    GuestDetails,
+    derive_token,
+    digest_guest_key,
+    hit_guest_order_limits,
+    issue_token,
+    validate_guest,
+)
 from backend.orders.metrics import count_order, count_refusals
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
+from backend.orders.services.statuses import enqueue_status_email
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 # `Order.total` has 16 digits before the decimal point.
@@ -81,7 +89,7 @@ class TotalChanged(ShopError):
 
 
 class IdempotencyKeyReused(ShopError):
-    """The idempotency key belongs to an order with other details."""
+    """The idempotency key belongs to an order with other details, or to one that the guest no longer has."""
 
     code = ErrorCode.IDEMPOTENCY_KEY_REUSED
 
@@ -90,6 +98,7 @@ def create_order(
     *,
     viewer: Viewer,
     delivery: Delivery | None = None,
+    guest: GuestDetails | None = None,
     idempotency_key: str | None = None,
     expected_total: Decimal | None = None,
 ) -> Order:
@@ -101,23 +110,27 @@ def create_order(
     Args:
         delivery: contact, address and comment. Contact and address are required if the setting
             `ORDER_REQUIRE_DELIVERY` is on.
+        guest: the details of a viewer who is not logged in, who must give an e-mail address and a contact.
+            The returned order has the token to read and cancel it. Without details, or if the setting
+            `GUEST_ORDERS` is off, only accounts can order.
         idempotency_key: a repeated key with the same details returns the existing order.
         expected_total: the total shown to the shopper, after the discount, in the shop's currency.
 
     Raises:
-        Unauthenticated: the viewer is not logged in.
+        Unauthenticated: the viewer is not logged in, and the order requires an account.
         CartEmpty, NoLongerSold, CartOutOfStock, TotalChanged: the cart cannot be ordered.
         PromoCodeNotFound, PromoCodeExpired, PromoCodeUsedUp, PromoCodeNotApplicable, PromoCodeMinimumTotal:
             the promo code of the cart does not apply.
         IdempotencyKeyReused: the key belongs to an order with other details.
-        Invalid, TooLong: the delivery details or the key are malformed.
+        Invalid, TooLong: the details of the guest, the delivery details or the key are malformed.
+        CartTokenInvalid: the guest's cart token is malformed.
+        RateLimited: a guest has sent too many orders.
         OutOfRange: the expected total cannot be the total of an order.
         Conflict: the account or a product was deleted concurrently, the promo code was changed, or other
             requests change the same data.
     """
-    if viewer.user_id is None:
-        raise Unauthenticated("Log in to order.")
     delivery = delivery or Delivery()
+    guest = validate_guest(viewer, guest, delivery)
     errors: list[ShopError] = []
     columns: Mapping[str, str] = {}
     with collect_errors(errors):
@@ -129,9 +142,15 @@ def create_order(
         with collect_errors(errors):
             expected_total = _validate_expected_total(expected_total)
     raise_collected(errors)
-    fingerprint = _compute_fingerprint(delivery, expected_total)
+    fingerprint = _compute_fingerprint(delivery, expected_total, guest)
+    if guest is not None:
+        with count_refusals():
+            return _create_guest_order_once(
+                viewer.cart_token, guest, columns, idempotency_key, fingerprint, expected_total
+            )
     # In a separate transaction, because it locks the cart and an order locks the account first.
     merge_guest_cart(viewer=viewer)
+    assert viewer.user_id is not None
     with count_refusals():
         return _create_order_once(viewer.user_id, columns, idempotency_key, fingerprint, expected_total)
 
@@ -150,19 +169,47 @@ def _create_order_once(
     order_id = _find_order_by_key(user_id, idempotency_key, fingerprint)
     if order_id is not None:
         return read_order(order_id)
-    return _create_order(cart, columns, idempotency_key, fingerprint, expected_total)
+    return _create_order(cart, columns, fingerprint, expected_total, idempotency_key=idempotency_key or "")
 
 
-def _create_order(
-    cart: Cart | None,
+@atomic_or_conflict
+def _create_guest_order_once(
+    cart_token: str | None,
+    guest: GuestDetails,
     columns: Mapping[str, str],
     idempotency_key: str | None,
     fingerprint: str,
     expected_total: Decimal | None,
 ) -> Order:
-    """Create the order of a locked cart and return it as `read_order` does, without reading it again."""
+    """Create the order of a guest's cart, or return the one with this key, with its token."""
+    if cart_token is None:
+        raise CartEmpty("The cart is empty.")
+    guest_key = digest_guest_key(cart_token, idempotency_key) if idempotency_key else ""
+    cart = lock_guest_cart(cart_token)
+    # After the lock, as for accounts. The order is found without its cart too.
+    order_id = _find_order_by_guest_key(guest_key, fingerprint)
+    if order_id is not None:
+        order = read_order(order_id)
+        order.token = derive_token(order)
+        return order
+    return _create_order(cart, columns, fingerprint, expected_total, guest, guest_key=guest_key)
+
+
+def _create_order(
+    cart: Cart | None,
+    columns: Mapping[str, str],
+    fingerprint: str,
+    expected_total: Decimal | None,
+    guest: GuestDetails | None = None,
+    **key: str,
+) -> Order:
+    """Create the order of a locked cart and return it as `read_order` does, without reading it again.
+
+    Args:
+        key: the column of the idempotency key, which differs between accounts and guests.
+    """
     lines = _lock_lines(cart) if cart is not None else []
-    if cart is None or cart.user is None or not lines:
+    if cart is None or not lines:
         raise CartEmpty("The cart is empty.")
     errors: list[ShopError] = []
     for index, line in enumerate(lines):
@@ -174,12 +221,20 @@ def _create_order(
     if applied and applied.refusal:
         # Without the code, the customer would pay more than the cart showed.
         raise applied.refusal
+    if applied and guest is not None and applied.terms.max_uses_per_customer is not None:
+        # The uses of a guest cannot be counted: the e-mail address is not confirmed.
+        raise PromoCodeNotApplicable(
+            f"Promo code {applied.terms.code} is limited for each customer. Log in to use it."
+        )
     total = subtotal - applied.total if applied else subtotal
     if expected_total is not None and expected_total != total:
         raise TotalChanged(
             f"The total is now {total} {settings.SHOP_CURRENCY}, not {expected_total}.",
             field="expected_total",
         )
+    if guest is not None:
+        # Refused orders are not counted: a shopper who corrects the cart must not have to wait.
+        hit_guest_order_limits(guest)
     take_stock({line.product_id: line.quantity for line in lines})
     for line in lines:
         line.product.stock -= line.quantity
@@ -189,10 +244,14 @@ def _create_order(
         discount=applied.total if applied else ZERO,
         promo_code=applied.terms.code if applied else "",
         currency=settings.SHOP_CURRENCY,
-        idempotency_key=idempotency_key or "",
         fingerprint=fingerprint,
+        email=(guest.email or "") if guest else "",
+        language=guest.language if guest else "",
+        **key,
     )
     _INSERT_ORDER.run([order])
+    if guest is not None:
+        issue_token(order)
     order_lines = [
         OrderLine(
             order=order,
@@ -215,13 +274,8 @@ def _create_order(
     delete_cart_lines(cart)
     detach_promo_code(cart)
     if applied:
-        take_promo_code_use(applied.terms, cart.user.pk, order.number)
-    enqueue_email(
-        task="orders.send_confirmation",
-        recipient=cart.user.email,
-        language=cart.user.language,
-        context={"order_id": order.pk},
-    )
+        take_promo_code_use(applied.terms, cart.user_id, order.number)
+    enqueue_status_email(order)
     sold_out = sum(line.product.stock == 0 for line in lines)
     transaction.on_commit(lambda: count_order(sold_out), robust=True)
     return attach_related(
@@ -264,11 +318,27 @@ def _find_order_by_key(user_id: int, key: str | None, fingerprint: str) -> int |
     if found is None:
         return None
     order_id, existing_fingerprint = found
-    if existing_fingerprint != fingerprint:
+    _require_same_fingerprint(fingerprint, existing_fingerprint)
+    return order_id
+
+
+def _find_order_by_guest_key(guest_key: str, fingerprint: str) -> int | None:
+    order = Order.objects.filter(guest_key=guest_key).first() if guest_key else None
+    if order is None:
+        return None
+    _require_same_fingerprint(fingerprint, order.fingerprint)
+    if not order.token_digest:
+        raise IdempotencyKeyReused(
+            "The order of this idempotency key can no longer be read by a guest.", field="idempotency_key"
+        )
+    return order.pk
+
+
+def _require_same_fingerprint(fingerprint: str, existing: str) -> None:
+    if existing != fingerprint:
         raise IdempotencyKeyReused(
             "This idempotency key was used for an order with other details.", field="idempotency_key"
         )
-    return order_id
 
 
 def _validate_idempotency_key(key: str) -> None:
@@ -293,7 +363,11 @@ def _validate_expected_total(total: Decimal) -> Decimal:
     return round(total, 2)
 
 
-def _compute_fingerprint(delivery: Delivery, expected_total: Decimal | None) -> str:
+def _compute_fingerprint(
+    delivery: Delivery, expected_total: Decimal | None, guest: GuestDetails | None
+) -> str:
     details = [asdict(delivery), None if expected_total is None else str(expected_total)]
+    if guest is not None:
+        details.append(guest.email)
     # An HMAC, because an address could be guessed from a plain hash.
     return salted_hmac("backend.orders", json.dumps(details, sort_keys=True), algorithm="sha256").hexdigest()

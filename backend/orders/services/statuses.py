@@ -10,10 +10,12 @@ from django.db.models import F, Sum
 from backend.carts.promo_codes import return_promo_code_use
 from backend.catalog.stock import return_stock
 from backend.core.db import atomic_or_conflict
+from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
 from backend.core.text import clean_line
 from backend.core.viewer import Viewer
 from backend.notifications.services import enqueue_email
+from backend.orders.guests import hit_token_limit
 from backend.orders.models import (
     MAX_TRACKING_NUMBER_LENGTH,
     MAX_TRACKING_URL_LENGTH,
@@ -56,6 +58,21 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
         raise NotFound("You have no order with this number.", field="number")
     change_locked_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
     return read_order(order.pk)
+
+
+def cancel_guest_order(*, number: str, token: str, address: str) -> Order:
+    """Cancel the order of a guest as `cancel_order` does, and return it.
+
+    Args:
+        address: the client's address, for the rate limit.
+
+    Raises:
+        NotFound: no order has this number and this token.
+        RateLimited: too many tokens were sent from this client address.
+        WrongOrderStatus, Conflict: as for `cancel_order`.
+    """
+    hit_token_limit(address)
+    return _cancel_guest_order(number, token)
 
 
 @atomic_or_conflict
@@ -142,7 +159,7 @@ def change_locked_status(
     """Change the status of a locked order, record it in the history and enqueue a mail.
 
     Args:
-        changed_by: the id of the user; None for a payment provider.
+        changed_by: the id of the user; None for a guest and a payment provider.
         shipment: the columns of the tracking number, for an order that becomes shipped.
 
     Raises:
@@ -161,18 +178,43 @@ def change_locked_status(
         if order.promo_code:
             return_promo_code_use(order.number)
     # The mail contains the tracking number of this moment, also if staff change it before a retry.
-    enqueue_customer_email(order, "orders.send_status", status=status, **shipment)
+    enqueue_status_email(order, **shipment)
+
+
+def enqueue_status_email(order: Order, **shipment: str) -> None:
+    """Enqueue a mail about the current status of an order to its customer.
+
+    Args:
+        shipment: the columns of the tracking number, for an order that becomes shipped.
+    """
+    if order.user is None:
+        # A task of its own: workers of a release without guests skip an order without an account.
+        enqueue_customer_email(order, "orders.send_guest_status", status=order.status, **shipment)
+    elif order.status == Order.Status.PLACED:
+        enqueue_customer_email(order, "orders.send_confirmation")
+    else:
+        enqueue_customer_email(order, "orders.send_status", status=order.status, **shipment)
 
 
 def enqueue_customer_email(order: Order, task: str, **context: Any) -> None:
-    """Enqueue a mail to the customer of an order, unless the account has been deleted."""
-    if order.user is not None:
+    """Enqueue a mail to the customer of an order, unless their personal data has been deleted."""
+    if order.customer_email:
         enqueue_email(
             task=task,
-            recipient=order.user.email,
-            language=order.user.language,
+            recipient=order.customer_email,
+            language=order.customer_language,
             context={"order_id": order.pk, **context},
         )
+
+
+@atomic_or_conflict
+def _cancel_guest_order(number: str, token: str) -> Order:
+    # By the token alone, as in `find_guest_order`. The lock excludes a transfer to an account.
+    order = Order.objects.select_for_update().filter(token_digest=digest_secret(token)).first()
+    if order is None or order.number != number:
+        raise NotFound("No order has this number and this token.", field="number")
+    change_locked_status(order, Order.Status.CANCELLED, changed_by=None)
+    return read_order(order.pk)
 
 
 def _validate_tracking(number: str, url: str) -> dict[str, str]:
