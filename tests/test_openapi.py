@@ -140,8 +140,10 @@ def test_security_states_who_can_call_an_operation() -> None:
             "body": example_body(schema) if schema else None,
             "query": {"number": "1"} if operation_id in ("orderGet", "orderCancel") else None,
         }
-        guest = send(operation_id, **request)
-        invalid = send(operation_id, **request, headers={"Authorization": "Bearer x"})
+        # A guest has the token of an order.
+        headers = {"X-Order-Token": "x" * 43}
+        guest = send(operation_id, **request, headers=headers)
+        invalid = send(operation_id, **request, headers=headers | {"Authorization": "Bearer x"})
         # Login returns 401 for wrong credentials.
         guest_is_refused = guest.status_code == 401 and guest.json()["code"] == "UNAUTHENTICATED"
         token_is_read = invalid.status_code == 401 and invalid.json()["code"] == "TOKEN_INVALID"
@@ -178,6 +180,10 @@ def test_bounds_are_those_of_the_services() -> None:
             {"minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY_LENGTH},
         ),
         (parameter("orderCreate", "X-Cart-Token"), {"pattern": "^([A-Za-z0-9_-]{43})?$"}),
+        (
+            resolve(schemas["OrderBody"]["properties"]["email"]),
+            {"format": "email", "maxLength": MAX_EMAIL_LENGTH},
+        ),
         (schemas["OrderBody"]["properties"]["comment"], {"maxLength": 1000}),
         (schemas["ContactBody"]["properties"]["name"], {"minLength": 1, "maxLength": 150}),
         (schemas["AddressBody"]["properties"]["postal_code"], {"maxLength": 20}),

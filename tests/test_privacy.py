@@ -33,7 +33,7 @@ from backend.orders.services import (
 from backend.orders.tasks import _render_email
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products, make_promo_code
-from tests.support.operations import list_graphql_operations, list_rest_operations
+from tests.support.operations import UNKNOWN_ORDER_TOKEN, list_graphql_operations, list_rest_operations
 from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
@@ -236,3 +236,97 @@ class PrivacyTest(TestCase):
             )
             with self.subTest(name), self.assertRaises(AssertionError):
                 self.assert_nothing_disclosed_or_changed(response.content.decode(), before)
+
+
+class GuestPrivacyTest(TestCase):
+    """The number of a guest's order, its e-mail address and its cart give no access to it."""
+
+    def setUp(self) -> None:
+        clear_redis()
+        (self.product,) = make_products(1)
+        self.guest = RestShopper()
+        self.guest.add(self.product.pk)
+        placed = self.guest.order(
+            {
+                "email": "victim@example.com",
+                "contact": {"name": SECRET, "phone": "+7 900 123-45-67"},
+                "comment": SECRET,
+            },
+            "the victim's key",
+        )
+        self.number = placed.data["number"]
+        self.token = self.guest.order_tokens[self.number]
+
+    def list_requests(self) -> list[dict[str, Any]]:
+        """Return a request to every operation, with the identifiers of the victim."""
+        documents = list_graphql_operations("victim@example.com", self.product.pk, self.number)
+        documents["orderCancel with a token"] = (
+            f'mutation {{ orderCancel(number: "{self.number}", token: "{UNKNOWN_ORDER_TOKEN}") '
+            "{ order { number comment } errors { code } } }"
+        )
+        documents["orderCreate with an address"] = (
+            'mutation { orderCreate(input: { email: "victim@example.com", contact: { name: "A", phone: '
+            '"+7 900 123-45-67" }, idempotencyKey: "the victim\'s key" }) '
+            "{ order { number } token errors { code } } }"
+        )
+        routes = list_rest_operations("victim@example.com", self.product.pk, self.number)
+        return [
+            *({"method": "POST", "path": "/graphql", "body": {"query": text}} for text in documents.values()),
+            *(
+                {"method": method.upper(), "path": path} | parameters
+                for (method, path), parameters in routes.items()
+            ),
+        ]
+
+    def send(self, request: dict[str, Any], headers: dict[str, str]) -> str:
+        response = Client().generic(
+            request["method"],
+            request["path"],
+            json.dumps(request["body"]) if "body" in request else "",
+            content_type="application/json",
+            headers=headers | request.get("headers", {}),
+            query_params=request.get("query", {}),
+        )
+        assert response.status_code < 500
+        return response.content.decode()
+
+    def victim_rows(self) -> list[Any]:
+        orders = Order.objects.filter(number=self.number)
+        return [
+            list(rows.order_by("pk").values())
+            for rows in (
+                orders,
+                OrderContact.objects.filter(order__in=orders),
+                OrderStatusChange.objects.filter(order__in=orders),
+                OutgoingEmail.objects.filter(task__startswith="orders."),
+            )
+        ]
+
+    def assert_nothing_disclosed_or_changed(self, response: str, before: list[Any]) -> None:
+        for secret in (SECRET, self.number, self.token):
+            assert secret not in response
+        assert self.victim_rows() == before
+
+    def test_operations_do_not_disclose_or_change_the_order(self) -> None:
+        before = self.victim_rows()
+        account = make_user("attacker@example.com")
+        same_address = make_user("victim@example.com")
+        for credentials in (
+            {},
+            {"Authorization": f"Bearer {open_session_token(account)}"},
+            {"Authorization": f"Bearer {open_session_token(same_address)}"},
+        ):
+            for request in self.list_requests():
+                with self.subTest(request, credentials=credentials):
+                    headers = credentials | {"X-Cart-Token": "x" * 43, "X-Order-Token": UNKNOWN_ORDER_TOKEN}
+                    self.assert_nothing_disclosed_or_changed(self.send(request, headers), before)
+
+    def test_requests_by_the_guest_fail_the_assertion(self) -> None:
+        for request in (
+            {"method": "GET", "path": "/order", "query": {"number": self.number}},
+            {"method": "POST", "path": "/order/cancel", "query": {"number": self.number}},
+        ):
+            before = self.victim_rows()
+            response = self.send(request, {"X-Order-Token": self.token})
+            with self.assertRaises(AssertionError):
+                self.assert_nothing_disclosed_or_changed(response, before)

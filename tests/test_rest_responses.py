@@ -123,6 +123,17 @@ class RestResponsesTest(TestCase):
             number = placed[0]["number"]
             assert len(self.send("GET", f"/order?number={number}")["lines"]) == len(products)
             assert len(self.send("POST", f"/order/cancel?number={number}")["history"]) == 2
+        self.order_as_guest(products)
+
+    def order_as_guest(self, products: list[Product]) -> None:
+        self.rest = RestClient()
+        for product in products[:1]:
+            cart_token = self.send("POST", "/cart", {"product_id": product.pk})["token"]
+            self.rest.client.defaults["HTTP_X_CART_TOKEN"] = cart_token
+            placed = self.send("POST", "/order", {"email": "a@example.com", "contact": CONTACT}, status=201)
+            self.rest.client.defaults["HTTP_X_ORDER_TOKEN"] = placed["token"]
+            assert self.send("GET", f"/order?number={placed['number']}")["lines"] == placed["lines"]
+            assert self.send("POST", f"/order/cancel?number={placed['number']}")["status"] == "cancelled"
 
     def call_accounts(self) -> None:
         self.rest = RestClient()

@@ -66,13 +66,13 @@ class TokenTest(TestCase):
             guest.set(1, 1)
         assert not Cart.objects.exists()
 
-    def test_guest_cannot_order(self) -> None:
+    def test_guest_cannot_order_without_an_email_address(self) -> None:
         (product,) = make_products(1)
         for guest in make_shoppers():
             with self.subTest(guest.api):
                 guest.add(product.pk)
                 response = guest.order()
-                assert (response.status, response.code) == (401, "UNAUTHENTICATED")
+                assert (response.status, response.code, response.field) == (422, "INVALID", "email")
                 assert guest.cancel("1-00000000").code == "UNAUTHENTICATED"
                 assert guest.cart().data["total_quantity"] == 1
         assert not Order.objects.exists()

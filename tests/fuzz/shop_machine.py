@@ -10,9 +10,11 @@ from itertools import count
 from typing import Any
 
 from django.conf import settings
+from gqlauth.models import UserStatus
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.carts.models import MAX_QUANTITY, Cart, CartLine, PromoCode, PromoCodeUse
 from backend.carts.promo_code_services import apply_promo_code, remove_promo_code
@@ -40,6 +42,8 @@ from backend.core.errors import Conflict, Invalid, NotFound, OutOfRange, ShopErr
 from backend.core.viewer import Viewer
 from backend.feeds.importer import import_feed
 from backend.notifications.models import OutgoingEmail
+from backend.orders.delivery import ContactInput, Delivery
+from backend.orders.guests import GuestDetails, confirm_account
 from backend.orders.models import NEXT_STATUSES, Order, OrderLine, OrderStatusChange
 from backend.orders.services import (
     IdempotencyKeyReused,
@@ -47,6 +51,7 @@ from backend.orders.services import (
     TotalChanged,
     WrongOrderStatus,
     WrongPaymentAmount,
+    cancel_guest_order,
     cancel_order,
     cancel_order_lines,
     change_order_status,
@@ -54,6 +59,7 @@ from backend.orders.services import (
     create_order,
     mark_paid,
 )
+from tests.accounts.cases import new_code
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import assert_listing_is_right
 from tests.catalog.factories import make_product
@@ -76,6 +82,8 @@ STOCK = st.one_of(st.integers(0, 8), st.sampled_from([998, 5000]))
 KEY = st.sampled_from([None, None, "key-1", "key-2"])
 
 _addresses = count(1)
+_guests = count(1)
+CONTACT = ContactInput(name="Vera", phone="+7 900 123-45-67")
 
 
 @dataclass
@@ -116,6 +124,8 @@ class ModelOrder:
         products: the units of each product that are not cancelled, in the order of the lines.
         payments: amounts and statuses by reference, without those by staff.
         cancelled: the cancelled units of each line.
+        email: the address of a guest, until the order is transferred to an account.
+        token: the token of an order that a guest has placed.
     """
 
     account: int | None
@@ -125,6 +135,8 @@ class ModelOrder:
     promo_code: str = ""
     discount: Decimal = Decimal(0)
     statuses: list[str] = field(default_factory=lambda: [str(Order.Status.PLACED)])
+    email: str = ""
+    token: str | None = None
     payments: dict[str, tuple[Decimal, str]] = field(default_factory=dict)
     cancelled: list[int] = field(init=False)
 
@@ -154,7 +166,7 @@ class ShopMachine(RuleBasedStateMachine):
         self.promo_codes: dict[str, ModelPromoCode] = {}
         self.applied: dict[int | str, str] = {}
         self.orders: dict[str, ModelOrder] = {}
-        self.keys: dict[tuple[int, str], tuple[str, Decimal | None]] = {}
+        self.keys: dict[tuple[int | str, str], tuple[str, Decimal | None]] = {}
 
     def teardown(self) -> None:
         execute(
@@ -368,6 +380,25 @@ class ShopMachine(RuleBasedStateMachine):
             if order.account == account:
                 order.account = None
 
+    @rule(index=INDEX)
+    def confirm_account(self, index: int) -> None:
+        """Confirm a new account with the address of a guest, which receives the orders of the guest."""
+        guests = [order.email for order in self.orders.values() if order.email]
+        if not guests or len(self.accounts) >= 5:
+            return
+        email = guests[index % len(guests)]
+        if email in [self.emails[account] for account in self.accounts]:
+            return
+        user = make_user(email)
+        UserStatus.objects.filter(user=user).update(verified=False)
+        code = new_code(Purpose.CONFIRMATION, email)
+        confirm_account(email=email, code=code, address=self.next_address())
+        self.accounts.append(user.pk)
+        self.emails[user.pk] = email
+        for order in self.orders.values():
+            if order.email == email:
+                order.account, order.email = user.pk, ""
+
     # Carts
 
     @precondition(lambda self: len(self.tokens) < 3)
@@ -519,22 +550,82 @@ class ShopMachine(RuleBasedStateMachine):
         if known is not None:
             assert order.number == known[0], "the idempotency key must return the existing order"
             return
-        assert order.number not in self.orders, "an order number was acknowledged twice"
-        assert (order.total, order.discount, order.promo_code) == (total, discount, code or "")
-        for product, quantity in lines:
-            product.stock -= quantity
-        self.orders[order.number] = ModelOrder(
-            user_id,
-            total,
-            [(product.sku, product.name, product.price, quantity) for product, quantity in lines],
-            Counter(cart),
-            code or "",
-            discount,
-        )
+        placed = ModelOrder(user_id, total, [], Counter(cart), code or "", discount)
+        self.record_order(order, lines, placed)
         if key is not None:
             self.keys[user_id, key] = (order.number, expected_total)
         self.carts[user_id] = {}
         self.applied.pop(user_id, None)
+
+    @precondition(lambda self: self.tokens)
+    @rule(guest=INDEX, key=KEY, expectation=st.sampled_from(["none", "none", "right", "wrong"]))
+    def order_as_guest(self, guest: int, key: str | None, expectation: str) -> None:
+        token = self.pick_token(guest)
+        assert token is not None
+        cart = self.carts.get(token, {})
+        lines = [(self.products[product_id], quantity) for product_id, quantity in cart.items()]
+        subtotal = sum((product.price * quantity for product, quantity in lines), Decimal(0))
+        code = self.applied.get(token)
+        code_refusal = self.predict_code_refusal(code, Viewer(), cart) if code else None
+        if code and not code_refusal and self.promo_codes[code].max_uses_per_customer is not None:
+            code_refusal = PromoCodeNotApplicable
+        discount = self.promo_codes[code].compute(subtotal) if code and not code_refusal else Decimal(0)
+        total = subtotal - discount
+        expected_total = {"none": None, "right": total, "wrong": total + 1}[expectation]
+        known = self.keys.get((token, key)) if key is not None else None
+        # At most three orders for each address, because they are limited.
+        email = f"guest{next(_guests) // 3}@example.com"
+        refusal = self.predict_refusal(lines, known, code_refusal, expected_total, total)
+        if known is not None:
+            email = self.orders[known[0]].email or email
+            if not self.orders[known[0]].email:
+                refusal = IdempotencyKeyReused
+        order = self.expect(
+            refusal,
+            lambda: create_order(
+                viewer=Viewer(cart_token=token),
+                delivery=Delivery(contact=CONTACT),
+                guest=GuestDetails(email, self.next_address(), "en"),
+                idempotency_key=key,
+                expected_total=expected_total,
+            ),
+        )
+        if order is None:
+            return
+        if known is not None:
+            assert (order.number, order.token) == (known[0], self.orders[known[0]].token)
+            return
+        placed = ModelOrder(
+            None, total, [], Counter(cart), code or "", discount, email=email, token=order.token
+        )
+        self.record_order(order, lines, placed)
+        if key is not None:
+            self.keys[token, key] = (order.number, expected_total)
+        self.carts[token] = {}
+        self.applied.pop(token, None)
+
+    @rule(index=INDEX, quantity=st.integers(1, 3), key=KEY)
+    def buy_as_guest(self, index: int, quantity: int, key: str | None) -> None:
+        """Add a product and order at once; see `buy`."""
+        if self.tokens:
+            self.remove(None, 0, None)
+            self.add(None, 0, [(index, quantity)])
+            self.order_as_guest(0, key, "right")
+
+    def record_order(
+        self, order: Order, lines: Sequence[tuple[ModelProduct, int]], placed: ModelOrder
+    ) -> None:
+        """Take the products of a new order out of stock, and record the order."""
+        assert order.number not in self.orders, "an order number was acknowledged twice"
+        assert (order.total, order.discount, order.promo_code) == (
+            placed.total,
+            placed.discount,
+            placed.promo_code,
+        )
+        for product, quantity in lines:
+            product.stock -= quantity
+            placed.lines.append((product.sku, product.name, product.price, quantity))
+        self.orders[order.number] = placed
 
     @rule(account=INDEX, index=INDEX, quantity=st.integers(1, 3), key=KEY, code=st.none() | INDEX)
     def buy(self, account: int, index: int, quantity: int, key: str | None, code: int | None) -> None:
@@ -600,6 +691,23 @@ class ShopMachine(RuleBasedStateMachine):
         if refusal is None:
             self.record_status(order, Order.Status.CANCELLED)
 
+    @precondition(lambda self: self.orders)
+    @rule(index=INDEX, right_token=st.booleans())
+    def cancel_as_guest(self, index: int, right_token: bool) -> None:
+        """Cancel an order with its token or another one."""
+        number, order = self.pick_order(index)
+        token = order.token if right_token and order.token is not None else "x" * 43
+        refusal: type[ShopError] | None = None
+        if token != order.token or not order.email:
+            refusal = NotFound
+        elif Order.Status.CANCELLED not in NEXT_STATUSES[Order.Status(order.statuses[-1])]:
+            refusal = WrongOrderStatus
+        self.expect(
+            refusal, lambda: cancel_guest_order(number=number, token=token, address=self.next_address())
+        )
+        if refusal is None:
+            self.record_status(order, Order.Status.CANCELLED)
+
     # Invariants
 
     @invariant()
@@ -643,7 +751,11 @@ class ShopMachine(RuleBasedStateMachine):
             history[number].append(status)
         for order in Order.objects.all():
             expected = self.orders[order.number]
-            assert (order.user_id, order.total) == (expected.account, expected.total)
+            assert (order.user_id, order.email, order.total) == (
+                expected.account,
+                expected.email,
+                expected.total,
+            )
             assert lines[order.number] == expected.lines
             assert order.discount == expected.discount == discounts[order.number]
             assert order.promo_code == expected.promo_code
@@ -685,7 +797,12 @@ class ShopMachine(RuleBasedStateMachine):
             task="orders.send_confirmation", recipient__in=[self.emails[account] for account in self.accounts]
         )
         sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
-        assert sent == Counter(number for number, order in self.orders.items() if order.account is not None)
+        assert sent == Counter(
+            number for number, order in self.orders.items() if order.account is not None and not order.token
+        )
+        mails = OutgoingEmail.objects.filter(task="orders.send_guest_status", context__status="placed")
+        sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
+        assert sent == Counter(number for number, order in self.orders.items() if order.token)
 
     @invariant()
     def listing_is_right(self) -> None:

@@ -16,7 +16,9 @@ from unittest import mock
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import TransactionTestCase
+from gqlauth.models import UserStatus
 
+from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.carts import promo_code_services
 from backend.carts.models import Cart, CartLine, PromoCode, PromoCodeUse
@@ -38,9 +40,12 @@ from backend.core.viewer import Viewer
 from backend.feeds.category_paths import refuse_deleted_category
 from backend.feeds.importer import import_feed
 from backend.notifications.services import publish_due_emails
+from backend.orders.delivery import ContactInput, Delivery
+from backend.orders.guests import GuestDetails, confirm_account
 from backend.orders.models import Order
 from backend.orders.services import (
     add_order_note,
+    cancel_guest_order,
     cancel_order,
     cancel_order_lines,
     change_order_status,
@@ -49,6 +54,7 @@ from backend.orders.services import (
     creation,
     mark_paid,
 )
+from tests.accounts.cases import new_code
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
     assert_characteristics_are_right,
@@ -89,6 +95,7 @@ class Crowd:
         self.counts: Counter[str] = Counter()
         self.deleter = 0
         self._keys: dict[tuple[int, str], str] = {}
+        self._guests: list[tuple[str, str]] = []
         self._lock = Lock()
         self._failed = Event()
 
@@ -101,8 +108,9 @@ class Crowd:
         end = time.monotonic() + seconds
         writers: list[list[Callable[[random.Random], Any]]] = [
             *[[self.shop, self.shop, self.order, self.order, self.cancel]] * 3,
+            *[[self.order_as_guest, self.order_as_guest, self.cancel_as_guest]] * 2,
             [self.delete_some_products],
-            [self.delete_account, self.create_account, self.change_status],
+            [self.delete_account, self.create_account, self.confirm_account, self.change_status],
             [self.import_products],
             [self.import_products, self.publish, self.rename_characteristic],
             [self.edit_products, self.change_status, self.cancel_units],
@@ -153,8 +161,8 @@ class Crowd:
             case 3:
                 self.apply_code(rng, viewer)
             case 4:
-                address = f"2001:db8:{rng.randrange(65536):x}:{rng.randrange(65536):x}::1"
-                guest = add_lines(viewer=Viewer(), lines=[LineQuantity(pk) for pk in ids], address=address)
+                lines = [LineQuantity(pk) for pk in ids]
+                guest = add_lines(viewer=Viewer(), lines=lines, address=self.pick_address(rng))
                 with suppress(ShopError):
                     self.apply_code(rng, Viewer(cart_token=guest.token))
                 get_cart(viewer=Viewer(user_id=viewer.user_id, cart_token=guest.token))
@@ -185,6 +193,29 @@ class Crowd:
         order = self.pick_order(rng, user__isnull=False)
         if order is not None:
             cancel_order(viewer=Viewer(user_id=order.user_id), number=order.number)
+
+    def order_as_guest(self, rng: random.Random) -> None:
+        """Order a new cart twice with one key."""
+        lines = [LineQuantity(pk) for pk in self.pick_products(rng)]
+        cart = add_lines(viewer=Viewer(), lines=lines, address=self.pick_address(rng))
+        with suppress(ShopError):
+            self.apply_code(rng, Viewer(cart_token=cart.token))
+        guest = GuestDetails(f"guest{rng.randrange(200)}@example.com", self.pick_address(rng), "en")
+        for _ in range(2):
+            order = create_order(
+                viewer=Viewer(cart_token=cart.token),
+                delivery=Delivery(contact=ContactInput(name="Vera", phone="+7 900 123-45-67")),
+                guest=guest,
+                idempotency_key="key",
+            )
+            with self._lock:
+                self.acknowledged.add(order.number)
+                self._guests.append((order.number, str(order.token)))
+
+    def cancel_as_guest(self, rng: random.Random) -> None:
+        if self._guests:
+            number, token = rng.choice(self._guests[-20:])
+            cancel_guest_order(number=number, token=token, address=self.pick_address(rng))
 
     # Staff
 
@@ -264,6 +295,17 @@ class Crowd:
         if User.objects.count() <= ACCOUNTS:
             make_user(f"{rng.getrandbits(64)}@example.com")
 
+    def confirm_account(self, rng: random.Random) -> None:
+        """Confirm an account with the address of a guest, which receives the orders of the guest."""
+        order = self.pick_order(rng, email__gt="")
+        is_full = User.objects.count() > 2 * ACCOUNTS
+        if order is not None and not is_full and not User.objects.filter(email=order.email).exists():
+            user = make_user(order.email)
+            UserStatus.objects.filter(user=user).update(verified=False)
+            code = new_code(Purpose.CONFIRMATION, order.email)
+            confirm_account(email=order.email, code=code, address=self.pick_address(rng))
+            assert user.orders.filter(pk=order.pk).exists()
+
     def delete_account(self, rng: random.Random) -> None:
         users = list(User.objects.filter(is_staff=False))
         if len(users) > ACCOUNTS // 2:
@@ -319,6 +361,10 @@ class Crowd:
 
     # Helpers
 
+    def pick_address(self, rng: random.Random) -> str:
+        """Return a random client address, because the requests of one are limited."""
+        return f"2001:db8:{rng.randrange(65536):x}:{rng.randrange(65536):x}::1"
+
     def pick_viewer(self, rng: random.Random) -> Viewer:
         return Viewer(user_id=rng.choice(User.objects.values_list("pk", flat=True)))
 
@@ -358,6 +404,9 @@ class DeadlockTest(TransactionTestCase):
             "shop",
             "order",
             "cancel",
+            "order_as_guest",
+            "cancel_as_guest",
+            "confirm_account",
             "delete_some_products",
             "cancel_units",
             "pay",

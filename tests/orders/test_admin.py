@@ -19,7 +19,7 @@ from backend.orders.models import NEXT_STATUSES, Order, OrderStatusChange
 from backend.orders.services import change_order_status
 from tests.catalog.admin.pages import AdminCase
 from tests.catalog.factories import make_product
-from tests.orders.factories import FULL_DELIVERY, make_order
+from tests.orders.factories import FULL_DELIVERY, GUEST_EMAIL, make_guest_order, make_order
 from tests.support.people import make_user
 
 LIST = "/admin/orders/order/"
@@ -268,6 +268,49 @@ class ActionsTest(OrderAdminCase):
         assert Order.objects.filter(status="paid").count() == 2
 
 
+class GuestTest(OrderAdminCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.guest_order = make_guest_order((self.tea, 1))
+        OutgoingEmail.objects.all().delete()
+
+    def erase(self, *orders: Order) -> list[str]:
+        return self.messages(self.run_action("erase_guests", *orders))
+
+    def test_page_shows_the_guest(self) -> None:
+        page = self.client.get(page_of(self.guest_order)).content.decode()
+        for text in (GUEST_EMAIL, "Vera Inber", "(guest or deleted account)"):
+            assert text in page
+        assert str(self.guest_order.token) not in page
+        assert str(self.guest_order.token_digest) not in page
+
+    def test_status_change_is_mailed_to_the_guest(self) -> None:
+        response = self.change_status("paid", self.guest_order.pk)
+        assert self.messages(response) == ["The order is now paid. The customer will be notified by mail."]
+        assert OutgoingEmail.objects.get().recipient == GUEST_EMAIL
+
+    def test_data_of_guests_is_erased_once(self) -> None:
+        assert self.erase(self.order, self.guest_order) == [
+            f"{self.order.number}: This order has no personal data of a guest.",
+            "1 of the selected orders were erased.",
+        ]
+        page = self.client.get(page_of(self.guest_order)).content.decode()
+        assert "(guest, erased)" in page
+        for text in (GUEST_EMAIL, "Vera Inber"):
+            assert text not in page
+        before = self.state()
+        assert len(self.erase(self.guest_order)) == 1
+        assert self.state() == before
+        assert self.order.person.name == "Vera Inber"
+
+    def test_view_permission_does_not_allow_erasure(self) -> None:
+        self.log_in_as_clerk("view_order")
+        before = self.state()
+        assert "erase_guests" not in self.client.get(LIST).content.decode()
+        self.erase(self.guest_order)
+        assert self.state() == before
+
+
 class SearchTest(OrderAdminCase):
     def setUp(self) -> None:
         super().setUp()
@@ -288,6 +331,18 @@ class SearchTest(OrderAdminCase):
         for text in (number[:3], "vera@", "tea", "Green", "%", "_", "1-", "100%_\\", "a" * 3000):
             with self.subTest(text[:9]):
                 assert self.search(q=text) == []
+
+    def test_search_finds_the_email_of_a_guest(self) -> None:
+        order = make_guest_order()
+        for text in (GUEST_EMAIL, GUEST_EMAIL.upper(), f" {GUEST_EMAIL} "):
+            assert self.search(q=text) == [order]
+        assert self.search(q="guest") == []
+
+    def test_search_for_a_guest_uses_an_index(self) -> None:
+        with connection.cursor() as cursor:
+            # Otherwise the few rows of the test are read without one.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            assert "order_of_guest" in Order.objects.filter(email=GUEST_EMAIL).order_by().explain()
 
     def test_order_with_two_matching_lines_is_found_once(self) -> None:
         self.other.lines.create(sku="mug-7", name="Mug", unit_price=1, quantity=1, line_total=1)

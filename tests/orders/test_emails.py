@@ -3,15 +3,18 @@
 from decimal import Decimal
 
 from django.conf import settings
-from django.test import TestCase
+from django.test import TestCase, override_settings
+from django.utils import timezone
 
 from backend.notifications.email_templates import render_email
 from backend.notifications.models import OutgoingEmail
+from backend.notifications.services import EmailContent, publish_due_emails
+from backend.orders import tasks
 from backend.orders.models import Order
 from backend.orders.services import change_order_status
 from tests.accounts.cases import WorkerCase
 from tests.catalog.factories import make_product
-from tests.orders.factories import make_order
+from tests.orders.factories import GUEST_EMAIL, make_guest_cart, make_guest_order, make_order, order_as_guest
 from tests.support.people import make_user
 from tests.support.worker import get_html, get_text, wait_until
 
@@ -43,6 +46,43 @@ class TemplatesTest(TestCase):
                     email_content = render_email(f"order-{status}", language, {"order": order})
                     assert email_content.subject == SUBJECTS[language][status].format(order.number)
                     assert order.number in email_content.text
+
+
+class GuestTemplatesTest(TestCase):
+    def render(self, order: Order, language: str = "en") -> EmailContent:
+        email = OutgoingEmail.objects.latest("pk")
+        email.language = language
+        content = tasks._render_email(email, "order-placed")
+        assert content is not None
+        return content
+
+    def test_every_mail_to_a_guest_has_the_token(self) -> None:
+        order = make_guest_order()
+        for language, _ in settings.LANGUAGES:
+            for status in Order.Status:
+                context = {"order": order, "token": order.token}
+                assert str(order.token) in render_email(f"order-{status}", language, context).text
+                context["storefront_url"] = "https://www.example.com"
+                email_content = render_email(f"order-{status}", language, context)
+                url = f"https://www.example.com/order/{order.number}#token={order.token}"
+                assert f": {url}\n" in email_content.text
+                assert f'<a href="{url}"' in email_content.html
+
+    def test_mail_leads_to_the_storefront(self) -> None:
+        order = make_guest_order()
+        assert f"this token: {order.token}\n" in self.render(order).text
+        with override_settings(STOREFRONT_URL="https://www.example.com"):
+            assert (
+                f"https://www.example.com/order/{order.number}#token={order.token}\n"
+                in self.render(order).text
+            )
+
+    def test_mail_without_a_valid_token_has_none(self) -> None:
+        """After a change of the secret key, and to accounts."""
+        order = make_guest_order()
+        with override_settings(SECRET_KEY="another"):
+            assert "token" not in self.render(order).text
+        assert "token" not in self.render(make_order()).text
 
 
 class OrderEmailsTest(WorkerCase):
@@ -103,3 +143,33 @@ class OrderEmailsTest(WorkerCase):
         self.buy("other@example.com", "en")
         self.mail_server.wait_for_mail("other@example.com")
         assert self.mail_server.list_mails_to("gone@example.com") == []
+
+    def test_guest_gets_mails_with_the_token_in_the_language_of_the_order(self) -> None:
+        order = order_as_guest(make_guest_cart(), language="ru")
+        self.user = make_user()
+        mail = self.mail_server.wait_for_mail(GUEST_EMAIL)
+        assert mail["Subject"].strip() == SUBJECTS["ru"]["placed"].format(order.number)
+        assert str(order.token) in get_text(mail)
+        self.change_status(order, "paid")
+        mail = self.mail_server.wait_for_mail(GUEST_EMAIL, count=2)
+        assert mail["Subject"].strip() == SUBJECTS["ru"]["paid"].format(order.number)
+        assert str(order.token) in get_text(mail)
+
+    def test_repeated_mail_to_a_guest_is_the_same(self) -> None:
+        order = make_guest_order()
+        first = get_text(self.mail_server.wait_for_mail(GUEST_EMAIL))
+        wait_until(lambda: OutgoingEmail.objects.filter(status="sent").exists(), "the mail to be recorded")
+        OutgoingEmail.objects.update(status="retrying", sent_at=None, due_at=timezone.now())
+        publish_due_emails()
+        assert get_text(self.mail_server.wait_for_mail(GUEST_EMAIL, count=2)) == first
+        assert str(order.token) in first
+
+    def test_erased_guest_gets_no_mail(self) -> None:
+        self.worker.stop()
+        order = make_guest_order()
+        Order.objects.filter(pk=order.pk).update(email="", token_digest="")
+        self.worker.start()
+        wait_until(
+            lambda: OutgoingEmail.objects.filter(status="skipped").exists(), "the queued mail to be handled"
+        )
+        assert self.mail_server.list_mails_to(GUEST_EMAIL) == []

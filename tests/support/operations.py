@@ -6,6 +6,8 @@ from backend.core.identifiers import encode_global_id
 
 # A well-formed refresh token of no session.
 UNKNOWN_REFRESH_TOKEN = f"{'0' * 32}.{'x' * 43}"
+# A well-formed token of no order.
+UNKNOWN_ORDER_TOKEN = "z" * 43
 # Fields of responses, without those of the public catalogue.
 _CART = "cart { lines { product { id } quantity } total promoCode token } errors { code }"
 _ORDER = (
@@ -36,6 +38,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "category": '{ category(id: "1") { id } }',
         "cart": "{ cart { lines { product { id } quantity } total promoCode token } }",
         "recommendations": "{ recommendations(first: 5) { id } }",
+        "order": f'{{ order(number: "{number}", token: "{UNKNOWN_ORDER_TOKEN}") {{ {_ORDER} }} }}',
         "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
         "accountRegister": f"mutation {{ accountRegister(input: {{ {credentials} }}) "
         "{ errors { code } } }",
@@ -64,7 +67,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "cartPromoCodeApply": f'mutation {{ cartPromoCodeApply(code: "guess") {{ {_CART} }} }}',
         "cartPromoCodeRemove": f"mutation {{ cartPromoCodeRemove {{ {_CART} }} }}",
         "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
-        f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+        f"{{ order {{ {_ORDER} }} token errors {{ code }} }} }}",
         "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
         f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
     }

@@ -38,7 +38,7 @@ ORDER = """
     history { status changedAt }
 """
 _CART_PAYLOAD = f"cart {{ {CART} }} errors {{ code message field }}"
-_ORDER_PAYLOAD = f"order {{ {ORDER} }} errors {{ code message field }}"
+_ORDER_PAYLOAD = f"order {{ {ORDER} }} token errors {{ code message field }}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ class Shopper:
         user: the account whose access token is sent; None for a guest.
         cart_token: sent with every request; a guest uses the token of the cart that they create.
         address: the client's IP address; another one for each shopper if None.
+
+    Attributes:
+        order_tokens: the tokens of a guest's own orders by number.
     """
 
     api: str
@@ -82,6 +85,7 @@ class Shopper:
         self.client = Client(REMOTE_ADDR=address or _new_address())
         self.access_token = open_session_token(user) if user else None
         self.cart_token = cart_token
+        self.order_tokens: dict[str, str] = {}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -127,15 +131,33 @@ class Shopper:
         """List the orders; `limit` and `cursor` select the page."""
         raise NotImplementedError
 
-    def read(self, number: str) -> ApiResponse:
+    def read(self, number: str, token: str | None = None) -> ApiResponse:
+        """Read an order, with a token as the order of a guest."""
         raise NotImplementedError
 
-    def cancel(self, number: str) -> ApiResponse:
+    def cancel(self, number: str, token: str | None = None) -> ApiResponse:
+        """Cancel an order, with a token as the order of a guest."""
         raise NotImplementedError
+
+    def read_own(self, number: str) -> ApiResponse:
+        """Read an order of this account or guest."""
+        return self.read(number, self.order_tokens.get(number))
+
+    def cancel_own(self, number: str) -> ApiResponse:
+        """Cancel an order of this account or guest."""
+        return self.cancel(number, self.order_tokens.get(number))
 
     def _remember_token(self, response: ApiResponse) -> ApiResponse:
-        if self.access_token is None and response.data and response.data.get("token"):
-            self.cart_token = response.data["token"]
+        if self.access_token is None and response.data and "total_quantity" in response.data:
+            self.cart_token = response.data["token"] or self.cart_token
+        return response
+
+    def _remember_order_token(self, response: ApiResponse) -> ApiResponse:
+        """Remove the token from a created order, which has the same fields whenever it is read."""
+        if response.data is not None:
+            token = response.data.pop("token")
+            if token is not None:
+                self.order_tokens[response.data["number"]] = token
         return response
 
 
@@ -164,16 +186,17 @@ class RestShopper(Shopper):
         return self.send("DELETE", "/cart/promo-code")
 
     def order(self, fields: dict[str, Any] | None = None, key: str | None = None) -> ApiResponse:
-        return self.send("POST", "/order", fields, **({"Idempotency-Key": key} if key is not None else {}))
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        return self._remember_order_token(self.send("POST", "/order", fields, **headers))
 
     def orders(self, **page: Any) -> ApiResponse:
         return self.send("GET", "/orders", page)
 
-    def read(self, number: str) -> ApiResponse:
-        return self.send("GET", "/order", {"number": number})
+    def read(self, number: str, token: str | None = None) -> ApiResponse:
+        return self.send("GET", "/order", {"number": number}, **_order_token_header(token))
 
-    def cancel(self, number: str) -> ApiResponse:
-        return self.send("POST", "/order/cancel", query={"number": number})
+    def cancel(self, number: str, token: str | None = None) -> ApiResponse:
+        return self.send("POST", "/order/cancel", query={"number": number}, **_order_token_header(token))
 
     def send(
         self,
@@ -257,7 +280,9 @@ class GraphQLShopper(Shopper):
             f"mutation($input: OrderInput) {{ orderCreate(input: $input) {{ {_ORDER_PAYLOAD} }} }}",
             {"input": input_fields} if input_fields else {},
         )
-        return ApiResponse(201, data=response.data) if response.code is None else response
+        if response.code is None:
+            response = ApiResponse(201, data=response.data)
+        return self._remember_order_token(response)
 
     def orders(self, **page: Any) -> ApiResponse:
         return self.execute(
@@ -267,16 +292,28 @@ class GraphQLShopper(Shopper):
             {"first": page.get("limit", 20), "after": page.get("cursor")},
         )
 
-    def read(self, number: str) -> ApiResponse:
+    def read(self, number: str, token: str | None = None) -> ApiResponse:
+        if token is not None:
+            response = self.execute(
+                "query($number: String!, $token: String!) { "
+                f"order(number: $number, token: $token) {{ {ORDER} }} }}",
+                {"number": number, "token": token},
+            )
+            # REST returns an error where GraphQL returns null.
+            return response if response.data or response.code else _error(ErrorCode.NOT_FOUND, ["number"], "")
         return self.execute(
             f"query($number: String!) {{ me {{ order(number: $number) {{ {ORDER} }} }} }}", {"number": number}
         )
 
-    def cancel(self, number: str) -> ApiResponse:
-        return self.execute(
-            f"mutation($number: String!) {{ orderCancel(number: $number) {{ {_ORDER_PAYLOAD} }} }}",
-            {"number": number},
+    def cancel(self, number: str, token: str | None = None) -> ApiResponse:
+        response = self.execute(
+            f"mutation($number: String!, $token: String) {{ "
+            f"orderCancel(number: $number, token: $token) {{ {_ORDER_PAYLOAD} }} }}",
+            {"number": number, "token": token},
         )
+        if response.data is not None:
+            assert response.data.pop("token") is None
+        return response
 
     def execute(self, query: str, variables: dict[str, Any] | None = None) -> ApiResponse:
         """Send an operation with one field and return its response with REST names."""
@@ -297,7 +334,9 @@ class GraphQLShopper(Shopper):
                 )
                 assert not any(found.values()), found
                 return replace(first, others=tuple((error.code, error.field) for error in others))
+            order_token = {"token": found.pop("token")} if "token" in found else {}
             (found,) = (value for name, value in found.items() if name in ("cart", "order"))
+            found |= order_token
         elif found and "orders" in found:
             page = found["orders"]["pageInfo"]
             found = {
@@ -316,6 +355,10 @@ class GraphQLShopper(Shopper):
             f"mutation($lines: [{kind}!]!) {{ {mutation}(lines: $lines) {{ {_CART_PAYLOAD} }} }}",
             {"lines": [_to_camel_case(line) for line in lines]},
         )
+
+
+def _order_token_header(token: str | None) -> dict[str, str]:
+    return {"X-Order-Token": token} if token is not None else {}
 
 
 _REST_FIELDS = {
