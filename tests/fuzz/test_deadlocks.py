@@ -12,6 +12,7 @@ from decimal import Decimal
 from threading import Event, Lock
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -96,6 +97,8 @@ class Crowd:
         self.deleter = 0
         self._keys: dict[tuple[int, str], str] = {}
         self._guests: list[tuple[str, str]] = []
+        # Rate limits outlive a run of the tests.
+        self.run_id = uuid4().hex
         self._lock = Lock()
         self._failed = Event()
 
@@ -200,7 +203,7 @@ class Crowd:
         cart = add_lines(viewer=Viewer(), lines=lines, address=self.pick_address(rng))
         with suppress(ShopError):
             self.apply_code(rng, Viewer(cart_token=cart.token))
-        guest = GuestDetails(f"guest{rng.randrange(200)}@example.com", self.pick_address(rng), "en")
+        guest = GuestDetails(f"{self.run_id}-{rng.randrange(200)}@example.com", self.pick_address(rng), "en")
         for _ in range(2):
             order = create_order(
                 viewer=Viewer(cart_token=cart.token),
