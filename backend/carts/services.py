@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from limits import parse_many
 
@@ -256,13 +257,8 @@ def lock_account_cart(user_id: int) -> Cart | None:
 
 def lock_own_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit and return it, without merging carts; None if there is no cart."""
-    if viewer.user_id is not None:
-        carts = Cart.objects.filter(user_id=viewer.user_id)
-    elif viewer.cart_token is not None:
-        carts = Cart.objects.filter(token_digest=digest_token(viewer.cart_token))
-    else:
-        return None
-    return carts.select_for_update().first()
+    carts = _query_own_cart(viewer)
+    return carts.select_for_update().first() if carts is not None else None
 
 
 def set_promo_code(cart: Cart, promo_code_id: int | None) -> None:
@@ -295,10 +291,20 @@ def _get_promo_code_id(cart: Cart | None) -> int | None:
 def _lock_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
     merge_guest_cart(viewer=viewer)
-    cart = lock_own_cart(viewer)
-    if cart is not None:
-        Cart.objects.filter(pk=cart.pk).update(touched_at=timezone.now())
+    carts = _query_own_cart(viewer)
+    cart = carts.select_for_update().first() if carts is not None else None
+    if carts is not None and cart is not None:
+        carts.update(touched_at=timezone.now())
     return cart
+
+
+def _query_own_cart(viewer: Viewer) -> "QuerySet[Cart] | None":
+    """Return a queryset of the viewer's cart; None for a guest without a token."""
+    if viewer.user_id is not None:
+        return Cart.objects.filter(user_id=viewer.user_id)
+    if viewer.cart_token is not None:
+        return Cart.objects.filter(token_digest=digest_token(viewer.cart_token))
+    return None
 
 
 def _lock_or_create_cart(viewer: Viewer) -> Cart | None:
