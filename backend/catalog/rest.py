@@ -154,7 +154,10 @@ class ProductCard(Product):
     images: list[Image] = Field(
         validation_alias="pictures", description="All pictures in order; `image` is the first."
     )
-    similar: list[Product] = Field(description="Products with similar content, most similar first.")
+    similar: list[Product] = Field(
+        description="Related products that staff have chosen, then products with similar content, most "
+        "similar first."
+    )
     bought_together: list[Product] = Field(
         description="Products that customers often buy together with this one."
     )

@@ -1,9 +1,12 @@
-"""Recommendations as the last build computed them."""
+"""Recommendations as the last build computed them, and related products that staff have chosen."""
 
 from django.db import models
 from django.utils import timezone
 
 from backend.catalog.models import Product
+
+# The number of related products that staff can choose for a product.
+MAX_RELATED_PRODUCTS = 20
 
 
 class Recommendation(models.Model):
@@ -28,6 +31,33 @@ class Recommendation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.other_id} with {self.subject_id} ({self.kind})"
+
+
+class RelatedProduct(models.Model):
+    """A product that staff have chosen to show first among those that are similar to another product.
+
+    A transaction that adds rows first locks the product with `lock_products`, so that concurrent ones do not
+    exceed `MAX_RELATED_PRODUCTS` together.
+    """
+
+    # The unique constraint has an index by product.
+    product = models.ForeignKey(Product, models.CASCADE, db_index=False, related_name="related_products")
+    related = models.ForeignKey(Product, models.CASCADE, verbose_name="related product", related_name="+")
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["product", "related"], name="related_product_once"),
+            models.CheckConstraint(
+                condition=~models.Q(product=models.F("related")),
+                name="product_not_related_to_itself",
+                violation_error_message="A product cannot be related to itself.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.related)
 
 
 class ModelVersion(models.Model):

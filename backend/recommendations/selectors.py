@@ -1,27 +1,51 @@
 """Read lists of recommended products that are published and in stock.
 
-A list starts with the recommendations of the table. Short lists are filled up with the next best products:
+A list of similar products starts with the related products that staff have chosen, the others with the
+recommendations of the table. Short lists are filled up with the next best products:
 similar ones, then best sellers of the same category, then best sellers of the shop, or the newest products
 where nothing has been sold. The cache holds only product ids, keyed by the version of the recommendations, so
-that prices and stock are always current and a new version is visible at once.
+that prices and stock are always current and a new version is visible at once. Related products are not
+cached: the statement that reads the products finds them.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Subquery, Sum, Window
-from django.db.models.functions import RowNumber
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import (
+    BigIntegerField,
+    ExpressionWrapper,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Window,
+)
+from django.db.models.functions import JSONObject, RowNumber
 
 from backend.carts.selectors import CartLineRow
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
-from backend.catalog.selectors import ProductRow, read_available_products, read_products
+from backend.catalog.selectors import (
+    ProductRow,
+    make_product,
+    read_available_products,
+    read_products,
+    select_products,
+)
 from backend.core.cache import cache_maximum, read_cached, write_cached
+from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
 from backend.core.errors import OutOfRange
 from backend.core.viewer import Viewer
 from backend.orders.models import Order, OrderLine
-from backend.recommendations.models import ModelVersion, Recommendation
+from backend.recommendations.models import ModelVersion, Recommendation, RelatedProduct
 
 Kind = Recommendation.Kind
 
@@ -61,18 +85,20 @@ def read_related(kinds: Sequence[Kind], products: Sequence[Product | ProductRow]
     _check_first(first)
     sources = sorted({source for kind in kinds for source in _SOURCES[kind]})
     ids = _read_ids(sources, [product.pk for product in products], first + min(first, SPARE_PRODUCTS))
-    available = {
-        product.pk: product for product in read_available_products(chain.from_iterable(ids.values()))
-    }
-    lists = {
-        (kind, product.pk): _take_distinct(
-            (available[pk] for source in _SOURCES[kind] for pk in ids[source, product.pk] if pk in available),
-            {product.pk},
-            first,
-        )
-        for kind in kinds
-        for product in products
-    }
+    available, chosen = _read_available(
+        chain.from_iterable(ids.values()),
+        [product.pk for product in products] if Kind.SIMILAR in kinds else [],
+        first,
+    )
+    lists: Lists = {}
+    for kind in kinds:
+        for product in products:
+            listed = chain(
+                chosen.get(product.pk, ()) if kind == Kind.SIMILAR else (),
+                *(ids[source, product.pk] for source in _SOURCES[kind]),
+            )
+            found = (available[pk] for pk in listed if pk in available)
+            lists[kind, product.pk] = _take_distinct(found, {product.pk}, first)
     short = {pk for (_, pk), others in lists.items() if len(others) < first}
     if short:
         categories = {product.pk: product.category_id for product in products}
@@ -167,6 +193,63 @@ def _read_ids(
         lists[Kind(kind), subject_id].append(other_id)
     _write_cached_ids({name: lists[place] for place, name in names.items()}, version)
     return dict(lists)
+
+
+def _query_chosen() -> "QuerySet[RelatedProduct]":
+    """Return the first available related products of some products."""
+    rank = Window(RowNumber(), partition_by=F("product_id"), order_by=["position", "id"])
+    return (
+        RelatedProduct.objects.filter(
+            EqualsAny(F("product_id"), Param("subjects")), related__is_published=True, related__stock__gt=0
+        )
+        .order_by()
+        .annotate(rank=rank)
+        .filter(rank__lte=ExpressionWrapper(Param("first"), IntegerField()))
+    )
+
+
+def _query_available_and_chosen() -> "QuerySet[Any, Any]":
+    """Return the available products with some ids and the chosen ones.
+
+    The first column has a place in the list of each subject for which the product has been chosen.
+    """
+    # An array, so that PostgreSQL looks all ids up in the primary key.
+    ids = Func(
+        Param("ids"),
+        ArraySubquery(_query_chosen().values("related_id")),
+        function="array_cat",
+        output_field=ArrayField(BigIntegerField()),
+    )
+    places = RelatedProduct.objects.filter(
+        EqualsAny(F("product_id"), Param("subjects")), related_id=OuterRef("pk")
+    ).order_by()
+    place = JSONObject(subject="product_id", position="position", id="pk")
+    products = _query_available().filter(EqualsAny(F("pk"), ids)).order_by()
+    return select_products(products.annotate(places=ArraySubquery(places.values(place=place))), "places")
+
+
+_AVAILABLE_AND_CHOSEN = CompiledQuery(_query_available_and_chosen)
+
+
+def _read_available(
+    ids: Iterable[int], subjects: Sequence[int], first: int
+) -> tuple[dict[int, ProductRow], dict[int, list[int]]]:
+    """Return the available products by id, and the ids of the chosen ones by subject, in one query.
+
+    Args:
+        ids: recommended products.
+        subjects: the products whose first chosen products are read too.
+        first: the number of chosen products of each subject.
+    """
+    if not subjects:
+        return {product.pk: product for product in read_available_products(ids)}, {}
+    available: dict[int, ProductRow] = {}
+    places: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for row in _AVAILABLE_AND_CHOSEN.run(ids=list(set(ids)), subjects=list(subjects), first=first):
+        product = available[row[1]] = make_product(row[1:])
+        for place in row[0]:
+            places[place["subject"]].append((place["position"], place["id"], product.pk))
+    return available, {subject: [pk for *_, pk in sorted(found)] for subject, found in places.items()}
 
 
 def _query_complements(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":

@@ -28,6 +28,7 @@ from backend.catalog.services import find_free_product_slug, publish_products
 from backend.core.admin import PartialUpdateAdmin, PartialUpdateForm, SafeAutocompleteAdmin
 from backend.core.errors import NotFound
 from backend.core.identifiers import parse_id
+from backend.recommendations.admin import RelatedProductInline
 
 
 class ProductForm(PartialUpdateForm):
@@ -122,7 +123,7 @@ class ProductImageInline(admin.TabularInline):
 @admin.register(Product)
 class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     form = ProductForm
-    inlines = [CharacteristicValueInline, ProductImageInline]
+    inlines = [CharacteristicValueInline, ProductImageInline, RelatedProductInline]
     autocomplete_fields = ["category"]
     prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["popularity", "created_at", "updated_at"]

@@ -257,7 +257,9 @@ class Product(Node):
         return self.pictures
 
     @strawberry_django.field(
-        description="Products with similar content, most similar first.", directives=[Cost(item=25)]
+        description="Related products that staff have chosen, then products with similar content, most "
+        "similar first.",
+        directives=[Cost(item=25)],
     )
     def similar(self: models.Product, info: Info, first: _Count = 10) -> "list[Product]":
         return _list_related(info, Kind.SIMILAR, self, first)

@@ -21,6 +21,8 @@ NO_INLINES = {
     "characteristic_values-INITIAL_FORMS": 0,
     "images-TOTAL_FORMS": 0,
     "images-INITIAL_FORMS": 0,
+    "related_products-TOTAL_FORMS": 0,
+    "related_products-INITIAL_FORMS": 0,
 }
 NEW = {"name": "Чай Сенча", "slug": "", "sku": "T-1", "category": "", "description": "", "price": "12.50",
        "stock": "3", "is_published": "on"} | NO_INLINES  # fmt: skip

@@ -17,7 +17,7 @@ from backend.catalog.stock import update_popularity
 from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import mark_catalogue_changed, responses
 from backend.feeds.importer import import_feed
-from backend.recommendations.models import Recommendation
+from backend.recommendations.models import Recommendation, RelatedProduct
 from backend.recommendations.services import build_model, replace_model, update_model
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.factories import make_category, make_product
@@ -229,6 +229,18 @@ class AdminTest(StorageCase, AdminCase):
         image = {"images-TOTAL_FORMS": 1, "images-0-file": upload, "images-0-position": "0"}
         self.assert_counted(path, form | image)
         assert ProductImage.objects.exists()
+
+    def test_edit_of_the_related_products(self) -> None:
+        path, form = self.product_form()
+        related = {"related_products-TOTAL_FORMS": 1, "related_products-0-position": "0"}
+        self.assert_counted(path, form | related | {"related_products-0-related": make_product().pk})
+        assert RelatedProduct.objects.exists()
+
+    def test_deletion_of_a_related_product(self) -> None:
+        RelatedProduct.objects.create(product=self.product, related=make_product())
+        path, form = self.product_form()
+        self.assert_counted(path, form | {"related_products-0-DELETE": "on"})
+        assert not RelatedProduct.objects.exists()
 
     def test_edit_in_the_list(self) -> None:
         path = "/admin/catalog/product/"
