@@ -11,7 +11,7 @@ from django.test import TestCase
 from django.utils import timezone
 
 from backend.catalog.models import Product, ProductImage
-from tests.catalog.factories import make_category, make_image, make_product
+from tests.catalog.factories import make_brand, make_category, make_image, make_product
 from tests.support.clients import GraphQLClient, RestClient
 from tests.support.shopping import PRODUCT
 
@@ -80,6 +80,7 @@ class ParityCase(TestCase):
                 "inStock": body.get("in_stock"),
                 "onSale": body.get("on_sale"),
                 "isNew": body.get("is_new"),
+                "brands": body.get("brand"),
                 "characteristics": [
                     {"name": name, "values": values}
                     for name, values in body.get("characteristics", {}).items()
@@ -98,6 +99,7 @@ class ProductsTest(ParityCase):
         clothes = make_category("Clothes", slug="clothes")
         cls.dresses = make_category("Dresses", clothes, slug="dresses")
         make_category("Shoes", slug="shoes")
+        brands = cls.brands = [make_brand("Заря"), make_brand("Acme"), None]
         for number in range(7):
             product = make_product(
                 f"Летнее платье {number}",
@@ -105,6 +107,7 @@ class ProductsTest(ParityCase):
                 {"Цвет": ["красный", "синий"][number % 2], "Weight (g)": str(100 + number)},
                 price=Decimal(number % 3 + 1) * Decimal("9.99"),
                 compare_at_price=Decimal("49.90") if number % 2 else None,
+                brand=brands[number % 3],
                 stock=number,
                 description=f"Light & airy <b>dress</b> “{number}”",
             )
@@ -128,6 +131,9 @@ class ProductsTest(ParityCase):
             {"on_sale": False},
             {"is_new": True},
             {"is_new": False},
+            {"brand": [self.brands[0].pk], "sort": "price"},
+            {"brand": [brand.pk for brand in self.brands if brand], "search": "платья"},
+            {"brand": []},
             {"characteristics": {"Цвет": ["красный"]}},
             {"characteristics": {"Цвет": ["красный", "синий"], "Weight": ["101", "102"]}},
             {"search": "платья"},

@@ -21,6 +21,6 @@ class Mutation(AccountsMutation, CartsMutation, OrdersMutation):
 
 
 # The fields that depend on the catalogue only.
-CACHED_FIELDS = frozenset({"products", "product", "categories", "category"})
+CACHED_FIELDS = frozenset({"products", "product", "categories", "category", "brands", "brand"})
 
 schema = make_schema(Query, Mutation)

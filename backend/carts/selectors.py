@@ -297,6 +297,7 @@ def _redact_product(line: CartLineRow) -> ProductRow:
         seo_title="",
         seo_description="",
         characteristics=[],
+        brand=None,
         category=None,
         pictures=[],
     )

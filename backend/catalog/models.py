@@ -191,6 +191,33 @@ def get_new_since() -> datetime:
     return hour - timedelta(days=settings.NEW_PRODUCT_DAYS)
 
 
+class Brand(SearchEngineTexts):
+    """A brand of products, with a page of its own."""
+
+    name = CleanCharField(max_length=255)
+    slug = models.SlugField(max_length=255, unique=True)
+    description = CleanTextField(blank=True, max_length=20_000)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                Func("name", function="catalog_fold_text", output_field=models.TextField()),
+                name="brand_name_unique",
+                violation_error_message="Another brand has this name.",
+            )
+        ]
+        indexes = [models.Index(fields=["name", "id"], name="brand_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Brand", self.pk)
+
+
 class Product(SearchEngineTexts):
     """A product, priced in the currency of the shop (`SHOP_CURRENCY`)."""
 
@@ -199,6 +226,9 @@ class Product(SearchEngineTexts):
     name = CleanCharField(max_length=255)
     description = CleanTextField(blank=True, max_length=20_000)
     category = TreeForeignKey(Category, models.PROTECT, null=True, blank=True, related_name="products")
+    brand = models.ForeignKey(
+        Brand, models.PROTECT, null=True, blank=True, db_index=False, related_name="products"
+    )
     price = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(0)])
     compare_at_price = models.DecimalField(
         "compare-at price",
@@ -246,6 +276,7 @@ class Product(SearchEngineTexts):
             models.CheckConstraint(condition=models.Q(stock__gte=0), name="product_stock_not_negative"),
         ]
         indexes = [
+            models.Index(fields=["brand"], name="product_brand"),
             GinIndex(fields=["search_vector"], name="product_search"),
             GinIndex(
                 OpClass(make_similarity_name("name"), name="gin_trgm_ops"), name="product_name_trigrams"

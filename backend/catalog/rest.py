@@ -47,6 +47,8 @@ _PAIR = re.compile(r"((?:[^:\\]|\\.)*):(.*)", re.DOTALL)
 
 # Names of the REST parameters, by parameter of `Window.from_arguments`.
 _PAGE_ARGUMENTS = {"first": ["limit"], "after": ["cursor"]}
+# Names of the REST parameters, by parameter of `list_products`.
+_LIST_ARGUMENTS = {"brands": ["brand"]}
 
 
 class Sort(StrEnum):
@@ -117,6 +119,14 @@ class CategoryName(ResponseModel):
     slug: str = Field(description="Unique name for URLs.")
 
 
+class BrandName(ResponseModel):
+    """A reference to a brand."""
+
+    id: int = Field(description="Id of the brand.")
+    name: str = Field(description="Unique name.")
+    slug: str = Field(description="Unique name for URLs.")
+
+
 class Product(ResponseModel):
     """A product in a list."""
 
@@ -137,6 +147,7 @@ class Product(ResponseModel):
     )
     is_new: bool = Field(description="True if the product was created in the last days, 30 by default.")
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
+    brand: BrandName | None = Field(description="Brand of the product; null if it has none.")
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
     image: Image | None = Field(description="Main picture; null if there is none.")
     characteristics: Annotated[list[Characteristic], BeforeValidator(_convert_characteristics)] = Field(
@@ -232,25 +243,39 @@ def _wrap_single_values(value: Any) -> Any:
     return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
 
 
-def _check_id_or_slug(value: Any) -> Any:
+def _check_id_or_slug(value: Any, name: str) -> Any:
     # JSON has one type of numbers, so 5.0 is an integer.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("category must be an id or a slug")
+        raise ValueError(f"{name} must be an id or a slug")
     return str(value)
 
 
+def _list_ids_or_slugs(value: Any) -> Any:
+    """Accept a single id or slug as a list of one."""
+    values = value if isinstance(value, list) else [value]
+    if len(values) > selectors.MAX_BRANDS:
+        raise TooLong(
+            f"A list can be filtered by at most {selectors.MAX_BRANDS} brands, not {len(values)}.",
+            field="brand",
+        )
+    return [_check_id_or_slug(item, "brand") for item in values]
+
+
 _TEXT = {"type": "string", "pattern": r"^[^\x00]*$"}
+_ID_OR_SLUG = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ID}, {"type": "string"}]}
 
 _IdOrSlug = Annotated[
     str,
-    BeforeValidator(_check_id_or_slug),
+    BeforeValidator(lambda value: _check_id_or_slug(value, "category")),
+    WithJsonSchema({**_ID_OR_SLUG, "examples": ["electronics"]}),
+]
+_Brands = Annotated[
+    list[str],
+    BeforeValidator(_list_ids_or_slugs),
     WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ID}, {"type": "string"}],
-            "examples": ["electronics"],
-        }
+        {"type": "array", "items": _ID_OR_SLUG, "maxItems": selectors.MAX_BRANDS, "examples": [["minnowby"]]}
     ),
 ]
 _ProductId = Annotated[
@@ -336,6 +361,11 @@ class _Filters(Schema):
         None,
         description="True lists new products, with `is_new`; false older ones. Without it, both are listed.",
     )
+    brand: _Brands = Field(
+        [],
+        description="Ids or slugs of brands. Lists the products of any of them; without it, those of all "
+        "brands.",
+    )
     limit: PageSize = Field(20, description="Page size, 1 to 100.")
     cursor: Cursor | None = Field(None, description="`next_cursor` of the previous page.")
 
@@ -382,7 +412,7 @@ def _parse_category(value: str | None) -> int | str | None:
 
 
 def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> dict[str, Any]:
-    with map_error_fields(_PAGE_ARGUMENTS):
+    with map_error_fields(_PAGE_ARGUMENTS | _LIST_ARGUMENTS):
         products = selectors.list_products(
             category=_parse_category(filters.category),
             include_subcategories=filters.include_subcategories,
@@ -392,6 +422,7 @@ def _read_products(filters: _Filters, characteristics: dict[str, list[str]]) -> 
             in_stock=filters.in_stock,
             on_sale=filters.on_sale,
             is_new=filters.is_new,
+            brands=filters.brand,
             characteristics=characteristics,
         )
         window = Window.from_arguments(first=filters.limit, after=filters.cursor)

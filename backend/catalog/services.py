@@ -1,6 +1,6 @@
 """Write categories and products, and rebuild derived data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +15,7 @@ from django.utils import timezone
 from slugify import slugify
 
 from backend.catalog.locks import lock_imports, lock_listing, lock_products, lock_tree
-from backend.catalog.models import Category, ListingEntry, Product, RenditionState
+from backend.catalog.models import Brand, Category, ListingEntry, Product, RenditionState
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
@@ -300,9 +300,32 @@ def find_free_product_slug(name: str, sku: str = "", is_taken: Callable[[str], b
     return next(slug for slug in chain(suggested, numbered) if not is_taken(slug))
 
 
+def find_free_brand_slugs(names: Sequence[str]) -> list[str]:
+    """Return different unused slugs for new brands, with numbers if necessary.
+
+    Takes one query, and one more for each slug that needs a number.
+    """
+    suggested = [_suggest_slug(name, "brand") for name in names]
+    used = set(Brand.objects.filter(slug__in=suggested).values_list("slug", flat=True))
+    slugs = []
+    for slug in suggested:
+        free = _find_free_slug(Brand, slug, used) if slug in used else slug
+        used.add(free)
+        slugs.append(free)
+    return slugs
+
+
 def _find_free_category_slug(name: str) -> str:
-    base = slugify(name, max_length=190) or "category"
-    taken = set(Category.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    return _find_free_slug(Category, _suggest_slug(name, "category"))
+
+
+def _suggest_slug(name: str, default: str) -> str:
+    return slugify(name, max_length=190) or default
+
+
+def _find_free_slug(model: type[Brand | Category], base: str, used: Collection[str] = ()) -> str:
+    """Return the base, or the base with the first number that is free and not used."""
+    taken = set(model.objects.filter(slug__startswith=base).values_list("slug", flat=True)).union(used)
     slug, number = base, 1
     while slug in taken:
         number += 1

@@ -125,6 +125,18 @@ def parse_timestamp(text: str) -> datetime:
     return timestamp.astimezone(UTC)
 
 
+def parse_text(text: str) -> str:
+    """Return the text of a cursor.
+
+    Raises:
+        ValueError: PostgreSQL cannot store the text.
+    """
+    text.encode()
+    if "\0" in text:
+        raise ValueError(text)
+    return text
+
+
 def encode_cursor(order: SortOrder, key: Any, row_id: int) -> str:
     """Return the cursor of the row with this key and id."""
     packed = json.dumps([order.name, str(key), row_id], ensure_ascii=False, separators=(",", ":"))

@@ -19,7 +19,9 @@ from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusCha
 # A trigram index finds texts of at least three characters.
 MIN_NAME_LENGTH = 3
 
-_LINES = OrderLine.objects.select_related("product__category").defer("product__search_vector")
+_LINES = OrderLine.objects.select_related("product__brand", "product__category").defer(
+    "product__search_vector"
+)
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)
 
 

@@ -107,6 +107,8 @@ def _rest_product(alias: str, category: str) -> str:
     'description', {p}.description, 'price', {p}.price::text, 'compare_at_price', {p}.compare_at_price::text,
     'is_on_sale', {p}.compare_at_price IS NOT NULL,
     'is_new', {p}.created_at >= date_trunc('hour', now()) - interval '30 days', 'currency', 'RUB',
+    'brand', (SELECT json_build_object('id', b.id, 'name', b.name, 'slug', b.slug)
+              FROM catalog_brand b WHERE b.id = {p}.brand_id),
     'category', json_build_object('id', {category}.id, 'name', {category}.name, 'slug', {category}.slug),
     'image', (SELECT {_rest_image(p)} FROM catalog_productimage i
               WHERE i.product_id = {p}.id ORDER BY i.position, i.id LIMIT 1),

@@ -8,7 +8,7 @@ from django.test import TestCase
 from backend.carts.models import Cart, CartLine
 from backend.catalog.models import Product
 from tests.carts.factories import fill_cart, forged_token, make_products
-from tests.catalog.factories import make_category, make_image, make_product
+from tests.catalog.factories import make_brand, make_category, make_image, make_product
 from tests.support.people import make_user
 from tests.support.shopping import GraphQLShopper, RestShopper, make_shoppers
 
@@ -18,8 +18,15 @@ class EqualResponsesTest(TestCase):
     def setUpTestData(cls) -> None:
         cls.user = make_user()
         clothes = make_category("Clothes")
+        cls.brand = make_brand("Acme")
         cls.dress = make_product(
-            "Платье “A&B”", clothes, {"Weight (g)": "250"}, price="28.90", stock=70, description="<b>"
+            "Платье “A&B”",
+            clothes,
+            {"Weight (g)": "250"},
+            brand=cls.brand,
+            price="28.90",
+            stock=70,
+            description="<b>",
         )
         make_image(cls.dress, alt="Платье")
         cls.sock = make_product("sock", price="0.00", stock=1)
@@ -61,6 +68,7 @@ class EqualResponsesTest(TestCase):
             "is_on_sale": False,
             "is_new": True,
             "currency": "RUB",
+            "brand": {"id": self.brand.pk, "name": "Acme", "slug": "acme"},
             "category": {"id": self.dress.category.pk, "name": "Clothes", "slug": "clothes"},
             "image": dress["product"]["image"],
             "characteristics": [{"name": "Weight", "value": "250", "unit": "g"}],

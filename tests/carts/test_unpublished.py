@@ -83,6 +83,7 @@ class UnpublishedProductCase:
                 "is_on_sale": False,
                 "is_new": True,
                 "currency": "RUB",
+                "brand": None,
                 "category": None,
                 "image": None,
                 "characteristics": [],

@@ -8,14 +8,18 @@ from typing import Any
 from django.core.files.base import ContentFile
 from PIL import Image
 
-from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
-from backend.catalog.services import create_category
+from backend.catalog.models import Brand, Category, Characteristic, CharacteristicValue, Product, ProductImage
+from backend.catalog.services import create_category, find_free_brand_slugs
 
 _numbers = count(1)
 
 
 def make_category(name: str, parent: Category | None = None, **fields: Any) -> Category:
     return create_category(name=name, parent_id=parent.pk if parent else None, **fields)
+
+
+def make_brand(name: str, **fields: Any) -> Brand:
+    return Brand.objects.create(**{"name": name, "slug": find_free_brand_slugs([name])[0], **fields})
 
 
 def make_product(

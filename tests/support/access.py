@@ -21,6 +21,8 @@ ROOT_FIELDS = {
     "product": PUBLIC,
     "categories": PUBLIC,
     "category": PUBLIC,
+    "brands": PUBLIC,
+    "brand": PUBLIC,
     "node": OWNER,
     "nodes": OWNER,
     "me": OWNER,
@@ -51,6 +53,10 @@ ROOT_FIELDS = {
 
 # The access to each type of GraphQL, and its fields.
 TYPES = {
+    "Brand": (PUBLIC, "id databaseId name slug description seoTitle seoDescription productCount"),
+    "BrandConnection": (PUBLIC, "edges nodes pageInfo"),
+    "BrandEdge": (PUBLIC, "cursor node"),
+    "BrandFacet": (PUBLIC, "brand count"),
     "Category": (
         PUBLIC,
         "id databaseId name slug image parent children ancestors productCount seoTitle seoDescription",
@@ -59,12 +65,12 @@ TYPES = {
     "Characteristic": (PUBLIC, "name value unit"),
     "CharacteristicFacet": (PUBLIC, "name unit values"),
     "FacetValue": (PUBLIC, "value count"),
-    "Facets": (PUBLIC, "characteristics priceMin priceMax onSaleCount categories"),
+    "Facets": (PUBLIC, "characteristics priceMin priceMax onSaleCount categories brands"),
     "Image": (PUBLIC, "url alt width height thumbnail srcset"),
     "PageInfo": (PUBLIC, "hasNextPage hasPreviousPage startCursor endCursor"),
     "Product": (
         PUBLIC,
-        "id databaseId sku slug name description price compareAtPrice isOnSale isNew currency category "
+        "id databaseId sku slug name description price compareAtPrice isOnSale isNew currency brand category "
         "image inStock availableQuantity createdAt updatedAt images similar boughtTogether characteristics "
         "seoTitle seoDescription",
     ),

@@ -23,6 +23,7 @@ _numbers = count(1)
 PRODUCT = """
     id: databaseId sku slug name description price compareAtPrice isOnSale isNew currency
     inStock availableQuantity
+    brand { id: databaseId name slug }
     category { id: databaseId name slug } image { url alt width height srcset }
     characteristics { name value unit }
 """

@@ -44,14 +44,14 @@ SEARCH_ENGINES: tuple[str, Any] = (
 
 
 class CategoryChoiceAdmin(SafeAutocompleteAdmin):
-    """An admin mixin for models whose only foreign key refers to a category."""
+    """An admin mixin for models with a foreign key `category`."""
 
     def formfield_for_foreignkey(
         self, db_field: "ForeignKey", request: HttpRequest, **options: Any
     ) -> forms.ModelChoiceField | None:
-        return super().formfield_for_foreignkey(
-            db_field, request, **options | {"form_class": CategoryChoiceField}
-        )
+        if db_field.related_model is Category:
+            options["form_class"] = CategoryChoiceField
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
 
 class CatalogueAdmin(ModelAdmin):

@@ -45,6 +45,7 @@ class ProductForm(PartialUpdateForm):
             "slug",
             "sku",
             "category",
+            "brand",
             "description",
             "price",
             "compare_at_price",
@@ -124,11 +125,11 @@ class ProductImageInline(admin.TabularInline):
 class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     form = ProductForm
     inlines = [CharacteristicValueInline, ProductImageInline, RelatedProductInline]
-    autocomplete_fields = ["category"]
+    autocomplete_fields = ["category", "brand"]
     prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["popularity", "created_at", "updated_at"]
     fieldsets = [
-        (None, {"fields": [("name", "slug"), ("sku", "category"), "description"]}),
+        (None, {"fields": [("name", "slug"), ("sku", "category", "brand"), "description"]}),
         SEARCH_ENGINES,
         ("Sale", {"fields": [("price", "compare_at_price", "stock", "is_published")]}),
         ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
@@ -140,6 +141,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
         "name",
         "sku",
         "category",
+        "brand",
         "price",
         "compare_at_price",
         "stock",
@@ -148,7 +150,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     list_display_links = ["name"]
     list_editable = ["price", "compare_at_price", "stock"]
     list_filter = [CategoryFilter, "is_published", StockFilter, SaleFilter, NewFilter]
-    list_select_related = ["category"]
+    list_select_related = ["category", "brand"]
     list_per_page = 50
     ordering = ["-pk"]
     search_fields = ["sku", "name"]

@@ -5,6 +5,7 @@ from decimal import Decimal
 import strawberry
 
 from backend.catalog import selectors
+from backend.catalog.graphql.brands import Brand
 from backend.catalog.graphql.types import Category, Product, register_products
 from backend.core.graphql import Constraint, Cost, Edge, Info, PageInfo, describe_enum, make_edges
 from backend.core.pagination import Page
@@ -50,6 +51,14 @@ class CategoryFacet:
 
 
 @strawberry.type
+class BrandFacet:
+    """A brand of listed products."""
+
+    brand: Brand = strawberry.field(description="The brand.")
+    count: int = strawberry.field(description="Number of products that filtering by this brand alone lists.")
+
+
+@strawberry.type
 class Facets:
     """Facets of a product list. Each facet applies all filters except its own."""
 
@@ -64,6 +73,7 @@ class Facets:
     categories: list[CategoryFacet] = strawberry.field(
         description="Direct subcategories that contain listed products."
     )
+    brands: list[BrandFacet] = strawberry.field(description="Most frequent brands first, at most 50.")
 
 
 @strawberry.input
@@ -112,6 +122,12 @@ class ProductFilter:
         default=None,
         description="True lists new products, with `isNew`; false older ones, null both.",
     )
+    brands: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="`id` or `databaseId` of brands, at most "
+        f"{selectors.MAX_BRANDS}. Lists the products of any of them; all products if the list is empty.",
+        directives=[Constraint(max_items=selectors.MAX_BRANDS)],
+    )
     characteristics: list[CharacteristicFilter] | None = strawberry.field(
         default=None,
         description=f"Characteristics, at most {selectors.MAX_CHARACTERISTICS}. A product must match each of "
@@ -155,4 +171,5 @@ class ProductConnection:
     def facets(self, info: Info) -> Facets:
         facets = selectors.read_facets(self.products)
         info.context.register_batch([facet.category for facet in facets.categories])
+        info.context.register_batch([facet.brand for facet in facets.brands])
         return facets

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from backend.catalog import selectors
+from backend.catalog.graphql.brands import Brand, BrandConnection
 from backend.catalog.graphql.product_lists import (
     CharacteristicFilter,
     PriceRange,
@@ -16,8 +17,10 @@ from backend.core.errors import Invalid, NotFound, OutOfRange, TooComplex, map_e
 from backend.core.graphql import After, Before, Cost, First, Info, Last, parse_object_id
 from backend.core.pagination import Window
 
-# Costs of a product list that no field declares: a search, and each characteristic that filters the list.
+# Costs of a product list that no field declares: a search, the brands and each characteristic that filter
+# the list.
 _SEARCH_COST = 7_500
+_BRANDS_COST = 1_250
 _CHARACTERISTIC_COST = 1_250
 
 # Paths of the GraphQL arguments, by parameter of `selectors.list_products` and `ProductList.read_page`.
@@ -26,6 +29,7 @@ _PRODUCTS_ARGUMENTS = {
     "search": ["filter", "search"],
     "price_min": ["filter", "price", "min"],
     "price_max": ["filter", "price", "max"],
+    "brands": ["filter", "brands"],
     "characteristics": ["filter", "characteristics"],
     "sort": ["sortBy"],
 }
@@ -67,7 +71,11 @@ class CatalogQuery:
             raise Invalid("Pass at most one of category and categorySlug.", field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
-        cost = _SEARCH_COST * bool(filter.search) + _CHARACTERISTIC_COST * len(filter.characteristics or ())
+        cost = (
+            _SEARCH_COST * bool(filter.search)
+            + _BRANDS_COST * bool(filter.brands)
+            + _CHARACTERISTIC_COST * len(filter.characteristics or ())
+        )
         if not info.context.charge(cost):
             raise TooComplex("The filters of the products cost more than is accepted.")
         with map_error_fields(
@@ -81,6 +89,7 @@ class CatalogQuery:
                 in_stock=filter.in_stock,
                 on_sale=filter.on_sale,
                 is_new=filter.is_new,
+                brands=[_parse_brand_id(brand) for brand in filter.brands or ()],
                 characteristics=_parse_characteristics(filter.characteristics or []),
             )
             window = Window.from_arguments(
@@ -139,6 +148,31 @@ class CatalogQuery:
         category_id = None if id is None else parse_object_id(id, "Category", field="id")
         return selectors.get_category(id=category_id, slug=slug)
 
+    @strawberry.field(description="All brands, ordered by name.", directives=[Cost(field=500)])
+    def brands(
+        self, first: First = 20, after: After = None, last: Last = None, before: Before = None
+    ) -> BrandConnection:
+        window = Window.from_arguments(
+            first=first if last is None else None, after=after, last=last, before=before
+        )
+        return BrandConnection(page=selectors.list_brands(window))
+
+    @strawberry.field(
+        description="The brand with this id or slug, or null. Pass exactly one of them.",
+        directives=[Cost(field=200)],
+    )
+    def brand(
+        self,
+        id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="`id` or `databaseId` of the brand.")
+        ] = None,
+        slug: Annotated[str | None, strawberry.argument(description="Slug of the brand.")] = None,
+    ) -> Brand | None:
+        if (id is None) == (slug is None):
+            raise Invalid("Pass exactly one of id and slug.", field="id")
+        brand_id = None if id is None else parse_object_id(id, "Brand", field="id")
+        return selectors.get_brand(id=brand_id, slug=slug)
+
 
 def _read_tree(depth: int | None, with_counts: bool, with_parents: bool) -> list[selectors.CategoryRow]:
     return selectors.read_category_tree(depth, with_counts=with_counts, with_parents=with_parents)
@@ -148,6 +182,13 @@ def _parse_category_id(text: str) -> int:
     number = parse_object_id(text, "Category", field="category")
     if not number:
         raise NotFound(f"Category {text[:100]!r} does not exist.", field="category")
+    return number
+
+
+def _parse_brand_id(text: str) -> int:
+    number = parse_object_id(text, "Brand", field="brands")
+    if not number:
+        raise NotFound(f"Brand {text[:100]!r} does not exist.", field="brands")
     return number
 
 

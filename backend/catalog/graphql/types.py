@@ -9,6 +9,7 @@ import strawberry_django
 from strawberry import auto
 
 from backend.catalog import models, selectors
+from backend.catalog.graphql.brands import Brand
 from backend.catalog.renditions import WIDTHS, ImageFormat, Picture
 from backend.core.errors import OutOfRange
 from backend.core.graphql import Batch, Context, Cost, Info, Node, describe_enum
@@ -195,7 +196,8 @@ def _list_category_ids(batch: Batch) -> Set[int]:
 
 
 def register_products(context: Context, products: Sequence[_Product]) -> Sequence[_Product]:
-    """Register the products of a list, and their categories, as batches. Return the products."""
+    """Register the products of a list, their brands and their categories as batches. Return the products."""
+    context.register_batch([product.brand for product in products if product.brand_id])
     context.register_batch([product.category for product in products if product.category_id])
     return context.register_batch(products)
 
@@ -227,6 +229,7 @@ class Product(Node):
         description="True if the product was created in the last days, 30 by default."
     )
     currency: str = strawberry_django.field(description="ISO 4217 code of the currency of the shop.")
+    brand: Brand | None = strawberry_django.field(description="Brand of the product; null if it has none.")
     category: Category | None = strawberry_django.field(
         description="Category of the product; null if it has none."
     )

@@ -31,6 +31,12 @@ _ANCESTORS_AMONG = CompiledQuery(
     ]
 )
 
+_BRANDS_AMONG = CompiledQuery(
+    lambda: ListingEntry.objects.filter(
+        EqualsAny(F("product__brand_id"), Param("ids")), ancestor_id=WHOLE_SHOP
+    ).values_list("product__brand_id")[: EXACT_COUNT_LIMIT + 1]
+)
+
 
 def select_up_to_limit(entries: "QuerySet[ListingEntry]") -> "QuerySet[ListingEntry, tuple[Any, ...]]":
     """Select at most one entry more than are counted exactly."""
@@ -71,6 +77,25 @@ def count_products(category_ids: Collection[int] | None = None) -> Mapping[int, 
     key = None if category_ids is None else sorted(category_ids)
     ids, counts = _compute_cached("product-counts", key, lambda: _count_by_category(category_ids))
     return dict(zip(ids, counts, strict=True))
+
+
+def count_brand_products(brand_ids: Collection[int]) -> Mapping[int, int]:
+    """Count the products of brands, with the cost and the precision of `count_products`.
+
+    Returns:
+        Counts by brand id, without brands that have no products.
+    """
+    rows = _BRANDS_AMONG.run(ids=list(brand_ids)) if brand_ids else []
+    if len(rows) <= EXACT_COUNT_LIMIT:
+        return Counter(brand for (brand,) in rows)
+    ids, counts = _compute_cached("brand-counts", sorted(brand_ids), lambda: _count_by_brand(brand_ids))
+    return dict(zip(ids, counts, strict=True))
+
+
+def _count_by_brand(brand_ids: Collection[int]) -> tuple[list[int], list[int]]:
+    entries = ListingEntry.objects.filter(ancestor_id=WHOLE_SHOP, product__brand_id__in=brand_ids)
+    counts = dict(entries.order_by().values_list("product__brand_id").annotate(count=Count("*")))
+    return list(counts), list(counts.values())
 
 
 def _count_by_category(category_ids: Collection[int] | None) -> tuple[list[int], list[int]]:

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 from backend.catalog.models import CharacteristicValue, ListingEntry
 from backend.catalog.selectors.categories import read_category_children, read_category_tree
 from backend.catalog.selectors.listing import ProductList
-from backend.catalog.selectors.rows import CategoryRow
+from backend.catalog.selectors.rows import BRAND_COLUMNS, BrandRow, CategoryRow
 from backend.core.compiled_query import EqualsAny
 
 MAX_FACET_VALUES = 50
@@ -45,6 +45,14 @@ class CategoryFacet:
 
 
 @dataclass(frozen=True, slots=True)
+class BrandFacet:
+    """A brand, and the number of products that filtering by it would list."""
+
+    brand: BrandRow
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facets:
     """The facets of a list. Each one applies all filters of the list except its own."""
 
@@ -53,10 +61,11 @@ class Facets:
     price_max: Decimal | None
     on_sale_count: int
     categories: Sequence[CategoryFacet]
+    brands: Sequence[BrandFacet]
 
 
 def read_facets(products: ProductList) -> Facets:
-    """Count the facets of a list in five queries, independent of its size."""
+    """Count the facets of a list in six queries, independent of its size."""
     price = (
         replace(products, price_min=None, price_max=None)
         .select_entries()
@@ -68,6 +77,7 @@ def read_facets(products: ProductList) -> Facets:
         price_max=price["highest"],
         on_sale_count=replace(products, on_sale=True).select_entries().count(),
         categories=_count_categories(products),
+        brands=_count_brands(products),
     )
 
 
@@ -134,3 +144,17 @@ def _count_categories(products: ProductList) -> list[CategoryFacet]:
         .annotate(count=Count("*"))
     )
     return [CategoryFacet(child, counts[child.id]) for child in children if child.id in counts]
+
+
+def _count_brands(products: ProductList) -> list[BrandFacet]:
+    """Count the products of the most frequent brands, at most `MAX_FACET_VALUES`."""
+    rows = (
+        replace(products, brand_ids=())
+        .select_entries()
+        .filter(product__brand__isnull=False)
+        .order_by()
+        .values_list(*(f"product__brand__{name}" for name in BRAND_COLUMNS))
+        .annotate(count=Count("*"))
+        .order_by("-count", "product__brand__name")[:MAX_FACET_VALUES]
+    )
+    return [BrandFacet(BrandRow(*brand), count) for *brand, count in rows]

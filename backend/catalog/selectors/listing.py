@@ -18,6 +18,7 @@ from backend.catalog.models import (
     ListingEntry,
     get_new_since,
 )
+from backend.catalog.selectors.brands import find_brand_ids
 from backend.catalog.selectors.categories import get_category
 from backend.catalog.selectors.characteristics import ValueFilter, WantedValues, find_value_filters
 from backend.catalog.selectors.counts import (
@@ -36,6 +37,7 @@ from backend.core.pagination import (
     SortOrder,
     Window,
     make_page,
+    parse_text,
     parse_timestamp,
     read_position,
     select_page,
@@ -60,13 +62,6 @@ def _parse_number(text: str) -> Decimal:
     return Decimal(text)
 
 
-def _parse_name(text: str) -> str:
-    text.encode()
-    if "\0" in text:
-        raise ValueError(text)
-    return text
-
-
 def _parse_count(text: str) -> int:
     count = int(text)
     if not 0 <= count < 2**31:
@@ -79,7 +74,7 @@ _ORDERS = {
     for sort, key, descending, parse in [
         (ProductSort.PRICE_ASC, "price", False, _parse_number),
         (ProductSort.PRICE_DESC, "price", True, _parse_number),
-        (ProductSort.NAME, "name_key", False, _parse_name),
+        (ProductSort.NAME, "name_key", False, parse_text),
         (ProductSort.NEWEST, "created_at", True, parse_timestamp),
         (ProductSort.POPULAR, "popularity", True, _parse_count),
         (ProductSort.DISCOUNT, "discount_rate", True, _parse_count),
@@ -100,6 +95,7 @@ class ProductList:
         in_stock: True lists products in stock, False those out of stock, None both.
         on_sale: True lists products with a compare-at price, False those without, None both.
         is_new: True lists products created in the last `NEW_PRODUCT_DAYS` days, False older ones, None both.
+        brand_ids: products of any of these brands are listed; all products if there are none.
         characteristics: all of these conditions must hold.
     """
 
@@ -111,6 +107,7 @@ class ProductList:
     in_stock: bool | None = None
     on_sale: bool | None = None
     is_new: bool | None = None
+    brand_ids: tuple[int, ...] = ()
     characteristics: Sequence[ValueFilter] = ()
 
     def select_entries(self) -> "QuerySet[ListingEntry]":
@@ -165,6 +162,7 @@ class ProductList:
             on_sale=self.on_sale,
             is_new=self.is_new,
             new_since=get_new_since(),
+            brands=_make_array(self.brand_ids) if self.brand_ids else None,
             characteristics=[
                 (_make_array(wanted.characteristic_ids), _make_array(wanted.values))
                 for wanted in self.characteristics
@@ -193,6 +191,7 @@ class ProductList:
             has_stock=self.in_stock is not None,
             on_sale=self.on_sale,
             is_new=self.is_new,
+            has_brands=bool(self.brand_ids),
             characteristics=len(self.characteristics),
         )
 
@@ -203,6 +202,7 @@ class ProductList:
             "price_min": self.price_min,
             "price_max": self.price_max,
             "in_stock": self.in_stock,
+            "brands": list(self.brand_ids),
         }
         if self.is_new is not None:
             params["new_since"] = get_new_since()
@@ -221,6 +221,7 @@ class _Filters(NamedTuple):
     has_stock: bool
     on_sale: bool | None
     is_new: bool | None
+    has_brands: bool
     characteristics: int
 
 
@@ -262,6 +263,7 @@ def _filter_by_params(filters: _Filters) -> "QuerySet[ListingEntry]":
         on_sale=filters.on_sale,
         is_new=filters.is_new,
         new_since=Param("new_since"),
+        brands=Param("brands") if filters.has_brands else None,
         characteristics=[
             (Param(f"ids{number}"), Param(f"values{number}")) for number in range(filters.characteristics)
         ],
@@ -286,6 +288,7 @@ def _filter_entries(
     on_sale: bool | None,
     is_new: bool | None,
     new_since: Any,
+    brands: Expression | None,
     characteristics: Iterable[tuple[Expression, Expression]],
 ) -> "QuerySet[ListingEntry]":
     """Filter the listing index by values or placeholders. None skips a filter."""
@@ -303,6 +306,8 @@ def _filter_entries(
     if is_new is not None:
         created = {"created_at__gte": new_since} if is_new else {"created_at__lt": new_since}
         entries = entries.filter(**created)
+    if brands is not None:
+        entries = entries.filter(EqualsAny(F("product__brand_id"), brands))
     for ids, values in characteristics:
         entries = entries.filter(
             Exists(
@@ -330,6 +335,7 @@ def list_products(
     in_stock: bool | None = None,
     on_sale: bool | None = None,
     is_new: bool | None = None,
+    brands: Sequence[int | str] = (),
     characteristics: WantedValues | None = None,
 ) -> ProductList:
     """Validate the parameters of a product list and return it. No product is read yet.
@@ -342,14 +348,15 @@ def list_products(
         in_stock: True lists products in stock, False those out of stock, None both.
         on_sale: True lists products with a compare-at price, False those without, None both.
         is_new: True lists products created in the last `NEW_PRODUCT_DAYS` days, False older ones, None both.
+        brands: ids or slugs, see `find_brand_ids`. A product must have one of them, unless there are none.
         characteristics: accepted values by name and unit, or by label; see `find_value_filters`. A product
             must have one of the values of each characteristic.
 
     Raises:
-        NotFound: the category or a characteristic does not exist.
+        NotFound: the category, a brand or a characteristic does not exist.
         OutOfRange: a price is not between 0 and `MAX_PRICE`, has more than two decimals, or `price_min`
             exceeds `price_max`.
-        TooLong, Invalid: see `read_search` and `find_value_filters`.
+        TooLong, Invalid: see `read_search`, `find_brand_ids` and `find_value_filters`.
     """
     price_min = _check_price(price_min, "The lowest price", field="price_min")
     price_max = _check_price(price_max, "The highest price", field="price_max")
@@ -366,6 +373,7 @@ def list_products(
         in_stock=in_stock,
         on_sale=on_sale,
         is_new=is_new,
+        brand_ids=find_brand_ids(brands),
         characteristics=find_value_filters(characteristics or {}),
     )
 

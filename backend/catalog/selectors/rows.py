@@ -37,6 +37,7 @@ _PRODUCT_COLUMNS = (
     "seo_description",
     "characteristics",
 )
+BRAND_COLUMNS = ("pk", "name", "slug")
 CATEGORY_COLUMNS = (
     "pk",
     "name",
@@ -48,6 +49,9 @@ CATEGORY_COLUMNS = (
     "image_height",
     "renditions",
 )
+
+# The columns of the brand in a row of `select_products`.
+_BRAND = slice(len(_PRODUCT_COLUMNS), len(_PRODUCT_COLUMNS) + len(BRAND_COLUMNS))
 
 
 @dataclass(slots=True, eq=False)
@@ -113,8 +117,27 @@ class CategoryRow:
 
 
 @dataclass(slots=True, eq=False)
+class BrandRow:
+    """A brand."""
+
+    id: int
+    name: str
+    slug: str
+
+    @property
+    def pk(self) -> int:
+        """The primary key."""
+        return self.id
+
+    @property
+    def global_id(self) -> str:
+        """The opaque id in GraphQL."""
+        return encode_global_id("Brand", self.id)
+
+
+@dataclass(slots=True, eq=False)
 class ProductRow:
-    """A product with its category and its pictures."""
+    """A product with its brand, its category and its pictures."""
 
     id: int
     sku: str
@@ -131,6 +154,7 @@ class ProductRow:
     seo_title: str
     seo_description: str
     characteristics: list[tuple[str, str, str]]
+    brand: BrandRow | None
     category: CategoryRow | None
     pictures: list[Picture]
 
@@ -148,6 +172,11 @@ class ProductRow:
     def category_id(self) -> int | None:
         """The primary key of the category."""
         return self.category.id if self.category else None
+
+    @property
+    def brand_id(self) -> int | None:
+        """The primary key of the brand."""
+        return self.brand.id if self.brand else None
 
     @property
     def in_stock(self) -> bool:
@@ -194,6 +223,7 @@ def select_products(queryset: "QuerySet[Any, Any]", *columns: str, path: str = "
     return queryset.values_list(
         *columns,
         *(f"{path}{name}" for name in _PRODUCT_COLUMNS),
+        *(f"{path}brand__{name}" for name in BRAND_COLUMNS),
         *(f"{path}category__{name}" for name in CATEGORY_COLUMNS),
         ArraySubquery(images),
     )
@@ -202,8 +232,13 @@ def select_products(queryset: "QuerySet[Any, Any]", *columns: str, path: str = "
 def make_product(row: Sequence[Any]) -> ProductRow:
     """Return the product in a row of `select_products`, without the other columns."""
     *columns, images = row
-    category = columns[len(_PRODUCT_COLUMNS) :]
-    columns[len(_PRODUCT_COLUMNS) :] = [CategoryRow(*category) if category[0] is not None else None, []]
+    brand = columns[_BRAND]
+    category = columns[_BRAND.stop :]
+    columns[_BRAND.start :] = [
+        BrandRow(*brand) if brand[0] is not None else None,
+        CategoryRow(*category) if category[0] is not None else None,
+        [],
+    ]
     product = ProductRow(*columns)
     for image in images:
         product.pictures.append(Picture(**image | {"alt": image["alt"] or product.name}))

@@ -11,7 +11,7 @@ from django.test import override_settings
 from backend.catalog.models import Characteristic, CharacteristicValue, Product, ProductImage
 from tests.catalog.admin.pages import AdminCase, picture
 from tests.catalog.derived import assert_characteristics_are_right, assert_listing_is_right
-from tests.catalog.factories import make_product
+from tests.catalog.factories import make_brand, make_product
 from tests.catalog.pictures.image_files import animation, photo
 from tests.catalog.trees import make_tree
 
@@ -24,8 +24,8 @@ NO_INLINES = {
     "related_products-TOTAL_FORMS": 0,
     "related_products-INITIAL_FORMS": 0,
 }
-NEW = {"name": "Чай Сенча", "slug": "", "sku": "T-1", "category": "", "description": "", "price": "12.50",
-       "stock": "3", "is_published": "on"} | NO_INLINES  # fmt: skip
+NEW = {"name": "Чай Сенча", "slug": "", "sku": "T-1", "category": "", "brand": "", "description": "",
+       "price": "12.50", "stock": "3", "is_published": "on"} | NO_INLINES  # fmt: skip
 
 
 def inline(prefix: str, number: int, **fields: Any) -> dict[str, Any]:
@@ -219,6 +219,18 @@ class ChangeProductTest(AdminCase):
         )
         assert_listing_is_right()
         assert not Product.objects.exists()
+
+    def test_brand_is_chosen_by_name(self) -> None:
+        brand = make_brand("Acme")
+        suggestions = self.client.get(
+            "/admin/autocomplete/",
+            {"app_label": "catalog", "model_name": "product", "field_name": "brand", "term": "acm"},
+        )
+        assert suggestions.json()["results"] == [{"id": str(brand.pk), "text": "Acme"}]
+        self.assert_saved(self.client.post(self.path, self.open() | {"brand": brand.pk}))
+        assert Product.objects.get().brand == brand
+        self.assert_saved(self.client.post(self.path, self.open() | {"brand": ""}))
+        assert Product.objects.get().brand is None
 
     def test_category_is_shown_with_its_path(self) -> None:
         self.assertContains(self.client.get(self.path), "Tea › Green")
