@@ -8,9 +8,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.storage import Storage
+from django.db.models import Func, TextField
 
 from backend.catalog.locks import lock_imports, lock_products
 from backend.catalog.models import (
+    Brand,
     Characteristic,
     CharacteristicValue,
     Product,
@@ -19,13 +21,15 @@ from backend.catalog.models import (
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
+from backend.catalog.services import find_free_brand_slugs
 from backend.core.response_cache import mark_catalogue_changed
-from backend.core.text import clean_line
+from backend.core.text import clean_line, fold_text
 
 _UPDATED_FIELDS = [
     "name",
     "description",
     "category",
+    "brand",
     "price",
     "compare_at_price",
     "stock",
@@ -40,6 +44,8 @@ class ProductUpsert:
 
     Attributes:
         product: unsaved if it is new.
+        brand: name of the brand, which is created if it is missing; empty for no brand. None leaves the brand
+            unchanged.
         characteristics: all [name, value, unit] entries in display order; None leaves them unchanged.
         images: all pictures in display order, new ones unsaved; None leaves them unchanged.
         removed_images: existing pictures to delete.
@@ -47,6 +53,7 @@ class ProductUpsert:
 
     product: Product
     is_new: bool
+    brand: str | None = None
     characteristics: list[list[str]] | None = None
     images: list[ProductImage] | None = None
     removed_images: list[ProductImage] = field(default_factory=list)
@@ -67,7 +74,7 @@ def lock_products_for_import(skus: Sequence[str]) -> None:
 
 
 def upsert_products(upserts: Sequence[ProductUpsert], *, names_without_facet: Collection[str] = ()) -> None:
-    """Write products, characteristics and pictures in the caller's transaction.
+    """Write products, brands, characteristics and pictures in the caller's transaction.
 
     Call `lock_products_for_import` first, then read the products, then call this function.
 
@@ -79,6 +86,7 @@ def upsert_products(upserts: Sequence[ProductUpsert], *, names_without_facet: Co
     Raises:
         IntegrityError, DataError: the database refuses a value.
     """
+    _set_brands([upsert for upsert in upserts if upsert.brand is not None])
     new = [upsert.product for upsert in upserts if upsert.is_new]
     existing = [upsert.product for upsert in upserts if not upsert.is_new]
     if new:
@@ -111,6 +119,35 @@ def store_product_picture(file: PictureFile) -> str:
     file_field = ProductImage._meta.get_field("file")
     storage: Storage = file_field.storage
     return storage.save(file_field.generate_filename(ProductImage(), file.name or ""), file)
+
+
+def _set_brands(upserts: list[ProductUpsert]) -> None:
+    ids = get_or_create_brands({upsert.brand for upsert in upserts if upsert.brand})
+    for upsert in upserts:
+        upsert.product.brand_id = ids[fold_text(upsert.brand)] if upsert.brand else None
+
+
+def get_or_create_brands(names: Collection[str]) -> dict[str, int]:
+    """Return the ids of brands by folded name, with missing ones created.
+
+    Args:
+        names: with a letter or digit each. Of names that are equal after folding, the first in alphabetical
+            order names a new brand.
+    """
+    wanted: dict[str, str] = {}
+    for name in sorted(names):
+        wanted.setdefault(fold_text(name), name)
+    folded = Func("name", function="catalog_fold_text", output_field=TextField())
+    while True:
+        rows = Brand.objects.annotate(folded=folded).filter(folded__in=wanted).order_by()
+        ids = dict(rows.values_list("folded", "id"))
+        missing = [name for key, name in wanted.items() if key not in ids]
+        if not missing:
+            return ids
+        slugs = find_free_brand_slugs(missing)
+        created = [Brand(name=name, slug=slug) for name, slug in zip(missing, slugs, strict=True)]
+        # Staff can create the same brands at the same time, or delete them again: read once more.
+        Brand.objects.bulk_create(created, ignore_conflicts=True)
 
 
 def _write_characteristic_values(upserts: list[ProductUpsert], names_without_facet: Collection[str]) -> None:

@@ -14,6 +14,10 @@ report):
 - `product_type`: the category path, "A > B > C". A ">" inside a name is escaped with a backslash.
 - `brand`, `color` and the other `cells.ATTRIBUTES`, and `product_detail`
   ("Section:Name (unit):Value,…"): the characteristics.
+- `brand` is also the brand of the product, which is created if it is missing; names that differ in case or
+  punctuation alone are one brand. If staff choose another brand than the characteristic says, the column
+  sets the brand alone, and an export has the characteristic among the details. Products that were imported
+  before there were brands have the characteristic alone until their next import.
 - `image_link`, `additional_image_link`: paths of pictures, relative to the feed's folder.
 - `image_alt`: the alternative texts of the pictures in the same order. This column is Lavka's own.
 - `status`: `active` or `archived`, as in Meta's catalogue format: whether the product is published.

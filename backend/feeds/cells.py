@@ -24,6 +24,8 @@ ATTRIBUTES = {
     "age_group": "Age group",
     "energy_efficiency_class": "Energy efficiency class",
 }
+# The characteristic whose column is also that of the brand of the product.
+BRAND = ATTRIBUTES["brand"]
 # All exported columns in order.
 EXPORTED_COLUMNS = (
     "id",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, QuerySet
 
 from backend.catalog.models import Category, Product, ProductImage
-from backend.feeds.planning import get_current_characteristics
+from backend.feeds.cells import BRAND
+from backend.feeds.planning import get_current_characteristics, has_separate_brand
 
 BATCH_SIZE = 500
 
@@ -29,9 +30,17 @@ class ExportedProduct:
     entries: list[list[str]]
 
     @property
+    def has_separate_brand(self) -> bool:
+        """True if the column of the brand has the brand, and the characteristic is among the details."""
+        return has_separate_brand(self.product, self.entries)
+
+    @property
     def attributes(self) -> dict[str, str]:
-        """The values of the characteristics without a unit, by name."""
-        return {name: value for name, value, unit in self.entries if not unit}
+        """The values of the brand and of the characteristics without a unit, by name."""
+        values = {name: value for name, value, unit in self.entries if not unit}
+        if self.has_separate_brand and self.product.brand:
+            values[BRAND] = self.product.brand.name
+        return values
 
     def select_details(self, columns: Sequence[str]) -> list[tuple[str, str, str]]:
         """Return the (name, unit, value) entries for a format with columns of their own for some names.
@@ -42,6 +51,8 @@ class ExportedProduct:
         Args:
             columns: names of characteristics in the order of `ATTRIBUTES`.
         """
+        if self.has_separate_brand:
+            columns = [column for column in columns if column != BRAND]
         in_columns = [entry for entry in self.entries if not entry[2] and entry[0] in columns]
         others = [entry for entry in self.entries if entry not in in_columns]
         ordered = sorted(in_columns, key=lambda entry: columns.index(entry[0])) + others
@@ -60,7 +71,7 @@ def read_exported_products(
     paths = _read_category_paths()
     images = Prefetch("images", ProductImage.objects.order_by("position", "id"))
     # Batches by id keep no transaction open while a slow client downloads.
-    query = products.order_by("pk").defer("search_vector").prefetch_related(images)
+    query = products.order_by("pk").select_related("brand").defer("search_vector").prefetch_related(images)
     last = 0
     while batch := list(query.filter(pk__gt=last)[:BATCH_SIZE]):
         if any(product.category_id not in paths for product in batch):

@@ -13,10 +13,11 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from backend.catalog.labels import format_label
-from backend.catalog.models import Characteristic, Product, ProductImage
+from backend.catalog.models import Brand, Characteristic, Product, ProductImage
 from backend.core.text import clean_text
 from backend.feeds.cells import (
     ATTRIBUTES,
+    BRAND,
     EXPORTED_COLUMNS,
     SECTION,
     format_details,
@@ -81,6 +82,8 @@ def export_feed(
 def _find_used_columns() -> list[str]:
     """Return all columns except attributes that no product has."""
     used = set(Characteristic.objects.filter(unit="").values_list("name", flat=True))
+    if Brand.objects.exists():
+        used.add(BRAND)
     return [column for column in EXPORTED_COLUMNS if column not in ATTRIBUTES or ATTRIBUTES[column] in used]
 
 

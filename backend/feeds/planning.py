@@ -1,15 +1,15 @@
 """Comparison of rows with the products in the shop, before anything is written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from backend.catalog.bulk import ProductUpsert
 from backend.catalog.models import Product, ProductImage
 from backend.catalog.services import find_free_product_slug, suggest_product_slugs
-from backend.core.text import clean_line, clean_text
+from backend.core.text import clean_line, clean_text, fold_text
 from backend.feeds.category_paths import CategoryPaths
-from backend.feeds.cells import ATTRIBUTES
+from backend.feeds.cells import ATTRIBUTES, BRAND
 from backend.feeds.parsed_rows import ParsedRow
 from backend.feeds.pictures import PicturePlan, RowPictures, plan_pictures
 from backend.feeds.raw_rows import RowRefused
@@ -52,6 +52,7 @@ class ProductPlan:
 
     Attributes:
         fields: names of the changed fields.
+        brand: name of the new brand, empty for none; None if it does not change.
         characteristics: all [name, value, unit] entries in display order; None if they do not change.
         problems: (column, reason) of the values that are ignored.
     """
@@ -60,6 +61,7 @@ class ProductPlan:
     product: Product
     created: bool
     fields: list[str]
+    brand: str | None
     characteristics: list[list[str]] | None
     pictures: PicturePlan
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -75,7 +77,7 @@ class ProductPlan:
 
     def to_upsert(self) -> ProductUpsert:
         """Return what the catalogue writes."""
-        upsert = ProductUpsert(self.product, self.created, self.characteristics)
+        upsert = ProductUpsert(self.product, self.created, self.brand, self.characteristics)
         if "pictures" in self.fields:
             upsert.images, upsert.removed_images = self.pictures.images, self.pictures.removed
         return upsert
@@ -84,7 +86,11 @@ class ProductPlan:
 def load_batch(rows: Sequence[ParsedRow]) -> BatchState:
     """Read the products, slugs and pictures that belong to rows with different SKUs."""
     # The search vector is large and derived from the other columns.
-    query = Product.objects.filter(sku__in=[row.sku for row in rows]).defer("search_vector")
+    query = (
+        Product.objects.filter(sku__in=[row.sku for row in rows])
+        .select_related("brand")
+        .defer("search_vector")
+    )
     products = {product.sku: product for product in query}
     slug_owners = _load_slug_owners({row.slug for row in rows if row.slug})
     # Transliteration is slow, so slugs are suggested only for new products without a free slug in the link.
@@ -153,13 +159,19 @@ def plan_row(
         if (new is not None or name in _NULLABLE) and getattr(product, name) != new:
             setattr(product, name, new)
             fields.append(name)
-    characteristics = merge_characteristics(row, get_current_characteristics(product))
+    current = get_current_characteristics(product)
+    brand = _plan_brand(row, product)
+    if brand is not None:
+        fields.append("brand")
+    characteristics = merge_characteristics(
+        _without_brand(row) if has_separate_brand(product, current) else row, current
+    )
     if characteristics is not None:
         fields.append("characteristics")
     pictures = plan_pictures(row, prepared, [] if created else state.get_images(product))
     if pictures.changed:
         fields.append("pictures")
-    return ProductPlan(row, product, created, fields, characteristics, pictures, problems)
+    return ProductPlan(row, product, created, fields, brand, characteristics, pictures, problems)
 
 
 def _plan_texts(row: ParsedRow, product: Product) -> list[str]:
@@ -213,6 +225,31 @@ def _plan_stock(row: ParsedRow, default: int | None) -> int | None:
     imported every night would otherwise refill sold-out products.
     """
     return 0 if row.in_stock is False else default if row.quantity is None else row.quantity
+
+
+def _plan_brand(row: ParsedRow, product: Product) -> str | None:
+    """Return the name of the brand that a row sets, "" to remove it, or None if it does not change."""
+    name = dict(row.attributes).get(BRAND)
+    if name is None:
+        return None
+    folded = fold_text(name)
+    current = fold_text(product.brand.name) if product.brand else ""
+    return None if folded == current else name if folded else ""
+
+
+def has_separate_brand(product: Product, characteristics: Sequence[Sequence[str]]) -> bool:
+    """Return whether staff have chosen a brand that differs from the characteristic of this name.
+
+    Otherwise the column of the brand is the value of both.
+    """
+    if product.brand is None:
+        return False
+    value = next((value for name, value, unit in characteristics if name == BRAND and not unit), "")
+    return fold_text(value) != fold_text(product.brand.name)
+
+
+def _without_brand(row: ParsedRow) -> ParsedRow:
+    return replace(row, attributes=tuple(entry for entry in row.attributes if entry[0] != BRAND))
 
 
 def get_current_characteristics(product: Product) -> list[list[str]]:

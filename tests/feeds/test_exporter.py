@@ -15,7 +15,7 @@ from backend.feeds import exported_products
 from backend.feeds.exporter import FORMATS, Format, export_feed
 from backend.feeds.importer import import_feed
 from tests.catalog.derived import assert_characteristics_are_right
-from tests.catalog.factories import make_category, make_image, make_product
+from tests.catalog.factories import make_brand, make_category, make_image, make_product
 from tests.feeds.helpers import FeedTestCase, counts
 
 NASTY = "Tab\there, \"quotes\", 'single', colon: comma, <b>&amp;</b> ёЁ 漢字 🫖\nline\r\nwindows \\ back > >"
@@ -47,6 +47,7 @@ class RoundTripTest(FeedTestCase):
             description=NASTY + "\n\n  indented\x0bvertical tab ",
             price=Decimal("9999999999.99"),
             stock=7,
+            brand=make_brand("Quoted"),
             characteristics={
                 "Height (cm)": "3, about: 4",
                 "Color": NASTY[:200],
@@ -59,6 +60,7 @@ class RoundTripTest(FeedTestCase):
         make_image(first, alt="First", position=2)
         make_product(category=root, is_published=False, stock=0, price=Decimal("0.00"))
         make_product(
+            brand=make_brand("B"),
             characteristics={"Brand": "B", "Height (cm)": "1"},
             price=Decimal("80.00"),
             compare_at_price=Decimal("100.00"),

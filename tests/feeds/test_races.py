@@ -9,10 +9,11 @@ from unittest import mock
 
 import pytest
 from django.db import IntegrityError, connection
+from django.db.models import QuerySet
 from django.test import TransactionTestCase
 
-from backend.catalog.bulk import lock_products_for_import, upsert_products
-from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product
+from backend.catalog.bulk import get_or_create_brands, lock_products_for_import, upsert_products
+from backend.catalog.models import Brand, Category, Characteristic, CharacteristicValue, Product
 from backend.catalog.services import create_category, delete_category
 from backend.feeds import category_paths, importer
 from backend.feeds.category_paths import CategoryPaths
@@ -21,6 +22,7 @@ from backend.feeds.parsed_rows import ParsedRow
 from backend.feeds.planning import load_batch, plan_row
 from backend.feeds.report import ImportReport
 from tests.catalog.derived import assert_characteristics_are_right
+from tests.catalog.factories import make_brand
 from tests.concurrency.actors import MAX_SECONDS, Actor
 from tests.feeds.helpers import FeedTestCase, counts, product_row, table
 
@@ -99,6 +101,37 @@ class CompareAtPriceTest(FeedTestCase):
         lock_products_for_import([row.sku])
         upsert_products([plan.to_upsert()])
         assert Product.objects.get().compare_at_price is None
+
+
+class BrandRaceTest(TransactionTestCase):
+    """Staff create a brand while an import needs it."""
+
+    def get_or_create_during_creation(self) -> tuple[Brand, dict[str, int]]:
+        with Actor() as staff, Actor() as importing:
+            brand: Brand = staff.do(make_brand, "Acme")
+            created = importing.start(get_or_create_brands, ["ACME", "Zen"])
+            assert not created.done()
+            staff.commit()
+            ids: dict[str, int] = created.result(MAX_SECONDS)
+            importing.commit()
+        return brand, ids
+
+    def test_import_uses_the_brand_of_staff(self) -> None:
+        brand, ids = self.get_or_create_during_creation()
+        assert ids == {"acme": brand.pk, "zen": Brand.objects.get(name="Zen").pk}
+        assert Brand.objects.count() == 2
+
+    def test_without_the_upsert_the_brands_collide(self) -> None:
+        insert = QuerySet.bulk_create
+
+        def insert_only(queryset: QuerySet[Any], brands: list[Any], **options: Any) -> list[Any]:
+            return insert(queryset, brands)
+
+        with (
+            mock.patch.object(QuerySet, "bulk_create", insert_only),
+            pytest.raises(IntegrityError, match="duplicate key value"),
+        ):
+            self.get_or_create_during_creation()
 
 
 class ConcurrentImportsTest(TransactionTestCase):
