@@ -155,11 +155,11 @@ class PublicTest(TestCase):
     def test_nodes_of_owner_only_types_are_null_for_others(self) -> None:
         query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
         document = """query($number: String!) {
-            cart { id lines { id } } me { id order(number: $number) { id lines { id } } } }"""
+            cart { id lines { id } } wishlist { id } me { id order(number: $number) { id lines { id } } } }"""
         data = GraphQLClient().post(document, {"number": self.number}, **self.shopper.headers).json()["data"]
         order = data["me"]["order"]
         ids = [data["cart"]["id"], data["cart"]["lines"][0]["id"], data["me"]["id"], order["id"]]
-        ids.append(order["lines"][0]["id"])
+        ids += [order["lines"][0]["id"], data["wishlist"]["id"]]
         own = GraphQLClient().post(query, {"ids": ids}, **self.shopper.headers).json()["data"]["nodes"]
         nodes = schema._schema.get_possible_types(schema._schema.type_map["Node"])
         assert {node["__typename"] for node in own} == {

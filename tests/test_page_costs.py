@@ -12,6 +12,7 @@ from tests.catalog.factories import make_category, make_product
 from tests.support import shopping
 from tests.support.clients import GraphQLClient
 from tests.support.people import make_user, open_session_token
+from tests.wishlists.factories import fill_wishlist
 
 IMAGE = "image { url alt width height thumbnail(size: 400) srcset }"
 PRODUCT = f"{shopping.PRODUCT} image {{ thumbnail(size: 400) }}"
@@ -32,6 +33,9 @@ ORDERS = """{ me { orders(first: 50) { nodes { number status subtotal discount t
     deliveryAddress { line1 line2 city postalCode country }
     lines { sku name unitPrice quantity cancelledQuantity lineTotal discount }
     history { status changedAt } } } } }"""
+WISHLIST = (
+    f"{{ wishlist {{ items(first: 100) {{ nodes {{ product {{ {PRODUCT} }} addedAt }} }} totalCount }} }}"
+)
 # Maximum cost of a page as a share of the limit.
 SHARE = 0.5
 
@@ -79,6 +83,12 @@ class PageCostsTest(TestCase):
             for product in (make_product(category=category) for _ in range(200))
         )
         self.assert_affordable(CART, user=user)
+
+    def test_page_of_a_wishlist_is_affordable(self) -> None:
+        user = make_user()
+        category = make_category("Clothes")
+        fill_wishlist(user, [make_product(category=category) for _ in range(100)])
+        self.assert_affordable(WISHLIST, user=user)
 
     def test_page_of_orders_is_affordable(self) -> None:
         user = make_user()

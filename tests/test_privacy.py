@@ -6,6 +6,7 @@ tests until it has an example in tests/support/operations.py.
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from django.test import Client, TestCase
@@ -31,6 +32,7 @@ from backend.orders.services import (
     mark_paid,
 )
 from backend.orders.tasks import _render_email
+from backend.wishlists.models import WishlistItem
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products, make_promo_code
 from tests.support.operations import UNKNOWN_ORDER_TOKEN, list_graphql_operations, list_rest_operations
@@ -41,6 +43,8 @@ SECRET = "Turgenev"
 PROMO_CODE = "FOR-THE-VICTIM"
 NOTE = "Suspicious customer"
 REFERENCE = "reference-17"
+# The time at which the victim has added a product to the wishlist.
+ADDED_AT = datetime(2020, 2, 29, tzinfo=UTC)
 
 
 @FAST_HASHER
@@ -69,6 +73,7 @@ class PrivacyTest(TestCase):
         self.change_as_staff()
         self.shopper.add(self.product.pk, 7)
         self.shopper.apply_code(PROMO_CODE)
+        WishlistItem.objects.create(user=self.victim, product=self.product, added_at=ADDED_AT)
         clear_redis()
 
     def change_as_staff(self) -> None:
@@ -107,6 +112,7 @@ class PrivacyTest(TestCase):
             Cart.objects.filter(user=self.victim),
             CartLine.objects.filter(cart__user=self.victim),
             PromoCodeUse.objects.filter(user=self.victim),
+            WishlistItem.objects.filter(user=self.victim),
             Order.objects.filter(user=self.victim),
             OrderLine.objects.filter(**of_victim),
             OrderContact.objects.filter(**of_victim),
@@ -119,7 +125,8 @@ class PrivacyTest(TestCase):
         return [list(found.order_by("pk").values()) for found in rows]
 
     def assert_nothing_disclosed_or_changed(self, response: str, before: list[Any]) -> None:
-        for secret in (SECRET, PROMO_CODE, NOTE, REFERENCE, self.number, self.victim.email):
+        added_on = f"{ADDED_AT:%Y-%m-%d}"
+        for secret in (SECRET, PROMO_CODE, NOTE, REFERENCE, added_on, self.number, self.victim.email):
             assert secret not in response
         assert '"quantity":7' not in response.replace(" ", "")
         assert self.victim_rows() == before
@@ -226,7 +233,10 @@ class PrivacyTest(TestCase):
     def test_requests_by_the_owner_fail_the_assertion(self) -> None:
         """The same requests with the credentials of the victim disclose or change data."""
         headers = self.shopper.headers
-        for name in ("me", "cart", "cartPromoCodeRemove", "orderCancel", "cartClear"):
+        for name in (
+            *("me", "cart", "wishlist", "cartPromoCodeRemove", "orderCancel", "wishlistRemove"),
+            "cartClear",
+        ):
             before = self.victim_rows()
             response = Client().post(
                 "/graphql",

@@ -92,6 +92,7 @@ class RestResponsesTest(TestCase):
         self.rest.client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {open_session_token(user)}"
         assert self.send("GET", "/cart")["lines"] == []
         assert self.send("GET", "/orders")["items"] == []
+        assert self.send("GET", "/wishlist")["items"] == []
         assert len(self.send("GET", "/products")["items"]) == len(products) + 1
         assert len(self.send("POST", "/products", {"limit": 1})["items"]) == 1
         assert len(self.send("GET", "/recommendations")["items"]) == len(products) + 1
@@ -99,6 +100,8 @@ class RestResponsesTest(TestCase):
         for product in Product.objects.all():
             self.send("GET", f"/product?id={product.pk}")
             self.send("POST", "/cart", {"product_id": product.pk, "quantity": 2})
+            self.send("POST", "/wishlist", {"product_id": product.pk})
+        assert self.send("GET", "/wishlist")["total"] == len(products) + 1
         # A warning about a price and one about the stock, and a product that is no longer sold.
         Product.objects.filter(pk__in=[product.pk for product in products[:1]]).update(price=7)
         assert len(self.send("GET", "/cart")["lines"]) == len(products) + 1
@@ -106,6 +109,7 @@ class RestResponsesTest(TestCase):
         Product.objects.filter(pk=last.pk).update(is_published=False)
         assert self.send("GET", "/cart")["warnings"]
         self.send("DELETE", f"/cart?product_id={last.pk}")
+        assert self.send("DELETE", f"/wishlist?product_id={last.pk}")["total"] == len(products)
         for product in products:
             self.send("PUT", "/cart", {"product_id": product.pk, "quantity": 3})
         if products:

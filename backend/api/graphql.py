@@ -8,15 +8,24 @@ from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import NodeQuery, make_schema
 from backend.orders.graphql import OrdersMutation, OrdersQuery
 from backend.recommendations.graphql import RecommendationsQuery
+from backend.wishlists.graphql import WishlistsMutation, WishlistsQuery
 
 
 @strawberry.type
-class Query(NodeQuery, CatalogQuery, AccountsQuery, CartsQuery, OrdersQuery, RecommendationsQuery):
+class Query(
+    NodeQuery,
+    CatalogQuery,
+    AccountsQuery,
+    CartsQuery,
+    WishlistsQuery,
+    OrdersQuery,
+    RecommendationsQuery,
+):
     """All queries."""
 
 
 @strawberry.type
-class Mutation(AccountsMutation, CartsMutation, OrdersMutation):
+class Mutation(AccountsMutation, CartsMutation, WishlistsMutation, OrdersMutation):
     """All mutations."""
 
 

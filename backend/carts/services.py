@@ -39,6 +39,7 @@ from backend.core.errors import (
 from backend.core.redis import is_redis_available
 from backend.core.throttling import hit_rate_limit
 from backend.core.viewer import Viewer
+from backend.wishlists.merging import move_guest_items
 
 ACCOUNT_CART_LIFETIME = timedelta(days=90)
 GUEST_CART_LIFETIME = timedelta(days=30)
@@ -90,7 +91,7 @@ def get_cart(*, viewer: Viewer) -> CartContents:
 
 
 def merge_guest_cart(*, viewer: Viewer) -> None:
-    """Merge the cart of a guest who has logged in into the cart of their account, and delete it.
+    """Merge the cart and wishlist of a guest who has logged in into those of their account, and delete them.
 
     Quantities of the same product are added, up to `MAX_QUANTITY`. The merged cart may have more than
     `MAX_LINES` lines. An account's cart that already has more is left alone, and so is the guest's.
@@ -132,7 +133,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
         Conflict: a product was deleted at the same time, or other requests change the same data.
     """
     _check_lines(lines, minimum=1)
-    cart = _lock_or_create_cart(viewer)
+    cart = lock_or_create_cart(viewer)
     present = _read_lines(cart)
     products = {line.product_id: line.product for line in present.values()}
     missing = {line.product_id for line in lines} - products.keys()
@@ -153,7 +154,7 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
         raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
     token = None
     if cart is None:
-        cart, token = _create_guest_cart(address)
+        cart, token = create_guest_cart(address)
     _save(cart, changed.values())
     return build_contents(viewer, contents.values(), token, promo_code_id=cart.promo_code_id)
 
@@ -176,7 +177,7 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
     _check_lines(lines, minimum=0)
     if len({line.product_id for line in lines}) < len(lines):
         raise Invalid("lines must not contain a product more than once.", field="lines")
-    cart = _lock_cart(viewer)
+    cart = lock_cart(viewer)
     present = _read_lines(cart)
     raise_collected(
         [
@@ -211,7 +212,7 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
     """
     if len(product_ids) > MAX_LINES:
         raise TooLong(f"At most {MAX_LINES} products can be removed at once.", field="product_ids")
-    cart = _lock_cart(viewer)
+    cart = lock_cart(viewer)
     CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
     return build_contents(viewer, _read_lines(cart).values(), promo_code_id=_get_promo_code_id(cart))
 
@@ -224,7 +225,7 @@ def clear_cart(*, viewer: Viewer) -> CartContents:
         CartTokenInvalid: the guest's token is malformed.
         Conflict: other requests change the same data.
     """
-    cart = _lock_cart(viewer)
+    cart = lock_cart(viewer)
     CartLine.objects.filter(cart=cart).delete()
     return build_contents(viewer, [], promo_code_id=_get_promo_code_id(cart))
 
@@ -288,7 +289,7 @@ def _get_promo_code_id(cart: Cart | None) -> int | None:
     return cart.promo_code_id if cart is not None else None
 
 
-def _lock_cart(viewer: Viewer) -> Cart | None:
+def lock_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
     merge_guest_cart(viewer=viewer)
     carts = _query_own_cart(viewer)
@@ -307,10 +308,10 @@ def _query_own_cart(viewer: Viewer) -> "QuerySet[Cart] | None":
     return None
 
 
-def _lock_or_create_cart(viewer: Viewer) -> Cart | None:
-    """Lock the viewer's cart as `_lock_cart` does, or create that of an account; None for a new guest."""
+def lock_or_create_cart(viewer: Viewer) -> Cart | None:
+    """Lock the viewer's cart as `lock_cart` does, or create that of an account; None for a new guest."""
     if viewer.user_id is None:
-        return _lock_cart(viewer)
+        return lock_cart(viewer)
     merge_guest_cart(viewer=viewer)
     return _upsert_account_cart(viewer.user_id)
 
@@ -335,7 +336,7 @@ def _upsert_account_cart(user_id: int, promo_code_id: int | None = None) -> Cart
     return cart
 
 
-def _create_guest_cart(address: str) -> tuple[Cart, str]:
+def create_guest_cart(address: str) -> tuple[Cart, str]:
     """Create a cart for a guest and return it with its token.
 
     Raises:
@@ -370,6 +371,7 @@ def _merge(guest: Cart, cart: Cart) -> None:
         if line.product_id in present:
             line.quantity = min(line.quantity + present[line.product_id].quantity, MAX_QUANTITY)
     _save(cart, added)
+    move_guest_items(guest, cart)
     guest.delete()
 
 

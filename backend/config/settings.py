@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "backend.notifications",
     "backend.orders",
     "backend.recommendations",
+    "backend.wishlists",
     "backend.accounts.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

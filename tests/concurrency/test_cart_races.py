@@ -101,7 +101,7 @@ class GuestCase(ShopCase):
 
 
 def read_cart_of(viewer: Viewer) -> Cart | None:
-    """Return the cart of a guest as `_lock_cart` does, without locking it."""
+    """Return the cart of a guest as `lock_cart` does, without locking it."""
     return Cart.objects.filter(token_digest=digest_token(viewer.cart_token or "")).first()
 
 
@@ -111,7 +111,7 @@ class GuestAddTest(GuestCase):
         assert self.guest_quantity() == 4
 
     def test_without_the_lock_an_add_is_lost(self) -> None:
-        with mock.patch.object(services, "_lock_cart", read_cart_of):
+        with mock.patch.object(services, "lock_cart", read_cart_of):
             run_blocked(self.add_as_guest, self.add_as_guest)
         assert self.guest_quantity() == 3
 

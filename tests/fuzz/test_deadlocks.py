@@ -55,6 +55,7 @@ from backend.orders.services import (
     creation,
     mark_paid,
 )
+from backend.wishlists.services import add_item, get_wishlist, remove_item
 from tests.accounts.cases import new_code
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
@@ -110,7 +111,7 @@ class Crowd:
         """
         end = time.monotonic() + seconds
         writers: list[list[Callable[[random.Random], Any]]] = [
-            *[[self.shop, self.shop, self.order, self.order, self.cancel]] * 3,
+            *[[self.shop, self.shop, self.order, self.order, self.cancel, self.save]] * 3,
             *[[self.order_as_guest, self.order_as_guest, self.cancel_as_guest]] * 2,
             [self.delete_some_products],
             [self.delete_account, self.create_account, self.confirm_account, self.change_status],
@@ -191,6 +192,23 @@ class Crowd:
         code = rng.choice(PromoCode.objects.values_list("code", flat=True))
         # Without the rate limit, which would refuse most attempts.
         promo_code_services._apply_promo_code(viewer, code)
+
+    def save(self, rng: random.Random) -> None:
+        """Change a wishlist, or merge the cart and wishlist of a guest."""
+        viewer = self.pick_viewer(rng)
+        for pk in self.pick_products(rng):
+            match rng.randrange(4):
+                case 0:
+                    remove_item(viewer=viewer, product_id=pk)
+                case 1:
+                    address = f"2001:db8:{rng.randrange(65536):x}:{rng.randrange(65536):x}::2"
+                    guest = add_item(viewer=Viewer(), product_id=pk, address=address)
+                    add_lines(
+                        viewer=Viewer(cart_token=guest.token), lines=[LineQuantity(pk)], address=address
+                    )
+                    get_wishlist(viewer=Viewer(user_id=viewer.user_id, cart_token=guest.token))
+                case _:
+                    add_item(viewer=viewer, product_id=pk, address="192.0.2.1")
 
     def cancel(self, rng: random.Random) -> None:
         order = self.pick_order(rng, user__isnull=False)
@@ -410,6 +428,7 @@ class DeadlockTest(TransactionTestCase):
             "order_as_guest",
             "cancel_as_guest",
             "confirm_account",
+            "save",
             "delete_some_products",
             "cancel_units",
             "pay",

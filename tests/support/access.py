@@ -47,6 +47,9 @@ ROOT_FIELDS = {
     "cartClear": OWNER,
     "cartPromoCodeApply": OWNER,
     "cartPromoCodeRemove": OWNER,
+    "wishlist": OWNER,
+    "wishlistAdd": OWNER,
+    "wishlistRemove": OWNER,
     "orderCreate": OWNER,
     "orderCancel": OWNER,
 }
@@ -101,6 +104,11 @@ TYPES = {
     "TokenPayload": (OWNER, "accessToken refreshToken expiresIn user errors"),
     "User": (OWNER, "id email name language dateJoined orders order"),
     "UserPayload": (OWNER, "user errors"),
+    "Wishlist": (OWNER, "id items totalCount token"),
+    "WishlistItem": (OWNER, "product addedAt"),
+    "WishlistItemConnection": (OWNER, "edges nodes pageInfo"),
+    "WishlistItemEdge": (OWNER, "cursor node"),
+    "WishlistPayload": (OWNER, "wishlist errors"),
 }
 
 REST_ROUTES = {
@@ -115,6 +123,9 @@ REST_ROUTES = {
     ("delete", "/cart"): OWNER,
     ("post", "/cart/promo-code"): OWNER,
     ("delete", "/cart/promo-code"): OWNER,
+    ("get", "/wishlist"): OWNER,
+    ("post", "/wishlist"): OWNER,
+    ("delete", "/wishlist"): OWNER,
     ("post", "/order"): OWNER,
     ("get", "/order"): OWNER,
     ("get", "/orders"): OWNER,

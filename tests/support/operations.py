@@ -14,6 +14,7 @@ _ORDER = (
     "number comment promoCode trackingNumber trackingUrl contact { name phone } deliveryAddress { line1 } "
     "lines { sku }"
 )
+_WISHLIST = "wishlist { items { nodes { product { id } addedAt } } totalCount token } errors { code }"
 _USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
@@ -39,6 +40,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "brands": "{ brands { nodes { id } } }",
         "brand": '{ brand(id: "1") { id } }',
         "cart": "{ cart { lines { product { id } quantity } total promoCode token } }",
+        "wishlist": "{ wishlist { items { nodes { product { id } addedAt } } totalCount token } }",
         "recommendations": "{ recommendations(first: 5) { id } }",
         "order": f'{{ order(number: "{number}", token: "{UNKNOWN_ORDER_TOKEN}") {{ {_ORDER} }} }}',
         "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
@@ -68,6 +70,8 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
         "cartPromoCodeApply": f'mutation {{ cartPromoCodeApply(code: "guess") {{ {_CART} }} }}',
         "cartPromoCodeRemove": f"mutation {{ cartPromoCodeRemove {{ {_CART} }} }}",
+        "wishlistAdd": f'mutation {{ wishlistAdd(productId: "{product}") {{ {_WISHLIST} }} }}',
+        "wishlistRemove": f'mutation {{ wishlistRemove(productId: "{product}") {{ {_WISHLIST} }} }}',
         "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
         f"{{ order {{ {_ORDER} }} token errors {{ code }} }} }}",
         "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
@@ -91,6 +95,9 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
         ("delete", "/cart"): {},
         ("post", "/cart/promo-code"): {"body": {"code": "guess"}},
         ("delete", "/cart/promo-code"): {},
+        ("get", "/wishlist"): {},
+        ("post", "/wishlist"): {"body": {"product_id": product}},
+        ("delete", "/wishlist"): {"query": {"product_id": product}},
         ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
         ("get", "/orders"): {},
         ("get", "/order"): {"query": {"number": number}},

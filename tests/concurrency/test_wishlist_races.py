@@ -1,0 +1,160 @@
+"""Concurrent changes of one wishlist: no item is lost, and no wishlist exceeds its limit."""
+
+from unittest import mock
+
+import pytest
+from django.db import IntegrityError
+
+from backend.carts.models import Cart
+from backend.carts.services import get_cart
+from backend.catalog.models import Product
+from backend.core.errors import TooLong
+from backend.core.viewer import Viewer
+from backend.wishlists import merging, services
+from backend.wishlists.models import WishlistItem
+from backend.wishlists.selectors import Wishlist
+from backend.wishlists.services import add_item, get_wishlist, remove_item
+from tests.concurrency.actors import MAX_SECONDS, Actor
+from tests.concurrency.locks import without_cascade, without_row_locks
+from tests.concurrency.shoppers import ShopCase, read_account_cart
+from tests.concurrency.test_cart_races import read_cart_of, run_blocked
+from tests.concurrency.test_deletion_races import delete_products
+from tests.support.people import ADDRESS, make_user, make_viewer
+
+
+class WishlistCase(ShopCase):
+    def save(self, product: Product, viewer: Viewer | None = None) -> Wishlist:
+        return add_item(viewer=viewer or make_viewer(self.user), product_id=product.pk, address=ADDRESS)
+
+    def saved(self, **owner: object) -> list[str]:
+        """Return the names of the products on a wishlist, by default on that of the account."""
+        items = WishlistItem.objects.filter(**(owner or {"user": self.user}))
+        return sorted(items.values_list("product__name", flat=True))
+
+
+class LimitTest(WishlistCase):
+    """A wishlist of one product that can have two."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for module in (services, merging):
+            limit = mock.patch.object(module, "MAX_ITEMS", 2)
+            limit.start()
+            self.addCleanup(limit.stop)
+        self.save(self.a)
+
+    def save_two(self) -> None:
+        run_blocked(lambda: self.save(self.b), lambda: self.save(self.c))
+
+    def test_second_of_two_products_exceeds_the_limit(self) -> None:
+        with pytest.raises(TooLong):
+            self.save_two()
+        assert self.saved() == ["A", "B"]
+
+    def test_without_the_lock_both_are_added(self) -> None:
+        with (
+            mock.patch.object(
+                services, "lock_or_create_cart", lambda viewer: read_account_cart(viewer.user_id)
+            ),
+            Actor() as first,
+            Actor() as second,
+        ):
+            first.do(self.save, self.b)
+            second.do(self.save, self.c)
+            first.commit()
+            second.commit()
+        assert self.saved() == ["A", "B", "C"]
+
+    def test_merge_after_an_addition_respects_the_limit(self) -> None:
+        token = self.save(self.c, Viewer()).token
+        run_blocked(lambda: self.save(self.b), lambda: get_wishlist(viewer=make_viewer(self.user, token)))
+        assert self.saved() == ["A", "B"]
+        assert WishlistItem.objects.count() == 2
+
+
+class SameProductTest(WishlistCase):
+    def test_concurrent_additions_of_a_product_save_it_once(self) -> None:
+        run_blocked(lambda: self.save(self.a), lambda: self.save(self.a))
+        assert self.saved() == ["A"]
+
+    def test_removal_after_an_addition_removes_it(self) -> None:
+        self.save(self.b)
+        run_blocked(
+            lambda: self.save(self.a),
+            lambda: remove_item(viewer=make_viewer(self.user), product_id=self.a.pk),
+        )
+        assert self.saved() == ["B"]
+
+
+class MergeTest(WishlistCase):
+    """A guest with A on the wishlist, and the account of another shopper."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = make_user()
+        self.token = self.save(self.a, Viewer()).token
+        self.save(self.b)
+
+    def save_as_guest(self) -> Wishlist:
+        return self.save(self.c, Viewer(cart_token=self.token))
+
+    def merge(self) -> Wishlist:
+        return get_wishlist(viewer=make_viewer(self.user, self.token))
+
+    def test_concurrent_accounts_merge_once(self) -> None:
+        run_blocked(self.merge, lambda: get_wishlist(viewer=make_viewer(self.other, self.token)))
+        assert (self.saved(), self.saved(user=self.other)) == (["A", "B"], [])
+
+    def test_cart_and_wishlist_merge_once(self) -> None:
+        run_blocked(lambda: get_cart(viewer=make_viewer(self.user, self.token)), self.merge)
+        assert self.saved() == ["A", "B"]
+        assert not Cart.objects.filter(user=None).exists()
+
+    def test_addition_before_the_merge_is_merged(self) -> None:
+        run_blocked(self.save_as_guest, self.merge)
+        assert self.saved() == ["A", "B", "C"]
+
+    def test_without_the_lock_the_addition_before_the_merge_is_lost(self) -> None:
+        with (
+            mock.patch.object(services, "lock_or_create_cart", read_cart_of),
+            without_row_locks(Cart),
+            Actor() as guest,
+            Actor() as account,
+        ):
+            guest.do(self.save_as_guest)
+            account.do(self.merge)
+            account.commit()
+            with pytest.raises(IntegrityError):
+                guest.commit()
+        assert self.saved() == ["A", "B"]
+
+    def test_addition_after_the_merge_creates_a_new_cart(self) -> None:
+        _, wishlist = run_blocked(self.merge, self.save_as_guest)
+        assert wishlist.token not in (None, self.token)
+        assert self.saved() == ["A", "B"]
+        assert self.saved(user=None) == ["C"]
+
+
+class ProductDeletionTest(WishlistCase):
+    def delete_while_it_is_added(self) -> None:
+        """Delete a product that is added to a wishlist after the deletion has searched for its items."""
+        other = make_viewer(make_user())
+        self.save(self.a, other)
+        with Actor() as remover, Actor() as staff, Actor() as shopper:
+            remover.do(remove_item, viewer=other, product_id=self.a.pk)
+            deletion = staff.start(delete_products, self.a)
+            assert not deletion.done()
+            shopper.do(self.save, self.a)
+            shopper.commit()
+            remover.commit()
+            deletion.result(MAX_SECONDS)
+            staff.commit()
+
+    def test_late_item_is_deleted_with_the_product(self) -> None:
+        self.delete_while_it_is_added()
+        assert self.saved() == []
+
+    def test_without_the_cascade_the_deletion_fails(self) -> None:
+        with without_cascade("wishlists_wishlistitem"), pytest.raises(IntegrityError):
+            self.delete_while_it_is_added()
+        assert self.saved() == ["A"]
