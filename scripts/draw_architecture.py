@@ -45,7 +45,11 @@ def draw() -> str:
     domain, interfaces = read_imports()
     lines = ["flowchart TD"]
     for room in sorted(domain):
-        implied = {far for near in domain[room] for far in find_reachable(domain, near)}
+        reachable = {near: find_reachable(domain, near) for near in domain[room]}
+        # Two packages that import each other imply nothing, or both would lose their arrows.
+        implied = {
+            far for near in reachable if room not in reachable[near] for far in reachable[near] - {near}
+        }
         lines += [f"    {room} --> {other}" for other in sorted(domain[room] - implied)]
     for room in sorted(interfaces):
         known = find_reachable(domain, room)

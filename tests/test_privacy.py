@@ -73,7 +73,7 @@ class PrivacyTest(TestCase):
         self.change_as_staff()
         self.shopper.add(self.product.pk, 7)
         self.shopper.apply_code(PROMO_CODE)
-        WishlistItem.objects.create(user=self.victim, product=self.product, added_at=ADDED_AT)
+        WishlistItem.objects.create(user=self.victim, product=self.product, added_at=ADDED_AT, notify=True)
         clear_redis()
 
     def change_as_staff(self) -> None:

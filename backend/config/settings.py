@@ -254,6 +254,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.remove_orphaned_media",
         "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
     },
+    "wishlists.enqueue_back_in_stock": {
+        "task": "wishlists.enqueue_back_in_stock",
+        "schedule": 60.0,
+        # A worker that was down must not run it once for every missed run.
+        "options": {"expires": 60},
+    },
     "recommendations.build": {
         "task": "recommendations.build",
         "schedule": crontab(hour=3, minute=10),

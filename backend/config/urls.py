@@ -18,6 +18,7 @@ from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
 from backend.notifications.selectors import count_failed_emails, count_waiting_emails, measure_email_delay
 from backend.orders.payments.views import receive_payment
+from backend.wishlists.views import unsubscribe
 
 handler400 = bad_request
 handler404 = page_not_found
@@ -69,6 +70,7 @@ urlpatterns = [
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
     path("metrics", metrics, name="metrics"),
     path("payments/<str:provider>", receive_payment, name="payments"),
+    path("unsubscribe", unsubscribe, name="unsubscribe"),
     re_path(r"^media/(?P<path>.*)$", serve_media, name="media"),
     *home,
     path("", api.urls),

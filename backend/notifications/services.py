@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,11 +52,16 @@ _INSERT_EMAIL = CompiledInsert(OutgoingEmail)
 
 @dataclass(frozen=True, slots=True)
 class EmailContent:
-    """The subject and the body of a mail, as plain text and as HTML."""
+    """The subject and the body of a mail, as plain text and as HTML.
+
+    Attributes:
+        headers: other headers of the mail.
+    """
 
     subject: str
     text: str
     html: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def enqueue_email(
@@ -302,7 +307,10 @@ def _record(email: OutgoingEmail, result: Mapping[str, Any]) -> None:
 
 def _make_message(email: OutgoingEmail, content: EmailContent) -> EmailMultiAlternatives:
     message = EmailMultiAlternatives(
-        content.subject, content.text, to=[email.recipient], headers={"Message-ID": email.message_id}
+        content.subject,
+        content.text,
+        to=[email.recipient],
+        headers={**content.headers, "Message-ID": email.message_id},
     )
     message.attach_alternative(content.html, "text/html")
     return message

@@ -34,6 +34,9 @@ class WishlistItem:
 
     product: Product = strawberry.field(description="The product.")
     added_at: datetime = strawberry.field(description="Time when the product was added.")
+    notify: bool = strawberry.field(
+        description="True if the account gets a mail, once, when the product is back in stock."
+    )
 
 
 @strawberry.type
@@ -125,12 +128,24 @@ class WishlistsMutation:
         "on it stays there."
     )
     @refusals_as_payload()
-    def wishlist_add(self, info: Info, product_id: _ProductId) -> WishlistPayload | None:
+    def wishlist_add(
+        self,
+        info: Info,
+        product_id: _ProductId,
+        notify: Annotated[
+            bool | None,
+            strawberry.argument(
+                description="True to get a mail, once, when the product is back in stock; it must be sold "
+                "out, and the viewer logged in. False to get none. Null leaves this unchanged."
+            ),
+        ] = None,
+    ) -> WishlistPayload | None:
         viewer = info.context.viewer
         wishlist = services.add_item(
             viewer=viewer,
             product_id=parse_object_id(product_id, "Product", field="product_id"),
             address=info.context.address,
+            notify=notify,
         )
         return WishlistPayload(wishlist=Wishlist.from_wishlist(wishlist))
 

@@ -23,6 +23,11 @@ class WishlistItem(models.Model):
     cart = models.ForeignKey("carts.Cart", models.CASCADE, null=True, related_name="+", db_index=False)
     product = models.ForeignKey(Product, models.CASCADE, related_name="+")
     added_at = models.DateTimeField(default=timezone.now)
+    notify = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether the account waits for the mail that the product is back in stock.",
+    )
 
     class Meta:
         ordering = ["-added_at", "-id"]
@@ -34,6 +39,9 @@ class WishlistItem(models.Model):
                 | models.Q(user__isnull=True, cart__isnull=False),
                 name="wishlist_item_of_account_or_guest",
             ),
+        ]
+        indexes = [
+            models.Index(fields=["product"], name="wishlist_item_to_notify", condition=models.Q(notify=True))
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from ninja import Query, Router
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from backend.carts.rest import CART_TOKEN, ProductId, RemovedId
 from backend.catalog.rest import Product
@@ -32,6 +32,9 @@ class WishlistItem(ResponseModel):
 
     product: Product = Field(description="The product.")
     added_at: datetime = Field(description="Time when the product was added.")
+    notify: bool = Field(
+        description="True if the account gets a mail, once, when the product is back in stock."
+    )
 
 
 class Wishlist(ResponseModel):
@@ -52,6 +55,11 @@ class AddedProduct(StrictBody):
     """A product to add to the wishlist."""
 
     product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    notify: StrictBool | None = Field(
+        None,
+        description="True to get a mail, once, when the product is back in stock; it must be sold out, and "
+        "the viewer logged in. False to get none. Null leaves this unchanged.",
+    )
 
 
 @router.get(
@@ -74,7 +82,7 @@ def show_wishlist(
 
 @router.post(
     "/wishlist",
-    response={200: Wishlist, **declare_problems(400, 404, 409, 415, 422, 429, 503)},
+    response={200: Wishlist, **declare_problems(400, 401, 404, 409, 415, 422, 429, 503)},
     operation_id="wishlistAdd",
     summary="Add a product",
     openapi_extra=CART_TOKEN,
@@ -85,7 +93,10 @@ def add_product(request: ApiRequest, payload: AddedProduct) -> Any:
     A product that is on it stays there. A guest without a token gets one.
     """
     wishlist = services.add_item(
-        viewer=request.auth, product_id=payload.product_id, address=get_client_address(request)
+        viewer=request.auth,
+        product_id=payload.product_id,
+        address=get_client_address(request),
+        notify=payload.notify,
     )
     return _make_page(wishlist, Window(20))
 

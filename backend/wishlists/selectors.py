@@ -48,10 +48,15 @@ class Wishlist:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WishlistItemRow:
-    """A published product on a wishlist."""
+    """A published product on a wishlist.
+
+    Attributes:
+        notify: true if the account waits for the mail that the product is back in stock.
+    """
 
     product: ProductRow
     added_at: datetime
+    notify: bool
 
 
 def find_wishlist(viewer: Viewer) -> Wishlist:
@@ -73,9 +78,9 @@ def list_items(wishlist: Wishlist, window: Window) -> Page[WishlistItemRow]:
     """
     position = read_position(_NEWEST_FIRST, window)
     items = select_page(_query_visible(wishlist), _NEWEST_FIRST, window, position)
-    rows = list(select_products(items, "added_at", "pk", path="product__"))
+    rows = list(select_products(items, "added_at", "pk", "notify", path="product__"))
     return make_page(
-        [WishlistItemRow(make_product(row[2:]), row[0]) for row in rows],
+        [WishlistItemRow(make_product(row[3:]), row[0], row[2]) for row in rows],
         [(row[0], row[1]) for row in rows],
         _NEWEST_FIRST,
         window,

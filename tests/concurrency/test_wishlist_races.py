@@ -1,21 +1,25 @@
 """Concurrent changes of one wishlist: no item is lost, and no wishlist exceeds its limit."""
 
 from unittest import mock
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError
 
+from backend.accounts.models import User
+from backend.accounts.services import delete_account
 from backend.carts.models import Cart
 from backend.carts.services import get_cart
 from backend.catalog.models import Product
 from backend.core.errors import TooLong
 from backend.core.viewer import Viewer
+from backend.notifications.models import OutgoingEmail
 from backend.wishlists import merging, services
 from backend.wishlists.models import WishlistItem
 from backend.wishlists.selectors import Wishlist
-from backend.wishlists.services import add_item, get_wishlist, remove_item
+from backend.wishlists.services import add_item, enqueue_back_in_stock_mails, get_wishlist, remove_item
 from tests.concurrency.actors import MAX_SECONDS, Actor
-from tests.concurrency.locks import without_cascade, without_row_locks
+from tests.concurrency.locks import without_cascade, without_joined_locks, without_row_locks
 from tests.concurrency.shoppers import ShopCase, read_account_cart
 from tests.concurrency.test_cart_races import read_cart_of, run_blocked
 from tests.concurrency.test_deletion_races import delete_products
@@ -133,6 +137,53 @@ class MergeTest(WishlistCase):
         assert wishlist.token not in (None, self.token)
         assert self.saved() == ["A", "B"]
         assert self.saved(user=None) == ["C"]
+
+
+class BackInStockTest(WishlistCase):
+    """An account that waits for a product, which is in stock again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.save(self.a)
+        WishlistItem.objects.update(notify=True)
+
+    def enqueue_twice(self) -> tuple[int, int]:
+        """Run the task while another one has not committed, and return the mails of both."""
+        with Actor() as first, Actor() as second:
+            counts = first.do(enqueue_back_in_stock_mails), second.start(enqueue_back_in_stock_mails)
+            first.commit()
+            result = counts[0], counts[1].result(MAX_SECONDS)
+            second.commit()
+        return result
+
+    def test_two_tasks_enqueue_one_mail(self) -> None:
+        assert self.enqueue_twice() == (1, 0)
+        assert OutgoingEmail.objects.count() == 1
+
+    def test_without_the_lock_both_tasks_enqueue_it(self) -> None:
+        with without_row_locks(WishlistItem):
+            assert self.enqueue_twice() == (1, 1)
+        assert OutgoingEmail.objects.count() == 2
+
+    def delete_account_meanwhile(self) -> None:
+        """Delete the account while a task that has enqueued its mail has not committed."""
+        with Actor() as task, Actor() as leaver:
+            task.do(enqueue_back_in_stock_mails)
+            viewer = Viewer(user_id=self.user.pk, session_id=uuid4())
+            deletion = leaver.start(delete_account, viewer=viewer, password="correct horse")
+            task.commit()
+            deletion.result(MAX_SECONDS)
+            leaver.commit()
+
+    def test_mail_is_deleted_with_the_account(self) -> None:
+        self.delete_account_meanwhile()
+        assert not User.objects.filter(pk=self.user.pk).exists()
+        assert not OutgoingEmail.objects.exists()
+
+    def test_without_the_lock_of_the_account_its_mail_stays(self) -> None:
+        with without_joined_locks():
+            self.delete_account_meanwhile()
+        assert OutgoingEmail.objects.filter(recipient=self.user.email).exists()
 
 
 class ProductDeletionTest(WishlistCase):

@@ -55,7 +55,14 @@ from backend.orders.services import (
     creation,
     mark_paid,
 )
-from backend.wishlists.services import add_item, get_wishlist, remove_item
+from backend.wishlists.models import WishlistItem
+from backend.wishlists.services import (
+    add_item,
+    enqueue_back_in_stock_mails,
+    get_wishlist,
+    remove_item,
+    stop_notifications,
+)
 from tests.accounts.cases import new_code
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import (
@@ -197,7 +204,7 @@ class Crowd:
         """Change a wishlist, or merge the cart and wishlist of a guest."""
         viewer = self.pick_viewer(rng)
         for pk in self.pick_products(rng):
-            match rng.randrange(4):
+            match rng.randrange(6):
                 case 0:
                     remove_item(viewer=viewer, product_id=pk)
                 case 1:
@@ -207,6 +214,13 @@ class Crowd:
                         viewer=Viewer(cart_token=guest.token), lines=[LineQuantity(pk)], address=address
                     )
                     get_wishlist(viewer=Viewer(user_id=viewer.user_id, cart_token=guest.token))
+                case 2:
+                    assert viewer.user_id is not None
+                    # Products are never sold out here.
+                    WishlistItem.objects.filter(user_id=viewer.user_id).update(notify=True)
+                    stop_notifications(user_id=viewer.user_id)
+                case 3:
+                    WishlistItem.objects.filter(user_id=viewer.user_id, product_id=pk).update(notify=True)
                 case _:
                     add_item(viewer=viewer, product_id=pk, address="192.0.2.1")
 
@@ -378,7 +392,15 @@ class Crowd:
 
     def maintain(self, rng: random.Random) -> None:
         """Run one of the periodic tasks or repairs."""
-        rng.choice([count_popularity, publish_due_emails, rebuild_listing, rebuild_characteristics])()
+        rng.choice(
+            [
+                count_popularity,
+                publish_due_emails,
+                rebuild_listing,
+                rebuild_characteristics,
+                enqueue_back_in_stock_mails,
+            ]
+        )()
 
     # Helpers
 

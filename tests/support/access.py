@@ -105,7 +105,7 @@ TYPES = {
     "User": (OWNER, "id email name language dateJoined orders order"),
     "UserPayload": (OWNER, "user errors"),
     "Wishlist": (OWNER, "id items totalCount token"),
-    "WishlistItem": (OWNER, "product addedAt"),
+    "WishlistItem": (OWNER, "product addedAt notify"),
     "WishlistItemConnection": (OWNER, "edges nodes pageInfo"),
     "WishlistItemEdge": (OWNER, "cursor node"),
     "WishlistPayload": (OWNER, "wishlist errors"),
@@ -141,12 +141,14 @@ REST_ROUTES = {
 # The patterns of the URLs outside the REST API and the admin. The two of the documentation are limited by
 # SWAGGER_PERMISSION, /graphql by the access to its fields, /metrics by METRICS_TOKEN, which is for staff, and
 # /payments by the signatures of payment providers, which act for the shop.
+# /unsubscribe takes the signed token of a mail.
 URLS = {
     "graphql": PUBLIC,
     "health/live": PUBLIC,
     "health/ready": PUBLIC,
     "metrics": STAFF,
     "payments/<str:provider>": STAFF,
+    "unsubscribe": OWNER,
     "^media/(?P<path>.*)$": PUBLIC,
     "": PUBLIC,
     "openapi.json": PUBLIC,

@@ -14,7 +14,7 @@ _ORDER = (
     "number comment promoCode trackingNumber trackingUrl contact { name phone } deliveryAddress { line1 } "
     "lines { sku }"
 )
-_WISHLIST = "wishlist { items { nodes { product { id } addedAt } } totalCount token } errors { code }"
+_WISHLIST = "wishlist { items { nodes { product { id } addedAt notify } } totalCount token } errors { code }"
 _USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
@@ -40,7 +40,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "brands": "{ brands { nodes { id } } }",
         "brand": '{ brand(id: "1") { id } }',
         "cart": "{ cart { lines { product { id } quantity } total promoCode token } }",
-        "wishlist": "{ wishlist { items { nodes { product { id } addedAt } } totalCount token } }",
+        "wishlist": "{ wishlist { items { nodes { product { id } addedAt notify } } totalCount token } }",
         "recommendations": "{ recommendations(first: 5) { id } }",
         "order": f'{{ order(number: "{number}", token: "{UNKNOWN_ORDER_TOKEN}") {{ {_ORDER} }} }}',
         "me": f'{{ me {{ {_USER} order(number: "{number}") {{ {_ORDER} }} }} }}',
@@ -70,7 +70,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         "cartClear": f"mutation {{ cartClear {{ {_CART} }} }}",
         "cartPromoCodeApply": f'mutation {{ cartPromoCodeApply(code: "guess") {{ {_CART} }} }}',
         "cartPromoCodeRemove": f"mutation {{ cartPromoCodeRemove {{ {_CART} }} }}",
-        "wishlistAdd": f'mutation {{ wishlistAdd(productId: "{product}") {{ {_WISHLIST} }} }}',
+        "wishlistAdd": f'mutation {{ wishlistAdd(productId: "{product}", notify: false) {{ {_WISHLIST} }} }}',
         "wishlistRemove": f'mutation {{ wishlistRemove(productId: "{product}") {{ {_WISHLIST} }} }}',
         "orderCreate": 'mutation { orderCreate(input: { idempotencyKey: "the victim\'s key" }) '
         f"{{ order {{ {_ORDER} }} token errors {{ code }} }} }}",
@@ -96,7 +96,7 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
         ("post", "/cart/promo-code"): {"body": {"code": "guess"}},
         ("delete", "/cart/promo-code"): {},
         ("get", "/wishlist"): {},
-        ("post", "/wishlist"): {"body": {"product_id": product}},
+        ("post", "/wishlist"): {"body": {"product_id": product, "notify": False}},
         ("delete", "/wishlist"): {"query": {"product_id": product}},
         ("post", "/order"): {"headers": {"Idempotency-Key": "the victim's key"}},
         ("get", "/orders"): {},

@@ -16,7 +16,7 @@ from tests.support.shopping import (
 
 WISHLIST = f"""
     items(first: $first, after: $after) {{
-        nodes {{ product {{ {PRODUCT} }} addedAt }} pageInfo {{ hasNextPage endCursor }}
+        nodes {{ product {{ {PRODUCT} }} addedAt notify }} pageInfo {{ hasNextPage endCursor }}
     }}
     totalCount token
 """
@@ -60,7 +60,7 @@ class GraphQLWishlistShopper(GraphQLShopper, WishlistShopper):
     def save(self, product_id: Any, **fields: Any) -> ApiResponse:
         arguments = "".join(f", {name}: ${name}" for name in fields)
         return self._send(
-            f"mutation({_PAGE}, $id: ID!{', $notify: Boolean' if 'notify' in fields else ''}) {{ "
+            f"mutation({_PAGE}, $id: ID!{', $notify: Boolean' * ('notify' in fields)}) {{ "
             f"wishlistAdd(productId: $id{arguments}) {{ {_PAYLOAD} }} }}",
             {"id": product_id, **fields},
         )

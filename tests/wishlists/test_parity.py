@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.test import TestCase
+from django.test import TestCase, override_settings
 
 from backend.carts.models import Cart
 from backend.catalog.models import Product
@@ -69,6 +69,19 @@ class EqualResponsesTest(TestCase):
             with self.subTest(product_id):
                 assert self.get_equal_data("unsave", product_id)["total"] == 1
 
+    def test_notification_is_requested_and_cancelled(self) -> None:
+        def notifies(**fields: Any) -> bool:
+            (item,) = self.get_equal_data("save", self.sock.pk, **fields)["items"]
+            return bool(item["notify"])
+
+        assert not notifies()
+        assert notifies(notify=True)
+        assert notifies(notify=None)
+        assert notifies()
+        assert not notifies(notify=False)
+        self.get_equal_data("unsave", self.sock.pk)
+        assert notifies(notify=True)
+
     def test_pages_lead_through_the_whole_wishlist(self) -> None:
         products = make_products(5)
         fill_wishlist(self.user, products)
@@ -108,6 +121,7 @@ class EqualErrorsTest(TestCase):
     def setUpTestData(cls) -> None:
         cls.user = make_user()
         cls.hidden = make_product("hidden", is_published=False)
+        cls.sold_out = make_product("sold out", stock=0)
 
     def assert_refused(
         self, action: str, *arguments: Any, code: str, field: str, token: str | None = None, **options: Any
@@ -132,6 +146,35 @@ class EqualErrorsTest(TestCase):
     def test_unknown_products_are_refused(self) -> None:
         for product_id in (self.hidden.pk, 0, -1, 2**63, 10**25, "", "abc", "9" * 1000, "\0", "٣"):
             self.assert_refused("save", product_id, code="NOT_FOUND", field="product_id")
+
+    def test_guest_cannot_be_notified(self) -> None:
+        for shopper in make_wishlist_shoppers():
+            refused = shopper.save(self.sold_out.pk, notify=True)
+            assert (refused.status, refused.code, refused.field) == (401, "UNAUTHENTICATED", None)
+            assert shopper.save(self.sold_out.pk, notify=False).data["items"][0]["notify"] is False
+        assert not WishlistItem.objects.exclude(user=None).exists()
+
+    def test_product_in_stock_causes_no_notification(self) -> None:
+        product = make_product(stock=1)
+        for shopper in make_wishlist_shoppers(self.user):
+            refused = shopper.save(product.pk, notify=True)
+            assert (refused.status, refused.code, refused.field) == (422, "INVALID", "notify")
+            assert refused.message == "The product is in stock."
+        assert not WishlistItem.objects.exists()
+
+    @override_settings(PUBLIC_URL="")
+    def test_notification_is_refused_without_the_address_of_the_shop(self) -> None:
+        for shopper in make_wishlist_shoppers(self.user):
+            refused = shopper.save(self.sold_out.pk, notify=True)
+            assert (refused.code, refused.field) == ("INVALID", "notify")
+        assert not WishlistItem.objects.exists()
+
+    def test_invalid_values_of_notify_are_refused(self) -> None:
+        for value in ("yes", 1, [], {}):
+            for shopper in make_wishlist_shoppers(self.user):
+                refused = shopper.save(self.sold_out.pk, notify=value)
+                assert (refused.code, refused.field) == ("INVALID", "notify")
+        assert not WishlistItem.objects.exists()
 
     def test_invalid_pages_are_refused(self) -> None:
         for limit in (0, -1, 101):

@@ -1,0 +1,29 @@
+"""The page that cancels back-in-stock notifications, which every such mail links to."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import get_language_from_request
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from backend.wishlists.services import stop_notifications
+from backend.wishlists.unsubscription import read_token
+
+
+# Mail clients send the POST of RFC 8058 without a cookie. The token of the mail is required instead.
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def unsubscribe(request: HttpRequest) -> HttpResponse:
+    """Show a button that cancels the notifications of an account, or cancel them with POST.
+
+    GET changes nothing, because mail filters open the links of mails.
+    """
+    subscriber = read_token(request.GET.get("token", ""))
+    if subscriber is None:
+        context = {"language": get_language_from_request(request), "state": "invalid"}
+        return render(request, "wishlists/unsubscribe.html", context, status=400)
+    is_done = request.method == "POST"
+    if is_done:
+        stop_notifications(user_id=subscriber.user_id)
+    context = {"language": subscriber.language, "state": "done" if is_done else "asked"}
+    return render(request, "wishlists/unsubscribe.html", context)
