@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from limits import parse_many
 
+from backend.accounts.models import User
 from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
 from backend.carts.selectors import (
     CartContents,
@@ -289,6 +290,15 @@ def _get_promo_code_id(cart: Cart | None) -> int | None:
     return cart.promo_code_id if cart is not None else None
 
 
+def lock_account(user_id: int) -> None:
+    """Lock an account until commit, before its cart, as in the deletion of an account.
+
+    A transaction that writes rows that refer to the account would otherwise wait for the deletion when it
+    commits, while the deletion waits for its cart.
+    """
+    list(User.objects.select_for_update(no_key=True).filter(pk=user_id).values_list("pk"))
+
+
 def lock_cart(viewer: Viewer) -> Cart | None:
     """Lock the viewer's cart until commit, extend its lifetime, and return it; None if there is no cart."""
     merge_guest_cart(viewer=viewer)
@@ -354,7 +364,9 @@ def create_guest_cart(address: str) -> tuple[Cart, str]:
 
 @atomic_or_conflict
 def _merge_guest_cart(user_id: int, token_digest: str, promo_code_id: int | None) -> None:
-    # Every transaction that locks both carts locks the account's first, which prevents deadlocks.
+    # Every transaction that locks both carts locks the account's first, which prevents deadlocks. The account
+    # itself comes before them, because the moved wishlist refers to it.
+    lock_account(user_id)
     cart = _upsert_account_cart(user_id, promo_code_id)
     guest = Cart.objects.select_for_update().filter(token_digest=token_digest).first()
     if guest is not None:

@@ -1,7 +1,8 @@
 """Change wishlists, and notify accounts of products that are back in stock.
 
-A transaction that adds items locks the viewer's cart first. So wishlists need no locks of their own, and a
-guest's wishlist is merged into the account's in the transaction that merges their carts.
+A transaction that adds items locks the account, if any, and then the viewer's cart. So wishlists need no
+locks of their own, and a guest's wishlist is merged into the account's in the transaction that merges their
+carts.
 """
 
 from dataclasses import replace
@@ -9,7 +10,13 @@ from dataclasses import replace
 from django.conf import settings
 
 from backend.carts.models import Cart
-from backend.carts.services import create_guest_cart, lock_cart, lock_or_create_cart, merge_guest_cart
+from backend.carts.services import (
+    create_guest_cart,
+    lock_account,
+    lock_cart,
+    lock_or_create_cart,
+    merge_guest_cart,
+)
 from backend.catalog.models import Product
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, TooLong, Unauthenticated
@@ -56,13 +63,15 @@ def add_item(*, viewer: Viewer, product_id: int, address: str, notify: bool | No
             raise Unauthenticated("Log in to be notified.")
         if not settings.PUBLIC_URL:
             raise Invalid("This shop does not send back-in-stock mails.", field="notify")
+    wishlist = find_wishlist(viewer)
+    if viewer.user_id is not None:
+        lock_account(viewer.user_id)
+    cart = lock_or_create_cart(viewer)
     stock = Product.objects.filter(pk=product_id, is_published=True).values_list("stock", flat=True).first()
     if stock is None:
         raise NotFound("This product does not exist.", field="product_id")
     if notify and stock:
         raise Invalid("The product is in stock.", field="notify")
-    wishlist = find_wishlist(viewer)
-    cart = lock_or_create_cart(viewer)
     if cart is None:
         cart, token = create_guest_cart(address)
         wishlist = replace(wishlist, token_digest=cart.token_digest, token=token)

@@ -1,13 +1,15 @@
 """Concurrent changes of one wishlist: no item is lost, and no wishlist exceeds its limit."""
 
+from collections.abc import Callable
 from unittest import mock
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from backend.accounts.models import User
 from backend.accounts.services import delete_account
+from backend.carts import services as cart_services
 from backend.carts.models import Cart
 from backend.carts.services import get_cart
 from backend.catalog.models import Product
@@ -137,6 +139,43 @@ class MergeTest(WishlistCase):
         assert wishlist.token not in (None, self.token)
         assert self.saved() == ["A", "B"]
         assert self.saved(user=None) == ["C"]
+
+
+class AccountDeletionTest(WishlistCase):
+    """The deletion of an account that has just added a product or merged a guest's wishlist."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.add(self.b)
+        self.token = self.save(self.a, Viewer()).token
+
+    def act_then_delete(self, act: Callable[[], object]) -> None:
+        viewer = Viewer(user_id=self.user.pk, session_id=uuid4())
+        with Actor() as shopper, Actor() as leaver:
+            shopper.do(act)
+            deletion = leaver.start(delete_account, viewer=viewer, password="correct horse")
+            assert not deletion.done()
+            shopper.commit()
+            deletion.result(MAX_SECONDS)
+            leaver.commit()
+        assert not WishlistItem.objects.filter(user=self.user.pk).exists()
+
+    def merge(self) -> Wishlist:
+        return get_wishlist(viewer=make_viewer(self.user, self.token))
+
+    def test_deletion_waits_for_the_addition(self) -> None:
+        self.act_then_delete(lambda: self.save(self.a))
+
+    def test_deletion_waits_for_the_merge(self) -> None:
+        self.act_then_delete(self.merge)
+
+    def test_with_only_the_cart_locked_they_deadlock(self) -> None:
+        for module, act in ((services, lambda: self.save(self.a)), (cart_services, self.merge)):
+            with (
+                mock.patch.object(module, "lock_account"),
+                pytest.raises(OperationalError, match="deadlock detected"),
+            ):
+                self.act_then_delete(act)
 
 
 class BackInStockTest(WishlistCase):
