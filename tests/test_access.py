@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from gqlauth.models import UserStatus
 from graphql import GraphQLNamedType, GraphQLObjectType, get_named_type, is_interface_type, is_object_type
 
+from backend.addresses.models import SavedAddress
 from backend.api.graphql import schema
 from backend.api.rest import api
 from tests.accounts.cases import clear_redis
@@ -115,6 +116,7 @@ class PublicTest(TestCase):
         self.user = make_user()
         self.shopper = GraphQLShopper(self.user)
         self.number = order_and_refill(self.shopper, self.product.pk)
+        SavedAddress.objects.create(user=self.user, is_default=True)
 
     def test_graphql(self) -> None:
         operations = list_graphql_operations(self.user.email, self.product.pk, self.number)
@@ -155,11 +157,12 @@ class PublicTest(TestCase):
     def test_nodes_of_owner_only_types_are_null_for_others(self) -> None:
         query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
         document = """query($number: String!) {
-            cart { id lines { id } } wishlist { id } me { id order(number: $number) { id lines { id } } } }"""
+            cart { id lines { id } } wishlist { id }
+            me { id addresses { id } order(number: $number) { id lines { id } } } }"""
         data = GraphQLClient().post(document, {"number": self.number}, **self.shopper.headers).json()["data"]
         order = data["me"]["order"]
         ids = [data["cart"]["id"], data["cart"]["lines"][0]["id"], data["me"]["id"], order["id"]]
-        ids += [order["lines"][0]["id"], data["wishlist"]["id"]]
+        ids += [order["lines"][0]["id"], data["wishlist"]["id"], data["me"]["addresses"][0]["id"]]
         own = GraphQLClient().post(query, {"ids": ids}, **self.shopper.headers).json()["data"]["nodes"]
         nodes = schema._schema.get_possible_types(schema._schema.type_map["Node"])
         assert {node["__typename"] for node in own} == {

@@ -13,6 +13,7 @@ from django.test import Client, TestCase
 from graphql import is_non_null_type, is_required_argument
 
 from backend.accounts.models import Session, User
+from backend.addresses.models import SavedAddress
 from backend.api.graphql import schema
 from backend.api.rest import api
 from backend.carts.models import Cart, CartLine, PromoCodeUse
@@ -35,7 +36,12 @@ from backend.orders.tasks import _render_email
 from backend.wishlists.models import WishlistItem
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import make_products, make_promo_code
-from tests.support.operations import UNKNOWN_ORDER_TOKEN, list_graphql_operations, list_rest_operations
+from tests.support.operations import (
+    ADDRESS_ID,
+    UNKNOWN_ORDER_TOKEN,
+    list_graphql_operations,
+    list_rest_operations,
+)
 from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
@@ -57,6 +63,10 @@ class PrivacyTest(TestCase):
         self.shopper.add(self.product.pk, 3)
         make_promo_code(PROMO_CODE, max_uses=5)
         self.shopper.apply_code(PROMO_CODE)
+        for default in (False, True):
+            SavedAddress.objects.create(
+                pk=ADDRESS_ID + default, user=self.victim, name=SECRET, line1=SECRET, is_default=default
+            )
         self.number = self.shopper.order(
             {
                 "contact": {"name": SECRET, "phone": "+7 900 123-45-67"},
@@ -109,6 +119,7 @@ class PrivacyTest(TestCase):
         rows = [
             User.objects.filter(pk=self.victim.pk),
             Session.objects.filter(user=self.victim),
+            SavedAddress.objects.filter(user=self.victim),
             Cart.objects.filter(user=self.victim),
             CartLine.objects.filter(cart__user=self.victim),
             PromoCodeUse.objects.filter(user=self.victim),
@@ -235,6 +246,7 @@ class PrivacyTest(TestCase):
         headers = self.shopper.headers
         for name in (
             *("me", "cart", "wishlist", "cartPromoCodeRemove", "orderCancel", "wishlistRemove"),
+            *("addressUpdate", "addressSetDefault", "addressDelete"),
             "cartClear",
         ):
             before = self.victim_rows()

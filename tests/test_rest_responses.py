@@ -92,6 +92,16 @@ class RestResponsesTest(TestCase):
         self.rest.client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {open_session_token(user)}"
         assert self.send("GET", "/cart")["lines"] == []
         assert self.send("GET", "/orders")["items"] == []
+        assert self.send("GET", "/addresses")["items"] == []
+        place = {"line1": "Невский 1", "city": "Москва", "postal_code": "101000", "country": "RU"}
+        for _ in range(len(products) + 1):
+            saved = self.send(
+                "POST", "/addresses", {"contact": CONTACT, "delivery_address": place}, status=201
+            )
+        changed = {"id": saved["id"], "contact": CONTACT, "delivery_address": place, "label": "Дом"}
+        assert self.send("PUT", "/addresses", changed)["label"] == "Дом"
+        assert self.send("POST", f"/addresses/default?id={saved['id']}")["is_default"]
+        assert len(self.send("DELETE", f"/addresses?id={saved['id']}")["items"]) == len(products)
         assert self.send("GET", "/wishlist")["items"] == []
         assert len(self.send("GET", "/products")["items"]) == len(products) + 1
         assert len(self.send("POST", "/products", {"limit": 1})["items"]) == 1

@@ -9,6 +9,8 @@ from strawberry import auto
 
 from backend.accounts import models, selectors, services
 from backend.accounts.services import TokenPair
+from backend.addresses.graphql import SavedAddress
+from backend.addresses.selectors import list_addresses
 from backend.core.graphql import (
     After,
     Before,
@@ -67,6 +69,16 @@ class User(Node):
         self, info: Info, number: Annotated[str, strawberry.argument(description="Number of the order.")]
     ) -> Order | None:
         return get_order(info.context.viewer, number)
+
+    @strawberry_django.field(
+        description="The viewer's saved addresses: the default, and then the newest first."
+    )
+    def addresses(self, info: Info) -> list[SavedAddress]:
+        return info.context.call_once(list_addresses, info.context.viewer)
+
+    @strawberry_django.field(description="The viewer's default address; null if there are no addresses.")
+    def default_address(self, info: Info) -> SavedAddress | None:
+        return next(iter(info.context.call_once(list_addresses, info.context.viewer)), None)
 
     @classmethod
     def load_nodes(cls, info: Info, keys: Sequence[str]) -> Mapping[str, models.User]:

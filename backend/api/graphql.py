@@ -3,6 +3,7 @@
 import strawberry
 
 from backend.accounts.graphql import AccountsMutation, AccountsQuery
+from backend.addresses.graphql import AddressesMutation
 from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import NodeQuery, make_schema
@@ -25,7 +26,7 @@ class Query(
 
 
 @strawberry.type
-class Mutation(AccountsMutation, CartsMutation, WishlistsMutation, OrdersMutation):
+class Mutation(AccountsMutation, AddressesMutation, CartsMutation, WishlistsMutation, OrdersMutation):
     """All mutations."""
 
 

@@ -2,6 +2,7 @@
 
 from backend.accounts.rest import router as accounts
 from backend.accounts.selectors import authenticate
+from backend.addresses.rest import router as addresses
 from backend.carts.rest import router as carts
 from backend.catalog.rest import router as catalog
 from backend.core.rest import make_api
@@ -18,6 +19,7 @@ api = make_api(
         "cart": "The cart of a guest or an account.",
         "wishlist": "The wishlist of a guest or an account.",
         "orders": "The orders of an account or a guest.",
+        "addresses": "The address book of an account.",
         "accounts": "Registration, login and logout.",
     },
 )
@@ -26,4 +28,5 @@ api.add_router("", carts)
 api.add_router("", wishlists)
 api.add_router("", orders)
 api.add_router("", recommendations)
+api.add_router("", addresses)
 api.add_router("/auth", accounts)

@@ -36,6 +36,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "backend.core",
     "backend.accounts",
+    "backend.addresses",
     "backend.carts",
     "backend.catalog",
     "backend.feeds",

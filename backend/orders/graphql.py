@@ -21,6 +21,7 @@ from backend.core.graphql import (
     UserError,
     describe_enum,
     make_edges,
+    parse_object_id,
     refusals_as_payload,
 )
 from backend.core.identifiers import parse_id
@@ -236,10 +237,19 @@ class OrderInput:
     )
     contact: ContactInput | None = strawberry.field(default=None, description="Person to contact.")
     delivery_address: AddressInput | None = strawberry.field(default=None, description="Delivery address.")
+    address_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="`id` or `databaseId` of a saved address, which is copied into the order. Replaces "
+        "`contact` and `deliveryAddress`.",
+    )
     comment: str = strawberry.field(
         default="",
         description=f"Comment for the shop, up to {delivery.MAX_COMMENT_LENGTH} characters.",
     )
+
+
+def _parse_address_id(text: str | None) -> int | None:
+    return None if text is None else parse_object_id(text, "SavedAddress", field="address_id")
 
 
 _Number = Annotated[str, strawberry.argument(description="Number of the order.")]
@@ -277,7 +287,9 @@ class OrdersMutation:
         input = input or OrderInput()
         order = services.create_order(
             viewer=viewer,
-            delivery=delivery.Delivery(input.contact, input.delivery_address, input.comment),
+            delivery=delivery.Delivery(
+                input.contact, input.delivery_address, input.comment, _parse_address_id(input.address_id)
+            ),
             guest=guests.GuestDetails(input.email, info.context.address, info.context.language),
             idempotency_key=input.idempotency_key,
             expected_total=input.expected_total,

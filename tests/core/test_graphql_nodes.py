@@ -8,6 +8,7 @@ from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
 from backend.accounts.models import User
+from backend.addresses.models import SavedAddress
 from backend.carts.models import Cart, CartLine
 from backend.core.graphql.node import MAX_NODES
 from backend.core.identifiers import decode_global_id, encode_global_id
@@ -29,8 +30,11 @@ NODES = """query($ids: [ID!]!) { nodes(ids: $ids) {
     ... on Cart { totalQuantity lines { id } }
     ... on CartLine { quantity product { name images { url } } }
     ... on User { email }
+    ... on SavedAddress { label isDefault }
     ... on Wishlist { totalCount items { nodes { addedAt } } }
 } }"""
+# The types whose objects only their owner sees.
+PRIVATE = ("Cart", "CartLine", "User", "Order", "OrderLine", "Wishlist", "SavedAddress")
 NODE = "query($id: ID!) { node(id: $id) { __typename id } }"
 
 
@@ -65,6 +69,7 @@ class NodesTest(TestCase):
         self.shopper = GraphQLShopper(self.user)
         self.number = order_and_refill(self.shopper, self.product.pk)
         WishlistItem.objects.create(user=self.user, product=self.product)
+        SavedAddress.objects.create(user=self.user, is_default=True)
 
     def execute(self, shopper: GraphQLShopper, query: str, variables: dict[str, Any]) -> Any:
         body = GraphQLClient(shopper.client).post(query, variables, **shopper.headers).json()
@@ -79,7 +84,7 @@ class NodesTest(TestCase):
                 product(id: $product) { id category { id } }
                 cart { id lines { id } }
                 wishlist { id }
-                me { id order(number: $number) { id lines { id } } }
+                me { id addresses { id } order(number: $number) { id lines { id } } }
             }""",
             {"number": self.number, "product": str(self.product.pk)},
         )
@@ -93,21 +98,23 @@ class NodesTest(TestCase):
             "Order": order["id"],
             "OrderLine": order["lines"][0]["id"],
             "Wishlist": data["wishlist"]["id"],
+            "SavedAddress": data["me"]["addresses"][0]["id"],
         }
 
     def test_every_type_is_refetched_by_its_id(self) -> None:
         ids = self.own_ids()
-        assert len(set(ids.values())) == 8
+        assert len(set(ids.values())) == 9
         for type_name, id in ids.items():
             assert self.execute(self.shopper, NODE, {"id": id})["node"] == {"__typename": type_name, "id": id}
         nodes = self.execute(self.shopper, NODES, {"ids": list(ids.values())})["nodes"]
         assert [(node["__typename"], node["id"]) for node in nodes] == list(ids.items())
-        product, category, cart, cart_line, user, order, order_line, wishlist = nodes
+        product, category, cart, cart_line, user, order, order_line, wishlist, address = nodes
         assert (product["databaseId"], product["name"]) == (self.product.pk, "Mug")
         assert (category["databaseId"], category["productCount"]) == (self.mugs.pk, 1)
         assert (cart["totalQuantity"], cart_line["quantity"]) == (3, 3)
         assert cart["lines"] == [{"id": ids["CartLine"]}]
         assert user["email"] == self.user.email
+        assert address["isDefault"]
         assert wishlist["totalCount"] == len(wishlist["items"]["nodes"]) == 1
         assert (order["number"], order["total"]) == (self.number, "20.00")
         assert (order_line["sku"], order_line["quantity"]) == (self.product.sku, 2)
@@ -119,14 +126,14 @@ class NodesTest(TestCase):
 
     def test_objects_of_other_people_are_null(self) -> None:
         ids = self.own_ids()
-        private = [ids[name] for name in ("Cart", "CartLine", "User", "Order", "OrderLine", "Wishlist")]
+        private = [ids[name] for name in PRIVATE]
         other = GraphQLShopper(make_user())
         other.add(self.product.pk)
         staff = GraphQLShopper(make_user(is_staff=True, is_superuser=True))
         guest = GraphQLShopper()
         guest.add(self.product.pk)
         for shopper in (other, staff, guest, GraphQLShopper()):
-            assert self.execute(shopper, NODES, {"ids": private})["nodes"] == [None] * 6
+            assert self.execute(shopper, NODES, {"ids": private})["nodes"] == [None] * len(PRIVATE)
             for id in private:
                 assert self.execute(shopper, NODE, {"id": id})["node"] is None
 
@@ -152,7 +159,7 @@ class NodesTest(TestCase):
         client = GraphQLClient()
         public = client.post(NODE, {"id": ids["Product"]}, Authorization="Bearer nonsense")
         assert public.json()["data"]["node"]["id"] == ids["Product"]
-        for name in ("Cart", "CartLine", "User", "Order", "OrderLine", "Wishlist"):
+        for name in PRIVATE:
             refused = client.post(NODE, {"id": ids[name]}, Authorization="Bearer nonsense")
             assert refused.status_code == 401
             assert refused.json()["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"

