@@ -323,7 +323,9 @@ def test_every_example_succeeds() -> None:
             if operation_id == "wishlistRemove":
                 request["query"] = {"product_id": 1}
             if operation_id in ("addressesUpdate", "addressesDelete", "addressesSetDefault"):
-                SavedAddress.objects.update_or_create(pk=1, defaults={"user": user})
+                SavedAddress.objects.update_or_create(
+                    pk=1, defaults={"user": user, "name": "Anna", "line1": "Nevsky prospekt 28"}
+                )
                 request["query"] = {"id": 1}
             headers = {"Authorization": f"Bearer {open_session_token(user)}"} if operation["security"] else {}
             response = send(operation_id, **request, headers=headers)

@@ -9,7 +9,7 @@ from ninja import Body, Header, Query, Router, Status
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
-from backend.carts.rest import CART_TOKEN
+from backend.carts.rest import CART_TOKEN, ProductId
 from backend.core.client_address import get_client_address
 from backend.core.errors import NotFound, map_error_fields
 from backend.core.pagination import Window
@@ -118,6 +118,11 @@ class OrderBody(StrictBody):
     )
     contact: ContactBody | None = Field(None, description="Person to contact about the order.")
     delivery_address: AddressBody | None = Field(None, description="Delivery address.")
+    address_id: ProductId | None = Field(
+        None,
+        description="Id of a saved address, which is copied into the order. Replaces `contact` and "
+        "`delivery_address`.",
+    )
     comment: Comment = Field(
         "", description=f"Comment for the shop, up to {delivery.MAX_COMMENT_LENGTH} characters."
     )
@@ -248,7 +253,9 @@ def create_order(
     with map_error_fields(_ARGUMENTS):
         order = services.create_order(
             viewer=request.auth,
-            delivery=delivery.Delivery(payload.contact, payload.delivery_address, payload.comment),
+            delivery=delivery.Delivery(
+                payload.contact, payload.delivery_address, payload.comment, payload.address_id
+            ),
             guest=guests.GuestDetails(
                 payload.email, get_client_address(request), get_request_language(request)
             ),

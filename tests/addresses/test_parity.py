@@ -74,8 +74,8 @@ class GraphQLBook(GraphQLShopper):
     def _send(self, mutation: str, argument: str, kind: str, value: Any) -> ApiResponse:
         payload = f"address {{ {SAVED} }} addresses {{ {SAVED} }} errors {{ code message field }}"
         response = GraphQLClient(self.client).post(
-            f"mutation($value: {kind}) {{ {mutation}({argument}: $value) {{ {payload} }} }}",
-            {"value": value},
+            f"mutation(${argument}: {kind}) {{ {mutation}({argument}: ${argument}) {{ {payload} }} }}",
+            {argument: value},
             **self.headers,
         )
         body = response.json()

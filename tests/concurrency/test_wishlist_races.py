@@ -59,6 +59,7 @@ class LimitTest(WishlistCase):
 
     def test_without_the_lock_both_are_added(self) -> None:
         with (
+            mock.patch.object(services, "lock_account"),
             mock.patch.object(
                 services, "lock_or_create_cart", lambda viewer: read_account_cart(viewer.user_id)
             ),
@@ -169,13 +170,19 @@ class AccountDeletionTest(WishlistCase):
     def test_deletion_waits_for_the_merge(self) -> None:
         self.act_then_delete(self.merge)
 
-    def test_with_only_the_cart_locked_they_deadlock(self) -> None:
-        for module, act in ((services, lambda: self.save(self.a)), (cart_services, self.merge)):
-            with (
-                mock.patch.object(module, "lock_account"),
-                pytest.raises(OperationalError, match="deadlock detected"),
-            ):
-                self.act_then_delete(act)
+    def test_addition_with_only_the_cart_locked_deadlocks(self) -> None:
+        with (
+            mock.patch.object(services, "lock_account"),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.act_then_delete(lambda: self.save(self.a))
+
+    def test_merge_with_only_the_carts_locked_deadlocks(self) -> None:
+        with (
+            mock.patch.object(cart_services, "lock_account"),
+            pytest.raises(OperationalError, match="deadlock detected"),
+        ):
+            self.act_then_delete(self.merge)
 
 
 class BackInStockTest(WishlistCase):
