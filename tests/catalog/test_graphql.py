@@ -85,7 +85,7 @@ class ProductsTest(TestCase):
             self.graphql.data("{ products { nodes { id } } }")
         with self.assertNumQueries(2):
             self.graphql.data("{ products { nodes { id } totalCount } }")
-        with self.assertNumQueries(6):
+        with self.assertNumQueries(7):
             self.graphql.data("{ products { nodes { id } facets { priceMin categories { count } } } }")
 
     def test_edges_and_nodes_return_the_same_products(self) -> None:
