@@ -132,10 +132,10 @@ class Environment(BaseSettings):
     shop_country: CountryCode = "RU"
     shop_language: SearchLanguage = "russian"
     order_require_delivery: bool = False
+    guest_orders: bool = True
     # By the name of the payment provider: the dotted path of its module, and the secret of its signatures.
     payment_providers: CommaSeparatedPairs = {}
     payment_secrets: CommaSeparatedPairs = {}
-    guest_orders: bool = True
 
     @property
     def celery_broker_url(self) -> str:

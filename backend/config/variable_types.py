@@ -108,7 +108,7 @@ StorefrontUrl = Annotated[
     str,
     _require_pattern(
         r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?",
-        "a URL without a slash at its end, such as https://www.example.com/shop",
+        "a URL without query, fragment and / at its end, such as https://www.example.com",
     ),
 ]
 StorageUrl = Annotated[

@@ -36,7 +36,7 @@ _ORDER_COLUMNS = {
     "order": "number",
     "placed_at": "placed_at",
     "status": "status",
-    "customer": "customer",
+    "customer": "customer_address",
     "contact_name": "person__name",
     "phone": "person__phone",
     "address": "person__line1",
@@ -84,11 +84,8 @@ def iterate_rows(orders: "QuerySet[Order]") -> Iterator[list[Value]]:
     Two statements read each batch of `ORDERS_PER_BATCH` orders.
     """
     # Tuples, because instances that refer to each other are freed by the garbage collector only.
-    orders_of_list = (
-        orders.order_by()
-        .annotate(customer=Coalesce("user__email", "email"))
-        .values_list("placed_at", "pk", *_ORDER_COLUMNS.values())
-    )
+    with_addresses = orders.order_by().annotate(customer_address=Coalesce("user__email", "email"))
+    orders_of_list = with_addresses.values_list("placed_at", "pk", *_ORDER_COLUMNS.values())
     position = None
     while True:
         found = list(select_page(orders_of_list, _NEWEST_FIRST, Window(ORDERS_PER_BATCH), position))

@@ -10,17 +10,23 @@ from dataclasses import dataclass, replace
 from hmac import compare_digest
 
 from django.conf import settings
-from django.db import transaction
 from django.utils.crypto import salted_hmac
 from limits import parse_many
 
 from backend.accounts.email_addresses import normalize_email
-from backend.accounts.models import User
 from backend.accounts.services import confirm_registration
 from backend.carts.tokens import digest_token
 from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
-from backend.core.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from backend.core.errors import (
+    Invalid,
+    NotFound,
+    ShopError,
+    Unauthenticated,
+    Unavailable,
+    collect_errors,
+    raise_collected,
+)
 from backend.core.redis import is_redis_available
 from backend.core.throttling import RateLimit, hit_rate_limit, hit_rate_limits
 from backend.core.viewer import Viewer
@@ -52,26 +58,38 @@ class GuestDetails:
     language: str
 
 
+def require_login_unless_guest(viewer: Viewer, guest: GuestDetails | None) -> None:
+    """Check that the viewer is logged in, or may order without an account.
+
+    Raises:
+        Unauthenticated: the viewer is not logged in, and orders require an account.
+    """
+    if viewer.user_id is None and (guest is None or not settings.GUEST_ORDERS):
+        raise Unauthenticated("Log in to order.")
+
+
 def validate_guest(viewer: Viewer, guest: GuestDetails | None, delivery: Delivery) -> GuestDetails | None:
     """Return the details of a guest with the normalized e-mail address, or None for a logged-in viewer.
 
     Raises:
-        Unauthenticated: the viewer is not logged in, and orders require an account.
         Invalid, TooLong: the e-mail address or the contact of a guest is missing, the address is malformed,
             or it was given for the order of an account.
     """
+    if guest is None:
+        return None
     if viewer.user_id is not None:
-        if guest is not None and guest.email is not None:
+        if guest.email is not None:
             raise Invalid("email must be left out, because the order belongs to the account.", field="email")
         return None
-    if guest is None or not settings.GUEST_ORDERS:
-        raise Unauthenticated("Log in to order.")
-    if guest.email is None:
-        raise Invalid("email is required to order without an account. Otherwise, log in.", field="email")
-    email = normalize_email(guest.email)
+    errors: list[ShopError] = []
+    with collect_errors(errors):
+        if guest.email is None:
+            raise Invalid("email is required to order without an account. Otherwise, log in.", field="email")
+        guest = replace(guest, email=normalize_email(guest.email))
     if delivery.contact is None:
-        raise Invalid("contact is required to order without an account.", field="contact")
-    return replace(guest, email=email)
+        errors.append(Invalid("contact is required to order without an account.", field="contact"))
+    raise_collected(errors)
+    return guest
 
 
 def hit_guest_order_limits(guest: GuestDetails) -> None:
@@ -144,6 +162,7 @@ def get_guest_order(*, number: str, token: str, address: str) -> Order | None:
     return find_guest_order(number, token)
 
 
+@atomic_or_conflict
 def confirm_account(*, email: str, code: str, address: str) -> None:
     """Confirm the address of an account, and transfer the orders that guests have placed with it.
 
@@ -152,9 +171,16 @@ def confirm_account(*, email: str, code: str, address: str) -> None:
 
     Raises:
         WrongCode, Invalid, TooLong, RateLimited, Unavailable: as for `confirm_registration`.
+        Conflict: other requests change the same data.
     """
-    with transaction.atomic():
-        _transfer_guest_orders(confirm_registration(email=email, code=code, address=address))
+    # Locked before the code is used up, so that no deadlock can follow. The statement is the same for every
+    # address. A retry after a deadlock counts as another attempt.
+    orders = Order.objects.select_for_update().filter(user=None, email=normalize_email(email))
+    ids = list(orders.order_by("pk").values_list("pk", flat=True))
+    user = confirm_registration(email=email, code=code, address=address)
+    if ids:
+        Order.objects.filter(pk__in=ids).update(user=user, email="", language="", token_digest="")
+        OrderContact.objects.filter(order__in=ids).update(user=user)
 
 
 @atomic_or_conflict
@@ -177,18 +203,6 @@ def erase_guest_data(*, order_id: int) -> None:
     OrderContact.objects.filter(order=order).delete()
     order.email = order.token_digest = ""
     order.save(update_fields=["email", "token_digest"])
-
-
-def _transfer_guest_orders(user: User) -> None:
-    """Move the orders of guests with the address of an account, which the caller has locked, to the account.
-
-    Their tokens become invalid.
-    """
-    orders = Order.objects.select_for_update().filter(user=None, email=user.email).order_by("pk")
-    ids = list(orders.values_list("pk", flat=True))
-    if ids:
-        Order.objects.filter(pk__in=ids).update(user=user, email="", language="", token_digest="")
-        OrderContact.objects.filter(order__in=ids).update(user=user)
 
 
 def _derive_token(order: Order) -> str:

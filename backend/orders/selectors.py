@@ -77,7 +77,7 @@ def read_order(order_id: int) -> Order:
 def select_matching_ids(term: str) -> "QuerySet[Order, Any]":
     """Select the ids of the orders with this number, e-mail address, name, phone number or SKU.
 
-    The address and name are those of the account or of the guest.
+    An address is that of an account or of a guest.
 
     A union, because a disjunction of the conditions would read all orders. Each condition has an index.
 

@@ -20,13 +20,23 @@ def send_confirmation(*, email_id: int) -> None:
 @shared_task(name="orders.send_status")
 def send_status(*, email_id: int) -> None:
     """Send the notification of a new order status."""
-    _send_status(email_id)
+    send_email(
+        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
+    )
+
+
+@shared_task(name="orders.send_guest_confirmation")
+def send_guest_confirmation(*, email_id: int) -> None:
+    """Send the confirmation of a guest's order."""
+    send_email(email_id=email_id, render=lambda email: _render_email(email, "order-placed"))
 
 
 @shared_task(name="orders.send_guest_status")
 def send_guest_status(*, email_id: int) -> None:
-    """Send the confirmation or the notification of a new status of a guest's order."""
-    _send_status(email_id)
+    """Send the notification of a new status of a guest's order."""
+    send_email(
+        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
+    )
 
 
 @shared_task(name="orders.send_line_cancellation")
@@ -41,17 +51,11 @@ def recount_popularity() -> None:
     count_popularity()
 
 
-def _send_status(email_id: int) -> None:
-    send_email(
-        email_id=email_id, render=lambda email: _render_email(email, f"order-{email.context['status']}")
-    )
-
-
 def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
     """Render a mail, or return None if the personal data of the customer has been deleted."""
     orders = Order.objects.filter(pk=email.context["order_id"]).select_related("user")
     order = orders.prefetch_related("lines").first()
     if order is None or not order.customer_email:
         return None
-    context = {"order": order, "token": derive_token(order), "storefront_url": settings.STOREFRONT_URL}
-    return render_email(template, email.language, {**email.context, **context})
+    access = {"token": derive_token(order), "storefront_url": settings.STOREFRONT_URL}
+    return render_email(template, email.language, {**email.context, **access, "order": order})

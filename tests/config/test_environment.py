@@ -154,11 +154,11 @@ _INVALID = {
         ["evil", "https://", "*", "https://a.example/", "ftp://a.example", "https://A.example"],
         "is not an origin in lower case without path, such as https://www.example.com or https://\\*.example",
     ),
+    "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "must be 'arabic', .+'russian', "),
     "STOREFRONT_URL": (
         ["www.example.com", "https://", "https://a.example/", "https://a.example?x", "https://a.example/#x"],
-        "must be a URL without a slash at its end",
+        "must be a URL without query, fragment and / at its end, such as https://www.example.com",
     ),
-    "SHOP_LANGUAGE": (["klingon", "Russian", "ru", "pg_catalog"], "must be 'arabic', .+'russian', "),
 }
 _COMMA_SEPARATED = {"allowed_hosts", "csrf_trusted_origins", "cors_allowed_origins", "cors_allowed_headers"}
 _VALID = {

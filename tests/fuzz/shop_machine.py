@@ -138,9 +138,9 @@ class ModelOrder:
     promo_code: str = ""
     discount: Decimal = Decimal(0)
     statuses: list[str] = field(default_factory=lambda: [str(Order.Status.PLACED)])
+    payments: dict[str, tuple[Decimal, str]] = field(default_factory=dict)
     email: str = ""
     token: str | None = None
-    payments: dict[str, tuple[Decimal, str]] = field(default_factory=dict)
     cancelled: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -629,6 +629,7 @@ class ShopMachine(RuleBasedStateMachine):
         for product, quantity in lines:
             product.stock -= quantity
             placed.lines.append((product.sku, product.name, product.price, quantity))
+        placed.cancelled = [0] * len(lines)
         self.orders[order.number] = placed
 
     @rule(account=INDEX, index=INDEX, quantity=st.integers(1, 3), key=KEY, code=st.none() | INDEX)
@@ -804,7 +805,7 @@ class ShopMachine(RuleBasedStateMachine):
         assert sent == Counter(
             number for number, order in self.orders.items() if order.account is not None and not order.token
         )
-        mails = OutgoingEmail.objects.filter(task="orders.send_guest_status", context__status="placed")
+        mails = OutgoingEmail.objects.filter(task="orders.send_guest_confirmation")
         sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
         assert sent == Counter(number for number, order in self.orders.items() if order.token)
 

@@ -7,7 +7,6 @@ from backend.orders.models import Order, OrderStatusChange, Payment
 from backend.orders.services import MANUAL_PROVIDER
 
 DELETED_ACCOUNT = "(account deleted)"
-_GUEST_OR_DELETED_ACCOUNT = "(guest or deleted account)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +61,4 @@ def _describe_author(order: Order, change: OrderStatusChange) -> str:
         for payment in order.payments.all():
             if payment.status == Payment.Status.ACCEPTED and payment.provider != MANUAL_PROVIDER:
                 return payment.provider
-    return _GUEST_OR_DELETED_ACCOUNT
+    return DELETED_ACCOUNT if order.user else "(guest or deleted account)"

@@ -97,7 +97,12 @@ class OrderAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     actions = [
-        *("mark_paid", "mark_shipped", "mark_delivered", "cancel", "export_csv", "export_xlsx"),
+        "mark_paid",
+        "mark_shipped",
+        "mark_delivered",
+        "cancel",
+        "export_csv",
+        "export_xlsx",
         "erase_guests",
     ]
     fieldsets = [
@@ -118,7 +123,7 @@ class OrderAdmin(admin.ModelAdmin):
         return self.has_change_status_permission(request) or super().has_view_permission(request, obj)
 
     def has_change_status_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user can export orders, and change them as far as the services allow it."""
+        """Return whether the user can change orders as far as the services allow it, and export them."""
         return request.user.has_perm("orders.change_order")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Order]":

@@ -49,12 +49,13 @@ from backend.orders.guests import (
     digest_guest_key,
     hit_guest_order_limits,
     issue_token,
+    require_login_unless_guest,
     validate_guest,
 )
 from backend.orders.metrics import count_order, count_refusals
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
-from backend.orders.services.statuses import enqueue_status_email
+from backend.orders.services.statuses import enqueue_customer_email
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 # `Order.total` has 16 digits before the decimal point.
@@ -131,10 +132,12 @@ def create_order(
         Conflict: the account or a product was deleted concurrently, the promo code was changed, or other
             requests change the same data.
     """
+    require_login_unless_guest(viewer, guest)
     delivery = delivery or Delivery()
-    guest = validate_guest(viewer, guest, delivery)
     errors: list[ShopError] = []
     columns: Mapping[str, str] = {}
+    with collect_errors(errors):
+        guest = validate_guest(viewer, guest, delivery)
     with collect_errors(errors):
         columns = validate_delivery(delivery)
     if idempotency_key is not None:
@@ -283,7 +286,7 @@ def _create_order(
     detach_promo_code(cart)
     if applied:
         take_promo_code_use(applied.terms, cart.user_id, order.number)
-    enqueue_status_email(order)
+    enqueue_customer_email(order, "orders.send_confirmation")
     sold_out = sum(line.product.stock == 0 for line in lines)
     transaction.on_commit(lambda: count_order(sold_out), robust=True)
     return attach_related(

@@ -30,6 +30,11 @@ from backend.orders.selectors import read_order
 MANUAL_PROVIDER = "manual"
 
 _require_url = URLValidator(schemes=["https"])
+# Mails to guests have tasks of their own: workers of a release without guests skip an order without account.
+_GUEST_TASKS = {
+    "orders.send_confirmation": "orders.send_guest_confirmation",
+    "orders.send_status": "orders.send_guest_status",
+}
 
 
 class WrongOrderStatus(ShopError):
@@ -159,7 +164,7 @@ def change_locked_status(
     """Change the status of a locked order, record it in the history and enqueue a mail.
 
     Args:
-        changed_by: the id of the user; None for a guest and a payment provider.
+        changed_by: the id of the user; None for a guest or a payment provider.
         shipment: the columns of the tracking number, for an order that becomes shipped.
 
     Raises:
@@ -178,29 +183,14 @@ def change_locked_status(
         if order.promo_code:
             return_promo_code_use(order.number)
     # The mail contains the tracking number of this moment, also if staff change it before a retry.
-    enqueue_status_email(order, **shipment)
-
-
-def enqueue_status_email(order: Order, **shipment: str) -> None:
-    """Enqueue a mail about the current status of an order to its customer.
-
-    Args:
-        shipment: the columns of the tracking number, for an order that becomes shipped.
-    """
-    if order.user is None:
-        # A task of its own: workers of a release without guests skip an order without an account.
-        enqueue_customer_email(order, "orders.send_guest_status", status=order.status, **shipment)
-    elif order.status == Order.Status.PLACED:
-        enqueue_customer_email(order, "orders.send_confirmation")
-    else:
-        enqueue_customer_email(order, "orders.send_status", status=order.status, **shipment)
+    enqueue_customer_email(order, "orders.send_status", status=status, **shipment)
 
 
 def enqueue_customer_email(order: Order, task: str, **context: Any) -> None:
-    """Enqueue a mail to the customer of an order, unless their personal data has been deleted."""
+    """Enqueue a mail to the customer of an order, unless the personal data has been deleted."""
     if order.customer_email:
         enqueue_email(
-            task=task,
+            task=task if order.user else _GUEST_TASKS.get(task, task),
             recipient=order.customer_email,
             language=order.customer_language,
             context={"order_id": order.pk, **context},
