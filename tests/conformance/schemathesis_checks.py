@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 REST_RULES = {
     ("DELETE /cart", "INVALID", "product_id"): "the same product in the query and in the body",
     ("GET /orders", "INVALID_CURSOR", "cursor"): "cursors come from earlier responses",
+    ("GET /wishlist", "INVALID_CURSOR", "cursor"): "cursors come from earlier responses",
     ("GET /product", "INVALID", "id"): "exactly one of id, slug and sku",
     ("GET /products", "TOO_LONG", "characteristics"): "at most 50 values of one characteristic",
     ("POST /auth/confirm", "WRONG_CODE", "code"): "codes come from mails",
@@ -18,14 +19,23 @@ REST_RULES = {
     ("POST /order", "INVALID", "email"): "required of guests, refused from accounts",
     ("POST /order", "INVALID", "contact"): "required of guests",
     ("POST /order", "TOO_LONG", "email"): "the domain in ASCII can be longer",
-    ("POST /order", "INVALID", "contact.phone"): "phone numbers exist",
-    ("POST /order", "INVALID", "delivery_address.country"): "countries exist",
-    ("POST /order", "INVALID", "delivery_address.city"): "most countries have cities",
-    ("POST /order", "INVALID", "delivery_address.postal_code"): "postal codes have the form of the country",
-    ("POST /order", "INVALID", "delivery_address.line1"): "no control characters",
-    ("POST /order", "INVALID", "delivery_address.line2"): "no control characters",
-    ("POST /order", "INVALID", "contact.name"): "no control characters",
+    ("POST /order", "INVALID", "address_id"): "either a saved address, or a contact and a delivery address",
     ("POST /order", "INVALID", "comment"): "no control characters",
+    ("POST /wishlist", "INVALID", "notify"): "the product is sold out",
+    **{
+        (operation, "INVALID", field): reason
+        for operation in ("POST /order", "POST /addresses", "PUT /addresses")
+        for field, reason in (
+            ("contact.phone", "phone numbers exist"),
+            ("delivery_address.country", "countries exist"),
+            ("delivery_address.city", "most countries have cities"),
+            ("delivery_address.postal_code", "postal codes have the form of the country"),
+            ("delivery_address.line1", "no control characters"),
+            ("delivery_address.line2", "no control characters"),
+            ("contact.name", "no control characters"),
+            ("label", "no control characters"),
+        )
+    },
     **{
         (f"{method} /products", code, field): reason
         for method in ("GET", "POST")
