@@ -38,6 +38,12 @@ class WishlistShopper(Shopper):
     def unsave(self, product_id: Any) -> ApiResponse:
         raise NotImplementedError
 
+    def _remember_token(self, response: ApiResponse) -> ApiResponse:
+        """Remember the token of a new guest, which carts and wishlists return."""
+        if self.access_token is None and response.data is not None:
+            self.cart_token = response.data.get("token") or self.cart_token
+        return response
+
 
 class RestWishlistShopper(RestShopper, WishlistShopper):
     def wishlist(self, **page: Any) -> ApiResponse:
