@@ -30,7 +30,7 @@ def apply_promo_code(*, viewer: Viewer, code: str, address: str) -> CartContents
         CartEmpty: the cart is empty.
         PromoCodeNotFound: the code does not exist or is not active.
         PromoCodeExpired: the code is not valid yet, or no longer.
-        PromoCodeUsedUp: the code has no uses left, in all or for this customer.
+        PromoCodeUsedUp: the code has no uses left, in total or for this customer.
         PromoCodeNotApplicable: the cart has no product of the categories of the code.
         PromoCodeMinimumTotal: the total of the cart is below the minimum of the code.
         RateLimited: the address or the account has tried too many codes.

@@ -5,7 +5,7 @@ that the other customers of the code wait as briefly as possible.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -54,7 +54,7 @@ class PromoCodeExpired(ShopError):
 
 
 class PromoCodeUsedUp(ShopError):
-    """The promo code has no uses left, in all or for this customer."""
+    """The promo code has no uses left, in total or for this customer."""
 
     code = ErrorCode.PROMO_CODE_USED_UP
 
@@ -66,7 +66,7 @@ class PromoCodeMinimumTotal(ShopError):
 
 
 class PromoCodeNotApplicable(ShopError):
-    """The cart has no product of the categories of the promo code."""
+    """The promo code does not apply to this cart or customer."""
 
     code = ErrorCode.PROMO_CODE_NOT_APPLICABLE
 
@@ -165,7 +165,9 @@ def read_discount(promo_code_id: int, user_id: int | None, totals: Mapping[int, 
         totals: the line totals of the published products, by product id.
     """
     row = _TERMS_BY_ID.first(id=promo_code_id, user_id=user_id, product_ids=list(totals))
-    return compute_discount(PromoCodeTerms(*row), totals) if row is not None else None
+    if row is None:
+        return None
+    return compute_discount(PromoCodeTerms(*row), totals, is_guest=user_id is None)
 
 
 def find_discount(text: str, user_id: int | None, totals: Mapping[int, Decimal]) -> Discount:
@@ -178,10 +180,12 @@ def find_discount(text: str, user_id: int | None, totals: Mapping[int, Decimal])
     row = code and _TERMS_BY_CODE.first(code=code, user_id=user_id, product_ids=list(totals))
     if not row:
         raise PromoCodeNotFound(_NOT_FOUND, field="code")
-    return compute_discount(PromoCodeTerms(*row), totals)
+    return compute_discount(PromoCodeTerms(*row), totals, is_guest=user_id is None)
 
 
-def compute_discount(terms: PromoCodeTerms, totals: Mapping[int, Decimal]) -> Discount:
+def compute_discount(
+    terms: PromoCodeTerms, totals: Mapping[int, Decimal], *, is_guest: bool = False
+) -> Discount:
     """Return the effect of a promo code on the line totals of a cart, by product id.
 
     The discount is rounded once, half up, and then distributed over the eligible lines.
@@ -192,7 +196,7 @@ def compute_discount(terms: PromoCodeTerms, totals: Mapping[int, Decimal]) -> Di
         for product_id, total in totals.items()
         if not terms.has_categories or product_id in listed
     }
-    refusal = _find_refusal(terms, sum(totals.values(), ZERO), has_eligible=bool(eligible))
+    refusal = _find_refusal(terms, sum(totals.values(), ZERO), has_eligible=bool(eligible), is_guest=is_guest)
     if refusal is not None:
         return Discount(terms, ZERO, {}, refusal)
     base = sum(eligible.values(), ZERO)
@@ -245,6 +249,11 @@ def take_promo_code_use(terms: PromoCodeTerms, user_id: int | None, order_number
     PromoCodeUse.objects.create(promo_code_id=terms.id, user_id=user_id, order_number=order_number)
 
 
+def assign_promo_code_uses(order_numbers: Iterable[str], user_id: int) -> None:
+    """Count the uses of promo codes by orders of guests for the account that has received the orders."""
+    PromoCodeUse.objects.filter(order_number__in=list(order_numbers)).update(user_id=user_id)
+
+
 def return_promo_code_use(order_number: str) -> None:
     """Return the use of a promo code by an order that is being cancelled. Without a use, nothing happens."""
     with connection.cursor() as cursor:
@@ -275,7 +284,9 @@ def finish_promo_code_edit(promo_code_id: int, *, has_categories: bool | None) -
         promo_codes.update(has_categories=has_categories)
 
 
-def _find_refusal(terms: PromoCodeTerms, subtotal: Decimal, *, has_eligible: bool) -> ShopError | None:
+def _find_refusal(
+    terms: PromoCodeTerms, subtotal: Decimal, *, has_eligible: bool, is_guest: bool
+) -> ShopError | None:
     """Return the reason why a promo code does not apply to a cart, or None."""
     now, code = timezone.now(), terms.code
     if not terms.is_active:
@@ -286,6 +297,9 @@ def _find_refusal(terms: PromoCodeTerms, subtotal: Decimal, *, has_eligible: boo
         return PromoCodeExpired(f"Promo code {code} expired on {_format_time(terms.ends_at)}.")
     if terms.max_uses is not None and terms.uses >= terms.max_uses:
         return _make_used_up(terms)
+    if terms.max_uses_per_customer is not None and is_guest:
+        # The uses of a guest cannot be counted: the e-mail address is not confirmed.
+        return PromoCodeNotApplicable(f"Promo code {code} has a limit for each customer. Log in to use it.")
     if terms.max_uses_per_customer is not None and terms.customer_uses >= terms.max_uses_per_customer:
         limit = "once" if terms.max_uses_per_customer == 1 else f"{terms.max_uses_per_customer} times"
         return PromoCodeUsedUp(f"You have already used promo code {code}. It can be used {limit}.")

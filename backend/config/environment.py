@@ -37,6 +37,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 PUBLISHED_SECRET_PREFIX = "development-only"
 # Similarity of a misspelt name to the name of a variable, from 0 to 1. SHOP_CURENCY has 0.96.
 _MISSPELLING = 0.85
+_MIN_COMPARED_NAME = 8
 MIN_PAYMENT_SECRET_LENGTH = 16
 
 _DEVELOPMENT_DEFAULTS = {
@@ -250,6 +251,8 @@ class Environment(BaseSettings):
         )
         missing = [name for name in required if not getattr(self, name) and name not in invalid]
         known = [name for name in secrets if getattr(self, name).startswith(PUBLISHED_SECRET_PREFIX)]
+        if any(secret.startswith(PUBLISHED_SECRET_PREFIX) for secret in self.payment_secrets.values()):
+            known.append("payment_secrets")
         errors = []
         if missing:
             errors.append(f"{_join(missing)}: required unless DEBUG is on")
@@ -270,7 +273,10 @@ def _find_misspellings(values: Mapping[str, Any], known: Collection[str]) -> lis
     return [
         f"{name.upper()}: unknown; did you mean {similar[0].upper()}?"
         for name in values
-        if name not in known and (similar := get_close_matches(name, known, n=1, cutoff=_MISSPELLING))
+        # Short names of other programs are similar to ours: PORTS to PORT.
+        if len(name) >= _MIN_COMPARED_NAME
+        and name not in known
+        and (similar := get_close_matches(name, known, n=1, cutoff=_MISSPELLING))
     ]
 
 

@@ -118,10 +118,10 @@ _DESCRIPTIONS = {
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The idempotency key belongs to a different request.",
     ErrorCode.ORDER_STATUS: "The current status of the order does not allow this.",
     ErrorCode.PROMO_CODE_NOT_FOUND: "The promo code does not exist or is not active.",
-    ErrorCode.PROMO_CODE_EXPIRED: "The promo code is not valid yet, or no longer.",
-    ErrorCode.PROMO_CODE_USED_UP: "The promo code has no uses left, in all or for this customer.",
+    ErrorCode.PROMO_CODE_EXPIRED: "The promo code is not valid yet or has expired.",
+    ErrorCode.PROMO_CODE_USED_UP: "The promo code has no uses left, in total or for this customer.",
     ErrorCode.PROMO_CODE_MINIMUM_TOTAL: "The total of the cart is below the minimum of the promo code.",
-    ErrorCode.PROMO_CODE_NOT_APPLICABLE: "The promo code applies to none of the products in the cart.",
+    ErrorCode.PROMO_CODE_NOT_APPLICABLE: "The promo code does not apply to this cart or customer.",
     ErrorCode.UNAVAILABLE: "A required service does not respond. The same request may succeed later.",
     ErrorCode.INTERNAL: "An internal error occurred. It has been logged.",
 }

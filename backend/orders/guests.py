@@ -14,7 +14,9 @@ from django.utils.crypto import salted_hmac
 from limits import parse_many
 
 from backend.accounts.email_addresses import normalize_email
+from backend.accounts.models import User
 from backend.accounts.services import confirm_registration
+from backend.carts.promo_codes import assign_promo_code_uses
 from backend.carts.tokens import digest_token
 from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
@@ -162,7 +164,6 @@ def get_guest_order(*, number: str, token: str, address: str) -> Order | None:
     return find_guest_order(number, token)
 
 
-@atomic_or_conflict
 def confirm_account(*, email: str, code: str, address: str) -> None:
     """Confirm the address of an account, and transfer the orders that guests have placed with it.
 
@@ -173,14 +174,7 @@ def confirm_account(*, email: str, code: str, address: str) -> None:
         WrongCode, Invalid, TooLong, RateLimited, Unavailable: as for `confirm_registration`.
         Conflict: other requests change the same data.
     """
-    # Locked before the code is used up, so that no deadlock can follow. The statement is the same for every
-    # address. A retry after a deadlock counts as another attempt.
-    orders = Order.objects.select_for_update().filter(user=None, email=normalize_email(email))
-    ids = list(orders.order_by("pk").values_list("pk", flat=True))
-    user = confirm_registration(email=email, code=code, address=address)
-    if ids:
-        Order.objects.filter(pk__in=ids).update(user=user, email="", language="", token_digest="")
-        OrderContact.objects.filter(order__in=ids).update(user=user)
+    confirm_registration(email=email, code=code, address=address, before_redemption=_transfer_guest_orders)
 
 
 @atomic_or_conflict
@@ -203,6 +197,17 @@ def erase_guest_data(*, order_id: int) -> None:
     OrderContact.objects.filter(order=order).delete()
     order.email = order.token_digest = ""
     order.save(update_fields=["email", "token_digest"])
+
+
+def _transfer_guest_orders(email: str, user: User | None) -> None:
+    """Move the orders of guests with an address to its account. Their tokens become invalid."""
+    # Without an account, the statement is the same, so that the time does not reveal that there is none.
+    orders = Order.objects.select_for_update().filter(user=None, email=email).order_by("pk")
+    numbers = dict(orders.values_list("pk", "number"))
+    if user is not None and numbers:
+        Order.objects.filter(pk__in=numbers).update(user=user, email="", language="", token_digest="")
+        OrderContact.objects.filter(order__in=numbers).update(user=user)
+        assign_promo_code_uses(numbers.values(), user.pk)
 
 
 def _derive_token(order: Order) -> str:

@@ -6,6 +6,8 @@ from django.utils.translation import get_language_from_request
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from backend.core.errors import ShopError
+from backend.core.problems import refuse_shop_error
 from backend.wishlists.services import stop_notifications
 from backend.wishlists.unsubscription import read_token
 
@@ -24,6 +26,9 @@ def unsubscribe(request: HttpRequest) -> HttpResponse:
         return render(request, "wishlists/unsubscribe.html", context, status=400)
     is_done = request.method == "POST"
     if is_done:
-        stop_notifications(user_id=subscriber.user_id)
+        try:
+            stop_notifications(user_id=subscriber.user_id)
+        except ShopError as error:
+            return refuse_shop_error(request, error)
     context = {"language": subscriber.language, "state": "done" if is_done else "asked"}
     return render(request, "wishlists/unsubscribe.html", context)

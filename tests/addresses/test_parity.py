@@ -87,7 +87,7 @@ class GraphQLBook(GraphQLShopper):
             assert found["address"] is found["addresses"] is None
             (error,) = found["errors"]
             return _error(error["code"], error["field"], error["message"])
-        assert found["addresses"] == [*found["addresses"]]
+        assert _to_rest(found["addresses"]) == self.book().data
         data = found["address"] or {"addresses": found["addresses"]}
         return ApiResponse(response.status_code, data=_to_rest(data))
 

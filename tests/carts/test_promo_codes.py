@@ -385,9 +385,11 @@ class MergeTest(PromoCodeCase):
         assert get_cart(viewer=make_viewer(self.user, self.start_guest(None))).promo_code == "OWN"
 
     def test_code_that_the_account_has_used_is_shown_with_a_warning(self) -> None:
-        code = make_promo_code(max_uses_per_customer=1)
+        code = make_promo_code()
         PromoCodeUse.objects.create(promo_code=code, user=self.user, order_number="1")
-        contents = get_cart(viewer=make_viewer(self.user, self.start_guest(code)))
+        token = self.start_guest(code)
+        PromoCode.objects.update(max_uses_per_customer=1)
+        contents = get_cart(viewer=make_viewer(self.user, token))
         assert (contents.promo_code, contents.discount) == (code.code, 0)
         assert [warning.code for warning in contents.warnings] == ["PROMO_CODE_NOT_APPLIED"]
 

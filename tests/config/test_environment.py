@@ -308,7 +308,7 @@ def test_misspelt_name_in_the_env_file_is_refused(env_file: Path, name: str, kno
 
 def test_names_of_other_programs_in_the_env_file_are_accepted(env_file: Path) -> None:
     env_file.write_text(
-        "DEBUG=true\nCOMPOSE_PROJECT_NAME=x\nPOSTGRES_PASSWORD=x\nDB_SSLMODE=x\nSHOP_CURENCY=\n"
+        "DEBUG=true\nPORTS=80\nCOMPOSE_PROJECT_NAME=x\nPOSTGRES_PASSWORD=x\nDB_SSLMODE=x\nSHOP_CURENCY=\n"
     )
 
     assert read_environment().debug
@@ -348,6 +348,18 @@ def test_unknown_shop_currency_is_refused(
     assert read_environment().shop_currency == "KZT"
     monkeypatch.setenv("SHOP_CURRENCY", currency)
     with pytest.raises(SystemExit, match="SHOP_CURRENCY: must be an ISO 4217 code in capital letters"):
+        read_environment()
+
+
+def test_published_payment_secret_is_refused_in_production(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROVIDERS", "acme=shop.acme")
+    monkeypatch.setenv("PAYMENT_SECRETS", "acme=development-only-secret")
+    assert read_environment().payment_secrets
+    monkeypatch.setenv("DEBUG", "false")
+
+    with pytest.raises(SystemExit, match="PAYMENT_SECRETS: published in"):
         read_environment()
 
 

@@ -31,7 +31,7 @@ class WorkerLogTest(unittest.TestCase):
         self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
         # PostgreSQL runs as another user if the tests run as root.
         self.directory.chmod(0o755)
-        self.enterContext(services.claim(self.directory, "a test"))
+        self.enterContext(services.lock_data_directory(self.directory, "a test"))
         self.services = self.enterContext(
             services.run_services(
                 self.directory, database="lavka", with_valkey=True, with_mail_sink=False, for_tests=True

@@ -292,7 +292,7 @@ class GuestTest(OrderAdminCase):
     def test_data_of_guests_is_erased_once(self) -> None:
         assert self.erase(self.order, self.guest_order) == [
             f"{self.order.number}: This order has no personal data of a guest.",
-            "1 of the selected orders were erased.",
+            "1 of the selected orders had personal data, which is now erased.",
         ]
         page = self.client.get(page_of(self.guest_order)).content.decode()
         assert "(guest, erased)" in page

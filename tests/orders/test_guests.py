@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backend.accounts.codes import Purpose
 from backend.accounts.models import User
-from backend.carts.models import Cart, CartLine
+from backend.carts.models import Cart, CartLine, PromoCode
 from backend.carts.promo_codes import PromoCodeNotApplicable
 from backend.catalog.models import Product
 from backend.core.digests import digest_secret
@@ -161,16 +161,19 @@ class CreationTest(GuestCase):
 
     def test_promo_code_with_a_limit_per_customer_requires_an_account(self) -> None:
         make_promo_code("FOR-ALL", percent=10, max_uses=5)
-        make_promo_code("ONCE-EACH", percent=10, max_uses_per_customer=1)
+        make_promo_code("ONCE-EACH", percent=10)
+        once = PromoCode.objects.filter(code="ONCE-EACH")
         for guest in self.make_guests():
-            guest.apply_code("ONCE-EACH")
+            once.update(max_uses_per_customer=None)
+            assert guest.apply_code("ONCE-EACH").code is None
+            once.update(max_uses_per_customer=1)
+            assert guest.cart().data["discount"] == "0.00"
             before = read_written_rows()
-            self.assert_refused(
-                guest.order(DETAILS),
-                "PROMO_CODE_NOT_APPLICABLE",
-                None,
-                PromoCodeNotApplicable.code.http_status,
-            )
+            refusals = guest.order(DETAILS), guest.apply_code("ONCE-EACH")
+            for refusal, field in zip(refusals, (None, "code"), strict=True):
+                self.assert_refused(
+                    refusal, "PROMO_CODE_NOT_APPLICABLE", field, PromoCodeNotApplicable.code.http_status
+                )
             assert read_written_rows() == before
             guest.apply_code("FOR-ALL")
             assert self.order(guest)["discount"] == "2.00"
@@ -570,7 +573,12 @@ class MailTest(GuestCase):
         mails = OutgoingEmail.objects.order_by("pk").values_list("task", "recipient", "language", "context")
         assert list(mails) == [
             ("orders.send_guest_confirmation", GUEST_EMAIL, "en", {"order_id": order.pk}),
-            ("orders.send_guest_status", GUEST_EMAIL, "en", {"order_id": order.pk, "status": "paid"}),
+            (
+                "orders.send_guest_status",
+                GUEST_EMAIL,
+                "en",
+                {"order_id": order.pk, "status": "paid", "total": str(order.total)},
+            ),
         ]
 
     def test_mails_have_the_language_of_the_request(self) -> None:

@@ -239,6 +239,15 @@ class DiscountTest(LineCancellationCase):
 
 
 class LineCancellationMailTest(LineCancellationCase):
+    def test_repeated_mail_about_a_payment_keeps_its_total(self) -> None:
+        change_order_status(order_id=self.order.pk, status="paid", changed_by=self.vera.pk)
+        email = OutgoingEmail.objects.get(context__status="paid")
+        content = _render_email(email, "order-paid")
+        assert content is not None
+        assert f"{self.order.total} RUB" in content.text
+        self.cancel((self.mug_line, 1))
+        assert _render_email(email, "order-paid") == content
+
     def test_mail_lists_the_cancelled_units_and_the_new_total(self) -> None:
         for language, subject in (("en", "Part of your order"), ("ru", "Часть заказа")):
             self.vera.language = language

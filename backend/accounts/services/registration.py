@@ -1,5 +1,7 @@
 """Register accounts and confirm their e-mail addresses."""
 
+from collections.abc import Callable
+
 from django.utils import timezone
 from gqlauth.models import UserStatus
 
@@ -61,8 +63,19 @@ def resend_confirmation_code(*, email: str, address: str) -> None:
     enqueue_code_email(Purpose.CONFIRMATION, email=email, address=address)
 
 
-def confirm_registration(*, email: str, code: str, address: str) -> User:
-    """Confirm the address of an account with the code sent to it, and return the account.
+def confirm_registration(
+    *,
+    email: str,
+    code: str,
+    address: str,
+    before_redemption: Callable[[str, User | None], None] = lambda email, user: None,
+) -> None:
+    """Confirm the address of an account with the code sent to it.
+
+    Args:
+        before_redemption: called in the same transaction, before the code is used up, with the normalized
+            address and the locked account, or None if no account has this address or it is confirmed already.
+            It must take the same time for both.
 
     Raises:
         WrongCode: see `codes.redeem_code`.
@@ -70,7 +83,7 @@ def confirm_registration(*, email: str, code: str, address: str) -> User:
     """
     email = normalize_email(email)
     hit_code_limits(Purpose.CONFIRMATION, email, address)
-    return _confirm(email, code)
+    _confirm(email, code, before_redemption)
 
 
 @atomic_or_conflict
@@ -95,14 +108,15 @@ def _save_registration(email: str, password: str, hashed: str, language: str) ->
 
 
 @atomic_or_conflict
-def _confirm(email: str, code: str) -> User:
-    """Confirm the address of an account, redeem the code, and return the account."""
+def _confirm(email: str, code: str, before_redemption: Callable[[str, User | None], None]) -> None:
+    """Confirm the address of an account and redeem the code."""
     # An unknown address causes the same statements, which then match no row.
     user = User.objects.select_for_update().filter(email=email).first()
     unconfirmed = UserStatus.objects.filter(user_id=user.pk if user else 0, verified=False)
-    is_changed = unconfirmed.update(verified=True)
+    confirmed = user if unconfirmed.update(verified=True) else None
+    before_redemption(email, confirmed)
     # No lock is taken after this, so no deadlock can repeat it.
-    return redeem_account_code(Purpose.CONFIRMATION, email, code, user if is_changed else None)
+    redeem_account_code(Purpose.CONFIRMATION, email, code, confirmed)
 
 
 def _get_or_create_locked(email: str, hashed_password: str, language: str) -> User:

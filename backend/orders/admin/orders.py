@@ -66,7 +66,7 @@ STATUS_ACTIONS = {
 
 
 class UnacceptedPaymentsFilter(admin.SimpleListFilter):
-    """Find orders with a payment that staff have to refund or settle."""
+    """Find orders with a payment that was not accepted."""
 
     title = "payments"
     parameter_name = "payments"
@@ -291,7 +291,12 @@ class OrderAdmin(admin.ModelAdmin):
     @admin.action(description="Erase the personal data of guests", permissions=["change_status"])
     def erase_guests(self, request: HttpRequest, queryset: "QuerySet[Order]") -> None:
         """Erase the address, contact and comment of the selected orders of guests, which cannot be undone."""
-        self._change_all(request, queryset, lambda pk: erase_guest_data(order_id=pk), "were erased")
+        self._change_all(
+            request,
+            queryset,
+            lambda pk: erase_guest_data(order_id=pk),
+            "had personal data, which is now erased",
+        )
 
     @admin.display(description="Customer")
     def customer(self, order: Order) -> str:

@@ -11,7 +11,7 @@ from django.utils.crypto import salted_hmac
 
 from backend.addresses.selectors import read_delivery_columns
 from backend.carts.models import Cart, CartLine
-from backend.carts.promo_codes import ZERO, PromoCodeNotApplicable, take_promo_code_use
+from backend.carts.promo_codes import ZERO, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
     describe_insufficient_stock,
@@ -232,11 +232,6 @@ def _create_order(
     if applied and applied.refusal:
         # Without the code, the customer would pay more than the cart showed.
         raise applied.refusal
-    if applied and guest is not None and applied.terms.max_uses_per_customer is not None:
-        # The uses of a guest cannot be counted: the e-mail address is not confirmed.
-        raise PromoCodeNotApplicable(
-            f"Promo code {applied.terms.code} is limited for each customer. Log in to use it."
-        )
     total = subtotal - applied.total if applied else subtotal
     if expected_total is not None and expected_total != total:
         raise TotalChanged(

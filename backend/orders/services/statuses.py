@@ -182,8 +182,8 @@ def change_locked_status(
         _return_stock(order)
         if order.promo_code:
             return_promo_code_use(order.number)
-    # The mail contains the tracking number of this moment, also if staff change it before a retry.
-    enqueue_customer_email(order, "orders.send_status", status=status, **shipment)
+    # The mail contains the total and the tracking number of this moment, also if they change before a retry.
+    enqueue_customer_email(order, "orders.send_status", status=status, total=str(order.total), **shipment)
 
 
 def enqueue_customer_email(order: Order, task: str, **context: Any) -> None:
