@@ -135,7 +135,13 @@ class WatchedReplicaConnection(WatchedConnection):
 
 class _WatchedCursor(Cursor):
     def _call(self, call: Callable[..., T], *arguments: Any) -> T:
-        result = _watch(self.connection, call, *arguments)
+        try:
+            result = _watch(self.connection, call, *arguments)
+        except psycopg2.Error as error:
+            # An error of the server, such as a violated constraint, is a response too.
+            if error.pgcode:
+                self.connection.report_response()
+            raise
         self.connection.report_response()
         return result
 

@@ -9,9 +9,10 @@ import time
 import unittest
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import psycopg2
@@ -141,6 +142,14 @@ class FrozenDatabaseTest(unittest.TestCase):
             durations = list(clients.map(send_request, range(MAX_THREADS)))
         assert max(durations) < 2 + SLACK, durations
         wait_until(lambda: web.send_request("GET", UNKNOWN_PRODUCT)[0] == 404, "Recovery")
+
+    def test_error_of_the_server_is_a_response(self) -> None:
+        connection = self.connect(WatchedConnection)
+        with mock.patch.object(WatchedConnection, "report_response") as report, connection.cursor() as cursor:
+            for statement in ("SELECT 1", "SELECT 1 / 0"):
+                with suppress(psycopg2.Error):
+                    cursor.execute(statement)
+        assert report.call_count == 2
 
     @override_settings(DB_SILENCE_SECONDS=PROBE_SECONDS)
     def test_lost_connection_does_not_pause_the_others(self) -> None:
