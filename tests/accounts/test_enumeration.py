@@ -143,6 +143,8 @@ class SchemaTest(AccountCase):
             "language",
             "dateJoined",
             "orders",
+            "addresses",
+            "defaultAddress",
             "order",
         }
 

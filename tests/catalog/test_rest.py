@@ -181,8 +181,9 @@ class DocumentationTest(TestCase):
         accounts = {
             f"/auth/{name}" for name in ("register", "confirm", "resend", "login", "refresh", "logout")
         }
-        orders = {"/cart", "/order", "/order/cancel", "/orders"}
-        assert set(document["paths"]) == catalogue | accounts | orders
+        carts = {"/cart", "/cart/promo-code", "/wishlist"}
+        orders = {"/order", "/order/cancel", "/orders", "/addresses", "/addresses/default"}
+        assert set(document["paths"]) == catalogue | accounts | carts | orders
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
                 with self.subTest(path=path, method=method):

@@ -21,7 +21,7 @@ from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
 CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/categories")}
-CACHEABLE_FIELDS = {"node", "nodes", "products", "product", "categories", "category"}
+CACHEABLE_FIELDS = {"node", "nodes", "products", "product", "categories", "category", "brands", "brand"}
 
 
 @FAST_HASHER

@@ -270,7 +270,7 @@ class UnauthenticatedTest(TestCase):
         for response in (
             rest.get("/orders"),
             rest.get("/cart", **invalid),
-            rest.post("/order", {}),
+            rest.get("/addresses"),
             rest.post("/auth/login", {"email": "vera@example.com", "password": "wrong"}),
             graphql.post("{ me { id } }", **invalid),
         ):
