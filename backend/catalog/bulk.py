@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.storage import Storage
+from django.db import connection
 from django.db.models import Func, TextField
 
 from backend.catalog.locks import lock_imports, lock_products
@@ -22,8 +23,12 @@ from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
 from backend.catalog.pictures.validation import PictureFile
 from backend.catalog.services import find_free_brand_slugs
+from backend.core.errors import Conflict
 from backend.core.response_cache import mark_catalogue_changed
-from backend.core.text import clean_line, fold_text
+from backend.core.text import clean_line
+
+# How often missing brands are created before an import gives up.
+_BRAND_ROUNDS = 3
 
 _UPDATED_FIELDS = [
     "name",
@@ -124,30 +129,52 @@ def store_product_picture(file: PictureFile) -> str:
 def _set_brands(upserts: list[ProductUpsert]) -> None:
     ids = get_or_create_brands({upsert.brand for upsert in upserts if upsert.brand})
     for upsert in upserts:
-        upsert.product.brand_id = ids[fold_text(upsert.brand)] if upsert.brand else None
+        upsert.product.brand_id = ids[upsert.brand] if upsert.brand else None
 
 
 def get_or_create_brands(names: Collection[str]) -> dict[str, int]:
-    """Return the ids of brands by folded name, with missing ones created.
+    """Return the ids of brands by the given name, with missing ones created.
 
     Args:
         names: with a letter or digit each. Of names that are equal after folding, the first in alphabetical
             order names a new brand.
+
+    Raises:
+        Conflict: other requests delete the new brands again and again.
     """
+    if not names:
+        return {}
+    keys = _fold_in_database(sorted(names))
     wanted: dict[str, str] = {}
-    for name in sorted(names):
-        wanted.setdefault(fold_text(name), name)
+    for name, key in keys.items():
+        wanted.setdefault(key, name)
     folded = Func("name", function="catalog_fold_text", output_field=TextField())
-    while True:
+    for attempt in range(_BRAND_ROUNDS + 1):
         rows = Brand.objects.annotate(folded=folded).filter(folded__in=wanted).order_by()
         ids = dict(rows.values_list("folded", "id"))
         missing = [name for key, name in wanted.items() if key not in ids]
         if not missing:
-            return ids
+            return {name: ids[key] for name, key in keys.items()}
+        if attempt == _BRAND_ROUNDS:
+            break
         slugs = find_free_brand_slugs(missing)
         created = [Brand(name=name, slug=slug) for name, slug in zip(missing, slugs, strict=True)]
         # Staff can create the same brands at the same time, or delete them again: read once more.
         Brand.objects.bulk_create(created, ignore_conflicts=True)
+    raise Conflict("Other requests are changing the brands. Try again.")
+
+
+def _fold_in_database(names: Sequence[str]) -> dict[str, str]:
+    """Return the folded names by name, in the given order.
+
+    Python and PostgreSQL know different versions of Unicode, so `fold_text` can differ from the unique index.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, catalog_fold_text(name) FROM unnest(%s::text[]) AS names(name)", [list(names)]
+        )
+        folded = dict(cursor.fetchall())
+    return {name: folded[name] for name in names}
 
 
 def _write_characteristic_values(upserts: list[ProductUpsert], names_without_facet: Collection[str]) -> None:

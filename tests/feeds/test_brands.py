@@ -1,9 +1,11 @@
 """The column of the brand sets the brand of a product and its characteristic, in every format."""
 
 from io import BytesIO
+from unittest import mock
 
 from backend.catalog.bulk import get_or_create_brands
 from backend.catalog.models import Brand, Product
+from backend.core.errors import Conflict
 from backend.feeds.exporter import FORMATS, export_feed
 from backend.feeds.importer import import_feed
 from tests.catalog.factories import make_brand, make_product
@@ -51,6 +53,22 @@ class ImportTest(FeedTestCase):
         assert shown() == (None, [["Brand", "—", ""]])
         assert not Brand.objects.exists()
 
+    def test_name_with_an_unassigned_character_is_imported_again(self) -> None:
+        # Python ignores the character, the database does not.
+        rows = [product_row("A-1", brand="Acme\u0378"), product_row("A-2", brand="Acme")]
+        assert counts(self.run_import(*rows)) == (2, 0, 0, 0)
+        assert (shown("A-1")[0], shown("A-2")[0]) == ("Acme\u0378", "Acme")
+        assert counts(self.run_import(*rows)) == (0, 0, 2, 0)
+        ids = get_or_create_brands({"Acme\u0378", "Acme", "ACME"})
+        assert ids["Acme"] == ids["ACME"] != ids["Acme\u0378"]
+
+    def test_brands_that_are_deleted_again_and_again_are_a_conflict(self) -> None:
+        with (
+            mock.patch.object(Brand.objects, "bulk_create", autospec=True),
+            self.assertRaisesMessage(Conflict, "Other requests are changing the brands. Try again."),
+        ):
+            get_or_create_brands({"Acme"})
+
     def test_name_of_255_characters_is_accepted(self) -> None:
         self.run_import(product_row("A-1", brand="x" * 255), product_row("A-2", brand="x" * 256))
         assert shown()[0] == "x" * 255
@@ -75,8 +93,8 @@ class ImportTest(FeedTestCase):
 
     def test_query_count_is_the_same_for_one_and_many_brands(self) -> None:
         for number in (1, 20):
-            # The known brands, the used slugs, the new brands, and all of them again.
-            with self.assertNumQueries(4):
+            # The folded names, the known brands, the used slugs, the new brands, and all of them again.
+            with self.assertNumQueries(5):
                 ids = get_or_create_brands({f"Brand {number} {n}" for n in range(number)})
             assert len(ids) == number
 

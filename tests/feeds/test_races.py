@@ -118,7 +118,7 @@ class BrandRaceTest(TransactionTestCase):
 
     def test_import_uses_the_brand_of_staff(self) -> None:
         brand, ids = self.get_or_create_during_creation()
-        assert ids == {"acme": brand.pk, "zen": Brand.objects.get(name="Zen").pk}
+        assert ids == {"ACME": brand.pk, "Zen": Brand.objects.get(name="Zen").pk}
         assert Brand.objects.count() == 2
 
     def test_without_the_upsert_the_brands_collide(self) -> None:
