@@ -1,5 +1,6 @@
 """Storage of pictures: local files, and the functions that both kinds of storage share."""
 
+import errno
 import os
 import re
 import secrets
@@ -21,8 +22,33 @@ _ONE_HOUR = "public, max-age=3600"
 _CONTENT_DIGEST = re.compile(r"-[0-9a-f]{12}[._]")
 
 
+# Errors of `os.link` on file systems without hard links, such as exFAT and some network file systems.
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
 class StorageUnavailable(Unavailable):
     """Pictures cannot be read or stored. The message is the reason, for staff."""
+
+
+def _move_to_free_name(unfinished: str, path: str) -> None:
+    """Give a complete file its name. The unfinished name may continue to exist.
+
+    Raises:
+        FileExistsError: another file has the name.
+    """
+    try:
+        os.link(unfinished, path)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+    else:
+        return
+    # Readers can see an empty file for a moment, but no other upload can take its name.
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    with ExitStack() as stack:
+        stack.callback(os.unlink, path)
+        os.replace(unfinished, path)
+        stack.pop_all()
 
 
 @contextmanager
@@ -63,7 +89,7 @@ class LocalStorage(FileSystemStorage):
             super()._save(unfinished, content)  # type: ignore[misc]
             while True:
                 try:
-                    os.link(self.path(unfinished), self.path(name))
+                    _move_to_free_name(self.path(unfinished), self.path(name))
                 except FileExistsError:
                     name = self.get_available_name(name)
                 else:
