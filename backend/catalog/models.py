@@ -5,7 +5,7 @@ Database triggers (migration 0002) maintain two derived values: `Product.charact
 0006) compute what search and the sort by name use.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -183,10 +183,12 @@ def make_typo_keys(name: str) -> Func:
 
 
 def get_new_since() -> datetime:
-    """Return the creation time since which products are new, by the setting `NEW_PRODUCT_DAYS`.
+    """Return the earliest creation time of a new product, by the setting `NEW_PRODUCT_DAYS`.
 
-    It changes once an hour, so that product counts can be cached.
+    It changes once an hour, so that product counts can be cached. With 0 days, no product is new.
     """
+    if not settings.NEW_PRODUCT_DAYS:
+        return datetime.max.replace(tzinfo=UTC)
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     return hour - timedelta(days=settings.NEW_PRODUCT_DAYS)
 

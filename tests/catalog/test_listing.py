@@ -1,7 +1,8 @@
 """Product lists: filters, sort orders, pagination and query counts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from unittest import mock
 
 from django.test import TestCase, override_settings
 from django.utils import timezone
@@ -59,8 +60,16 @@ class FiltersTest(TestCase):
         self.assert_listed(set(), on_sale=True, category="clothes")
         self.assert_listed({"boot"}, on_sale=True, search="boot")
 
+    def freeze_hour(self) -> datetime:
+        """Keep the time from which products are new, and return the beginning of the hour."""
+        now = timezone.now()
+        patch = mock.patch("backend.catalog.models.timezone.now", return_value=now)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return now.replace(minute=0, second=0, microsecond=0)
+
     def test_filter_of_new_products(self) -> None:
-        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        hour = self.freeze_hour()
         # The setting counts from the beginning of the hour.
         Product.objects.filter(name="dress").update(created_at=hour - timedelta(days=30))
         older = hour - timedelta(days=30, microseconds=1)
@@ -75,6 +84,24 @@ class FiltersTest(TestCase):
             product = Product.objects.get(name=name)
             assert product.is_new is is_new
             assert get_product(id=product.pk).is_new is is_new
+
+    @override_settings(NEW_PRODUCT_DAYS=0)
+    def test_no_product_is_new_with_zero_days(self) -> None:
+        self.assert_listed(set(), is_new=True)
+        self.assert_listed({"coat", "dress", "maxi", "boot"}, is_new=False)
+        self.assert_listed(set(), is_new=True, search="dress")
+        self.assert_listed({"dress"}, is_new=False, search="dress")
+        product = Product.objects.get(name="dress")
+        assert not product.is_new
+        assert not get_product(id=product.pk).is_new
+
+    @override_settings(NEW_PRODUCT_DAYS=3650)
+    def test_products_can_be_new_for_ten_years(self) -> None:
+        since = self.freeze_hour() - timedelta(days=3650)
+        Product.objects.filter(name="dress").update(created_at=since)
+        Product.objects.filter(name="maxi").update(created_at=since - timedelta(microseconds=1))
+        self.assert_listed({"coat", "dress", "boot"}, is_new=True)
+        self.assert_listed({"maxi"}, is_new=False)
 
     def test_characteristics_combine_with_and_between_names_and_or_within(self) -> None:
         self.assert_listed({"coat", "dress"}, characteristics={"Color": ["red"]})
