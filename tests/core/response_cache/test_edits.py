@@ -11,7 +11,7 @@ from django.http import HttpResponse
 
 from backend.catalog import services
 from backend.catalog.bulk import ProductUpsert, upsert_products
-from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
+from backend.catalog.models import Brand, Category, Characteristic, CharacteristicValue, Product, ProductImage
 from backend.catalog.pictures.rendition_queue import make_renditions
 from backend.catalog.stock import update_popularity
 from backend.core.redis import PREFIX, get_redis_client
@@ -20,7 +20,7 @@ from backend.feeds.importer import import_feed
 from backend.recommendations.models import Recommendation, RelatedProduct
 from backend.recommendations.services import build_model, replace_model, update_model
 from tests.catalog.admin.pages import AdminCase, picture
-from tests.catalog.factories import make_category, make_product
+from tests.catalog.factories import make_brand, make_category, make_product
 from tests.catalog.pictures.storage import StorageCase
 from tests.catalog.pictures.test_rendition_queue import make_picture
 from tests.core.response_cache.cases import SECONDS, CommittingCacheCase, drop_entries
@@ -264,6 +264,24 @@ class AdminTest(StorageCase, AdminCase):
     def test_edit_of_a_category(self) -> None:
         path = f"/admin/catalog/category/{Category.objects.get().pk}/change/"
         self.assert_counted(path, self.form(path, "category_form") | {"name": "Green tea"})
+
+    def test_edit_of_the_seo_texts_of_a_category(self) -> None:
+        path = f"/admin/catalog/category/{Category.objects.get().pk}/change/"
+        texts = {"seo_title": "Fresh tea", "seo_description": "Tea from Japan."}
+        self.assert_counted(path, self.form(path, "category_form") | texts)
+
+    def test_edit_of_a_brand(self) -> None:
+        path = f"/admin/catalog/brand/{make_brand('Acme').pk}/change/"
+        self.assert_counted(path, self.form(path, "brand_form") | {"name": "Zen"})
+
+    def test_deletion_of_a_brand(self) -> None:
+        self.assert_counted(f"/admin/catalog/brand/{make_brand('Acme').pk}/delete/", {"post": "yes"})
+        assert not Brand.objects.exists()
+
+    def test_deletion_of_several_brands(self) -> None:
+        selected = {"_selected_action": [make_brand("Acme").pk, make_brand("Zen").pk]}
+        self.assert_counted("/admin/catalog/brand/", selected | {"action": "delete_selected", "post": "yes"})
+        assert not Brand.objects.exists()
 
     def test_edit_of_a_characteristic(self) -> None:
         path = f"/admin/catalog/characteristic/{Characteristic.objects.get().pk}/change/"
