@@ -145,7 +145,9 @@ class Product(ResponseModel):
     is_on_sale: bool = Field(
         description="True if the product has a `compare_at_price`, so that its price is reduced."
     )
-    is_new: bool = Field(description="True if the product was created in the last days, 30 by default.")
+    is_new: bool = Field(
+        description="True if the product was created within the last `NEW_PRODUCT_DAYS` days, 30 by default."
+    )
     currency: str = Field(description="ISO 4217 code of the currency of the shop.", examples=["RUB"])
     brand: BrandName | None = Field(description="Brand of the product; null if it has none.")
     category: CategoryName | None = Field(description="Category of the product; null if it has none.")
@@ -243,17 +245,19 @@ def _wrap_single_values(value: Any) -> Any:
     return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
 
 
-def _check_id_or_slug(value: Any, name: str) -> Any:
+def _check_id_or_slug(value: Any, name: str) -> int | str:
     # JSON has one type of numbers, so 5.0 is an integer.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f"{name} must be an id or a slug")
-    return str(value)
+    return value
 
 
 def _list_ids_or_slugs(value: Any) -> Any:
-    """Accept a single id or slug as a list of one."""
+    """Accept a single id or slug as a list of one, and null as an empty list."""
+    if value is None:
+        return []
     values = value if isinstance(value, list) else [value]
     if len(values) > selectors.MAX_BRANDS:
         raise TooLong(
@@ -268,14 +272,20 @@ _ID_OR_SLUG = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_ID}, {
 
 _IdOrSlug = Annotated[
     str,
-    BeforeValidator(lambda value: _check_id_or_slug(value, "category")),
+    BeforeValidator(lambda value: str(_check_id_or_slug(value, "category"))),
     WithJsonSchema({**_ID_OR_SLUG, "examples": ["electronics"]}),
 ]
 _Brands = Annotated[
-    list[str],
+    list[int | str],
     BeforeValidator(_list_ids_or_slugs),
     WithJsonSchema(
-        {"type": "array", "items": _ID_OR_SLUG, "maxItems": selectors.MAX_BRANDS, "examples": [["minnowby"]]}
+        {
+            "anyOf": [
+                {"type": "array", "items": _ID_OR_SLUG, "maxItems": selectors.MAX_BRANDS},
+                {"type": "null"},
+            ],
+            "examples": [["minnowby"]],
+        }
     ),
 ]
 _ProductId = Annotated[

@@ -5,13 +5,14 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
-from django.test import TestCase, override_settings
+from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
 from backend.catalog.models import Brand, Product
 from backend.catalog.selectors import MAX_BRANDS, counts, list_products, read_facets
 from backend.catalog.selectors.facets import MAX_FACET_VALUES
 from backend.core.pagination import Window
+from tests.accounts.cases import clear_redis
 from tests.catalog.factories import make_brand, make_category, make_product
 from tests.support.clients import GraphQLClient, RestClient
 
@@ -94,18 +95,20 @@ class BrandTest(BrandsCase):
                 make_product(brand=make_brand(f"Brand {turn} {number}"))
 
     def test_large_counts_are_cached_together(self) -> None:
-        with override_settings(CATALOG_CACHE_SECONDS=0), self.subTest("limit"):
-            limit = counts.EXACT_COUNT_LIMIT
-            assert counts.count_brand_products([self.acme.pk, self.zen.pk]) == {
-                self.acme.pk: 2,
-                self.zen.pk: 1,
-            }
-            Product.objects.bulk_create(
-                Product(sku=f"X-{n}", slug=f"x-{n}", name="x", price=1, brand=self.acme) for n in range(limit)
-            )
-            with CaptureQueriesContext(connection) as queries:
-                found = counts.count_brand_products([self.acme.pk, self.zen.pk])
-            assert (found, len(queries)) == ({self.acme.pk: limit + 2, self.zen.pk: 1}, 2)
+        clear_redis()
+        self.addCleanup(clear_redis)
+        limit = counts.EXACT_COUNT_LIMIT
+        # The brands have three products already.
+        Product.objects.bulk_create(
+            Product(sku=f"X-{n}", slug=f"x-{n}", name="x", price=1, brand=self.acme) for n in range(limit - 3)
+        )
+        with self.settings(CATALOG_CACHE_SECONDS=30):
+            for acme, queries in ((limit - 1, 1), (limit, 2), (limit, 1)):
+                with self.assertNumQueries(queries):
+                    found = counts.count_brand_products([self.acme.pk, self.zen.pk])
+                assert found == {self.acme.pk: acme, self.zen.pk: 1}
+                if acme < limit:
+                    make_product("one more", brand=self.acme)
 
     def test_names_are_unique_after_folding(self) -> None:
         for name in ("Acme", "ACME", "«Äcme»"):
@@ -160,7 +163,7 @@ class FilterTest(BrandsCase):
             ("zen", {"c"}),
             (self.zen.pk, {"c"}),
             ([str(self.zen.pk), "acme"], {"a", "b", "c"}),
-            # A slug takes precedence over an id.
+            # A slug takes precedence over an id that is a text.
             (str(self.acme.pk), {"e"}),
         ):
             with self.subTest(brand):
@@ -169,8 +172,18 @@ class FilterTest(BrandsCase):
                     self.rest.get("/products", {"brand": brand}),
                 ):
                     assert {item["name"] for item in response.json()["items"]} == names
+        for integer in (self.acme.pk, float(self.acme.pk), [self.acme.pk]):
+            response = self.rest.post("/products", {"brand": integer}).json()
+            assert {item["name"] for item in response["items"]} == {"a", "b"}
+        assert self.list_both(self.acme.pk) == ({"a", "b"}, {"a", "b"})
+        for brand in (0, -1, 2**63, 1e300):
+            assert self.rest.post("/products", {"brand": brand}).json()["code"] == "NOT_FOUND"
         for brand in ([None], True, {}, [1.5]):
             assert self.rest.post("/products", {"brand": brand}).json()["code"] == "INVALID"
+
+    def test_null_lists_the_products_of_all_brands_in_both_apis(self) -> None:
+        assert self.rest.post("/products", {"brand": None}).json()["total"] == 4
+        assert self.graphql.data(PRODUCTS, {"brands": None})["products"]["totalCount"] == 4
 
     def test_filter_combines_with_others(self) -> None:
         for arguments, names in (
