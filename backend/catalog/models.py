@@ -75,7 +75,7 @@ def _index_renditions_due(name: str) -> models.Index:
 
 
 class SearchEngineTexts(models.Model):
-    """The texts that search engines show of a page."""
+    """Title and description of a page for search engines."""
 
     seo_title = CleanCharField(
         "SEO title",

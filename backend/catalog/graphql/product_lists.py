@@ -55,7 +55,9 @@ class BrandFacet:
     """A brand of listed products."""
 
     brand: Brand = strawberry.field(description="The brand.")
-    count: int = strawberry.field(description="Number of products that filtering by this brand alone lists.")
+    count: int = strawberry.field(
+        description="Number of products in the list if it is filtered by this brand alone."
+    )
 
 
 @strawberry.type

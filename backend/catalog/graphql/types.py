@@ -226,7 +226,7 @@ class Product(Node):
         description="True if the product has a `compareAtPrice`, so that its price is reduced."
     )
     is_new: bool = strawberry_django.field(
-        description="True if the product was created in the last days, 30 by default."
+        description="True if the product was created within the last `NEW_PRODUCT_DAYS` days, 30 by default."
     )
     currency: str = strawberry_django.field(description="ISO 4217 code of the currency of the shop.")
     brand: Brand | None = strawberry_django.field(description="Brand of the product; null if it has none.")
