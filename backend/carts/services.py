@@ -245,7 +245,9 @@ def lock_guest_cart(cart_token: str) -> Cart | None:
     Raises:
         CartTokenInvalid: the token is malformed.
     """
-    return Cart.objects.select_for_update().filter(token_digest=digest_token(cart_token)).first()
+    # Without the key, as for accounts: the deletion of a promo code checks the foreign keys of carts.
+    carts = Cart.objects.select_for_update(no_key=True)
+    return carts.filter(token_digest=digest_token(cart_token)).first()
 
 
 def lock_account_cart(user_id: int) -> Cart | None:
