@@ -60,6 +60,7 @@ from backend.orders.services import (
     create_order,
     mark_paid,
 )
+from backend.orders.services.creation import CartOutOfStock
 from tests.accounts.cases import new_code
 from tests.carts.factories import make_promo_code
 from tests.catalog.derived import assert_listing_is_right
@@ -658,7 +659,7 @@ class ShopMachine(RuleBasedStateMachine):
             if not product.is_published:
                 return NoLongerSold
             if product.stock < quantity:
-                return OutOfStock
+                return CartOutOfStock
         if code_refusal is not None:
             return code_refusal
         return TotalChanged if expected_total not in (None, total) else None
