@@ -18,6 +18,7 @@ REST_RULES = {
     ("POST /cart", "OUT_OF_RANGE", "quantity"): "the quantity that is in the cart counts too",
     ("POST /order", "INVALID", "email"): "required of guests, refused from accounts",
     ("POST /order", "INVALID", "contact"): "required of guests",
+    ("POST /order", "OUT_OF_RANGE", "expected_total"): "numbers have at most two decimals",
     ("POST /order", "TOO_LONG", "email"): "the domain in ASCII can be longer",
     ("POST /order", "INVALID", "address_id"): "either a saved address, or a contact and a delivery address",
     ("POST /order", "INVALID", "comment"): "no control characters",
