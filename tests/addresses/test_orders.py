@@ -1,5 +1,6 @@
 """Orders that name a saved address, in both APIs."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.test import TestCase, override_settings
@@ -77,7 +78,7 @@ class SavedAddressTest(TestCase):
         assert not Order.objects.exists()
 
     def test_address_that_is_updated_is_used_as_it_is_now(self) -> None:
-        self.parts["address"].line1 = "Nevsky 2"
+        self.parts["address"] = replace(self.parts["address"], line1="Nevsky 2")
         update_address(viewer=make_viewer(self.user), address_id=self.saved.pk, **self.parts)
         for shopper in self.shoppers:
             assert self.order(shopper).data["delivery_address"]["line1"] == "Nevsky 2"

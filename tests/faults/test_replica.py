@@ -31,7 +31,7 @@ from tests.support.web import Web
 from tests.support.worker import wait_until
 
 CATALOGUE_TABLES = ("catalog_", "recommendations_")
-CATALOGUE_FIELDS = ("products", "product", "categories", "category")
+CATALOGUE_FIELDS = ("products", "product", "categories", "category", "brands", "brand")
 CATALOGUE_ROUTES = ("/products", "/product", "/categories")
 # Requests get their responses in two seconds. The rest is for a busy machine.
 MAX_SECONDS = 2.0 + 1.5
