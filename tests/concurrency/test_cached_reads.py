@@ -13,7 +13,8 @@ from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client
 
-from backend.catalog import rest, selectors
+from backend.catalog import selectors
+from backend.catalog.rest import endpoints
 from backend.core.redis import PREFIX, get_redis_client
 from backend.core.response_cache import responses, shared
 from backend.core.response_cache.computations import Computation, Computations
@@ -50,7 +51,7 @@ class ColdKeyTest(CommittingCacheCase):
                 connection.close()
 
         with (
-            mock.patch.object(rest.selectors, "read_category_tree", read_slowly),
+            mock.patch.object(endpoints.selectors, "read_category_tree", read_slowly),
             ThreadPoolExecutor(clients) as pool,
         ):
             return [pending.result(MAX_SECONDS) for pending in [pool.submit(send) for _ in range(clients)]]
