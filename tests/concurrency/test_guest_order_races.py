@@ -219,14 +219,16 @@ class ConfirmationTest(GuestRaceCase):
 
 class TokenTest(GuestRaceCase):
     def test_order_is_committed_together_with_its_token(self) -> None:
-        """A failure after the token was issued leaves neither order nor mail."""
+        """A failure after the mail was enqueued leaves neither order nor mail."""
         token = make_guest_cart((self.a, 1))
         with ExitStack() as stack:
             stack.enter_context(
-                mock.patch("backend.orders.services.creation.delete_cart_lines", side_effect=RuntimeError)
+                mock.patch("backend.orders.services.creation.attach_related", side_effect=RuntimeError)
             )
             stack.enter_context(pytest.raises(RuntimeError))
             order_as_guest(token, key="k")
         assert not Order.objects.exists()
+        assert not OutgoingEmail.objects.exists()
         assert order_as_guest(token, key="k").token
+        assert OutgoingEmail.objects.count() == 1
         assert get_cart(viewer=Viewer(cart_token=token)).lines == []
