@@ -84,8 +84,9 @@ class WorkerLogTest(unittest.TestCase):
             assert "failed because a service is down: OperationalError: " in record["message"]
             assert "exception" not in record
             assert "\n" not in record["message"]
+        wait_until(lambda: self.read_log("beat"), "The start of beat")
         processes.stop([beat], signal.SIGTERM)
         processes.stop([worker], signal.SIGTERM)
 
         assert self.find("Warm shutdown")
-        assert self.read_log("beat")
+        assert self.read_log("beat")[0]["message"].startswith("beat: Starting")
