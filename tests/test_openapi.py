@@ -316,7 +316,7 @@ def test_every_example_succeeds() -> None:
         for request in examples_of(operation):
             clear_redis()
             shopper.add(1)
-            if operation_id == "productGet" and not request.get("query"):
+            if operation_id in ("productGet", "brandGet") and not request.get("query"):
                 continue
             if operation_id in ("orderGet", "orderCancel"):
                 request["query"] = {"number": shopper.order().data["number"]}

@@ -16,7 +16,7 @@ from backend.catalog.models import Category, Product, ProductImage
 from backend.recommendations.models import Recommendation
 from tests.accounts.cases import FAST_HASHER, PASSWORD, clear_redis, make_unconfirmed_user, new_code
 from tests.carts.factories import make_promo_code
-from tests.catalog.factories import make_category, make_image, make_product
+from tests.catalog.factories import make_brand, make_category, make_image, make_product
 from tests.support.clients import RestClient
 from tests.support.people import make_user, open_session_token
 from tests.support.rest_responses import checked
@@ -107,6 +107,9 @@ class RestResponsesTest(TestCase):
         assert len(self.send("POST", "/products", {"limit": 1})["items"]) == 1
         assert len(self.send("GET", "/recommendations")["items"]) == len(products) + 1
         assert bool(self.send("GET", "/categories")) is bool(products)
+        assert (
+            self.send("GET", f"/brand?slug={make_brand(f'Brand {len(products)}').slug}")["product_count"] == 0
+        )
         for product in Product.objects.all():
             self.send("GET", f"/product?id={product.pk}")
             self.send("POST", "/cart", {"product_id": product.pk, "quantity": 2})

@@ -10,7 +10,13 @@ from pytest_django import Settings
 from backend.accounts.models import User
 from tests.browser.conftest import OpenPage
 
-CATALOGUE = {("POST", "/products"), ("GET", "/products"), ("GET", "/product"), ("GET", "/categories")}
+CATALOGUE = {
+    ("POST", "/products"),
+    ("GET", "/products"),
+    ("GET", "/product"),
+    ("GET", "/brand"),
+    ("GET", "/categories"),
+}
 
 
 def find_route(page: Page, method: str, path: str) -> Locator:

@@ -61,6 +61,25 @@ class BrandTest(BrandsCase):
         for keys in ({}, {"id": "1", "slug": "acme"}):
             assert self.graphql.error(query, keys)["extensions"]["code"] == "INVALID"
 
+    def test_brand_is_the_same_in_rest(self) -> None:
+        for key in ({"id": self.acme.pk}, {"slug": "acme"}):
+            assert self.rest.get("/brand", key).json() == {
+                "id": self.acme.pk,
+                "name": "Acme",
+                "slug": "acme",
+                "description": "Since 1900.",
+                "seo_title": "Acme tea",
+                "seo_description": "Tea.",
+                "product_count": 2,
+            }
+        assert self.rest.get("/brand", {"slug": "empty"}).json()["product_count"] == 0
+        for name, value in (("id", "999999999"), ("id", "x"), ("slug", "x"), ("slug", "a\0")):
+            problem = self.rest.get("/brand", {name: value})
+            assert (problem.status_code, problem.json()["field"]) == (404, name)
+        for keys in ({}, {"id": "1", "slug": "acme"}):
+            problem = self.rest.get("/brand", keys)
+            assert (problem.status_code, problem.json()["code"]) == (422, "INVALID")
+
     def test_brands_are_nodes(self) -> None:
         query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Brand { name productCount } } }"
         ids = [self.zen.global_id, self.acme.global_id]

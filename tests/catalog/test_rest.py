@@ -177,7 +177,7 @@ class DocumentationTest(TestCase):
 
     def test_document_lists_every_route_with_its_problems(self) -> None:
         document = self.client.get("/openapi.json").json()
-        catalogue = {"/products", "/product", "/categories", "/recommendations"}
+        catalogue = {"/products", "/product", "/brand", "/categories", "/recommendations"}
         accounts = {
             f"/auth/{name}" for name in ("register", "confirm", "resend", "login", "refresh", "logout")
         }

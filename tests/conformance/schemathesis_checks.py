@@ -12,6 +12,7 @@ REST_RULES = {
     ("GET /orders", "INVALID_CURSOR", "cursor"): "cursors come from earlier responses",
     ("GET /wishlist", "INVALID_CURSOR", "cursor"): "cursors come from earlier responses",
     ("GET /product", "INVALID", "id"): "exactly one of id, slug and sku",
+    ("GET /brand", "INVALID", "id"): "exactly one of id and slug",
     ("GET /products", "TOO_LONG", "characteristics"): "at most 50 values of one characteristic",
     ("POST /auth/confirm", "WRONG_CODE", "code"): "codes come from mails",
     ("POST /auth/register", "WEAK_PASSWORD", "password"): "passwords are not common or numeric",

@@ -20,7 +20,7 @@ from tests.support.operations import list_graphql_operations, list_rest_operatio
 from tests.support.people import make_user, open_session_token
 from tests.support.shopping import RestShopper
 
-CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/categories")}
+CACHEABLE_ROUTES = {("get", "/products"), ("get", "/product"), ("get", "/brand"), ("get", "/categories")}
 CACHEABLE_FIELDS = {"node", "nodes", "products", "product", "categories", "category", "brands", "brand"}
 
 

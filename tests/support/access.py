@@ -121,6 +121,7 @@ REST_ROUTES = {
     ("get", "/products"): PUBLIC,
     ("post", "/products"): PUBLIC,
     ("get", "/product"): PUBLIC,
+    ("get", "/brand"): PUBLIC,
     ("get", "/categories"): PUBLIC,
     ("get", "/recommendations"): OWNER,
     ("get", "/cart"): OWNER,

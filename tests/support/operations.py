@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.catalog.models import Brand
 from backend.core.identifiers import encode_global_id
 
 # A well-formed refresh token of no session.
@@ -99,10 +100,12 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
     line = {"body": {"product_id": product, "quantity": 1}}
     saved = {"contact": _CONTACT, "delivery_address": _PLACE}
     credentials = {"body": {"email": email, "password": "guessed it"}}
+    brand, _ = Brand.objects.get_or_create(slug="acme", defaults={"name": "Acme"})
     return {
         ("get", "/products"): {},
         ("post", "/products"): {"body": {}},
         ("get", "/product"): {"query": {"id": product}},
+        ("get", "/brand"): {"query": {"slug": brand.slug}},
         ("get", "/categories"): {},
         ("get", "/cart"): {},
         ("get", "/recommendations"): {},

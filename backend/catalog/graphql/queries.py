@@ -168,8 +168,6 @@ class CatalogQuery:
         ] = None,
         slug: Annotated[str | None, strawberry.argument(description="Slug of the brand.")] = None,
     ) -> Brand | None:
-        if (id is None) == (slug is None):
-            raise Invalid("Pass exactly one of id and slug.", field="id")
         brand_id = None if id is None else parse_object_id(id, "Brand", field="id")
         return selectors.get_brand(id=brand_id, slug=slug)
 

@@ -15,13 +15,14 @@ from backend.catalog.rest.parameters import (
     MAX_QUERY_PAIRS,
     PAIR,
     SORTS,
+    BrandId,
     Filters,
     ProductId,
     ProductsBody,
     ProductsQuery,
     parse_category,
 )
-from backend.catalog.rest.responses import Card, CategoryNode, ProductCard, ProductPage
+from backend.catalog.rest.responses import Brand, Card, CategoryNode, ProductCard, ProductPage
 from backend.core.errors import Invalid, NotFound, TooLong, map_error_fields
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Window
@@ -141,6 +142,28 @@ def show_product(
         similar=lists[Kind.SIMILAR, product.pk],
         bought_together=lists[Kind.BOUGHT_TOGETHER, product.pk],
     )
+
+
+@router.get(
+    "/brand",
+    response={200: Brand, **_PROBLEMS},
+    operation_id="brandGet",
+    summary="Get a brand",
+)
+@decorate_view(cache_responses, _require_revalidation)
+def show_brand(
+    request: HttpRequest,
+    id: BrandId | None = Query(None, description="Id of the brand."),
+    slug: str | None = Query(None, description="Slug of the brand."),
+) -> Any:
+    """Get the brand with this `id` or `slug`. Pass exactly one of them.
+
+    `GET /products?brand=` lists its products.
+    """
+    page = selectors.read_brand_page(id=None if id is None else parse_id(id), slug=slug)
+    if page is None:
+        raise NotFound("The brand does not exist.", field="slug" if id is None else "id")
+    return page
 
 
 @router.get(

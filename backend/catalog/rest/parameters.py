@@ -103,9 +103,9 @@ _Brands = Annotated[
         }
     ),
 ]
-ProductId = Annotated[
-    str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]})
-]
+_ID_SCHEMA = WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]})
+ProductId = Annotated[str, _ID_SCHEMA]
+BrandId = Annotated[str, _ID_SCHEMA]
 _Price = Annotated[StrictDecimal, make_money_schema(models.MAX_PRICE)]
 _SearchText = Annotated[
     str,

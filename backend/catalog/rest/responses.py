@@ -66,6 +66,23 @@ class BrandName(ResponseModel):
     slug: str = Field(description="Unique name for URLs.")
 
 
+class Brand(BrandName):
+    """A brand with the texts of its page."""
+
+    description: str = Field(description="Description as plain text; may be empty.")
+    seo_title: str = Field(
+        description="Title of the page for search engines; empty if staff have not written one."
+    )
+    seo_description: str = Field(
+        description="Description of the page for search engines; empty if staff have not written one."
+    )
+    product_count: int = Field(
+        description="Number of published products of the brand. Exact up to "
+        f"{selectors.EXACT_COUNT_LIMIT}; a larger number may be up to twice `CATALOG_CACHE_SECONDS` old, 60 "
+        "seconds by default."
+    )
+
+
 class Product(ResponseModel):
     """A product in a list."""
 

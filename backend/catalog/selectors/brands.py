@@ -1,14 +1,16 @@
 """Read brands, and find those by which a product list is filtered."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
 from backend.catalog.models import Brand
+from backend.catalog.selectors.counts import count_brand_products
 from backend.catalog.selectors.rows import BRAND_COLUMNS, BrandRow
 from backend.core.compiled_query import CompiledQuery, EqualsAny, Param
-from backend.core.errors import NotFound, TooLong
+from backend.core.errors import Invalid, NotFound, TooLong
 from backend.core.identifiers import parse_id
 from backend.core.pagination import Page, SortOrder, Window, make_page, parse_text, read_position, select_page
 
@@ -16,6 +18,20 @@ from backend.core.pagination import Page, SortOrder, Window, make_page, parse_te
 MAX_BRANDS = 50
 
 _BY_NAME = SortOrder("BRAND_NAME", "name", "id", False, parse_text)
+
+
+@dataclass(frozen=True, slots=True)
+class BrandPage:
+    """A brand with the texts of its page and the number of its published products."""
+
+    brand: BrandRow
+    description: str
+    seo_title: str
+    seo_description: str
+    product_count: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.brand, name)
 
 
 def _select(brands: "QuerySet[Brand]") -> "QuerySet[Brand, tuple[Any, ...]]":
@@ -35,7 +51,13 @@ _TEXTS = CompiledQuery(
 
 
 def get_brand(*, id: int | None = None, slug: str | None = None) -> BrandRow | None:
-    """Return the brand with this id or slug, or None."""
+    """Return the brand with this id or slug, or None.
+
+    Raises:
+        Invalid: both or neither are given.
+    """
+    if (id is None) == (slug is None):
+        raise Invalid("Pass exactly one of id and slug.", field="id")
     if id is not None:
         row = _BY_ID.first(id=id)
     else:
@@ -64,6 +86,19 @@ def read_brand_texts(ids: Collection[int]) -> Mapping[int, tuple[str, str, str]]
     """Return the description, SEO title and SEO description of brands by id, in one query."""
     rows = _TEXTS.run(ids=list(ids)) if ids else []
     return {pk: (description, title, seo) for pk, description, title, seo in rows}
+
+
+def read_brand_page(*, id: int | None = None, slug: str | None = None) -> BrandPage | None:
+    """Return the brand with this id or slug with its texts and the number of its products, or None.
+
+    Raises:
+        Invalid: both or neither are given.
+    """
+    brand = get_brand(id=id, slug=slug)
+    if brand is None:
+        return None
+    texts = read_brand_texts([brand.pk]).get(brand.pk, ("", "", ""))
+    return BrandPage(brand, *texts, product_count=count_brand_products([brand.pk]).get(brand.pk, 0))
 
 
 def find_brand_ids(keys: Sequence[int | str]) -> tuple[int, ...]:

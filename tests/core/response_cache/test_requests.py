@@ -21,7 +21,13 @@ from tests.core.response_cache.cases import CacheCase, Read, count_stored, drop_
 from tests.support.operations import list_graphql_operations, list_rest_operations
 from tests.support.people import make_user, open_session_token
 
-CACHED_ROUTES = {("get", "/products"), ("post", "/products"), ("get", "/product"), ("get", "/categories")}
+CACHED_ROUTES = {
+    ("get", "/products"),
+    ("post", "/products"),
+    ("get", "/product"),
+    ("get", "/brand"),
+    ("get", "/categories"),
+}
 RESPONSE_JSON = "application/graphql-response+json"
 
 
