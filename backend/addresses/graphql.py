@@ -47,13 +47,15 @@ class AddressPayload:
     address: SavedAddress | None = strawberry.field(
         default=None, description="The changed address; null if it was deleted or there are errors."
     )
-    addresses: list[SavedAddress] | None = strawberry.field(
-        default=None,
-        description="All saved addresses: the default, and then the newest first. Null if there are errors.",
-    )
     errors: list[UserError] = strawberry.field(
         default_factory=list, description="Reasons why the change was refused; empty on success."
     )
+
+    @strawberry.field(
+        description="All saved addresses: the default, and then the newest first. Null if there are errors."
+    )
+    def addresses(self, info: Info) -> list[SavedAddress] | None:
+        return None if self.errors else selectors.list_addresses(info.context.viewer)
 
 
 @strawberry.input
@@ -88,7 +90,7 @@ class AddressesMutation:
             address=input.delivery_address,
             label=input.label,
         )
-        return _make_payload(info, saved)
+        return AddressPayload(address=saved)
 
     @strawberry.mutation(description="Replace the contact, address and label of a saved address.")
     @refusals_as_payload("input")
@@ -100,7 +102,7 @@ class AddressesMutation:
             address=input.delivery_address,
             label=input.label,
         )
-        return _make_payload(info, saved)
+        return AddressPayload(address=saved)
 
     @strawberry.mutation(
         description="Delete a saved address. If it was the default, the newest one left becomes the default."
@@ -108,18 +110,14 @@ class AddressesMutation:
     @refusals_as_payload()
     def address_delete(self, info: Info, id: _Id) -> AddressPayload | None:
         services.delete_address(viewer=info.context.viewer, address_id=_parse_id(id))
-        return _make_payload(info, None)
+        return AddressPayload()
 
     @strawberry.mutation(description="Make a saved address the default.")
     @refusals_as_payload()
     def address_set_default(self, info: Info, id: _Id) -> AddressPayload | None:
         saved = services.set_default_address(viewer=info.context.viewer, address_id=_parse_id(id))
-        return _make_payload(info, saved)
+        return AddressPayload(address=saved)
 
 
 def _parse_id(text: str) -> int:
     return parse_object_id(text, "SavedAddress", field="id")
-
-
-def _make_payload(info: Info, address: models.SavedAddress | None) -> AddressPayload:
-    return AddressPayload(address=address, addresses=selectors.list_addresses(info.context.viewer))

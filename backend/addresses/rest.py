@@ -9,14 +9,18 @@ from pydantic.config import JsonDict
 from backend.addresses import selectors, services
 from backend.addresses.delivery import Address, Contact
 from backend.addresses.models import MAX_LABEL_LENGTH
-from backend.carts.rest import ProductId
-from backend.core.rest import LOGIN_REQUIRED, ApiRequest, ResponseModel, StrictBody, declare_problems
+from backend.core.rest import (
+    LOGIN_REQUIRED,
+    ApiRequest,
+    ObjectId,
+    ResponseModel,
+    StrictBody,
+    declare_problems,
+)
 from backend.orders.rest import AddressBody, ContactBody
 
 router = Router(tags=["addresses"])
 
-# The ids of all objects have one format.
-AddressId = ProductId
 Label = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_LABEL_LENGTH})]
 
 _PROBLEMS = declare_problems(400, 401, 409, 415, 422, 503)
@@ -71,7 +75,7 @@ class ChangedAddress(NewAddress):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"id": 1, **_EXAMPLE}]})
 
-    id: AddressId = Field(description="Id of the saved address.")
+    id: ObjectId = Field(description="Id of the saved address.")
 
 
 @router.get(
@@ -129,13 +133,12 @@ def update_address(request: ApiRequest, payload: ChangedAddress) -> Any:
     summary="Delete a saved address",
     openapi_extra=LOGIN_REQUIRED,
 )
-def delete_address(request: ApiRequest, id: AddressId = Query(description="Id of the saved address.")) -> Any:
+def delete_address(request: ApiRequest, id: ObjectId = Query(description="Id of the saved address.")) -> Any:
     """Delete a saved address and return the others.
 
     If it was the default, the newest one left becomes the default.
     """
-    services.delete_address(viewer=request.auth, address_id=id)
-    return {"items": selectors.list_addresses(request.auth)}
+    return {"items": services.delete_address(viewer=request.auth, address_id=id)}
 
 
 @router.post(
@@ -146,7 +149,7 @@ def delete_address(request: ApiRequest, id: AddressId = Query(description="Id of
     openapi_extra=LOGIN_REQUIRED,
 )
 def set_default_address(
-    request: ApiRequest, id: AddressId = Query(description="Id of the saved address.")
+    request: ApiRequest, id: ObjectId = Query(description="Id of the saved address.")
 ) -> Any:
     """Make a saved address the default."""
     return services.set_default_address(viewer=request.auth, address_id=id)

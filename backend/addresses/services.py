@@ -6,6 +6,7 @@ Every change locks the account first, as orders and the deletion of the account 
 from backend.accounts.models import User
 from backend.addresses.delivery import Address, ContactInput, validate_delivery_parts, validate_text
 from backend.addresses.models import MAX_ADDRESSES, MAX_LABEL_LENGTH, SavedAddress
+from backend.addresses.selectors import list_addresses
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import (
     NotFound,
@@ -50,8 +51,10 @@ def update_address(
 
 
 @atomic_or_conflict
-def delete_address(*, viewer: Viewer, address_id: int) -> None:
-    """Delete a saved address. If it was the default, the newest one left becomes the default.
+def delete_address(*, viewer: Viewer, address_id: int) -> list[SavedAddress]:
+    """Delete a saved address and return the others as `list_addresses` does.
+
+    If it was the default, the newest one left becomes the default.
 
     Raises:
         Unauthenticated: the viewer is not logged in.
@@ -64,6 +67,7 @@ def delete_address(*, viewer: Viewer, address_id: int) -> None:
     newest = SavedAddress.objects.filter(user_id=user_id).order_by("-pk").first() if was_default else None
     if newest is not None:
         SavedAddress.objects.filter(pk=newest.pk).update(is_default=True)
+    return list_addresses(viewer)
 
 
 @atomic_or_conflict

@@ -4,15 +4,22 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from ninja import Body, Query, Router
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from backend.carts import promo_code_services, selectors, services
 from backend.carts.models import MAX_QUANTITY
 from backend.catalog.rest import Product
 from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, map_error_fields
-from backend.core.identifiers import MAX_ID, parse_id
-from backend.core.rest import ApiRequest, ResponseModel, StrictBody, StrictInteger, declare_problems
+from backend.core.rest import (
+    AnyId,
+    ApiRequest,
+    ObjectId,
+    ResponseModel,
+    StrictBody,
+    StrictInteger,
+    declare_problems,
+)
 
 router = Router(tags=["cart"])
 
@@ -39,38 +46,11 @@ CART_TOKEN = {
 }
 
 
-def _parse_product_id(value: Any) -> int:
-    """Parse a product id; return 0, which is never a primary key, for text that is not an id."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("An id must be an integer or a string.")
-    return parse_id(value)
-
-
-ProductId = Annotated[
-    int,
-    BeforeValidator(_parse_product_id),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_ID},
-                {"type": "string", "pattern": "^[0-9]{1,19}$"},
-            ]
-        }
-    ),
-]
 AddedQuantity = Annotated[
     StrictInteger, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY})
 ]
 NewQuantity = Annotated[
     StrictInteger, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_QUANTITY})
-]
-# Any text is accepted, because a product that is not in the cart is ignored.
-RemovedId = Annotated[
-    int,
-    BeforeValidator(_parse_product_id),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
 ]
 
 
@@ -140,14 +120,14 @@ class Cart(ResponseModel):
 class AddedLine(StrictBody):
     """A product and the quantity to add."""
 
-    product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    product_id: ObjectId = Field(description="Id of the product.", examples=[1])
     quantity: AddedQuantity = Field(1, description=f"Quantity to add, 1 to {MAX_QUANTITY}.")
 
 
 class ChangedLine(StrictBody):
     """A product in the cart and its new quantity."""
 
-    product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    product_id: ObjectId = Field(description="Id of the product.", examples=[1])
     quantity: NewQuantity = Field(
         description=f"New quantity, 0 to {MAX_QUANTITY}; 0 removes the product.", examples=[2]
     )
@@ -157,7 +137,7 @@ class RemovedLine(StrictBody):
     """The product to remove from the cart. Without a product, everything is removed."""
 
     # May be left out but not null: a client that has lost the id does not mean to empty the cart.
-    product_id: RemovedId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
+    product_id: AnyId = Field(default=None, description="Id of the product.")  # type: ignore[assignment]
 
 
 class AppliedPromoCode(StrictBody):

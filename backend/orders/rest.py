@@ -9,7 +9,7 @@ from ninja import Body, Header, Query, Router, Status
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
-from backend.carts.rest import CART_TOKEN, ProductId
+from backend.carts.rest import CART_TOKEN
 from backend.core.client_address import get_client_address
 from backend.core.errors import NotFound, map_error_fields
 from backend.core.pagination import Window
@@ -18,6 +18,7 @@ from backend.core.rest import (
     LOGIN_REQUIRED,
     ApiRequest,
     Cursor,
+    ObjectId,
     QueryPageSize,
     RelatedList,
     ResponseModel,
@@ -118,7 +119,7 @@ class OrderBody(StrictBody):
     )
     contact: ContactBody | None = Field(None, description="Person to contact about the order.")
     delivery_address: AddressBody | None = Field(None, description="Delivery address.")
-    address_id: ProductId | None = Field(
+    address_id: ObjectId | None = Field(
         None,
         description="Id of a saved address, which is copied into the order. Replaces `contact` and "
         "`delivery_address`.",

@@ -6,14 +6,16 @@ from typing import Any
 from ninja import Query, Router
 from pydantic import Field, StrictBool
 
-from backend.carts.rest import CART_TOKEN, ProductId, RemovedId
+from backend.carts.rest import CART_TOKEN
 from backend.catalog.rest import Product
 from backend.core.client_address import get_client_address
 from backend.core.errors import map_error_fields
 from backend.core.pagination import Window
 from backend.core.rest import (
+    AnyId,
     ApiRequest,
     Cursor,
+    ObjectId,
     QueryPageSize,
     ResponseModel,
     StrictBody,
@@ -54,7 +56,7 @@ class Wishlist(ResponseModel):
 class AddedProduct(StrictBody):
     """A product to add to the wishlist."""
 
-    product_id: ProductId = Field(description="Id of the product.", examples=[1])
+    product_id: ObjectId = Field(description="Id of the product.", examples=[1])
     notify: StrictBool | None = Field(
         None,
         description="True to get a mail, once, when the product is back in stock; it must be sold out, and "
@@ -108,9 +110,7 @@ def add_product(request: ApiRequest, payload: AddedProduct) -> Any:
     summary="Remove a product",
     openapi_extra=CART_TOKEN,
 )
-def remove_product(
-    request: ApiRequest, product_id: RemovedId = Query(description="Id of the product.")
-) -> Any:
+def remove_product(request: ApiRequest, product_id: AnyId = Query(description="Id of the product.")) -> Any:
     """Remove a product from the wishlist and return its first page.
 
     A product that is not on it is ignored.

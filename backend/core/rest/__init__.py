@@ -3,7 +3,9 @@
 from backend.core.problems import Problem, declare_problems
 from backend.core.rest.api import LOGIN_REQUIRED, ApiRequest, make_api
 from backend.core.rest.schemas import (
+    AnyId,
     Cursor,
+    ObjectId,
     PageSize,
     QueryInteger,
     QueryPageSize,
@@ -18,8 +20,10 @@ from backend.core.rest.schemas import (
 
 __all__ = [
     "LOGIN_REQUIRED",
+    "AnyId",
     "ApiRequest",
     "Cursor",
+    "ObjectId",
     "PageSize",
     "Problem",
     "QueryInteger",

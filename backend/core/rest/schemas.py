@@ -12,6 +12,7 @@ from ninja import Schema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictInt, WithJsonSchema
 
 from backend.core.decimals import parse_decimal
+from backend.core.identifiers import MAX_ID, parse_id
 from backend.core.pagination import MAX_PAGE_SIZE
 
 
@@ -49,6 +50,31 @@ def _convert_integral_float(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _parse_id(value: Any) -> int:
+    """Parse an id; return 0, which is never a primary key, for text that is not an id."""
+    value = _convert_integral_float(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("An id must be an integer or a string.")
+    return parse_id(value)
+
+
+# The id of an object in a body or a parameter.
+ObjectId = Annotated[
+    int,
+    BeforeValidator(_parse_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+                {"type": "string", "pattern": "^[0-9]{1,19}$"},
+            ]
+        }
+    ),
+]
+# The id of an object to remove. Any text is accepted, because an object that does not exist is ignored.
+AnyId = Annotated[
+    int, BeforeValidator(_parse_id), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+]
 StrictInteger = Annotated[StrictInt, BeforeValidator(_convert_integral_float)]
 QueryInteger = Annotated[StrictInt, BeforeValidator(parse_query_text)]
 _PAGE_SIZE = WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
