@@ -96,7 +96,13 @@ class PrivacyTest(TestCase):
             changed_by=staff.pk,
         )
         order.refresh_from_db()
-        mark_paid(number=self.number, reference=REFERENCE, amount=order.total, currency=order.currency)
+        mark_paid(
+            number=self.number,
+            reference=REFERENCE,
+            amount=order.total,
+            currency=order.currency,
+            provider="sandbox",
+        )
         add_order_note(order_id=order.pk, text=NOTE, author=staff.pk)
 
     def list_graphql_operations(self) -> dict[str, str]:

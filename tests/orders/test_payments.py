@@ -160,7 +160,7 @@ class ManualPaymentTest(PaymentCase):
         self.change_status("paid")
         number = self.order.number
         assert self.payments() == [("manual", number, Decimal("50.00"), "accepted")]
-        order = mark_paid(number=number, reference=number, amount=Decimal(50), currency="RUB")
+        order = self.pay(reference=number, provider="manual")
         assert order.status == "paid"
         assert len(self.payments()) == 1
 

@@ -11,7 +11,7 @@ from backend.core.errors import Conflict, Invalid, NotFound, OutOfRange, ShopErr
 from backend.orders.models import MAX_REFERENCE_LENGTH, NEXT_STATUSES, Order, Payment
 from backend.orders.selectors import read_order
 from backend.orders.services.creation import MAX_TOTAL
-from backend.orders.services.statuses import MANUAL_PROVIDER, change_locked_status
+from backend.orders.services.statuses import change_locked_status
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,7 @@ def mark_paid(
     reference: str,
     amount: Decimal,
     currency: str,
-    provider: str = MANUAL_PROVIDER,
-    changed_by: int | None = None,
+    provider: str,
 ) -> Order:
     """Record a payment, change the status of its order to paid, mail the customer, and return the order.
 
@@ -40,7 +39,7 @@ def mark_paid(
         number: the order number.
         reference: the id of the payment at the provider.
         amount, currency: must be the total of the order.
-        changed_by: the id of the staff user; None for a payment provider.
+        provider: the name of the payment provider.
 
     Raises:
         NotFound: there is no order with this number.
@@ -54,7 +53,7 @@ def mark_paid(
     if not _CURRENCY.fullmatch(currency):
         raise Invalid("The currency must be an ISO 4217 code, such as RUB.", field="currency")
     amount = _validate_amount(amount)
-    order, payment = _record_payment(number, provider, reference, amount, currency, changed_by)
+    order, payment = _record_payment(number, provider, reference, amount, currency)
     if payment.status == Payment.Status.WRONG_AMOUNT:
         # After the commit, which keeps the payment.
         raise WrongPaymentAmount(
@@ -67,7 +66,7 @@ def mark_paid(
 
 @atomic_or_conflict
 def _record_payment(
-    number: str, provider: str, reference: str, amount: Decimal, currency: str, changed_by: int | None
+    number: str, provider: str, reference: str, amount: Decimal, currency: str
 ) -> tuple[Order, Payment]:
     """Record a payment once, and accept it if its order awaits exactly this payment."""
     orders = Order.objects.select_for_update().filter(number=number)
@@ -81,7 +80,7 @@ def _record_payment(
             raise Conflict("This reference belongs to another payment.", field="reference")
         return order, payment
     payment = Payment(order=order, provider=provider, reference=reference, amount=amount, currency=currency)
-    payment.status = _decide(order, payment)
+    payment.status = _choose_payment_status(order, payment)
     try:
         with transaction.atomic():
             payment.save()
@@ -89,7 +88,7 @@ def _record_payment(
         # A concurrent request has recorded it for another order, whose lock does not exclude this one.
         raise Conflict("This reference belongs to another payment.", field="reference") from error
     if payment.status == Payment.Status.ACCEPTED:
-        change_locked_status(order, Order.Status.PAID, changed_by=changed_by)
+        change_locked_status(order, Order.Status.PAID, changed_by=None)
     else:
         transaction.on_commit(
             lambda: logger.warning(
@@ -104,7 +103,7 @@ def _record_payment(
     return order, payment
 
 
-def _decide(order: Order, payment: Payment) -> Payment.Status:
+def _choose_payment_status(order: Order, payment: Payment) -> Payment.Status:
     if order.status == Order.Status.CANCELLED:
         return Payment.Status.ORDER_CANCELLED
     if Order.Status.PAID not in NEXT_STATUSES[Order.Status(order.status)]:
