@@ -16,7 +16,7 @@ from django.test import TransactionTestCase, override_settings
 from backend.catalog.models import Category
 from backend.core.compiled_query import CompiledQuery, Param
 from backend.core.replica import REPLICA, get_read_alias, permit_replica, use_replica
-from backend.core.replica.monitor import CHECK_SECONDS, MAX_LAG_SECONDS, monitor
+from backend.core.replica.monitor import CHECK_SECONDS, MAX_LAG_SECONDS, MAX_TIMEOUTS, monitor
 from backend.core.replica.routing import Router
 from backend.core.response_cache import mark_catalogue_changed
 from backend.core.response_cache.version import READ_SECONDS
@@ -32,7 +32,7 @@ from tests.support.worker import wait_until
 
 CATALOGUE_TABLES = ("catalog_", "recommendations_")
 CATALOGUE_FIELDS = ("products", "product", "categories", "category", "brands", "brand")
-CATALOGUE_ROUTES = ("/products", "/product", "/categories")
+CATALOGUE_ROUTES = ("/products", "/product", "/brand", "/categories")
 # Requests get their responses in two seconds. The rest is for a busy machine.
 MAX_SECONDS = 2.0 + 1.5
 
@@ -143,7 +143,14 @@ class RoutingTest(WebCase):
             "cart token": {"X_Cart_Token": "x" * 43},
             "cookie": {"Cookie": "sessionid=x"},
         }
-        catalogue = {*CATALOGUE_FIELDS, "get /products", "post /products", "get /product", "get /categories"}
+        catalogue = {
+            *CATALOGUE_FIELDS,
+            "get /products",
+            "post /products",
+            "get /product",
+            "get /brand",
+            "get /categories",
+        }
         for name, headers in credentials.items():
             for operation, send in self.requests().items():
                 with self.subTest(operation, credentials=name):
@@ -394,6 +401,39 @@ class LagTest(ReplicaCase):
         self.fetch_on_replica("SELECT set_config('statement_timeout', '50ms', false)")
         slow = "SELECT pg_is_in_recovery() FROM pg_sleep(0.1)"
         self.assert_only_this_query_leaves_the_replica(slow)
+
+    def test_replica_whose_queries_time_out_repeatedly_is_suspended(self) -> None:
+        self.fetch_on_replica("SELECT set_config('statement_timeout', '50ms', false)")
+        slow = "SELECT pg_is_in_recovery() FROM pg_sleep(0.1)"
+        for _ in range(MAX_TIMEOUTS - 1):
+            self.assert_only_this_query_leaves_the_replica(slow)
+        with self.assertLogs("backend.core.replica.monitor", "WARNING"):
+            assert self.fetch_on_replica(slow) is False
+        assert monitor.has_failed
+        self.check()
+        assert self.count_reads(self.read) == 0
+        suspended_until = monitor._suspended_until
+        for is_used, moment in ((False, suspended_until - 0.01), (True, suspended_until)):
+            with (
+                self.subTest(is_used=is_used),
+                mock.patch("backend.core.replica.monitor.time.monotonic", return_value=moment),
+            ):
+                self.check()
+                assert self.count_reads(self.read) == int(is_used)
+        assert not monitor.last_error
+
+    def test_timeouts_that_are_far_apart_do_not_suspend_the_replica(self) -> None:
+        now = time.monotonic()
+        for interval, is_suspended in ((5.01, False), (5.0, True)):
+            monitor.__init__()
+            with (
+                self.subTest(interval),
+                mock.patch("backend.core.replica.monitor.time.monotonic") as monotonic,
+            ):
+                for index in range(MAX_TIMEOUTS):
+                    monotonic.return_value = now + index * interval
+                    monitor.report_timeout()
+                assert (monitor._suspended_until > now) == is_suspended
 
     def test_cancelled_query_runs_on_the_primary_and_others_on_the_replica(self) -> None:
         for sqlstate in ("40001", "40P01"):

@@ -13,9 +13,10 @@ from backend.core.replica.monitor import monitor
 
 logger = logging.getLogger(__name__)
 
+_TIMED_OUT = "57014"
 # The statement timeout, and the conflicts of a query with the replay of the log, which needs rows or locks
 # that the query uses. Other queries can succeed.
-_CANCELLED = {"57014", "40001", "40P01"}
+_CANCELLED = {_TIMED_OUT, "40001", "40P01"}
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -52,7 +53,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 class _FallbackCursor(CursorWrapper):
     """A cursor that moves to the primary if the replica fails or cancels the query.
 
-    A failure stops the use of the replica until the next successful check, a cancelled query does not.
+    A failure stops the use of the replica until the next successful check. A cancelled query does not, but
+    repeated timeouts do for a while.
     """
 
     def execute(self, sql: Any, params: Any = None) -> Any:
@@ -61,8 +63,10 @@ class _FallbackCursor(CursorWrapper):
         except (OperationalError, InterfaceError) as error:
             if self.db.alias == DEFAULT_DB_ALIAS:
                 raise
-            if get_sqlstate(error) in _CANCELLED:
+            if (sqlstate := get_sqlstate(error)) in _CANCELLED:
                 logger.warning("The replica cancelled a query: %s", " ".join(str(error).split()))
+                if sqlstate == _TIMED_OUT:
+                    monitor.report_timeout()
             else:
                 monitor.report_failure(error)
                 # The next query on the replica connects again.

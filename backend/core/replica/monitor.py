@@ -5,6 +5,7 @@ import math
 import os
 import threading
 import time
+from collections import deque
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -15,6 +16,10 @@ REPLICA = "replica"
 # The replica is not used while it is further behind than this, or does not respond.
 MAX_LAG_SECONDS = 1.0
 CHECK_SECONDS = 0.4
+# A replica that is slow but answers the checks would cost each request the statement timeout.
+MAX_TIMEOUTS = 3
+TIMEOUT_WINDOW_SECONDS = 10.0
+SUSPENSION_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
 # With `synchronous_commit = off`, transactions are visible before this position includes them. The
@@ -35,6 +40,8 @@ class ReplicaMonitor:
         self.last_error = ""
         # The replica has replayed every commit before this time, by `time.monotonic`.
         self._replayed_until = -math.inf
+        self._timeouts: deque[float] = deque(maxlen=MAX_TIMEOUTS)
+        self._suspended_until = -math.inf
         self._process = 0
         self._lock = threading.Lock()
 
@@ -45,17 +52,30 @@ class ReplicaMonitor:
             since: a time by `time.monotonic`.
         """
         self.start()
-        return self._replayed_until >= max(since, time.monotonic() - MAX_LAG_SECONDS)
+        now = time.monotonic()
+        return now >= self._suspended_until and self._replayed_until >= max(since, now - MAX_LAG_SECONDS)
 
     @property
     def has_failed(self) -> bool:
         """True if the replica must not be used until the next successful check."""
-        return self._replayed_until == -math.inf
+        return self._replayed_until == -math.inf or time.monotonic() < self._suspended_until
 
     def report_failure(self, error: Exception) -> None:
         """Stop using the replica until the next successful check."""
         self._replayed_until = -math.inf
         self._set_error(str(error))
+
+    def report_timeout(self) -> None:
+        """Count a query that exceeded the statement timeout.
+
+        `MAX_TIMEOUTS` within `TIMEOUT_WINDOW_SECONDS` stop the use of the replica for `SUSPENSION_SECONDS`.
+        """
+        now = time.monotonic()
+        self._timeouts.append(now)
+        if len(self._timeouts) == MAX_TIMEOUTS and now - self._timeouts[0] <= TIMEOUT_WINDOW_SECONDS:
+            self._timeouts.clear()
+            self._suspended_until = now + SUSPENSION_SECONDS
+            self._set_error(f"{MAX_TIMEOUTS} queries timed out within {TIMEOUT_WINDOW_SECONDS:.0f} s.")
 
     def start(self) -> None:
         """Start the thread in this process. Threads do not survive a fork."""
@@ -80,6 +100,8 @@ class ReplicaMonitor:
     def _check(self) -> None:
         """Wait until the replica has replayed what the primary has written, up to `MAX_LAG_SECONDS`."""
         started_at = time.monotonic()
+        if started_at < self._suspended_until:
+            return
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             cursor.execute(_PRIMARY_POSITION)
             (position,) = cursor.fetchone()
