@@ -413,7 +413,10 @@ class WebWorker(GeventWorker):
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        self.log.warning("A malformed request was refused.")
+        # The message of the error can contain headers, and with them tokens.
+        self.log.warning(
+            "A malformed request was refused with status %s: %s", status.value, type(exc).__name__
+        )
         try:
             client.sendall(make_refusal(status, self.cfg))
             _discard(client)

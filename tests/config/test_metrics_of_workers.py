@@ -117,7 +117,9 @@ class LogOfWorkersTest(WorkersCase):
                 b"GET /products HTTP/1.1\r\nHost: localhost\r\nAuthorization Bearer secret\r\n\r\n"
             )
             assert b" 400 " in client.recv(1000)
-        wait_until(lambda: "A malformed request was refused." in self.web.output(), "The warning")
+        wait_until(
+            lambda: "A malformed request was refused with status 400: " in self.web.output(), "The warning"
+        )
 
         assert "secret" not in self.web.output()
         assert "127.0.0.1" not in self.web.output().partition("A malformed")[2]
