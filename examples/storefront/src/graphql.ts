@@ -1,0 +1,96 @@
+/** The typed `graphql` function, and the fragments that several pages share. */
+import { initGraphQLTada } from "gql.tada";
+import type { introspection } from "./schema";
+
+export const graphql = initGraphQLTada<{
+  introspection: introspection;
+  // Money is a string, such as "28.99", so that no digit is lost.
+  scalars: { Decimal: string; DateTime: string };
+  // Without masking, a payload has the same type as the query that it updates.
+  disableMasking: true;
+}>();
+export type { ResultOf, VariablesOf } from "gql.tada";
+
+export const TileFragment = graphql(`
+  fragment Tile on Product {
+    id
+    databaseId
+    slug
+    name
+    price
+    compareAtPrice
+    currency
+    isNew
+    inStock
+    image { url alt width height srcset }
+  }
+`);
+
+export const CartFragment = graphql(
+  `
+    fragment Cart on Cart {
+      id
+      token
+      totalQuantity
+      subtotal
+      discount
+      total
+      currency
+      promoCode
+      warnings { code message productId }
+      lines { id quantity unitPrice lineTotal discount isAvailable product { ...Tile } }
+    }
+  `,
+  [TileFragment],
+);
+
+export const WishlistFragment = graphql(
+  `
+    fragment Wishlist on Wishlist {
+      id
+      token
+      totalCount
+      items(first: 100) { nodes { notify product { ...Tile } } }
+    }
+  `,
+  [TileFragment],
+);
+
+export const OrderFragment = graphql(`
+  fragment Order on Order {
+    id
+    number
+    status
+    subtotal
+    discount
+    total
+    currency
+    promoCode
+    placedAt
+    trackingNumber
+    trackingUrl
+    comment
+    isCancellable
+    contact { name phone }
+    deliveryAddress { line1 line2 city postalCode country }
+    lines { id name sku quantity cancelledQuantity unitPrice lineTotal product { id slug } }
+    history { status changedAt }
+  }
+`);
+
+export const AddressFragment = graphql(`
+  fragment SavedAddress on SavedAddress {
+    id
+    label
+    isDefault
+    contact { name phone phoneAsTyped }
+    deliveryAddress { line1 line2 city postalCode country }
+  }
+`);
+
+export const CartQuery = graphql(`query Cart { cart { ...Cart } }`, [CartFragment]);
+export const WishlistQuery = graphql(`query Wishlist { wishlist { ...Wishlist } }`, [WishlistFragment]);
+export const MeQuery = graphql(`query Me { me { id email name language } }`);
+
+/** A reason why a change was refused. */
+export type UserError = { code: string; message: string; field: string[] | null };

@@ -1,0 +1,118 @@
+import { Link, useLocation, useParams } from "react-router";
+import { useQuery } from "urql";
+import { graphql, OrderFragment, type ResultOf } from "../graphql";
+import { Failure, Loading, PageHeading, useAction, useAnnounce } from "../parts";
+import { formatDate, formatMoney, useTexts } from "../texts";
+import { Totals } from "./basket";
+
+const OrderQuery = graphql(
+  `
+    query Order($number: String!, $token: String!, $isGuest: Boolean!) {
+      order(number: $number, token: $token) @include(if: $isGuest) { ...Order }
+      me @skip(if: $isGuest) { id order(number: $number) { ...Order } }
+    }
+  `,
+  [OrderFragment],
+);
+const CancelMutation = graphql(
+  `
+    mutation OrderCancel($number: String!, $token: String) {
+      orderCancel(number: $number, token: $token) { order { ...Order } errors { code message field } }
+    }
+  `,
+  [OrderFragment],
+);
+
+// URLs are logged, so the shop refuses tokens in them.
+const BY_POST = { preferGetMethod: false } as const;
+
+/** An order: a customer's own, or a guest's with the token that the link in the mail has after #. */
+export function OrderPage() {
+  const texts = useTexts();
+  const { number = "" } = useParams();
+  const { hash, state } = useLocation();
+  const token = new URLSearchParams(hash.slice(1)).get("token");
+  const [{ data, error, fetching }, retry] = useQuery({
+    query: OrderQuery,
+    variables: { number, token: token ?? "", isGuest: token !== null },
+    context: BY_POST,
+  });
+  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
+  if (fetching || !data) return <Loading />;
+  const order = data.order ?? data.me?.order;
+  return (
+    <div className="narrow">
+      <PageHeading>{texts.orderTitle(number)}</PageHeading>
+      {!order && <p>{texts.orderNotFound}</p>}
+      {order && (state as { isNew?: boolean } | null)?.isNew && (
+        <p className="notice notice-good">{texts.orderThanks}</p>
+      )}
+      {order && <Details order={order} token={token} />}
+    </div>
+  );
+}
+
+function Details({ order, token }: { order: ResultOf<typeof OrderFragment>; token: string | null }) {
+  const texts = useTexts();
+  const announce = useAnnounce();
+  const { run, isRunning } = useAction(CancelMutation);
+
+  async function confirmAndCancel() {
+    if (!confirm(texts.cancelQuestion)) return;
+    const { errors } = await run({ number: order.number, token });
+    announce(errors[0]?.message ?? texts.statuses.CANCELLED);
+  }
+
+  const { contact, deliveryAddress: place } = order;
+  return (
+    <>
+      <p>
+        <span className={`status status-${order.status.toLowerCase()}`}>{texts.statuses[order.status]}</span>{" "}
+        {formatDate(order.placedAt)}
+      </p>
+      {order.trackingUrl && (
+        <p>
+          <a href={order.trackingUrl} rel="noreferrer">
+            {texts.tracking} {order.trackingNumber}
+          </a>
+        </p>
+      )}
+      <h2>{texts.items}</h2>
+      <ul className="plain">
+        {order.lines.map((line) => (
+          <li key={line.id}>
+            <span>
+              {line.product ? <Link to={`/p/${line.product.slug}`}>{line.name}</Link> : line.name} × {line.quantity}
+              {line.cancelledQuantity > 0 && <small> ({texts.cancelledUnits(line.cancelledQuantity)})</small>}
+            </span>
+            <span>{formatMoney(line.lineTotal, order.currency)}</span>
+          </li>
+        ))}
+      </ul>
+      <Totals cart={order} />
+      {(contact || place) && (
+        <>
+          <h2>{texts.delivery}</h2>
+          <p>
+            {[contact?.name, contact?.phone].filter(Boolean).join(", ")}
+            <br />
+            {[place?.postalCode, place?.city, place?.line1, place?.line2].filter(Boolean).join(", ")}
+          </p>
+        </>
+      )}
+      <h2>{texts.history}</h2>
+      <ol className="plain">
+        {order.history.map(({ status, changedAt }) => (
+          <li key={changedAt}>
+            {texts.statuses[status]} <time dateTime={changedAt}>{formatDate(changedAt)}</time>
+          </li>
+        ))}
+      </ol>
+      {order.isCancellable && (
+        <button type="button" className="quiet" disabled={isRunning} onClick={confirmAndCancel}>
+          {texts.cancelOrder}
+        </button>
+      )}
+    </>
+  );
+}

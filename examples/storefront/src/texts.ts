@@ -1,0 +1,224 @@
+/** All texts, each in English and in Russian. A text that one language lacks does not compile. */
+import { createContext, use } from "react";
+import { getLanguage, type Language } from "./store";
+
+const rules = { en: new Intl.PluralRules("en"), ru: new Intl.PluralRules("ru") };
+
+/** Return a count with the right form of its noun. */
+function plural(language: Language, count: number, forms: Partial<Record<Intl.LDMLPluralRule, string>>): string {
+  return `${count.toLocaleString(language)} ${forms[rules[language].select(count)] ?? forms.other ?? ""}`;
+}
+
+const pairs = {
+  skip: ["Skip to content", "К содержанию"],
+  menu: ["Catalogue", "Каталог"],
+  close: ["Close", "Закрыть"],
+  search: ["Search", "Найти"],
+  searchHint: ["Search for products", "Поиск товаров"],
+  suggestions: ["Suggestions", "Подсказки"],
+  allResults: [(text: string) => `All results for “${text}”`, (text: string) => `Все результаты: «${text}»`],
+  language: ["Language", "Язык"],
+  home: ["Home", "Главная"],
+  breadcrumbs: ["You are here", "Вы здесь"],
+  basket: ["Basket", "Корзина"],
+  favourites: ["Favourites", "Избранное"],
+  account: ["Account", "Кабинет"],
+  logIn: ["Log in", "Войти"],
+  logOut: ["Log out", "Выйти"],
+  tagline: ["Good things for every day", "Хорошие вещи на каждый день"],
+  taglineMore: [
+    "Choose from our whole catalogue. We deliver to your door.",
+    "Выбирайте из всего каталога, а мы привезём покупки к вашей двери.",
+  ],
+  toCatalogue: ["See what is new", "Посмотреть новинки"],
+  recommended: ["Recommended for you", "Вам может понравиться"],
+  onSale: ["On sale now", "Сейчас со скидкой"],
+  categories: ["Categories", "Категории"],
+  products: [
+    (count: number) => plural("en", count, { one: "product", other: "products" }),
+    (count: number) => plural("ru", count, { one: "товар", few: "товара", many: "товаров", other: "товара" }),
+  ],
+  sortBy: ["Sort by", "Сортировка"],
+  sorts: [
+    {
+      POPULAR: "Popular",
+      PRICE_ASC: "Price, low to high",
+      PRICE_DESC: "Price, high to low",
+      NEWEST: "Newest",
+      DISCOUNT: "Largest discount",
+      RELEVANCE: "Best match",
+    },
+    {
+      POPULAR: "Популярные",
+      PRICE_ASC: "Сначала дешёвые",
+      PRICE_DESC: "Сначала дорогие",
+      NEWEST: "Новинки",
+      DISCOUNT: "По размеру скидки",
+      RELEVANCE: "По соответствию",
+    },
+  ],
+  filters: ["Filters", "Фильтры"],
+  clearFilters: ["Clear all filters", "Сбросить фильтры"],
+  price: ["Price", "Цена"],
+  from: ["from", "от"],
+  to: ["to", "до"],
+  apply: ["Apply", "Применить"],
+  inStockOnly: ["In stock", "В наличии"],
+  onSaleOnly: ["On sale", "Со скидкой"],
+  brand: ["Brand", "Бренд"],
+  nothingFound: [
+    "Nothing found. Try other words or fewer filters.",
+    "Ничего не нашлось. Попробуйте другие слова или уберите часть фильтров.",
+  ],
+  showMore: ["Show more", "Показать ещё"],
+  loading: ["Loading…", "Загружаем…"],
+  isNew: ["New", "Новинка"],
+  sale: [(percent: number) => `−${percent}%`, (percent: number) => `−${percent}%`],
+  was: ["Former price", "Прежняя цена"],
+  soldOut: ["Sold out", "Нет в наличии"],
+  inStock: [
+    (count: number) => (count < 50 ? `${count} in stock` : "In stock"),
+    (count: number) => (count < 50 ? `В наличии ${count} шт.` : "В наличии"),
+  ],
+  addToBasket: ["Add to basket", "В корзину"],
+  added: [(name: string) => `Added to the basket: ${name}`, (name: string) => `Добавлено в корзину: ${name}`],
+  toFavourites: [(name: string) => `Add to favourites: ${name}`, (name: string) => `Добавить в избранное: ${name}`],
+  fromFavourites: [
+    (name: string) => `Remove from favourites: ${name}`,
+    (name: string) => `Убрать из избранного: ${name}`,
+  ],
+  notify: ["Mail me when it is back", "Сообщить о поступлении"],
+  notified: ["We will mail you when it is back in stock.", "Мы напишем вам, когда товар появится."],
+  characteristics: ["Characteristics", "Характеристики"],
+  description: ["Description", "Описание"],
+  sku: ["SKU", "Артикул"],
+  similar: ["Similar products", "Похожие товары"],
+  boughtTogether: ["Bought together", "С этим товаром покупают"],
+  picture: [(index: number) => `Picture ${index}`, (index: number) => `Фотография ${index}`],
+  basketEmpty: ["Your basket is empty.", "В корзине пока пусто."],
+  goShopping: ["Go shopping", "Перейти к покупкам"],
+  quantity: [(name: string) => `Quantity: ${name}`, (name: string) => `Количество: ${name}`],
+  less: ["One less", "На один меньше"],
+  more: ["One more", "На один больше"],
+  remove: ["Remove", "Удалить"],
+  removed: [(name: string) => `Removed from the basket: ${name}`, (name: string) => `Удалено из корзины: ${name}`],
+  promoCode: ["Promo code", "Промокод"],
+  subtotal: ["Subtotal", "Товары"],
+  discount: ["Discount", "Скидка"],
+  total: ["Total", "Итого"],
+  checkout: ["Go to checkout", "Оформить заказ"],
+  suggestedForCart: ["Goes well with your basket", "Подойдёт к вашей корзине"],
+  checkoutTitle: ["Checkout", "Оформление заказа"],
+  haveAccount: [
+    "Have an account? Log in to use your saved addresses.",
+    "Есть кабинет? Войдите, чтобы выбрать сохранённый адрес.",
+  ],
+  contact: ["Contact", "Получатель"],
+  email: ["E-mail address", "Электронная почта"],
+  password: ["Password", "Пароль"],
+  newPassword: ["New password", "Новый пароль"],
+  name: ["Name", "Имя"],
+  phone: ["Phone", "Телефон"],
+  delivery: ["Delivery address", "Адрес доставки"],
+  line1: ["Street and house", "Улица и дом"],
+  line2: ["Flat, floor, company", "Квартира, этаж, организация"],
+  city: ["City", "Город"],
+  postalCode: ["Postal code", "Индекс"],
+  country: ["Country", "Страна"],
+  countries: [
+    { RU: "Russia", BY: "Belarus", KZ: "Kazakhstan", DE: "Germany", FI: "Finland" },
+    { RU: "Россия", BY: "Беларусь", KZ: "Казахстан", DE: "Германия", FI: "Финляндия" },
+  ],
+  comment: ["Comment for the courier", "Комментарий для курьера"],
+  optional: ["optional", "необязательно"],
+  otherAddress: ["Another address", "Другой адрес"],
+  placeOrder: [(total: string) => `Place the order for ${total}`, (total: string) => `Заказать за ${total}`],
+  orderTitle: [(number: string) => `Order ${number}`, (number: string) => `Заказ ${number}`],
+  orderThanks: [
+    "Thank you! We have mailed you the confirmation.",
+    "Спасибо! Мы отправили подтверждение на вашу почту.",
+  ],
+  statuses: [
+    { PLACED: "Placed", PAID: "Paid", SHIPPED: "Shipped", DELIVERED: "Delivered", CANCELLED: "Cancelled" },
+    { PLACED: "Оформлен", PAID: "Оплачен", SHIPPED: "Отправлен", DELIVERED: "Доставлен", CANCELLED: "Отменён" },
+  ],
+  history: ["History", "История"],
+  items: ["Products", "Товары"],
+  tracking: ["Track the parcel", "Отследить посылку"],
+  cancelOrder: ["Cancel the order", "Отменить заказ"],
+  cancelQuestion: ["Cancel this order? This cannot be undone.", "Отменить этот заказ? Вернуть его будет нельзя."],
+  cancelledUnits: [(count: number) => `${count} cancelled`, (count: number) => `отменено ${count} шт.`],
+  orders: ["Orders", "Заказы"],
+  noOrders: ["You have not ordered anything yet.", "Вы ещё ничего не заказывали."],
+  addresses: ["Addresses", "Адреса"],
+  noAddresses: ["You have no saved addresses.", "Сохранённых адресов нет."],
+  addAddress: ["Save the address", "Сохранить адрес"],
+  label: ["Name of the address, such as Home", "Название адреса, например «Дом»"],
+  isDefault: ["Default", "Основной"],
+  makeDefault: ["Make default", "Сделать основным"],
+  delete: ["Delete", "Удалить"],
+  loginTitle: ["Log in", "Вход"],
+  noAccount: ["New here? Create an account.", "Ещё нет кабинета? Зарегистрируйтесь."],
+  forgotPassword: ["Forgot your password?", "Забыли пароль?"],
+  registerTitle: ["Create an account", "Регистрация"],
+  register: ["Create account", "Зарегистрироваться"],
+  codeTitle: ["Confirm your address", "Подтвердите адрес"],
+  codeHint: [
+    (email: string) => `If ${email} has no account yet, we have mailed a six-digit code to it.`,
+    (email: string) => `Если у адреса ${email} ещё нет кабинета, мы отправили на него код из шести цифр.`,
+  ],
+  code: ["Code from the mail", "Код из письма"],
+  confirm: ["Confirm", "Подтвердить"],
+  resend: ["Send the code again", "Отправить код ещё раз"],
+  resent: ["A new code is on its way.", "Новый код уже в пути."],
+  resetTitle: ["Reset your password", "Восстановление пароля"],
+  sendCode: ["Send a code", "Отправить код"],
+  setPassword: ["Set the new password", "Задать новый пароль"],
+  passwordSet: ["The new password is set. Log in with it.", "Новый пароль задан. Войдите с ним."],
+  hello: [(name: string) => `Hello, ${name}`, (name: string) => `Здравствуйте, ${name}`],
+  save: ["Save", "Сохранить"],
+  saved: ["Saved.", "Сохранено."],
+  noFavourites: [
+    "You have no favourites yet. Press the heart of a product.",
+    "В избранном пока пусто. Нажмите на сердечко у товара.",
+  ],
+  notFound: ["Page not found", "Страница не найдена"],
+  notFoundMore: ["The address is wrong, or the page has moved.", "Адрес неверен, или страница переехала."],
+  orderNotFound: ["No order has this number and this link.", "Заказа с таким номером и такой ссылкой нет."],
+  failed: ["Something went wrong", "Что-то пошло не так"],
+  offline: ["You are offline, or the shop does not respond.", "Нет связи, или магазин не отвечает."],
+  retry: ["Try again", "Повторить"],
+  footer: ["A shop on Lavka. Prices include taxes.", "Магазин на Lavka. Цены включают налоги."],
+} satisfies Record<string, [unknown, unknown]>;
+
+export type Texts = { [Key in keyof typeof pairs]: (typeof pairs)[Key][0] };
+
+function choose(index: 0 | 1): Texts {
+  return Object.fromEntries(Object.entries(pairs).map(([key, pair]) => [key, pair[index]])) as Texts;
+}
+
+const dictionaries = { en: choose(0), ru: choose(1) };
+export const LanguageContext = createContext<Language>("en");
+
+/** The texts of the current language. */
+export function useTexts(): Texts {
+  return dictionaries[use(LanguageContext)];
+}
+
+/** Format an amount, such as "2990.00", in a currency. */
+export function formatMoney(amount: string, currency: string): string {
+  const digits = amount.endsWith(".00") ? 0 : 2;
+  return new Intl.NumberFormat(getLanguage(), {
+    style: "currency",
+    currency,
+    currencyDisplay: "narrowSymbol",
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    // A string keeps all its digits.
+  }).format(amount as unknown as number);
+}
+
+/** Format a time in the time zone of the browser. */
+export function formatDate(time: string): string {
+  return new Intl.DateTimeFormat(getLanguage(), { dateStyle: "long", timeStyle: "short" }).format(new Date(time));
+}
