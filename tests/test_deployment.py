@@ -498,7 +498,7 @@ def test_deployment_check_has_no_warning_behind_a_tls_proxy() -> None:
         assert f"security.{warning}" in result.stderr
 
 
-DEVELOPMENT_TOOLS = ("SWAGGER_PERMISSION", "GRAPHIQL", "GRAPHQL_INTROSPECTION")
+DEVELOPMENT_TOOLS = ("SWAGGER_PERMISSION", "STOREFRONT", "GRAPHIQL", "GRAPHQL_INTROSPECTION")
 TOOL_REQUESTS = """
 import json
 import django
@@ -533,16 +533,18 @@ ALL_OFF = {"home": 404, "graphiql": 404, "docs": [404, 404], "introspection": Fa
             {**PRODUCTION, "GRAPHQL_INTROSPECTION": "true"},
             ALL_OFF | {"introspection": True, "suggestions": True},
         ),
+        ({**PRODUCTION, "STOREFRONT": "true"}, ALL_OFF | {"home": 200}),
         ({**PRODUCTION, "SWAGGER_PERMISSION": "ALL"}, ALL_OFF | {"home": 302, "docs": [200, 200]}),
         (
             {**PRODUCTION, "DEBUG": "true"},
-            {"home": 302, "graphiql": 200, "docs": [200, 200], "introspection": True, "suggestions": True},
+            {"home": 200, "graphiql": 200, "docs": [200, 200], "introspection": True, "suggestions": True},
         ),
         (
             {
                 **PRODUCTION,
                 "DEBUG": "true",
                 "SWAGGER_PERMISSION": "NONE",
+                "STOREFRONT": "false",
                 "GRAPHIQL": "false",
                 "GRAPHQL_INTROSPECTION": "false",
             },

@@ -42,6 +42,7 @@ MIN_PAYMENT_SECRET_LENGTH = 16
 
 _DEVELOPMENT_DEFAULTS = {
     "swagger_permission": "ALL",
+    "storefront": True,
     "graphiql": True,
     "graphql_introspection": True,
     "rate_limit_per_address": 0,
@@ -49,6 +50,7 @@ _DEVELOPMENT_DEFAULTS = {
 }
 _PRODUCTION_DEFAULTS = {
     "swagger_permission": "NONE",
+    "storefront": False,
     "graphiql": False,
     "graphql_introspection": False,
     "rate_limit_per_address": 1200,
@@ -114,11 +116,12 @@ class Environment(BaseSettings):
     smtp_from_mail: str = "shop@localhost"
     smtp_from_password: str = ""
 
-    # These three default to what developers need if debug is on, and to nothing otherwise. GraphiQL needs
+    # These four default to what developers need if debug is on, and to nothing otherwise. GraphiQL needs
     # introspection, and is off by default without it.
     swagger_permission: Literal["ALL", "AUTHENTICATED", "STAFF", "NONE"] | None = None
     graphiql: bool | None = None
     graphql_introspection: bool | None = None
+    storefront: bool | None = None
     graphql_compiled_executor: bool = True
     graphql_persisted_queries: bool = True
     # Seconds; 0 caches nothing.
@@ -197,6 +200,8 @@ class Environment(BaseSettings):
             self.trusted_proxies = int(self.behind_tls_proxy)
         if self.db_replica_port is None:
             self.db_replica_port = self.db_port
+        if self.object_storage_static and self.storefront is None:
+            self.storefront = False
         if self.graphql_introspection is False and self.graphiql is None:
             self.graphiql = False
         defaults = _DEVELOPMENT_DEFAULTS if self.debug else _PRODUCTION_DEFAULTS
@@ -214,6 +219,11 @@ class Environment(BaseSettings):
             invalid: names of the variables that have an error of their own.
         """
         errors = [*self._find_object_storage_errors(invalid), *self._find_payment_errors(invalid)]
+        if self.storefront and self.object_storage_static:
+            errors.append(
+                "STOREFRONT, OBJECT_STORAGE_STATIC: browsers load the storefront from the shop's own origin; "
+                "set one of them to false"
+            )
         if self.graphiql and not self.graphql_introspection and "graphql_introspection" not in invalid:
             errors.append("GRAPHIQL: needs GRAPHQL_INTROSPECTION; set both to true, or GRAPHIQL to false")
         if not self.debug and "debug" not in invalid:

@@ -291,7 +291,8 @@ SAMPLES_DIR = PROJECT_DIR / "samples"
 PUBLIC_URL = ENV.public_url or (f"http://localhost:{ENV.port}" if DEVELOPMENT else "")
 MEDIA_URL = f"{PUBLIC_URL}/media/"
 # Links in mails.
-STOREFRONT_URL = ENV.storefront_url
+STOREFRONT = ENV.storefront
+STOREFRONT_URL = ENV.storefront_url or (PUBLIC_URL if STOREFRONT else "")
 STATIC_URL = "/static/"
 # Debian's slim images lack these types.
 mimetypes.add_type("image/webp", ".webp")
@@ -328,6 +329,8 @@ if ENV.object_storage_url:
             "OPTIONS": STORAGES["default"]["OPTIONS"] | {"location": "static"},
         }
 WHITENOISE_USE_FINDERS = DEVELOPMENT
+# Their names contain the digests of their contents.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/storefront/assets/"
 
 # The shop
 SHOP_CURRENCY = ENV.shop_currency

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 from django.views.generic import RedirectView
@@ -16,6 +16,7 @@ from backend.core.health import Health
 from backend.core.media.views import serve_media
 from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
+from backend.core.storefront import PATHS, serve_storefront
 from backend.notifications.selectors import count_failed_emails, count_waiting_emails, measure_email_delay
 from backend.orders.payments.views import receive_payment
 from backend.wishlists.views import unsubscribe
@@ -41,8 +42,10 @@ if settings.ENV.db_replica_host:
 if settings.ENV.object_storage_url:
     readiness.append("backend.core.health.Storage")
 
-home = []
-if settings.GRAPHIQL or settings.SWAGGER_PERMISSION != "NONE":
+home: list[URLPattern] = []
+if settings.STOREFRONT:
+    home.append(re_path(PATHS, serve_storefront, name="storefront"))
+elif settings.GRAPHIQL or settings.SWAGGER_PERMISSION != "NONE":
     home.append(path("", RedirectView.as_view(url="/graphql" if settings.GRAPHIQL else "/docs")))
 
 # Values that all hosts share: an alert takes their maximum, not their sum.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from backend.core.request_record import (
 # Request headers that identify a viewer.
 CREDENTIAL_HEADERS = ("Authorization", "X-Cart-Token")
 # Names of the routes that never read credentials, so that staff, who send a session cookie, can cache them.
-ROUTES_WITHOUT_VIEWER = frozenset({"media"})
+ROUTES_WITHOUT_VIEWER = frozenset({"media", "storefront"})
 _CACHEABLE_STATUSES = frozenset({200, 304})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -85,14 +86,18 @@ _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb
 def send_content_policy(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """Send a `Content-Security-Policy` with every response. A view can set its own."""
+    """Send a `Content-Security-Policy` with every response that has a body. A view can set its own."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         if is_page:
             response.headers.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
-        if "Content-Security-Policy" not in response.headers:
+        # A 304 has no content type, and browsers apply its headers to the stored page.
+        if (
+            "Content-Security-Policy" not in response.headers
+            and response.status_code != HTTPStatus.NOT_MODIFIED
+        ):
             response.headers["Content-Security-Policy"] = (
                 _make_page_policy(request) if is_page else _DATA_POLICY
             )
@@ -102,7 +107,10 @@ def send_content_policy(
 
 
 def _make_page_policy(request: HttpRequest) -> str:
-    """Return the policy of the admin and Swagger UI. No text in a page is a script or a style sheet."""
+    """Return the policy of the storefront, the admin and Swagger UI.
+
+    No text in a page is a script or a style sheet.
+    """
     static, media = _get_origin(settings.STATIC_URL), _get_origin(settings.MEDIA_URL)
     # Templates of Django and mptt set styles of single elements, such as the indentation of a category.
     styles = "style-src-attr 'unsafe-inline'; " if _is_admin(request) else ""

@@ -201,6 +201,7 @@ def _format_welcome() -> str:
     login_hint = f"   {first_run.STAFF_EMAIL}, password in {login}" if login.exists() else ""
     lines = [
         "The shop is ready; Ctrl-C stops it.",
+        *([f"  Storefront {url}/"] if settings.STOREFRONT else []),
         f"  GraphiQL   {url}/graphql",
         f"  Swagger    {url}/docs",
         f"  REST       curl '{url}/products?limit=3'",

@@ -330,6 +330,18 @@ def test_env_file_in_another_encoding_is_refused(env_file: Path, encoding: str) 
     assert str(env_file) in str(stop.value)
 
 
+def test_storefront_is_served_by_the_shop_only(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_environment().storefront
+    for name in ("URL", "REGION", "KEY_ID", "SECRET_KEY", "BUCKET"):
+        value = "https://s3.example.com" if name == "URL" else "example"
+        monkeypatch.setenv(f"OBJECT_STORAGE_{name}", value)
+    monkeypatch.setenv("OBJECT_STORAGE_STATIC", "true")
+    assert not read_environment().storefront
+    monkeypatch.setenv("STOREFRONT", "true")
+    with pytest.raises(SystemExit, match="\n  STOREFRONT, OBJECT_STORAGE_STATIC: browsers load"):
+        read_environment()
+
+
 def test_graphiql_without_introspection_is_refused(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHQL_INTROSPECTION", "false")
     assert not read_environment().graphiql
