@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Page, Request, expect, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 from slugify import slugify
@@ -26,17 +26,22 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
+    f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost",
 ]
 # Chromium logs this for every http:// page with this header, which Django sends by default.
 PLAIN_HTTP_WARNING = "The Cross-Origin-Opener-Policy header has been ignored"
 
+# Other tests may use all cores.
+expect.set_options(timeout=30_000)
+
 OpenPage = Callable[[str], AbstractContextManager[Page]]
 
 
-@pytest.fixture
-def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
-    """Open a path of the shop in a new browser.
+@contextmanager
+def browse(
+    origin: str, path: str, *, width: int = 1440, height: int = 900, locale: str = "en-US"
+) -> Iterator[Page]:
+    """Open a path of a shop in a new browser.
 
     At its end, the block fails if the page sent requests to other hosts, or if the console has errors or
     warnings. The database cannot be used inside the block, because Playwright runs an event loop in this
@@ -45,38 +50,39 @@ def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("Chromium is not installed. Install the package chromium.")
+    other_hosts: list[str] = []
+    problems: list[str] = []
+
+    def record_request(request: Request) -> None:
+        if not request.url.startswith((origin, "data:", "blob:")):
+            other_hosts.append(request.url)
+
+    def record_message(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(PLAIN_HTTP_WARNING):
+            problems.append(message.text)
+
+    def record_exception(error: Error) -> None:
+        problems.append(str(error))
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": width, "height": height}, base_url=origin, locale=locale)
+        page.on("request", record_request)
+        page.on("console", record_message)
+        page.on("pageerror", record_exception)
+        page.goto(path)
+        yield page
+        browser.close()
+    assert not other_hosts
+    assert not problems
+
+
+@pytest.fixture
+def open_page(live_server: LiveServer, settings: Settings) -> OpenPage:
+    """Open a path of the shop in a new browser, as `browse` does."""
     settings.ALLOWED_HOSTS = [HOST]
     origin = f"http://{HOST}:{urlsplit(live_server.url).port}"
-
-    @contextmanager
-    def visit(path: str) -> Iterator[Page]:
-        other_hosts: list[str] = []
-        problems: list[str] = []
-
-        def record_request(request: Request) -> None:
-            if not request.url.startswith((origin, "data:", "blob:")):
-                other_hosts.append(request.url)
-
-        def record_message(message: ConsoleMessage) -> None:
-            if message.type in {"error", "warning"} and not message.text.startswith(PLAIN_HTTP_WARNING):
-                problems.append(message.text)
-
-        def record_exception(error: Error) -> None:
-            problems.append(str(error))
-
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=origin)
-            page.on("request", record_request)
-            page.on("console", record_message)
-            page.on("pageerror", record_exception)
-            page.goto(path)
-            yield page
-            browser.close()
-        assert not other_hosts
-        assert not problems
-
-    return visit
+    return lambda path: browse(origin, path)
 
 
 @pytest.fixture
