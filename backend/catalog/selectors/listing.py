@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, Expression, F, OuterRef, QuerySet, Value
 from django.db.models.expressions import Combinable
 
+from backend.catalog.empty_searches import count_empty_search
 from backend.catalog.models import (
     MAX_PRICE,
     WHOLE_SHOP,
@@ -135,6 +136,8 @@ class ProductList:
             if sort is ProductSort.RELEVANCE:
                 entries = entries.annotate(relevance=relevance)
             rows = list(_select_page(entries, order, window, position))
+            if not rows and position is None:
+                self._count_empty_search(self.search)
         else:
             rows = self._run_compiled(order, window, position)
         return make_page(
@@ -150,6 +153,12 @@ class ProductList:
         if count <= EXACT_COUNT_LIMIT:
             return count
         return read_large_total((self._filters(), self._list_params(), self.search), self.select_entries())
+
+    def _count_empty_search(self, search: Search) -> None:
+        """Count the search for staff, unless a filter may be the reason that it has no results."""
+        is_filtered = self.category is not None or self._filters() != ProductList()._filters()
+        if not is_filtered and not search.may_be_personal:
+            count_empty_search(" ".join(search.words))
 
     def _select_matching(self) -> tuple["QuerySet[ListingEntry]", Combinable | None]:
         """Return the matching entries, and their relevance if there is a search."""

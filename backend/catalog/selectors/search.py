@@ -10,6 +10,7 @@ from django.db.models import Case, DecimalField, F, FloatField, IntegerField, Qu
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
+from backend.catalog.empty_searches import may_be_personal
 from backend.catalog.models import ListingEntry, Product, make_similarity_name, make_typo_keys
 from backend.core.errors import Invalid, TooLong
 from backend.core.text import clean_line, split_words
@@ -52,12 +53,14 @@ class Search:
         code: the letters and digits of the whole query, to compare with SKUs.
         is_exact: whether a published product contains all words.
         misspelt: the words to compare with similar words; empty if the search is exact.
+        may_be_personal: whether the query may contain an e-mail address, a phone number or the like.
     """
 
     words: Sequence[str]
     code: str
     is_exact: bool
     misspelt: Collection[str]
+    may_be_personal: bool
 
     def filter_entries(
         self, entries: "QuerySet[ListingEntry]"
@@ -123,6 +126,7 @@ def read_search(text: str) -> Search:
         code="".join(every_word).replace(".", ""),
         is_exact=is_exact,
         misspelt=frozenset() if is_exact else misspelt,
+        may_be_personal=may_be_personal(text),
     )
 
 
