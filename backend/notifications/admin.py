@@ -1,10 +1,40 @@
+"""Admin of outgoing mails."""
+
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from backend.core.admin import BoundedPaginator
+from backend.core.identifiers import parse_id
 from backend.notifications import services
 from backend.notifications.models import OutgoingEmail
+from backend.orders.models import Order
+
+
+class OrderFilter(admin.SimpleListFilter):
+    """Find the mails about an order to its customer. Pages of orders link to it.
+
+    Only the recipient has an index. The parameter is the order, because URLs are logged.
+    """
+
+    title = "order"
+    parameter_name = "order"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        # The filter is hidden unless it is used.
+        return [(value, f"Order with id {parse_id(value)}")] if value else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutgoingEmail]) -> QuerySet[OutgoingEmail]:
+        value = self.value()
+        if value is None:
+            return queryset
+        order = Order.objects.select_related("user").filter(pk=parse_id(value)).first()
+        if order is None or not order.customer_email:
+            return queryset.none()
+        return queryset.filter(recipient=order.customer_email, context__order_id=order.pk)
 
 
 @admin.register(OutgoingEmail)
@@ -21,7 +51,7 @@ class OutgoingEmailAdmin(admin.ModelAdmin):
         "sent_at",
         "last_error",
     ]
-    list_filter = ["status", "task"]
+    list_filter = ["status", "task", OrderFilter]
     search_fields = ["recipient__exact"]
     actions = ["send_again"]
     paginator = BoundedPaginator

@@ -1,4 +1,4 @@
-"""Reads of outgoing mails, for the metrics."""
+"""Reads of outgoing mails, for the metrics and the admin."""
 
 from collections.abc import Mapping
 
@@ -26,3 +26,8 @@ def measure_email_delay() -> Mapping[str, float]:
     waiting = OutgoingEmail.objects.filter(status__in=OutgoingEmail.WAITING)
     first = waiting.aggregate(first=Min("due_at"))["first"]
     return {"": max(0.0, (timezone.now() - first).total_seconds()) if first else 0.0}
+
+
+def count_failed_emails_up_to(limit: int) -> int:
+    """Return the number of stored mails that failed for good, or the limit if there are more."""
+    return OutgoingEmail.objects.filter(status=OutgoingEmail.Status.FAILED).order_by()[:limit].count()

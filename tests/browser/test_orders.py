@@ -45,7 +45,7 @@ def test_buttons_change_the_status(
         expect(page.locator(".messagelist")).to_have_text(
             "The order is now paid. The customer will be notified by mail."
         )
-        rows = page.locator("#history tbody tr")
+        rows = page.locator("#history li")
         expect(rows).to_have_count(2)
         expect(rows.last).to_contain_text("boss@shop.example")
         expect(page.get_by_role("button", name="Mark as paid")).to_have_count(0)

@@ -1,9 +1,8 @@
-"""Order admin: search, order pages and status changes."""
+"""The admin page of an order: its parts, links and status changes."""
 
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from unittest import mock
 
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -12,9 +11,7 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.catalog.models import Product
-from backend.core.admin import BoundedPaginator
 from backend.notifications.models import OutgoingEmail
-from backend.orders.admin import orders as admin
 from backend.orders.models import NEXT_STATUSES, Order, OrderStatusChange
 from backend.orders.services import change_order_status
 from tests.catalog.admin.pages import AdminCase
@@ -229,45 +226,6 @@ class ChangeStatusTest(OrderAdminCase):
         assert self.state() == before
 
 
-class ActionsTest(OrderAdminCase):
-    def test_action_changes_the_orders_that_allow_it(self) -> None:
-        other, late = make_order(), make_order()
-        change_order_status(order_id=late.pk, status="cancelled", changed_by=self.boss.pk)
-        OutgoingEmail.objects.all().delete()
-        response = self.run_action("mark_paid", self.order, other, late)
-        assert self.messages(response) == [
-            f"{late.number}: An order that is cancelled cannot become paid.",
-            "2 of the selected orders changed to paid.",
-        ]
-        assert Order.objects.filter(status="paid").count() == 2
-        assert OrderStatusChange.objects.filter(status="paid", changed_by=self.boss).count() == 2
-        assert OutgoingEmail.objects.count() == 2
-
-    def test_every_action_sets_its_status(self) -> None:
-        for action, status in (
-            ("mark_paid", "paid"),
-            ("mark_shipped", "shipped"),
-            ("mark_delivered", "delivered"),
-        ):
-            self.run_action(action, self.order)
-            self.order.refresh_from_db()
-            assert self.order.status == status
-        other = make_order()
-        self.run_action("cancel", other)
-        other.refresh_from_db()
-        assert other.status == "cancelled"
-
-    def test_action_is_limited_to_the_maximum_number_of_orders(self) -> None:
-        orders = [self.order, make_order(), make_order()]
-        with mock.patch.object(admin, "MAX_ORDERS_PER_ACTION", 2):
-            response = self.run_action("mark_paid", *orders)
-            assert self.messages(response) == ["Select at most 2 orders."]
-            self.run_action("mark_paid", orders[0], select_across=1)
-            assert not Order.objects.filter(status="paid").exists()
-            self.run_action("mark_paid", *orders[:2])
-        assert Order.objects.filter(status="paid").count() == 2
-
-
 class GuestTest(OrderAdminCase):
     def setUp(self) -> None:
         super().setUp()
@@ -275,7 +233,7 @@ class GuestTest(OrderAdminCase):
         OutgoingEmail.objects.all().delete()
 
     def erase(self, *orders: Order) -> list[str]:
-        return self.messages(self.run_action("erase_guests", *orders))
+        return self.messages(self.run_action("erase_guests", *orders, confirmed="yes"))
 
     def test_page_shows_the_guest(self) -> None:
         page = self.client.get(page_of(self.guest_order)).content.decode()
@@ -311,82 +269,50 @@ class GuestTest(OrderAdminCase):
         assert self.state() == before
 
 
-class SearchTest(OrderAdminCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.other = make_order(None, (make_product(sku="MUG-7"), 1))
+class LinkTest(OrderAdminCase):
+    def test_customer_and_mails_are_linked_for_users_who_may_view_them(self) -> None:
+        account = f'href="/admin/accounts/user/{self.vera.pk}/change/"'
+        mails = f'href="/admin/notifications/outgoingemail/?order={self.order.pk}"'
+        for permissions, linked in (
+            (["view_order"], []),
+            (["view_order", "view_user"], [account]),
+            (["view_order", "view_outgoingemail"], [mails]),
+        ):
+            with self.subTest(permissions):
+                User.objects.filter(email="clerk@shop.example").delete()
+                self.log_in_as_clerk(*permissions)
+                page = self.client.get(page_of(self.order)).content.decode()
+                assert [link for link in (account, mails) if link in page] == linked
+                assert (account in self.client.get(LIST).content.decode()) == (account in linked)
 
-    def search(self, **query: Any) -> list[Order]:
-        return list(self.client.get(LIST, query).context["cl"].result_list)
+    def test_mails_about_an_order_are_listed(self) -> None:
+        other = self.make_order()
+        guest_order = make_guest_order((self.tea, 1))
+        OutgoingEmail.objects.all().delete()
+        for order in (self.order, other, guest_order):
+            change_order_status(order_id=order.pk, status="paid", changed_by=self.boss.pk)
+        for order in (self.order, other, guest_order):
+            page = self.client.get("/admin/notifications/outgoingemail/", {"order": order.pk})
+            (email,) = page.context["cl"].result_list
+            assert email.context["order_id"] == order.pk
+            self.assertContains(page, f"Order with id {order.pk}")
+        for unknown in ("0", "x", "9" * 30):
+            page = self.client.get("/admin/notifications/outgoingemail/", {"order": unknown})
+            assert not page.context["cl"].result_list
+        assert "By order" not in self.client.get("/admin/notifications/outgoingemail/").content.decode()
 
-    def test_orders_are_listed_newest_first(self) -> None:
-        assert self.search() == [self.other, self.order]
-        self.assertContains(self.client.get(LIST), "50.00 RUB")
-
-    def test_search_finds_numbers_emails_and_skus(self) -> None:
-        number = self.order.number
-        for text in (number, f" {number} ", number.partition("-")[0], "Vera@Example.com", "tea-1", "TEA-1"):
-            with self.subTest(text):
-                assert self.search(q=text) == [self.order]
-        for text in (number[:3], "vera@", "tea", "Green", "%", "_", "1-", "100%_\\", "a" * 3000):
-            with self.subTest(text[:9]):
-                assert self.search(q=text) == []
-
-    def test_search_finds_the_email_of_a_guest(self) -> None:
-        order = make_guest_order()
-        for text in (GUEST_EMAIL, GUEST_EMAIL.upper(), f" {GUEST_EMAIL} "):
-            assert self.search(q=text) == [order]
-        assert self.search(q="guest") == []
-
-    def test_search_for_a_guest_uses_an_index(self) -> None:
-        with connection.cursor() as cursor:
-            # Otherwise the few rows of the test are read without one.
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            assert "order_of_guest" in Order.objects.filter(email=GUEST_EMAIL).order_by().explain()
-
-    def test_order_with_two_matching_lines_is_found_once(self) -> None:
-        self.other.lines.create(sku="mug-7", name="Mug", unit_price=1, quantity=1, line_total=1)
-        assert self.search(q="MUG-7") == [self.other]
-
-    def test_orders_are_filtered_by_status_and_date(self) -> None:
-        self.bring_to_status("paid")
-        assert self.search(status__exact="paid") == [self.order]
-        assert self.search(status__exact="placed", q="tea-1") == []
-        Order.objects.filter(pk=self.order.pk).update(placed_at=timezone.now() - timedelta(days=8))
-        week = (timezone.now() - timedelta(days=7)).isoformat()
-        assert self.search(placed_at__gte=week) == [self.other]
-
-    def test_query_count_is_the_same_for_one_and_many_orders(self) -> None:
-        counts = []
-        for query in ("", "?q=vera@example.com", "?status__exact=placed"):
-            for _ in range(2):
-                self.client.get(LIST + query)
-                with CaptureQueriesContext(connection) as queries:
-                    assert self.client.get(LIST + query).status_code == 200
-                counts.append(len(queries))
-                for _ in range(10):
-                    make_order(self.vera)
-        # Session, user, permissions, count, and orders with their customers.
-        assert counts == [5] * 6
-
-    def test_count_is_bounded(self) -> None:
-        for most, pages, cut in ((2, 1, False), (1, 1, True)):
-            with self.subTest(most), mock.patch.object(BoundedPaginator, "max_count", most):
-                response = self.client.get(LIST)
-                assert response.context["cl"].result_count == most
-                assert response.context["cl"].paginator.num_pages == pages
-                assert ("Only the first" in response.content.decode()) == cut
-
-    def test_invalid_query_parameters_are_harmless(self) -> None:
-        queries = [
-            "status__exact=x",
-            "placed_at__gte=x",
-            "p=9999",
-            "o=99",
-            "total=x",
-            "q=%00",
-            "user__password=1",
-        ]
-        for query in queries:
-            with self.subTest(query):
-                assert self.client.get(f"{LIST}?{query}", follow=True).status_code in {200, 400}
+    def test_page_has_one_prominent_next_step(self) -> None:
+        for status, label in (
+            ("placed", "Mark as paid"),
+            ("paid", "Mark as shipped"),
+            ("shipped", "Mark as delivered"),
+            ("delivered", None),
+            ("cancelled", None),
+        ):
+            self.order = self.make_order()
+            with self.subTest(status):
+                self.bring_to_status(status)
+                page = self.client.get(page_of(self.order)).content.decode()
+                assert page.count('class="button default"') == (1 if label else 0)
+                assert label is None or f"{label}</button>" in page
+                assert f">{status.capitalize()}</span>" in page

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from backend.orders.admin.statuses import get_status_tone
 from backend.orders.models import Order, OrderStatusChange, Payment
 from backend.orders.services import MANUAL_PROVIDER
 
@@ -11,17 +12,27 @@ DELETED_ACCOUNT = "(account deleted)"
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A row of the history on the page of an order."""
+    """A row of the history on the page of an order.
+
+    Attributes:
+        tone: the CSS class with the colours of the status; empty for cancelled units.
+    """
 
     text: str
     happened_at: datetime
     author: str
+    tone: str = ""
 
 
 def list_history(order: Order) -> list[HistoryEntry]:
     """Return the status changes and cancelled units of an order, oldest first."""
     entries = [
-        HistoryEntry(change.get_status_display(), change.changed_at, _describe_author(order, change))
+        HistoryEntry(
+            change.get_status_display(),
+            change.changed_at,
+            _describe_author(order, change),
+            get_status_tone(change.status),
+        )
         for change in order.history.all()
     ]
     entries += [
