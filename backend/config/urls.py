@@ -18,6 +18,7 @@ from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
 from backend.core.storefront import PATHS, serve_storefront
 from backend.notifications.selectors import count_failed_emails, count_waiting_emails, measure_email_delay
+from backend.orders.admin.dashboard import show_dashboard
 from backend.orders.payments.views import receive_payment
 from backend.wishlists.views import unsubscribe
 
@@ -68,6 +69,7 @@ metrics = make_metrics_view(
 
 urlpatterns = [
     path("graphql", graphql, name="graphql"),
+    path("admin/", admin.site.admin_view(show_dashboard)),
     path("admin/", admin.site.urls),
     path("health/live", Health.as_view(checks=[]), name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),

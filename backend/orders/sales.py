@@ -52,9 +52,13 @@ def read_daily_sales() -> list[DailySales]:
     """Return the sales of each of the last `REPORTED_DAYS` days, today included, oldest first."""
     today = timezone.localdate()
     days = [today - timedelta(days=number) for number in reversed(range(REPORTED_DAYS))]
-    start = timezone.make_aware(datetime.combine(days[0], time.min))
-    sales = {day: (revenue, count) for day, revenue, count in _group_by_day(start)}
+    sales = {day: (revenue, count) for day, revenue, count in _group_by_day(get_start_of_day(days[0]))}
     return [DailySales(day, *sales.get(day, (Decimal(0), 0))) for day in days]
+
+
+def get_start_of_day(day: date) -> datetime:
+    """Return midnight in the time zone of the shop."""
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def _group_by_day(start: datetime) -> "QuerySet[Order, Any]":

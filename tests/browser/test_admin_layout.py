@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from backend.accounts.models import User
+from backend.catalog.empty_searches import count_empty_search
 from backend.catalog.models import Product
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, Payment
@@ -107,6 +108,11 @@ def pages(transactional_db: None, settings: Settings) -> list[str]:
     add_order_note(order_id=orders[0].pk, text=f"{WORD}{WORD}{WORD} {SENTENCE}", author=boss.pk)
     change_order_status(order_id=orders[1].pk, status=Order.Status.PAID, changed_by=boss.pk)
     Group.objects.create(name=SENTENCE[:150])
+    # For the lists of the first page.
+    Product.objects.filter(pk__in=[product.pk for product in products[:9]]).update(
+        popularity=1_000_000, stock=3
+    )
+    count_empty_search((WORD * 2)[:60].lower())
     make_promo_code(f"{'SUMMER-' * 4}2026", *tree.values(), percent=10)
     email = OutgoingEmail.objects.first()
     assert email is not None
@@ -160,6 +166,12 @@ def test_every_page_fits_a_desktop_and_a_phone(
             page.get_by_role("button", name="Go").click()
             expect(page.get_by_role("button", name="Yes, I’m sure")).to_be_visible()
             look_at(page, f"{device}/admin/catalog/product/delete-selected")
+            page.goto("/admin/orders/order/")
+            page.locator("#action-toggle").check()
+            page.get_by_label("Action:").select_option("cancel")
+            page.get_by_role("button", name="Go").click()
+            expect(page.get_by_role("button", name="Cancel orders")).to_be_visible()
+            look_at(page, f"{device}/admin/orders/order/cancel")
             page.get_by_role("button", name="Log out").click()
             look_at(page, f"{device}/admin/logout/")
     assert not problems

@@ -42,6 +42,7 @@ from backend.catalog.selectors.rows import (
     read_products,
     select_products,
 )
+from backend.catalog.selectors.sales import StockedProduct, list_best_sellers, list_low_stock
 from backend.catalog.selectors.search import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "ProductList",
     "ProductRow",
     "ProductSort",
+    "StockedProduct",
     "count_brand_products",
     "count_products",
     "get_brand",
@@ -65,7 +67,9 @@ __all__ = [
     "get_product",
     "get_products",
     "is_category_slug",
+    "list_best_sellers",
     "list_brands",
+    "list_low_stock",
     "list_products",
     "make_product",
     "read_available_products",
