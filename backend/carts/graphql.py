@@ -8,7 +8,7 @@ import strawberry
 import strawberry_django
 
 from backend.carts import models, promo_code_services, selectors, services
-from backend.carts.models import MAX_LINES, MAX_QUANTITY
+from backend.carts.models import MAX_LINES, MAX_QUANTITY, RecommendationList
 from backend.carts.selectors import CartContents
 from backend.catalog.graphql import Product, register_products
 from backend.core.graphql import (
@@ -51,6 +51,17 @@ describe_enum(
         "NOT_ENOUGH_STOCK": "The stock does not cover the quantity.",
         "PRICE_CHANGED": "The price has changed since the line was last added or changed.",
         "PROMO_CODE_NOT_APPLIED": "The promo code in the cart does not apply. The order is refused with it.",
+    },
+)
+
+describe_enum(
+    RecommendationList,
+    "List of recommended products, to which clicks and orders are attributed.",
+    {
+        "SIMILAR": "`Product.similar`.",
+        "BOUGHT_TOGETHER": "`Product.boughtTogether`.",
+        "CART_SUGGESTIONS": "`Cart.suggestions`.",
+        "PERSONAL": "`Query.recommendations`.",
     },
 )
 
@@ -204,6 +215,11 @@ class CartLineInput:
 
     product_id: strawberry.ID = strawberry.field(description="`id` or `databaseId` of the product.")
     quantity: int = strawberry.field(default=1, description=f"Quantity to add, 1 to {MAX_QUANTITY}.")
+    recommended_by: RecommendationList | None = strawberry.field(
+        default=None,
+        description="List that the shopper adds the product from, for statistics without personal data. Null "
+        "if the product was found in another way. Ignored if the cart already has the product.",
+    )
 
 
 @strawberry.input
@@ -284,7 +300,9 @@ def _make_payload(contents: CartContents) -> CartPayload:
 def _parse_lines(lines: Sequence[CartLineInput | CartLineUpdateInput]) -> list[services.LineQuantity]:
     return [
         services.LineQuantity(
-            parse_object_id(line.product_id, "Product", field=f"lines.{index}.product_id"), line.quantity
+            parse_object_id(line.product_id, "Product", field=f"lines.{index}.product_id"),
+            line.quantity,
+            line.recommended_by if isinstance(line, CartLineInput) else None,
         )
         for index, line in enumerate(lines)
     ]

@@ -15,6 +15,16 @@ from backend.core.text import CleanCharField
 MAX_QUANTITY = 999
 MAX_LINES = 200
 MAX_PROMO_CODE_LENGTH = 32
+MAX_RECOMMENDED_BY_LENGTH = 16
+
+
+class RecommendationList(models.TextChoices):
+    """A kind of list of recommended products, to which clicks and orders are attributed."""
+
+    SIMILAR = "similar", "Similar products"
+    BOUGHT_TOGETHER = "bought_together", "Bought together"
+    CART_SUGGESTIONS = "cart_suggestions", "Cart suggestions"
+    PERSONAL = "personal", "Personal"
 
 
 class PromoCode(models.Model):
@@ -192,6 +202,14 @@ class CartLine(models.Model):
     )
     price_seen = models.DecimalField(
         max_digits=12, decimal_places=2, help_text="The price when the line was last added or changed."
+    )
+    recommended_by = models.CharField(
+        max_length=MAX_RECOMMENDED_BY_LENGTH,
+        choices=RecommendationList,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The list that the product was first added from; empty if it was none.",
     )
 
     class Meta:

@@ -7,7 +7,7 @@ from ninja import Body, Query, Router
 from pydantic import Field, WithJsonSchema
 
 from backend.carts import promo_code_services, selectors, services
-from backend.carts.models import MAX_QUANTITY
+from backend.carts.models import MAX_QUANTITY, RecommendationList
 from backend.catalog.rest import Product
 from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, map_error_fields
@@ -122,6 +122,11 @@ class AddedLine(StrictBody):
 
     product_id: ObjectId = Field(description="Id of the product.", examples=[1])
     quantity: AddedQuantity = Field(1, description=f"Quantity to add, 1 to {MAX_QUANTITY}.")
+    recommended_by: RecommendationList | None = Field(
+        None,
+        description="List that the shopper adds the product from, for statistics without personal data. Null "
+        "if the product was found in another way. Ignored if the cart already has the product.",
+    )
 
 
 class ChangedLine(StrictBody):

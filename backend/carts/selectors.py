@@ -46,6 +46,7 @@ class CartLineRow:
 
     Attributes:
         name_seen, price_seen: what the shopper saw when the line was last added or changed.
+        recommended_by: the `RecommendationList` that the product was first added from, or empty.
         cart_key, discount: the key of the cart and the discount of the line, which `build_contents` sets.
     """
 
@@ -53,6 +54,7 @@ class CartLineRow:
     quantity: int
     name_seen: str = ""
     price_seen: Decimal = Decimal(0)
+    recommended_by: str = ""
     cart_key: str = ""
     discount: Decimal = ZERO
 
@@ -144,7 +146,7 @@ class CartContents:
         return warnings
 
 
-_COLUMNS = ("quantity", "name_seen", "price_seen")
+_COLUMNS = ("quantity", "name_seen", "price_seen", "recommended_by")
 
 
 def _compile_cart(**condition: Param) -> CompiledQuery[tuple[Any, ...]]:
@@ -168,8 +170,8 @@ _CART_LINES = CompiledQuery(
 
 
 def _make_line(row: Sequence[Any]) -> CartLineRow:
-    quantity, name_seen, price_seen, *product = row
-    return CartLineRow(make_product(product), quantity, name_seen, price_seen)
+    quantity, name_seen, price_seen, recommended_by, *product = row
+    return CartLineRow(make_product(product), quantity, name_seen, price_seen, recommended_by)
 
 
 def get_cart_key(viewer: Viewer) -> str:

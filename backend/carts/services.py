@@ -14,7 +14,7 @@ from django.utils import timezone
 from limits import parse_many
 
 from backend.accounts.models import User
-from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine
+from backend.carts.models import MAX_LINES, MAX_QUANTITY, Cart, CartLine, RecommendationList
 from backend.carts.selectors import (
     CartContents,
     CartLineRow,
@@ -75,10 +75,15 @@ _LOCK_ACCOUNT_CART = CompiledQuery(
 
 @dataclass(frozen=True, slots=True)
 class LineQuantity:
-    """A product and a quantity: to add, or to set."""
+    """A product and a quantity: to add, or to set.
+
+    Attributes:
+        recommended_by: the list of recommendations that the product is added from.
+    """
 
     product_id: int
     quantity: int = 1
+    recommended_by: RecommendationList | None = None
 
 
 def get_cart(*, viewer: Viewer) -> CartContents:
@@ -96,7 +101,8 @@ def merge_guest_cart(*, viewer: Viewer) -> None:
 
     Quantities of the same product are added, up to `MAX_QUANTITY`. The merged cart may have more than
     `MAX_LINES` lines. An account's cart that already has more is left alone, and so is the guest's.
-    A promo code of the guest is kept unless the account's cart has one.
+    A promo code of the guest is kept unless the account's cart has one. So is the list that a product was
+    added from, unless the account's cart has the product.
 
     Args:
         viewer: nothing happens unless they are logged in and sent the token of an existing cart.
@@ -120,7 +126,8 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
     is accepted with a warning: the stock is checked when the order is placed.
 
     Args:
-        lines: quantities to add; a product may occur more than once.
+        lines: quantities to add; a product may occur more than once. Its line keeps the list that the
+            product was first added from.
         address: the client's address, for which new guest carts are counted.
 
     Raises:
@@ -144,7 +151,9 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
     for index, added in enumerate(lines):
         with collect_errors(errors):
             product = _require_purchasable(products.get(added.product_id), index)
-            line = changed.get(product.pk) or present.get(product.pk) or CartLineRow(product, 0)
+            line = changed.get(product.pk) or present.get(product.pk)
+            if line is None:
+                line = CartLineRow(product, 0, recommended_by=added.recommended_by or "")
             line.product = product
             line.quantity = _add_quantity(line.quantity, added.quantity, index)
             _record_seen(line)
@@ -400,14 +409,18 @@ def _read_lines(cart: Cart | None) -> dict[int, CartLineRow]:
 
 
 def _save(cart: Cart | None, lines: Iterable[CartLineRow]) -> None:
-    """Insert or update lines in one statement."""
-    rows = [(line.product_id, line.quantity, line.name_seen, line.price_seen) for line in lines]
+    """Insert or update lines in one statement. Existing lines keep the list that they were added from."""
+    rows = [
+        (line.product_id, line.quantity, line.name_seen, line.price_seen, line.recommended_by)
+        for line in lines
+    ]
     if cart is None or not rows:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO carts_cartline (cart_id, product_id, quantity, name_seen, price_seen) "
-            "SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::numeric[]) "
+            "INSERT INTO carts_cartline "
+            "(cart_id, product_id, quantity, name_seen, price_seen, recommended_by) "
+            "SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::numeric[], %s::text[]) "
             "ON CONFLICT (cart_id, product_id) DO UPDATE SET quantity = EXCLUDED.quantity, "
             "name_seen = EXCLUDED.name_seen, price_seen = EXCLUDED.price_seen",
             [cart.pk, *map(list, zip(*rows, strict=True))],

@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
 
 from backend.accounts.models import LowercaseEmailField
-from backend.carts.models import MAX_PROMO_CODE_LENGTH
+from backend.carts.models import MAX_PROMO_CODE_LENGTH, MAX_RECOMMENDED_BY_LENGTH, RecommendationList
 from backend.catalog.models import Product
 from backend.core.identifiers import encode_global_id
 from backend.core.text import CleanCharField, CleanTextField
@@ -227,6 +227,15 @@ class OrderLine(models.Model):
     cancelled_quantity = models.PositiveIntegerField(default=0, db_default=0)
     line_total = models.DecimalField(max_digits=18, decimal_places=2)
     discount = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0), db_default=Decimal(0))
+    recommended_by = models.CharField(
+        max_length=MAX_RECOMMENDED_BY_LENGTH,
+        choices=RecommendationList,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The list of recommendations that the product was added from; empty if it was none.",
+    )
 
     class Meta:
         ordering = ["id"]
@@ -246,7 +255,13 @@ class OrderLine(models.Model):
                 name="order_line_discount_up_to_total",
             ),
         ]
-        indexes = [models.Index(Upper("sku"), name="order_line_by_sku")]
+        indexes = [
+            models.Index(Upper("sku"), name="order_line_by_sku"),
+            # For the statistics of recommendations.
+            models.Index(
+                fields=["order"], name="order_line_recommended", condition=~models.Q(recommended_by="")
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.sku}"

@@ -268,6 +268,7 @@ def _create_order(
             quantity=line.quantity,
             line_total=line.line_total,
             discount=line.discount,
+            recommended_by=line.recommended_by,
         )
         for line in lines
     ]
