@@ -35,11 +35,15 @@ Schema = dict[str, Any]
 
 
 def resolve(schema: Schema) -> Schema:
-    """Return the schema that a reference, or the only alternative beside null, stands for."""
+    """Return the schema that a reference, or the only alternative beside null, stands for.
+
+    Keywords beside a reference are kept.
+    """
     while True:
         options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
         if "$ref" in schema:
-            schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            found = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            schema = found | {key: value for key, value in schema.items() if key != "$ref"}
         elif len(schema.get("allOf", ())) == 1:
             schema = schema["allOf"][0]
         elif len(options) == 1:

@@ -8,7 +8,7 @@ from backend.carts.graphql import CartsMutation, CartsQuery
 from backend.catalog.graphql import CatalogQuery
 from backend.core.graphql import NodeQuery, make_schema
 from backend.orders.graphql import OrdersMutation, OrdersQuery
-from backend.recommendations.graphql import RecommendationsQuery
+from backend.recommendations.graphql import RecommendationsMutation, RecommendationsQuery
 from backend.wishlists.graphql import WishlistsMutation, WishlistsQuery
 
 
@@ -26,7 +26,14 @@ class Query(
 
 
 @strawberry.type
-class Mutation(AccountsMutation, AddressesMutation, CartsMutation, WishlistsMutation, OrdersMutation):
+class Mutation(
+    AccountsMutation,
+    AddressesMutation,
+    CartsMutation,
+    WishlistsMutation,
+    OrdersMutation,
+    RecommendationsMutation,
+):
     """All mutations."""
 
 

@@ -272,6 +272,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "recommendations.save_clicks": {
+        "task": "recommendations.save_clicks",
+        "schedule": 60.0,
+        # A worker that was down must not run it once for every missed run.
+        "options": {"expires": 60},
+    },
 }
 
 # Mail

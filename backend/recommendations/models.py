@@ -1,8 +1,9 @@
-"""Recommendations as the last build computed them, and related products that staff have chosen."""
+"""Recommendations as the last build computed them, related products that staff have chosen, and clicks."""
 
 from django.db import models
 from django.utils import timezone
 
+from backend.carts.models import MAX_RECOMMENDED_BY_LENGTH, RecommendationList
 from backend.catalog.models import Product
 
 # The number of related products that staff can choose for a product.
@@ -58,6 +59,18 @@ class RelatedProduct(models.Model):
 
     def __str__(self) -> str:
         return str(self.related)
+
+
+class ClickCount(models.Model):
+    """The number of clicks of a day on the products of a kind of list."""
+
+    pk = models.CompositePrimaryKey("day", "recommended_by")
+    day = models.DateField()
+    recommended_by = models.CharField(max_length=MAX_RECOMMENDED_BY_LENGTH, choices=RecommendationList)
+    clicks = models.PositiveBigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.clicks} of {self.recommended_by} on {self.day}"
 
 
 class ModelVersion(models.Model):

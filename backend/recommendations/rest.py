@@ -1,14 +1,19 @@
-"""`GET /recommendations`. Recommendations for a product are part of its product card."""
+"""`GET /recommendations` and the clicks on lists of recommended products.
+
+Recommendations for a product are part of its product card.
+"""
 
 from typing import Annotated, Any
 
-from ninja import Query, Router
+from django.http import HttpRequest
+from ninja import Query, Router, Status
 from pydantic import Field, WithJsonSchema
 
+from backend.carts.models import RecommendationList
 from backend.catalog.rest import Product
 from backend.core.errors import map_error_fields
-from backend.core.rest import ApiRequest, QueryInteger, ResponseModel, declare_problems
-from backend.recommendations import selectors
+from backend.core.rest import ApiRequest, QueryInteger, ResponseModel, StrictBody, declare_problems
+from backend.recommendations import attribution, selectors
 
 router = Router(tags=["catalogue"])
 
@@ -24,6 +29,14 @@ class Recommended(ResponseModel):
     items: list[Product] = Field(description="Products, the most suitable first.")
 
 
+class Click(StrictBody):
+    """A click on a recommended product."""
+
+    recommended_by: RecommendationList = Field(
+        description="List that contains the product.", examples=["similar"]
+    )
+
+
 @router.get(
     "/recommendations",
     response={200: Recommended, **declare_problems(422, 503)},
@@ -37,3 +50,20 @@ def recommend(request: ApiRequest, limit: Length = Query(10, description="Number
     """
     with map_error_fields({"first": ["limit"]}):
         return {"items": selectors.recommend(request.auth, limit)}
+
+
+@router.post(
+    "/recommendations/click",
+    # No access token is read, so that nothing about the viewer is known and no session is looked up.
+    auth=None,
+    response={204: None, **declare_problems(400, 415, 422)},
+    operation_id="recommendationsClick",
+    summary="Count a click",
+)
+def count_click(request: HttpRequest, payload: Click) -> Any:
+    """Count a click on a product of a list of recommendations, by day and list.
+
+    Nothing about the viewer is stored. The response is the same whether or not the click could be counted.
+    """
+    attribution.count_click(payload.recommended_by)
+    return Status(204, None)

@@ -1,9 +1,10 @@
-"""Tasks that build and update the recommendations."""
+"""Tasks that build and update the recommendations and save the clicks on them."""
 
 import logging
 
 from celery import shared_task
 
+from backend.recommendations.attribution import save_clicks
 from backend.recommendations.services import build_model, update_model
 
 logger = logging.getLogger(__name__)
@@ -27,3 +28,9 @@ def update() -> None:
     for _ in range(UPDATES_PER_TASK):
         if not update_model():
             break
+
+
+@shared_task(name="recommendations.save_clicks")
+def save_counted_clicks() -> None:
+    """Move the clicks on recommended products from Redis to the database."""
+    save_clicks()

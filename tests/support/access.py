@@ -56,6 +56,7 @@ ROOT_FIELDS = {
     "wishlistRemove": OWNER,
     "orderCreate": OWNER,
     "orderCancel": OWNER,
+    "recommendationClick": PUBLIC,
 }
 
 # The access to each type of GraphQL, and its fields.
@@ -124,6 +125,7 @@ REST_ROUTES = {
     ("get", "/brand"): PUBLIC,
     ("get", "/categories"): PUBLIC,
     ("get", "/recommendations"): OWNER,
+    ("post", "/recommendations/click"): PUBLIC,
     ("get", "/cart"): OWNER,
     ("post", "/cart"): OWNER,
     ("put", "/cart"): OWNER,

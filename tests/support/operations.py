@@ -92,6 +92,7 @@ def list_graphql_operations(email: str, product: int, number: str) -> dict[str, 
         f"{{ order {{ {_ORDER} }} token errors {{ code }} }} }}",
         "orderCancel": f'mutation {{ orderCancel(number: "{number}") '
         f"{{ order {{ {_ORDER} }} errors {{ code }} }} }}",
+        "recommendationClick": "mutation { recommendationClick(recommendedBy: SIMILAR) }",
     }
 
 
@@ -109,6 +110,7 @@ def list_rest_operations(email: str, product: int, number: str) -> dict[tuple[st
         ("get", "/categories"): {},
         ("get", "/cart"): {},
         ("get", "/recommendations"): {},
+        ("post", "/recommendations/click"): {"body": {"recommended_by": "similar"}},
         ("post", "/cart"): line,
         ("put", "/cart"): line,
         ("delete", "/cart"): {},
