@@ -3,15 +3,18 @@
 import gzip
 import io
 import secrets
+import shutil
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.core.files.storage import default_storage
 from django.core.validators import RegexValidator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -20,6 +23,9 @@ from django.urls import URLPattern, path
 
 from backend.catalog.admin.products import ProductAdmin
 from backend.catalog.models import Product
+from backend.catalog.pictures.deletion import IMPORTS_FOLDER
+from backend.core.media.storage import StorageUnavailable
+from backend.feeds.archive import open_archive
 from backend.feeds.exporter import CONTENT_TYPES, FORMATS, Format, export_feed
 from backend.feeds.importer import DEFAULT_STOCK, import_feed
 from backend.feeds.raw_rows import FeedUnreadable
@@ -28,6 +34,8 @@ from backend.feeds.report import ImportReport
 
 # The import runs in the request, so the limit is about five thousand products. The command has no limit.
 MAX_UPLOAD = 5 * 1024 * 1024
+MAX_ARCHIVE = 50 * 1024 * 1024
+_TOO_LARGE = "The feed is larger than 5 MB. Import it with: manage.py import_products FEED"
 _PREVIEW_SECONDS = 3600
 
 
@@ -36,16 +44,38 @@ class _Upload:
     """A previewed feed that waits for confirmation.
 
     It is kept in the cache, because another host may handle the confirmation.
+
+    Attributes:
+        data: the feed; empty for an archive.
+        archive: the name of an archive in the media storage. If it is never confirmed, the periodic task
+            deletes it like other unused files.
     """
 
     name: str
     data: bytes
+    archive: str
     accept_currency: str
     default_stock: int
 
-    def run(self, *, dry_run: bool) -> ImportReport:
+    def confirm(self) -> ImportReport:
+        """Import the feed, and delete the archive.
+
+        Raises:
+            StorageUnavailable, FileNotFoundError: the archive cannot be read.
+        """
+        if not self.archive:
+            return self.run(io.BytesIO(self.data), dry_run=False)
+        storage: Any = default_storage
+        with TemporaryFile() as file:
+            with storage.stream(self.archive) as (_, stream):
+                shutil.copyfileobj(stream, file)
+            report = self.run(file, dry_run=False)
+        storage.delete(self.archive)
+        return report
+
+    def run(self, file: BinaryIO, *, dry_run: bool) -> ImportReport:
         return import_feed(
-            io.BytesIO(self.data),
+            file,
             accept_currency=self.accept_currency,
             default_stock=self.default_stock,
             dry_run=dry_run,
@@ -56,7 +86,8 @@ class FeedForm(forms.Form):
     """Upload form for a feed and the options of its import."""
 
     feed = forms.FileField(
-        help_text="Tab-separated, CSV, RSS, Atom or YML, plain or gzipped; at most 5 MB unpacked."
+        help_text="Tab-separated, CSV, RSS, Atom or YML, plain or gzipped, at most 5 MB unpacked; or a ZIP "
+        "archive of one such file with its pictures, at most 50 MB and 1,000 files."
     )
     accept_currency = forms.CharField(
         required=False,
@@ -72,9 +103,20 @@ class FeedForm(forms.Form):
         "Existing products keep their stock.",
     )
 
-    def clean_feed(self) -> bytes:
-        """Return the unpacked content of the file."""
-        data: bytes = self.cleaned_data["feed"].read(MAX_UPLOAD + 1)
+    def clean_feed(self) -> bytes | None:
+        """Return the unpacked content of a feed; None for an archive."""
+        file = self.cleaned_data["feed"]
+        if file.size > MAX_ARCHIVE:
+            raise forms.ValidationError("The file is larger than 50 MB.")
+        try:
+            with open_archive(file) as archive:
+                if archive is not None:
+                    if archive.feed_size > MAX_UPLOAD:
+                        raise forms.ValidationError(_TOO_LARGE)
+                    return None
+        except FeedUnreadable as error:
+            raise forms.ValidationError(str(error)) from error
+        data: bytes = file.read(MAX_UPLOAD + 1)
         if data.startswith(GZIP_MAGIC):
             try:
                 data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_UPLOAD + 1)
@@ -83,9 +125,7 @@ class FeedForm(forms.Form):
             if data.startswith(GZIP_MAGIC):
                 raise forms.ValidationError(DOUBLE_GZIP)
         if len(data) > MAX_UPLOAD:
-            raise forms.ValidationError(
-                "The feed is larger than 5 MB. Import it with: manage.py import_products FEED"
-            )
+            raise forms.ValidationError(_TOO_LARGE)
         return data
 
 
@@ -137,10 +177,15 @@ class ProductFeedAdmin(ProductAdmin):
             key = _cache_key(request, request.POST["token"])
             upload = cache.get(key)
             cache.delete(key)
-            if upload:
-                context |= {"report": upload.run(dry_run=False), "name": upload.name, "done": True}
-            else:
+            try:
+                if upload:
+                    context |= {"report": upload.confirm(), "name": upload.name, "done": True}
+                else:
+                    context["expired"] = True
+            except FileNotFoundError:
                 context["expired"] = True
+            except StorageUnavailable as error:
+                context["storage_error"] = error.message
         elif request.method == "POST":
             form = FeedForm(request.POST, request.FILES)
             if form.is_valid():
@@ -149,16 +194,25 @@ class ProductFeedAdmin(ProductAdmin):
 
     def _preview(self, request: HttpRequest, form: FeedForm) -> dict[str, Any]:
         data = form.cleaned_data
+        file: Any = request.FILES["feed"]
         upload = _Upload(
-            request.FILES["feed"].name or "",  # type: ignore[union-attr]
-            data["feed"],
+            file.name or "",
+            data["feed"] or b"",
+            f"{IMPORTS_FOLDER}/{secrets.token_urlsafe()}.zip" if data["feed"] is None else "",
             data["accept_currency"].upper(),
             data["default_stock"],
         )
+        storage: Any = default_storage
         try:
-            report = upload.run(dry_run=True)
+            report = upload.run(file if upload.archive else io.BytesIO(upload.data), dry_run=True)
+            if upload.archive:
+                file.seek(0)
+                storage.store(upload.archive, file)
         except FeedUnreadable as error:
             form.add_error("feed", str(error))
+            return {}
+        except StorageUnavailable as error:
+            form.add_error("feed", error.message)
             return {}
         token = secrets.token_urlsafe()
         cache.set(_cache_key(request, token), upload, _PREVIEW_SECONDS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.pictures.deletion import discard_files
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Conflict
+from backend.feeds.archive import Archive, open_archive
 from backend.feeds.category_paths import CategoryPath, CategoryPaths, refuse_deleted_category
 from backend.feeds.cells import ATTRIBUTES, COLUMNS, replace_surrogates
 from backend.feeds.parsed_rows import ParsedRow, parse_row
@@ -44,7 +45,9 @@ def import_feed(
     on_problem: Callable[[Problem, bool], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
-    """Create and update products from a feed, in the format that the package's docstring describes.
+    """Create and update products from a feed, or from a ZIP archive of a feed and its pictures.
+
+    The package's docstring describes the format of feeds, and `archive` that of archives.
 
     Bad rows are reported and skipped. If several rows have the same id, the first one counts. Every batch
     is committed on its own; after a failure, importing the same feed again completes it. Do not call this
@@ -52,7 +55,8 @@ def import_feed(
 
     Args:
         source: a path, or a seekable binary file, which has no folder of pictures by default.
-        folder: the folder that picture links are relative to; the feed's own by default.
+        folder: the folder that picture links are relative to; the feed's own by default. Ignored for an
+            archive, which contains the pictures.
         accept_currency: a currency other than the shop's whose prices are taken unconverted.
         default_stock: the stock of a new product that is in stock without a quantity.
         dry_run: write nothing; the report says what an import would do.
@@ -61,13 +65,19 @@ def import_feed(
         on_progress: called with the bytes read from the file so far, and its size.
 
     Raises:
-        FeedUnreadable: the file is not a feed; nothing was imported. If a feed breaks off later, or the
-            database or the picture storage fails, the report's `stopped` says so instead.
+        FeedUnreadable: the file is not a feed or an archive of one; nothing was imported. If a feed breaks
+            off later, or the database or the picture storage fails, the report's `stopped` says so instead.
     """
-    if folder is None and isinstance(source, Path):
-        folder = source.parent
-    with open_feed(source) as feed, ThreadPoolExecutor(_PICTURE_THREADS) as pool:
-        importer = _Importer(folder, accept_currency, default_stock, dry_run, on_problem, pool)
+    with ExitStack() as stack:
+        archive = stack.enter_context(open_archive(source))
+        pictures: Path | Archive | None = archive or folder
+        if archive is not None:
+            source = stack.enter_context(archive.open_feed())
+        elif folder is None and isinstance(source, Path):
+            pictures = source.parent
+        feed = stack.enter_context(open_feed(source))
+        pool = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS))
+        importer = _Importer(pictures, accept_currency, default_stock, dry_run, on_problem, pool)
         importer.columns.update(feed.columns)
         try:
             for batch in _split_batches(importer.parse_rows(feed.rows), batch_size):
@@ -108,7 +118,7 @@ class _Importer:
 
     def __init__(
         self,
-        folder: Path | None,
+        folder: Path | Archive | None,
         accept_currency: str,
         default_stock: int,
         dry_run: bool,

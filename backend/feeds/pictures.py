@@ -13,6 +13,7 @@ from backend.catalog.models import ProductImage
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, accept_picture, check_size
 from backend.core.media.storage import StorageUnavailable
 from backend.core.text import clean_line
+from backend.feeds.archive import Archive
 from backend.feeds.parsed_rows import ParsedRow
 
 logger = logging.getLogger(__name__)
@@ -69,14 +70,14 @@ class PicturePlan:
 
 
 def prepare_pictures(
-    row: ParsedRow, existing: Sequence[ProductImage], folder: Path | None, *, store: bool
+    row: ParsedRow, existing: Sequence[ProductImage], folder: Path | Archive | None, *, store: bool
 ) -> RowPictures:
     """Read and validate the pictures of a row, and store those that the product does not have yet.
 
     Args:
         row: a row with `pictures`.
         existing: the product's pictures.
-        folder: the feed's folder; None if the feed was uploaded without one.
+        folder: the feed's folder or archive; None if the feed was uploaded without one.
         store: False in a dry run, which only validates.
     """
     result = RowPictures()
@@ -122,8 +123,8 @@ def _get_digest(image: ProductImage) -> str:
     return image.sha256
 
 
-def read_picture_file(link: str, folder: Path | None) -> bytes:
-    """Read a file in the feed's folder.
+def read_picture_file(link: str, folder: Path | Archive | None) -> bytes:
+    """Read a file in the feed's folder or archive.
 
     Raises:
         PictureRefused: the link is a URL or leads out of the folder, or the file is missing or too large.
@@ -131,7 +132,9 @@ def read_picture_file(link: str, folder: Path | None) -> bytes:
     if _URL.match(link) or link.startswith("//"):
         raise PictureRefused("URLs are not fetched; link a file in the folder of the feed")
     if folder is None:
-        raise PictureRefused("the feed was uploaded without a folder of pictures")
+        raise PictureRefused("the feed was uploaded without pictures")
+    if isinstance(folder, Archive):
+        return folder.read_picture(link)
     try:
         root = folder.resolve()
         path = _find_file(root, link)

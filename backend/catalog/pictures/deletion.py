@@ -20,8 +20,10 @@ from backend.core.media.storage import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
-# The storage folders that hold pictures only.
-FOLDERS = ("products", "categories", FOLDER)
+# Archives that wait for the confirmation of their import. No row refers to them.
+IMPORTS_FOLDER = "imports"
+# The storage folders that hold files of the shop only.
+FOLDERS = ("products", "categories", FOLDER, IMPORTS_FOLDER)
 # A newer file without a row may belong to a running upload or import.
 GRACE = timedelta(days=1)
 # More orphans than this, and than files in use, suggest that another shop uses the same storage.
