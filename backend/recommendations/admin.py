@@ -48,7 +48,7 @@ class RelatedProductInline(SafeAutocompleteAdmin, admin.TabularInline):
     fk_name = "product"
     form = RelatedProductForm
     formset = RelatedProductFormSet
-    fields = ["related", "position"]
+    fields = ["position", "related"]
     autocomplete_fields = ["related"]
     extra = 0
     max_num = MAX_RELATED_PRODUCTS

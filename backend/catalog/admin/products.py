@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from backend.catalog.admin.fields import (
@@ -63,7 +64,7 @@ class ProductForm(PartialUpdateForm):
 
 class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
     model = CharacteristicValue
-    fields = ["characteristic", "value", "position"]
+    fields = ["position", "characteristic", "value"]
     autocomplete_fields = ["characteristic"]
     extra = 0
     verbose_name = "characteristic"
@@ -110,7 +111,7 @@ class ProductImageInline(admin.TabularInline):
     model = ProductImage
     form = ProductImageForm
     formset = ProductImageFormSet
-    fields = ["preview", "file", "alt", "position"]
+    fields = ["position", "preview", "file", "alt"]
     readonly_fields = ["preview"]
     extra = 0
     verbose_name = "picture"
@@ -169,6 +170,22 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
         if request.method == "POST":
             lock_products([parse_id(object_id)])
         return super().get_object(request, object_id, from_field)
+
+    def get_view_on_site_url(self, obj: Model | None = None) -> str | None:
+        """Return the URL of the product in the storefront, which shows published products only."""
+        if not isinstance(obj, Product) or not obj.is_published:
+            return None
+        return f"{settings.STOREFRONT_URL or settings.PUBLIC_URL}/p/{obj.slug}"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        extra = {"currency": settings.SHOP_CURRENCY} | (extra_context or {})
+        return super().changeform_view(request, object_id, form_url, extra)
 
     def get_fieldsets(self, request: HttpRequest, obj: Product | None = None) -> Any:
         return self.fieldsets if obj else self.fieldsets[:-1]

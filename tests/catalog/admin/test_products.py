@@ -213,6 +213,22 @@ class ChangeProductTest(AdminCase):
         self.assert_saved(self.client.post(self.path, self.open() | {"slug": "", "name": "Щука"}))
         assert Product.objects.get().slug == "shchuka"
 
+    def test_published_product_links_to_its_page_in_the_shop(self) -> None:
+        for settings, origin in (
+            (
+                {"STOREFRONT_URL": "https://shop.example", "PUBLIC_URL": "https://api.example"},
+                "https://shop.example",
+            ),
+            ({"STOREFRONT_URL": "", "PUBLIC_URL": "https://api.example"}, "https://api.example"),
+            ({"STOREFRONT_URL": "", "PUBLIC_URL": ""}, ""),
+        ):
+            with self.subTest(settings), self.settings(**settings):
+                link = f'href="{origin}/p/{self.product.slug}"'
+                assert link in self.client.get(self.path).content.decode()
+        Product.objects.update(is_published=False)
+        assert f"/p/{self.product.slug}" not in self.client.get(self.path).content.decode()
+        assert "/p/" not in self.client.get(ADD).content.decode()
+
     def test_product_is_deleted(self) -> None:
         self.assert_saved(
             self.client.post(f"/admin/catalog/product/{self.product.pk}/delete/", {"post": "yes"})
