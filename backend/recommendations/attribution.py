@@ -6,7 +6,7 @@ database. A task adds the counts to the database. Orders are attributed by their
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from redis import Redis
 from backend.carts.models import RecommendationList
 from backend.core.redis import PREFIX, redis_required, try_redis
 from backend.orders.models import Order, OrderLine
+from backend.orders.sales import get_start_of_day
 from backend.recommendations.models import ClickCount
 
 # A hash with a field for each day and list, like "2026-01-31 similar".
@@ -76,9 +77,8 @@ def read_attribution(days: int) -> list[Attribution]:
     """
     today = timezone.localdate()
     first_day = today - timedelta(days=days - 1)
-    start = timezone.make_aware(datetime.combine(first_day, time()))
     lines = (
-        OrderLine.objects.filter(~Q(recommended_by=""), order__placed_at__gte=start)
+        OrderLine.objects.filter(~Q(recommended_by=""), order__placed_at__gte=get_start_of_day(first_day))
         .filter(order__currency=settings.SHOP_CURRENCY)
         .filter(~Q(order__status=Order.Status.CANCELLED), quantity__gt=F("cancelled_quantity"))
         .order_by()

@@ -1,5 +1,6 @@
 """The first page of the admin and the colours of statuses in a browser, in the light and the dark theme."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -9,9 +10,11 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from backend.accounts.models import User
+from backend.carts.models import RecommendationList
 from backend.catalog.empty_searches import count_empty_search
 from backend.notifications.models import OutgoingEmail
-from backend.orders.models import Order, OrderStatusChange
+from backend.orders.models import Order, OrderLine, OrderStatusChange
+from backend.recommendations.models import ClickCount
 from tests.accounts.cases import clear_redis
 from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
@@ -57,6 +60,10 @@ def shop(transactional_db: None) -> Order:
     vera = make_user("vera.inber@example.com", name="Vera Inber")
     lines = [(products[0], 2), (products[1], 2)]
     newest = make_order(vera, *lines, delivery=FULL_DELIVERY)
+    OrderLine.objects.update(recommended_by=RecommendationList.SIMILAR)
+    ClickCount.objects.create(
+        day=timezone.localdate(), recommended_by=RecommendationList.SIMILAR, clicks=1234
+    )
     for product, (_, _, stock) in zip(products, PRODUCTS, strict=True):
         product.stock = stock
         product.save(update_fields=["stock"])
@@ -109,6 +116,12 @@ def test_figures_lead_to_the_lists(
             "matcha set"
         )
         screenshot(page, f"dashboard-{device}")
+        recommendations = page.get_by_role("region", name="Recommendations in 30 days")
+        recommendations.scroll_into_view_if_needed()
+        expect(recommendations.get_by_role("row", name="Similar products")).to_have_text(
+            re.compile(r"1,234\s+1\s+4")
+        )
+        screenshot(page, f"dashboard-recommendations-{device}")
         page.get_by_role("link", name="Failed mails").click()
         expect(page.locator("#result_list tbody tr")).to_have_count(1)
         page.goto("/admin/")

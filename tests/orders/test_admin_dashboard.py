@@ -1,5 +1,6 @@
 """The first page of the admin: figures and panels, permissions and queries."""
 
+import re
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -7,15 +8,18 @@ from unittest import mock
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from backend.accounts.models import User
+from backend.carts.models import RecommendationList
 from backend.catalog import empty_searches
 from backend.catalog.empty_searches import count_empty_search
 from backend.notifications.models import OutgoingEmail
 from backend.notifications.selectors import count_failed_emails_up_to
 from backend.orders import sales
 from backend.orders.admin.dashboard import CHART_HEIGHT, CHART_WIDTH
-from backend.orders.models import Order
+from backend.orders.models import Order, OrderLine
+from backend.recommendations.models import ClickCount
 from tests.accounts.cases import clear_redis
 from tests.catalog.admin.pages import AdminCase
 from tests.catalog.factories import make_product
@@ -88,6 +92,22 @@ class DashboardTest(AdminCase):
         assert [email.status for email in failed] == ["failed"]
         assert self.client.get(figures["Orders in 30 days"].url).context["cl"].result_count == 2
 
+    def test_clicks_and_orders_of_recommendations_are_shown_by_list(self) -> None:
+        make_order(None, (self.tea, 3))
+        OrderLine.objects.update(recommended_by=RecommendationList.SIMILAR)
+        ClickCount.objects.create(
+            day=timezone.localdate(), recommended_by=RecommendationList.PERSONAL, clicks=1234
+        )
+        page = re.sub(r"\s*\n\s*", "", self.read().content.decode())
+        for cells in (
+            ("Similar products", "0", "1", "3", "3,750"),
+            ("Bought together", "0", "0", "0", "0"),
+            ("Personal", "1,234", "0", "0", "0"),
+        ):
+            name, *numbers = cells
+            row = f'<td class="label">{name}</td>' + "".join(f'<td class="number">{n}</td>' for n in numbers)
+            assert row in page
+
     def test_chart_is_as_high_as_the_best_day(self) -> None:
         make_order(None, (self.tea, 1))
         chart = self.read().context["panels"][0].data
@@ -126,9 +146,9 @@ class DashboardTest(AdminCase):
                 make_product(popularity=number, stock=0)
                 count_empty_search(f"nothing {number}")
                 add_failed_email()
-        # Session, user and its status, sales, two queues with their counts, best sellers, low stock, failed
-        # mails, recent actions.
-        assert counts == [12, 12, 12]
+        # Session, user and its status, sales, two queues with their counts, best sellers, recommendations,
+        # low stock, failed mails, recent actions.
+        assert counts == [13, 13, 13]
 
     def test_page_shows_what_the_user_may_view(self) -> None:
         make_order(None, (self.tea, 1))
@@ -141,11 +161,19 @@ class DashboardTest(AdminCase):
             (["view_outgoingemail"], [], 1),
             (["view_product"], ["low_stock", "empty_searches"], 0),
             (["change_product"], ["low_stock", "empty_searches"], 0),
-            (["view_order"], ["revenue", "orders", "orders"], 5),
-            (["change_order"], ["revenue", "orders", "orders"], 5),
+            (["view_order"], ["revenue", "orders", "orders", "recommendations"], 5),
+            (["change_order"], ["revenue", "orders", "orders", "recommendations"], 5),
             (
                 ["view_order", "view_product"],
-                ["revenue", "orders", "orders", "best_sellers", "low_stock", "empty_searches"],
+                [
+                    "revenue",
+                    "orders",
+                    "orders",
+                    "best_sellers",
+                    "recommendations",
+                    "low_stock",
+                    "empty_searches",
+                ],
                 5,
             ),
         ):

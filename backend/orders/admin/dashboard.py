@@ -30,6 +30,8 @@ from backend.orders.sales import (
     read_daily_sales,
     read_order_queue,
 )
+from backend.orders.sales import REPORTED_DAYS as SALES_DAYS
+from backend.recommendations.attribution import read_attribution
 
 ROWS = 8
 CHART_WIDTH, CHART_HEIGHT = 300, 100
@@ -87,6 +89,8 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
         ]
         if _can_view(request, Product):
             panels.append(Panel("best_sellers", _add_shares(list_best_sellers(ROWS))))
+        lists = {"days": SALES_DAYS, "lists": read_attribution(SALES_DAYS)}
+        panels.append(Panel("recommendations", lists | {"currency": settings.SHOP_CURRENCY}))
     if _can_view(request, Product):
         panels.append(Panel("low_stock", list_low_stock(ROWS)))
         searches = list_empty_searches(ROWS)
