@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, DecimalField, F, Q, Sum, Value
+from django.db.models import Count, DecimalField, F, Func, Q, Subquery, Sum, Value
 from django.utils import timezone
 from redis import Redis
 
@@ -77,8 +77,14 @@ def read_attribution(days: int) -> list[Attribution]:
     """
     today = timezone.localdate()
     first_day = today - timedelta(days=days - 1)
+    start = get_start_of_day(first_day)
+    # Lines have no date. Without this bound, PostgreSQL reads the attributed lines of all times. With `+ 0`,
+    # it looks for the smallest id among the orders of these days and not among all.
+    first_order = Order.objects.filter(placed_at__gte=start).order_by()
+    first_order_id = first_order.annotate(first=Func(F("pk") + 0, function="MIN")).values("first")
     lines = (
-        OrderLine.objects.filter(~Q(recommended_by=""), order__placed_at__gte=get_start_of_day(first_day))
+        OrderLine.objects.filter(~Q(recommended_by=""), order__placed_at__gte=start)
+        .filter(order__gte=Subquery(first_order_id))
         .filter(order__currency=settings.SHOP_CURRENCY)
         .filter(~Q(order__status=Order.Status.CANCELLED), quantity__gt=F("cancelled_quantity"))
         .order_by()
