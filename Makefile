@@ -65,9 +65,10 @@ migrations: .venv/dev
 	@$(CHECK_ENV) $(BIN)/python -m scripts.lint_migrations
 
 generated: .venv/dev
-	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cp -R requirements "$$copy" && \
+	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && mkdir "$$copy/backend" && \
+	cp -R requirements "$$copy" && cp -R backend/locale "$$copy/backend" && \
 	$(CHECK_ENV) scripts/generate.sh "$$copy" && \
-	for file in schema.graphql openapi.json docs/architecture.md requirements; do \
+	for file in schema.graphql openapi.json docs/architecture.md backend/locale requirements; do \
 		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not up to date. Run \`make generate\`."; exit 1; }; \
 	done
 
