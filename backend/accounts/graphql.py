@@ -33,7 +33,7 @@ _Input = Annotated[T, strawberry.argument(description="Input of the mutation.")]
 _ERRORS = "Reasons why the request was refused; empty on success."
 _EMAIL = "E-mail address of the account."
 _NEW_CREDENTIAL = "New password, at least 8 characters; easily guessed passwords are refused."
-_LANGUAGE = 'Language of the mails to this account: "ru" or "en".'
+_LANGUAGE = 'Language of messages and mails: "ru" or "en"'
 
 
 @strawberry_django.type(models.User)
@@ -47,8 +47,13 @@ class User(Node):
         description="E-mail address, which is also the login; always in lower case."
     )
     name: auto = strawberry_django.field(description="Name of the owner; empty if not set.")
-    language: str = strawberry_django.field(description=_LANGUAGE)
     date_joined: auto = strawberry_django.field(description="Time of the last registration.")
+
+    @strawberry_django.field(
+        description=f"{_LANGUAGE}; null if messages follow the browser and mails the shop's default."
+    )
+    def language(self: models.User) -> str | None:
+        return self.language or None
 
     @strawberry_django.field(description="The viewer's own orders, newest first.")
     def orders(
@@ -136,7 +141,9 @@ class RegisterInput:
 
     email: str = strawberry.field(description="E-mail address, to which a confirmation code is sent.")
     password: str = strawberry.field(description=_NEW_CREDENTIAL)
-    language: str = strawberry.field(default="en", description=_LANGUAGE)
+    language: str | None = strawberry.field(
+        default=None, description=f"{_LANGUAGE}. By default, the one that Accept-Language prefers."
+    )
 
 
 @strawberry.input
@@ -188,10 +195,14 @@ class PasswordResetInput:
 
 @strawberry.input
 class AccountInput:
-    """New values of the account. Fields that are null or left out stay unchanged."""
+    """New values of the account. Fields that are left out stay unchanged."""
 
-    name: str | None = strawberry.field(default=None, description="Name of the owner, up to 150 characters.")
-    language: str | None = strawberry.field(default=None, description=_LANGUAGE)
+    name: str | None = strawberry.field(
+        default=None, description="Name of the owner, up to 150 characters; unchanged if null."
+    )
+    language: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{_LANGUAGE}. With null, messages follow Accept-Language."
+    )
 
 
 @strawberry.input
@@ -219,7 +230,7 @@ class AccountsMutation:
         services.register_account(
             email=input.email,
             password=input.password,
-            language=input.language,
+            language=info.context.language if input.language is None else input.language,
             address=info.context.address,
         )
         return AccountPayload()
@@ -306,7 +317,12 @@ class AccountsMutation:
     @refusals_as_payload("input")
     def account_update(self, info: Info, input: _Input[AccountInput]) -> UserPayload | None:
         viewer = info.context.viewer
-        user = services.update_account(viewer=viewer, name=input.name, language=input.language)
+        user = services.update_account(
+            viewer=viewer,
+            name=input.name,
+            language=None if input.language is strawberry.UNSET else input.language,
+            is_language_reset=input.language is None,
+        )
         return UserPayload(user=user)
 
     @strawberry.mutation(description="Delete the account and all personal data.")

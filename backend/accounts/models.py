@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower, Now, Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.password_hashing import matches_hash, prepare_password
@@ -68,7 +69,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = LowercaseEmailField(max_length=254, unique=True)
     name = CleanCharField(max_length=150, blank=True)
-    language = models.CharField(max_length=2, choices=settings.LANGUAGES, default="en")
+    language = models.CharField(
+        max_length=2,
+        choices=settings.LANGUAGES,
+        blank=True,
+        default="",
+        help_text=_("Language of messages and mails. If empty, messages follow the browser."),
+    )
     is_staff = models.BooleanField("staff status", default=False)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)

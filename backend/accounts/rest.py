@@ -12,6 +12,7 @@ from backend.accounts import services
 from backend.accounts.email_addresses import MAX_EMAIL_LENGTH
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.client_address import get_client_address
+from backend.core.request_language import get_request_language
 from backend.core.rest import LOGIN_REQUIRED, ApiRequest, ResponseModel, StrictBody, declare_problems
 from backend.orders.guests import confirm_account
 
@@ -55,7 +56,10 @@ class Registration(StrictBody):
     password: NewPassword = Field(
         description="Password. Common passwords, numbers and parts of the e-mail address are refused."
     )
-    language: Language = Field("en", description="Language of the mails to this account.")
+    language: Language | None = Field(
+        None,
+        description="Language of messages and mails. By default, the one that Accept-Language prefers.",
+    )
 
 
 class Confirmation(StrictBody):
@@ -112,7 +116,13 @@ class Accepted(ResponseModel):
 )
 def register(request: HttpRequest, payload: Registration) -> Any:
     """Create an unconfirmed account and send a six-digit code to its e-mail address."""
-    services.register_account(**payload.dict(), address=get_client_address(request))
+    language = get_request_language(request) if payload.language is None else payload.language
+    services.register_account(
+        email=payload.email,
+        password=payload.password,
+        language=language,
+        address=get_client_address(request),
+    )
     return Status(202, Accepted(status="accepted"))
 
 

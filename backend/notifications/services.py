@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -82,7 +83,7 @@ def enqueue_email(
     Args:
         task: the name of the Celery task that renders and sends the mail, called with `email_id`.
         recipient: one e-mail address.
-        language: "ru" or "en".
+        language: "ru" or "en"; empty if the recipient has none, for DEFAULT_LANGUAGE.
         context: variables of the template; they must not contain secrets.
         min_interval: the least time between two mails of this task to this recipient.
     """
@@ -92,7 +93,7 @@ def enqueue_email(
     email = OutgoingEmail(
         task=task,
         recipient=recipient,
-        language=language,
+        language=language or settings.DEFAULT_LANGUAGE,
         context=context or {},
         due_at=earliest if earliest > now else now + STALE_AFTER,
     )

@@ -366,4 +366,4 @@ class UpdateTest(SessionCase):
         assert self.update(name="Vera", language="e\x00") == ("INVALID", "language")
         assert self.update(email="a@b.example")[0] == "INVALID"
         account = self.graphql.me(self.pair.access_token)
-        assert (account["name"], account["language"]) == ("", "en")
+        assert (account["name"], account["language"]) == ("", None)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.accounts.codes import Purpose, WrongCode, redeem_code
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
@@ -34,7 +36,7 @@ def enqueue_code_email(purpose: Purpose, *, email: str, address: str) -> None:
         lambda: enqueue_email(
             task=_TASKS[purpose],
             recipient=email,
-            language=language or "en",
+            language=language or "",
             min_interval=MIN_EMAIL_INTERVAL,
         ),
         name="enqueue_code_email",
@@ -55,5 +57,5 @@ def redeem_account_code(purpose: Purpose, email: str, code: str, user: User | No
     """
     redeem_code(purpose, email, code, user.password if user is not None else "")
     if user is None:
-        raise WrongCode("The code is wrong or has expired. Request a new one.", field="code")
+        raise WrongCode(_("The code is wrong or has expired. Request a new one."), field="code")
     return user

@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterable
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.accounts.models import User
 from backend.accounts.services.credentials import (
     lock_account,
@@ -27,14 +29,24 @@ from backend.notifications.services import delete_emails
 MAX_NAME_LENGTH = 150
 
 
-def update_account(*, viewer: Viewer, name: str | None = None, language: str | None = None) -> User:
+def update_account(
+    *,
+    viewer: Viewer,
+    name: str | None = None,
+    language: str | None = None,
+    is_language_reset: bool = False,
+) -> User:
     """Update the viewer's account and return it. Parameters that are None stay unchanged.
+
+    Args:
+        language: of messages and mails, "ru" or "en".
+        is_language_reset: whether the account is to have no language, so that messages follow the browser.
 
     Raises:
         Unauthenticated: the viewer is a guest.
         Invalid, TooLong: a value is not acceptable.
     """
-    user_id, _ = require_session(viewer)
+    user_id, _session_id = require_session(viewer)
     changes = {}
     errors: list[ShopError] = []
     if name is not None:
@@ -44,6 +56,8 @@ def update_account(*, viewer: Viewer, name: str | None = None, language: str | N
         with collect_errors(errors):
             validate_language(language)
             changes["language"] = language
+    elif is_language_reset:
+        changes["language"] = ""
     raise_collected(errors)
     if changes:
         User.objects.filter(pk=user_id).update(**changes)
@@ -57,10 +71,14 @@ def _validate_name(name: str) -> str:
         Invalid, TooLong: it is not acceptable.
     """
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-        raise Invalid("name must not contain line breaks or control characters.", field="name")
+        raise Invalid(_("name must not contain line breaks or control characters."), field="name")
     name = clean_line(name)
     if len(name) > MAX_NAME_LENGTH:
-        raise TooLong(f"name must have at most {MAX_NAME_LENGTH} characters.", field="name")
+        raise TooLong(
+            _("name must have at most %(maximum)s characters."),
+            field="name",
+            params={"maximum": MAX_NAME_LENGTH},
+        )
     return name
 
 
@@ -86,10 +104,10 @@ def delete_account(*, viewer: Viewer, password: str) -> None:
         RateLimited: there were too many attempts.
         Conflict: other requests change the same data.
     """
-    user_id, _ = require_session(viewer)
+    user_id, _session_id = require_session(viewer)
     user = require_account(user_id)
     if user.is_staff:
-        raise Forbidden("Staff accounts can be deleted only in the admin.")
+        raise Forbidden(_("Staff accounts can be deleted only in the admin."))
     require_password(user, password, field="password")
     _delete_account(user)
 

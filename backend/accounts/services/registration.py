@@ -33,7 +33,7 @@ def register_account(*, email: str, password: str, language: str, address: str) 
     Args:
         email: the login.
         password: validated by AUTH_PASSWORD_VALIDATORS.
-        language: of the mails, "ru" or "en".
+        language: of messages and mails, "ru" or "en".
         address: of the client, for the rate limits.
 
     Raises:
