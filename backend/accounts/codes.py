@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cache
 
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 from redis.commands.core import Script
 
 from backend.core.digests import digest_secret
@@ -90,7 +91,7 @@ def redeem_code(purpose: Purpose, email: str, code: str, password_hash: str) -> 
             client=get_redis_client(),
         )
     if not is_valid:
-        raise WrongCode("The code is wrong or has expired. Request a new one.", field="code")
+        raise WrongCode(_("The code is wrong or has expired. Request a new one."), field="code")
 
 
 def _make_key(purpose: Purpose, email: str) -> str:

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import Invalid, TooLong
 
@@ -19,20 +20,24 @@ def normalize_email(email: str) -> str:
     stripped = email.strip()
     email = stripped.lower()
     if len(email) > MAX_EMAIL_LENGTH:
-        raise TooLong(f"An e-mail address must have at most {MAX_EMAIL_LENGTH} characters.", field="email")
+        raise TooLong(
+            _("An e-mail address must have at most %(maximum)s characters."),
+            field="email",
+            params={"maximum": MAX_EMAIL_LENGTH},
+        )
     try:
         validate_email(email)
-        local, _, domain = email.rpartition("@")
+        local, _at, domain = email.rpartition("@")
         ascii_domain = domain.encode("idna").decode("ascii")
         unicode_domain = ascii_domain.encode("ascii").decode("idna")
     except (ValidationError, UnicodeError):
-        raise Invalid("Enter a valid e-mail address.", field="email") from None
+        raise Invalid(_("Enter a valid e-mail address."), field="email") from None
     # If an address had several accepted forms, each could be registered and receive mail again. Lower case of
     # non-ASCII letters differs between Python and mail servers.
     if not stripped.rpartition("@")[0].isascii():
-        raise Invalid("The part before the @ must contain only ASCII characters.", field="email")
+        raise Invalid(_("The part before the @ must contain only ASCII characters."), field="email")
     if domain not in (ascii_domain, unicode_domain) or "[" in domain or '"' in local or "=?" in local:
         raise Invalid(
-            "The e-mail address must not contain quotes, IP addresses or encoded words.", field="email"
+            _("The e-mail address must not contain quotes, IP addresses or encoded words."), field="email"
         )
     return f"{local}@{unicode_domain}"

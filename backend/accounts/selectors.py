@@ -1,5 +1,7 @@
 """Read the viewer of a request and the viewer's account."""
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.accounts.models import Session, User
 from backend.accounts.tokens import TokenInvalid, read_access_token
 from backend.core.compiled_query import CompiledQuery, Param
@@ -9,7 +11,9 @@ GUEST = Viewer()
 
 _OPEN_SESSION = CompiledQuery(
     lambda: (
-        Session.objects.open().filter(pk=Param("session_id")).values_list("pk", "user_id", "user__is_staff")
+        Session.objects.open()
+        .filter(pk=Param("session_id"))
+        .values_list("pk", "user_id", "user__is_staff", "user__language")
     )
 )
 
@@ -26,14 +30,14 @@ def authenticate(authorization: str) -> Viewer:
     Raises:
         TokenInvalid, TokenExpired: the token is not valid.
     """
-    scheme, _, token = authorization.partition(" ")
+    scheme, _space, token = authorization.partition(" ")
     if not token or scheme.lower() not in ("bearer", "jwt"):
         return GUEST
     session = _OPEN_SESSION.first(session_id=read_access_token(token.strip()))
     if session is None:
-        raise TokenInvalid("The session has ended. Log in again.")
-    session_id, user_id, is_staff = session
-    return Viewer(user_id=user_id, session_id=session_id, is_staff=is_staff)
+        raise TokenInvalid(_("The session has ended. Log in again."))
+    session_id, user_id, is_staff, language = session
+    return Viewer(user_id=user_id, session_id=session_id, is_staff=is_staff, language=language)
 
 
 def get_account(viewer: Viewer) -> User | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import jwt
 from django.conf import settings
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError
@@ -57,12 +58,12 @@ def read_access_token(token: str) -> uuid.UUID:
             options={"require": ["exp", "iat", "sub", "sid"], "verify_iat": False},
         )
         if claims["iat"] > datetime.now(UTC).timestamp() + _IAT_LEEWAY_SECONDS:
-            raise TokenInvalid("The access token must not be issued in the future.")
+            raise TokenInvalid(_("The access token must not be issued in the future."))
         return uuid.UUID(hex=claims["sid"])
     except jwt.ExpiredSignatureError:
-        raise TokenExpired("The access token has expired. Refresh it or log in again.") from None
+        raise TokenExpired(_("The access token has expired. Refresh it or log in again.")) from None
     except (jwt.PyJWTError, ValueError, AttributeError, TypeError):
-        raise TokenInvalid("The access token is invalid. Log in again.") from None
+        raise TokenInvalid(_("The access token is invalid. Log in again.")) from None
 
 
 def make_refresh_token(session_id: uuid.UUID) -> tuple[str, str]:
@@ -101,11 +102,11 @@ def _refresh_token(session_id: uuid.UUID, secret: str) -> tuple[str, str]:
 
 
 def _split_refresh_token(token: str) -> tuple[uuid.UUID, str]:
-    session, _, secret = token.partition(".")
+    session, _dot, secret = token.partition(".")
     try:
         return uuid.UUID(hex=session), secret
     except ValueError:
-        raise TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token") from None
+        raise TokenInvalid(_("The refresh token is invalid. Log in again."), field="refresh_token") from None
 
 
 def _derive_key() -> bytes:

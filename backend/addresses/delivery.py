@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import phonenumbers
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from iso3166 import countries_by_alpha2
 
 from backend.addresses.postal_codes import get_postal_rules
@@ -72,6 +73,14 @@ class Address:
 
 Part = TypeVar("Part", Contact, Address)
 
+# The required parts, in sentences.
+_PART_NAMES = {
+    "name": _("name"),
+    "phone": _("phone"),
+    "line1": _("line1"),
+    "country": _("country"),
+}
+
 
 def get_max_lengths(part: type[Contact] | type[Address]) -> dict[str, int]:
     """Return the maximum length of each field."""
@@ -104,7 +113,7 @@ def validate_delivery_parts(
         if part is not None:
             columns |= _validate_texts(path, part, errors)
         elif is_required:
-            errors.append(Invalid("A contact and a delivery address are required.", field=path))
+            errors.append(Invalid(_("A contact and a delivery address are required."), field=path))
     country = settings.SHOP_COUNTRY if address is None else _validate_place(columns, errors)
     # The country decides which numbers are valid.
     if "phone" in columns and country is not None:
@@ -117,10 +126,14 @@ def validate_delivery_parts(
 def validate_text(path: str, text: str, limit: int, *, is_multiline: bool = False) -> str:
     """Return a text in its stored form; see `backend.core.text`."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and not char.isspace() for char in text):
-        raise Invalid("The text must not contain control characters.", field=path)
+        raise Invalid(_("The text must not contain control characters."), field=path)
     text = clean_text(text) if is_multiline else clean_line(text)
     if len(text) > limit:
-        raise TooLong(f"The text must have at most {limit} characters, not {len(text)}.", field=path)
+        raise TooLong(
+            _("The text must have at most %(limit)s characters, not %(length)s."),
+            field=path,
+            params={"limit": limit, "length": len(text)},
+        )
     return text
 
 
@@ -132,7 +145,11 @@ def _validate_texts(path: str, part: ContactInput | Address, errors: list[ShopEr
         with collect_errors(errors):
             text = validate_text(item_path, getattr(part, item.name), item.metadata["limit"])
             if item.metadata["is_required"] and not text:
-                raise Invalid(f"The {item.name.replace('_', ' ')} is missing.", field=item_path)
+                raise Invalid(
+                    _("The %(part)s is missing."),
+                    field=item_path,
+                    params={"part": _PART_NAMES[item.name]},
+                )
             validated[item.name] = text
     return validated
 
@@ -153,13 +170,13 @@ def _validate_place(address: dict[str, str], errors: list[ShopError]) -> str | N
     if country not in countries_by_alpha2:
         errors.append(
             Invalid(
-                "The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU.",
+                _("The country must be an ISO 3166-1 alpha-2 code in capital letters, such as RU."),
                 field="delivery_address.country",
             )
         )
         return None
     if get_postal_rules(country).requires_city and address.get("city") == "":
-        errors.append(Invalid("The city is missing.", field="delivery_address.city"))
+        errors.append(Invalid(_("The city is missing."), field="delivery_address.city"))
     if "postal_code" in address:
         with collect_errors(errors):
             address["postal_code"] = _normalize_postal_code(address["postal_code"], country)
@@ -169,24 +186,31 @@ def _validate_place(address: dict[str, str], errors: list[ShopError]) -> str | N
 def _normalize_postal_code(code: str, country: str) -> str:
     """Return a postal code as the country writes it."""
     rules = get_postal_rules(country)
-    example = f", such as {rules.examples[0]}" if rules.examples else ""
+    params = {"country": country, "example": rules.examples[0] if rules.examples else ""}
     if not code:
         if rules.requires_code:
             raise Invalid(
-                f"The postal code is missing. {country} requires one{example}.",
+                _("The postal code is missing. %(country)s requires one, such as %(example)s.")
+                if rules.examples
+                else _("The postal code is missing. %(country)s requires one."),
                 field="delivery_address.postal_code",
+                params=params,
             )
         return ""
     if not rules.has_codes:
         raise Invalid(
-            f"The postal code must be empty, because {country} has no postal codes.",
+            _("The postal code must be empty, because %(country)s has no postal codes."),
             field="delivery_address.postal_code",
+            params=params,
         )
     normalized = rules.normalize(code)
     if normalized is None:
         raise Invalid(
-            f"The postal code must have the format of {country}{example}.",
+            _("The postal code must have the format of %(country)s, such as %(example)s.")
+            if rules.examples
+            else _("The postal code must have the format of %(country)s."),
             field="delivery_address.postal_code",
+            params=params,
         )
     return normalized
 
@@ -198,9 +222,12 @@ def _read_phone(text: str, country: str) -> str:
     number = normalize_phone(text, region)
     if number is None:
         raise Invalid(
-            f"The phone number must be a valid number of {region}, or begin with + and a country calling "
-            "code, as in +44 20 7946 0958.",
+            _(
+                "The phone number must be a valid number of %(region)s, or begin with "
+                "+ and a country calling code, as in +44 20 7946 0958."
+            ),
             field="contact.phone",
+            params={"region": region},
         )
     return number
 

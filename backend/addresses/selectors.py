@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import fields
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.addresses.delivery import Address, Contact
 from backend.addresses.models import SavedAddress
 from backend.core.errors import NotFound, Unauthenticated
@@ -16,7 +18,7 @@ def list_addresses(viewer: Viewer) -> list[SavedAddress]:
         Unauthenticated: the viewer is not logged in.
     """
     if viewer.user_id is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     return list(SavedAddress.objects.filter(user_id=viewer.user_id))
 
 
@@ -36,5 +38,5 @@ def read_delivery_columns(user_id: int, address_id: int) -> dict[str, str]:
     names = [item.name for part in (Contact, Address) for item in fields(part)]
     columns = SavedAddress.objects.filter(user_id=user_id, pk=address_id).values(*names).first()
     if columns is None:
-        raise NotFound("You have no address with this id.", field="address_id")
+        raise NotFound(_("You have no address with this id."), field="address_id")
     return dict(columns)

@@ -3,6 +3,8 @@
 Every change locks the account first, as orders and the deletion of the account do.
 """
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.accounts.models import User
 from backend.addresses.delivery import Address, ContactInput, validate_delivery_parts, validate_text
 from backend.addresses.models import MAX_ADDRESSES, MAX_LABEL_LENGTH, SavedAddress
@@ -92,7 +94,9 @@ def _create(viewer: Viewer, columns: dict[str, str]) -> SavedAddress:
     user_id = _lock_account(viewer)
     count = SavedAddress.objects.filter(user_id=user_id).count()
     if count >= MAX_ADDRESSES:
-        raise TooLong(f"An address book can have at most {MAX_ADDRESSES} addresses.")
+        raise TooLong(
+            _("An address book can have at most %(maximum)s addresses."), params={"maximum": MAX_ADDRESSES}
+        )
     return SavedAddress.objects.create(user_id=user_id, is_default=count == 0, **columns)
 
 
@@ -117,7 +121,7 @@ def _validate(contact: ContactInput, address: Address, label: str) -> dict[str, 
 
 def _require_account(viewer: Viewer) -> int:
     if viewer.user_id is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     return viewer.user_id
 
 
@@ -126,7 +130,7 @@ def _lock_account(viewer: Viewer) -> int:
     accounts = User.objects.select_for_update(no_key=True).filter(pk=_require_account(viewer))
     user_id = accounts.values_list("pk", flat=True).first()
     if user_id is None:
-        raise Unauthenticated("This account has been deleted.")
+        raise Unauthenticated(_("This account has been deleted."))
     return user_id
 
 
@@ -134,5 +138,5 @@ def _lock_address(viewer: Viewer, address_id: int) -> SavedAddress:
     """Lock the viewer's account until commit and return its saved address."""
     saved = SavedAddress.objects.filter(user_id=_lock_account(viewer), pk=address_id).first()
     if saved is None:
-        raise NotFound("You have no address with this id.", field="id")
+        raise NotFound(_("You have no address with this id."), field="id")
     return saved

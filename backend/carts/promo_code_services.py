@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from django.utils.translation import gettext_lazy as _
 from limits import parse_many
 
 from backend.carts.promo_codes import find_discount
@@ -58,10 +59,11 @@ def _apply_promo_code(viewer: Viewer, code: str) -> CartContents:
     cart = lock_own_cart(viewer)
     lines = read_lines(cart) if cart is not None else []
     if cart is None or not lines:
-        raise CartEmpty("The cart is empty.")
+        raise CartEmpty(_("The cart is empty."))
     discount = find_discount(code, viewer.user_id, sum_lines(lines))
     if discount.refusal is not None:
-        raise type(discount.refusal)(discount.refusal.message, field="code")
+        refusal = discount.refusal
+        raise type(refusal)(refusal.text, field="code", params=refusal.params)
     set_promo_code(cart, discount.terms.id)
     return build_contents(viewer, lines, promo_code_id=discount.terms.id)
 

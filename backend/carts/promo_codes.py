@@ -17,6 +17,8 @@ from django.db import connection
 from django.db.models import Count, F, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from backend.carts.models import MAX_PROMO_CODE_LENGTH, Cart, PromoCode, PromoCodeUse
 from backend.catalog.models import ListingEntry
@@ -27,7 +29,7 @@ from backend.core.text import clean_line
 ZERO = Decimal("0.00")
 _CENT = Decimal("0.01")
 # The message does not distinguish an inactive code, so that guessing does not reveal it.
-_NOT_FOUND = "This promo code does not exist."
+_NOT_FOUND = _("This promo code does not exist.")
 _VALID_CODE = re.compile(rf"[\w-]{{1,{MAX_PROMO_CODE_LENGTH}}}")
 
 _LOCK_UNLIMITED = "SELECT 1 FROM carts_promocode WHERE id = %s AND updated_at = %s FOR SHARE"
@@ -245,7 +247,9 @@ def take_promo_code_use(terms: PromoCodeTerms, user_id: int | None, order_number
     if not is_found:
         if PromoCode.objects.filter(pk=terms.id, updated_at=terms.updated_at).exists():
             raise _make_used_up(terms)
-        raise Conflict(f"Promo code {terms.code} has just been changed. Try again.")
+        raise Conflict(
+            _("Promo code %(code)s has just been changed. Try again."), params={"code": terms.code}
+        )
     PromoCodeUse.objects.create(promo_code_id=terms.id, user_id=user_id, order_number=order_number)
 
 
@@ -292,29 +296,54 @@ def _find_refusal(
     if not terms.is_active:
         return PromoCodeNotFound(_NOT_FOUND)
     if terms.starts_at is not None and now < terms.starts_at:
-        return PromoCodeExpired(f"Promo code {code} is not valid before {_format_time(terms.starts_at)}.")
+        return PromoCodeExpired(
+            _("Promo code %(code)s is not valid before %(starts_at)s."),
+            params={"code": code, "starts_at": _format_time(terms.starts_at)},
+        )
     if terms.ends_at is not None and now >= terms.ends_at:
-        return PromoCodeExpired(f"Promo code {code} expired on {_format_time(terms.ends_at)}.")
+        return PromoCodeExpired(
+            _("Promo code %(code)s expired on %(ends_at)s."),
+            params={"code": code, "ends_at": _format_time(terms.ends_at)},
+        )
     if terms.max_uses is not None and terms.uses >= terms.max_uses:
         return _make_used_up(terms)
     if terms.max_uses_per_customer is not None and is_guest:
         # The uses of a guest cannot be counted: the e-mail address is not confirmed.
-        return PromoCodeNotApplicable(f"Promo code {code} has a limit for each customer. Log in to use it.")
+        return PromoCodeNotApplicable(
+            _("Promo code %(code)s has a limit for each customer. Log in to use it."), params={"code": code}
+        )
     if terms.max_uses_per_customer is not None and terms.customer_uses >= terms.max_uses_per_customer:
-        limit = "once" if terms.max_uses_per_customer == 1 else f"{terms.max_uses_per_customer} times"
-        return PromoCodeUsedUp(f"You have already used promo code {code}. It can be used {limit}.")
+        return PromoCodeUsedUp(
+            ngettext_lazy(
+                "You have already used promo code %(code)s. It can be used once.",
+                "You have already used promo code %(code)s. It can be used %(limit)s times.",
+                "limit",
+            ),
+            params={"code": code, "limit": terms.max_uses_per_customer},
+        )
     if not has_eligible:
-        return PromoCodeNotApplicable(f"Promo code {code} applies to none of the products in the cart.")
+        return PromoCodeNotApplicable(
+            _("Promo code %(code)s applies to none of the products in the cart."), params={"code": code}
+        )
     if terms.minimum_total is not None and subtotal < terms.minimum_total:
         currency = settings.SHOP_CURRENCY
         return PromoCodeMinimumTotal(
-            f"Promo code {code} requires a cart of at least {terms.minimum_total} {currency}, not {subtotal}."
+            _(
+                "Promo code %(code)s requires a cart of at least %(minimum_total)s "
+                "%(currency)s, not %(subtotal)s."
+            ),
+            params={
+                "code": code,
+                "minimum_total": terms.minimum_total,
+                "currency": currency,
+                "subtotal": subtotal,
+            },
         )
     return None
 
 
 def _make_used_up(terms: PromoCodeTerms) -> PromoCodeUsedUp:
-    return PromoCodeUsedUp(f"Promo code {terms.code} has been used up.")
+    return PromoCodeUsedUp(_("Promo code %(code)s has been used up."), params={"code": terms.code})
 
 
 def _format_time(time: datetime) -> str:

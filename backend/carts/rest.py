@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any
 
+from django.utils.translation import gettext_lazy as _
 from ninja import Body, Query, Router
 from pydantic import Field, WithJsonSchema
 
@@ -214,10 +215,12 @@ def remove_line(
     for name in request.GET:
         if name not in RemovedLine.model_fields:
             # Ignoring a misspelt name would empty the cart.
-            raise Invalid(f"{name[:100]!r} is not a parameter of this route.", field=name[:100])
+            raise Invalid(
+                _("%(name)r is not a parameter of this route."), field=name[:100], params={"name": name[:100]}
+            )
     ids = {part.product_id for part in (query, payload) if part.product_id is not None}
     if len(ids) > 1:
-        raise Invalid("product_id must be the same in the query and in the body.", field="product_id")
+        raise Invalid(_("product_id must be the same in the query and in the body."), field="product_id")
     viewer = request.auth
     if not ids:
         return services.clear_cart(viewer=viewer)

@@ -1,12 +1,13 @@
 """Read carts with their lines, discounts, totals and warnings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.models import Cart, CartLine
 from backend.carts.promo_codes import ZERO, Discount, read_discount
@@ -15,7 +16,11 @@ from backend.catalog.models import MAX_SHOWN_STOCK
 from backend.catalog.selectors import ProductRow, make_product, select_products
 from backend.core.compiled_query import CompiledQuery, Param
 from backend.core.identifiers import encode_global_id
+from backend.core.request_language import render_message
 from backend.core.viewer import Viewer
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class CartWarningCode(StrEnum):
@@ -32,12 +37,19 @@ class CartWarning:
     """A change to a product since the shopper added it, or a promo code that does not apply.
 
     Attributes:
+        text, params: the message, as in `ShopError`.
         product_id: None if the warning is about the promo code.
     """
 
     code: CartWarningCode
-    message: str
+    text: "StrOrPromise"
+    params: Mapping[str, object] | None
     product_id: int | None = None
+
+    @property
+    def message(self) -> str:
+        """The message in the language of the request."""
+        return render_message(self.text, self.params)
 
 
 @dataclass(slots=True, eq=False)
@@ -141,8 +153,8 @@ class CartContents:
         """The warnings of all lines, in the order of the lines, and then that of the promo code."""
         warnings = [warning for line in self.lines for warning in _list_line_warnings(line)]
         if self.applied and self.applied.refusal:
-            message = self.applied.refusal.message
-            warnings.append(CartWarning(CartWarningCode.PROMO_CODE_NOT_APPLIED, message))
+            refusal = self.applied.refusal
+            warnings.append(CartWarning(CartWarningCode.PROMO_CODE_NOT_APPLIED, refusal.text, refusal.params))
         return warnings
 
 
@@ -255,18 +267,19 @@ def sum_lines(lines: Iterable[CartLineRow]) -> dict[int, Decimal]:
     return {line.product_id: line.line_total for line in lines if line.product.is_published}
 
 
-def describe_insufficient_stock(product: ProductRow, quantity: int) -> str:
-    """Return a message that the stock does not cover a quantity; it does not reveal a large stock."""
+def describe_insufficient_stock(
+    product: ProductRow, quantity: int
+) -> "tuple[StrOrPromise, dict[str, object]]":
+    """Return a message that the stock does not cover a quantity, and its placeholders.
+
+    It does not reveal a large stock.
+    """
+    params = {"product": product.name, "stock": product.stock, "quantity": quantity}
     if product.stock == 0:
-        return f"“{product.name}” is sold out."
+        return _("“%(product)s” is sold out."), params
     if product.stock <= MAX_SHOWN_STOCK:
-        return f"“{product.name}”: {product.stock} in stock, {quantity} requested."
-    return f"“{product.name}”: fewer than {quantity} in stock."
-
-
-def describe_unpublished_line(line: CartLineRow) -> str:
-    """Return a message that the product of a line is not published, by the name that the shopper knows."""
-    return f"“{line.name_seen}” is no longer sold."
+        return _("“%(product)s”: %(stock)s in stock, %(quantity)s requested."), params
+    return _("“%(product)s”: fewer than %(quantity)s in stock."), params
 
 
 def _redact_unpublished(lines: list[CartLineRow]) -> list[CartLineRow]:
@@ -308,16 +321,16 @@ def _redact_product(line: CartLineRow) -> ProductRow:
 def _list_line_warnings(line: CartLineRow) -> list[CartWarning]:
     product = line.product
     if not product.is_published:
-        return [_make_warning(line, CartWarningCode.NO_LONGER_SOLD, describe_unpublished_line(line))]
+        # By the name that the shopper knows.
+        text: StrOrPromise = _("“%(product)s” is no longer sold.")
+        params: dict[str, object] = {"product": line.name_seen}
+        return [CartWarning(CartWarningCode.NO_LONGER_SOLD, text, params, line.product_id)]
     warnings = []
     if product.stock < line.quantity:
-        message = describe_insufficient_stock(product, line.quantity)
-        warnings.append(_make_warning(line, CartWarningCode.NOT_ENOUGH_STOCK, message))
+        text, params = describe_insufficient_stock(product, line.quantity)
+        warnings.append(CartWarning(CartWarningCode.NOT_ENOUGH_STOCK, text, params, line.product_id))
     if product.price != line.price_seen:
-        message = f"The price of “{product.name}” has changed from {line.price_seen} to {product.price}."
-        warnings.append(_make_warning(line, CartWarningCode.PRICE_CHANGED, message))
+        text = _("The price of “%(product)s” has changed from %(old_price)s to %(price)s.")
+        params = {"product": product.name, "old_price": line.price_seen, "price": product.price}
+        warnings.append(CartWarning(CartWarningCode.PRICE_CHANGED, text, params, line.product_id))
     return warnings
-
-
-def _make_warning(line: CartLineRow, code: CartWarningCode, message: str) -> CartWarning:
-    return CartWarning(code=code, message=message, product_id=line.product_id)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from limits import parse_many
 
 from backend.accounts.models import User
@@ -161,7 +162,9 @@ def add_lines(*, viewer: Viewer, lines: Sequence[LineQuantity], address: str) ->
     raise_collected(errors)
     contents = present | changed
     if len(contents) > MAX_LINES and len(contents) > len(present):
-        raise TooLong(f"A cart can have at most {MAX_LINES} lines.", field="lines")
+        raise TooLong(
+            _("A cart can have at most %(maximum)s lines."), field="lines", params={"maximum": MAX_LINES}
+        )
     token = None
     if cart is None:
         cart, token = create_guest_cart(address)
@@ -186,12 +189,12 @@ def update_lines(*, viewer: Viewer, lines: Sequence[LineQuantity]) -> CartConten
     """
     _check_lines(lines, minimum=0)
     if len({line.product_id for line in lines}) < len(lines):
-        raise Invalid("lines must not contain a product more than once.", field="lines")
+        raise Invalid(_("lines must not contain a product more than once."), field="lines")
     cart = lock_cart(viewer)
     present = _read_lines(cart)
     raise_collected(
         [
-            NotFound("This product is not in the cart.", field=f"lines.{index}.product_id")
+            NotFound(_("This product is not in the cart."), field=f"lines.{index}.product_id")
             for index, updated in enumerate(lines)
             if updated.product_id not in present
         ]
@@ -221,7 +224,11 @@ def remove_lines(*, viewer: Viewer, product_ids: Sequence[int]) -> CartContents:
         Conflict: other requests change the same data.
     """
     if len(product_ids) > MAX_LINES:
-        raise TooLong(f"At most {MAX_LINES} products can be removed at once.", field="product_ids")
+        raise TooLong(
+            _("At most %(maximum)s products can be removed at once."),
+            field="product_ids",
+            params={"maximum": MAX_LINES},
+        )
     cart = lock_cart(viewer)
     CartLine.objects.filter(cart=cart, product__in=product_ids).delete()
     return build_contents(viewer, _read_lines(cart).values(), promo_code_id=_get_promo_code_id(cart))
@@ -429,13 +436,17 @@ def _save(cart: Cart | None, lines: Iterable[CartLineRow]) -> None:
 
 def _check_lines(lines: Sequence[LineQuantity], *, minimum: int) -> None:
     if not lines:
-        raise Invalid("lines must contain at least one product.", field="lines")
+        raise Invalid(_("lines must contain at least one product."), field="lines")
     if len(lines) > MAX_LINES:
-        raise TooLong(f"lines must have at most {MAX_LINES} items.", field="lines")
+        raise TooLong(
+            _("lines must have at most %(maximum)s items."), field="lines", params={"maximum": MAX_LINES}
+        )
     raise_collected(
         [
             OutOfRange(
-                f"quantity must be between {minimum} and {MAX_QUANTITY}.", field=f"lines.{index}.quantity"
+                _("quantity must be between %(minimum)s and %(maximum)s."),
+                field=f"lines.{index}.quantity",
+                params={"minimum": minimum, "maximum": MAX_QUANTITY},
             )
             for index, line in enumerate(lines)
             if not minimum <= line.quantity <= MAX_QUANTITY
@@ -447,15 +458,20 @@ def _add_quantity(present: int, added: int, index: int) -> int:
     quantity = present + added
     if quantity > MAX_QUANTITY:
         raise OutOfRange(
-            f"The cart line would have {quantity} units; at most {MAX_QUANTITY} are accepted.",
+            _("The cart line would have %(quantity)s units; at most %(maximum)s are accepted."),
             field=f"lines.{index}.quantity",
+            params={"quantity": quantity, "maximum": MAX_QUANTITY},
         )
     return quantity
 
 
 def _require_purchasable(product: ProductRow | None, index: int) -> ProductRow:
     if product is None or not product.is_published:
-        raise NotFound("This product does not exist.", field=f"lines.{index}.product_id")
+        raise NotFound(_("This product does not exist."), field=f"lines.{index}.product_id")
     if product.stock == 0:
-        raise OutOfStock(f"“{product.name}” is sold out.", field=f"lines.{index}.product_id")
+        raise OutOfStock(
+            _("“%(product)s” is sold out."),
+            field=f"lines.{index}.product_id",
+            params={"product": product.name},
+        )
     return product

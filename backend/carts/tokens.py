@@ -3,6 +3,8 @@
 import re
 import secrets
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.core.digests import digest_secret
 from backend.core.errors import Invalid
 
@@ -32,7 +34,7 @@ def digest_token(token: str) -> str:
     """
     if not _TOKEN.fullmatch(token):
         raise CartTokenInvalid(
-            "X-Cart-Token must be a token that this shop has returned: 43 letters, digits, - or _.",
+            _("X-Cart-Token must be a token that this shop has returned: 43 letters, digits, - or _."),
             field="X-Cart-Token",
         )
     return digest_secret(token)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from django.core.files.storage import Storage
 from django.db import connection
 from django.db.models import Func, TextField
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.locks import lock_imports, lock_products
 from backend.catalog.models import (
@@ -161,7 +162,7 @@ def get_or_create_brands(names: Collection[str]) -> dict[str, int]:
         created = [Brand(name=name, slug=slug) for name, slug in zip(missing, slugs, strict=True)]
         # Staff can create the same brands at the same time, or delete them again: read once more.
         Brand.objects.bulk_create(created, ignore_conflicts=True)
-    raise Conflict("Other requests are changing the brands. Try again.")
+    raise Conflict(_("Other requests are changing the brands. Try again."))
 
 
 def _fold_in_database(names: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from django.core.validators import validate_slug
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from slugify import slugify
 
 from backend.catalog.locks import lock_imports, lock_listing, lock_products, lock_tree
@@ -156,10 +157,11 @@ def move_category(*, category_id: int, target_id: int | None, position: Position
         target = _require_category(target_id, field="target_id")
     if target.is_descendant_of(category, include_self=True):
         raise CategoryBelowItself(
-            f"“{category}” cannot be moved into or beside “{target}”, which is in its own subtree."
+            _("“%(category)s” cannot be moved into or beside “%(target)s”, which is in its own subtree.")
             if target != category
-            else f"“{category}” cannot be moved into or beside itself.",
+            else _("“%(category)s” cannot be moved into or beside itself."),
             field="target_id",
+            params={"category": category, "target": target},
         )
     parent_id = target.pk if position in ("first-child", "last-child") else target.parent_id
     _require_free_name(category.name, parent_id, except_id=category.pk)
@@ -182,8 +184,12 @@ def delete_category(*, category_id: int) -> None:
     children, products = category.children.count(), category.products.count()
     if children or products:
         raise CategoryNotEmpty(
-            f"“{category}” cannot be deleted: it has {children} subcategories and {products} products.",
+            _(
+                "“%(category)s” cannot be deleted: it has %(children)s subcategories "
+                "and %(products)s products."
+            ),
             field="category_id",
+            params={"category": category, "children": children, "products": products},
         )
     discard_files_on_commit([category.image.name or ""])
     category.delete()
@@ -336,39 +342,49 @@ def _find_free_slug(model: type[Brand | Category], base: str, used: Collection[s
 def _require_category(category_id: int, *, field: str) -> Category:
     category: Category | None = Category.objects.filter(pk=category_id).first()
     if category is None:
-        raise NotFound(f"Category {category_id} does not exist.", field=field)
+        raise NotFound(
+            _("Category %(category_id)s does not exist."), field=field, params={"category_id": category_id}
+        )
     return category
 
 
 def _check_name(name: str) -> str:
     if "\0" in name:
-        raise Invalid("The name of a category must not contain null characters.", field="name")
+        raise Invalid(_("The name of a category must not contain null characters."), field="name")
     name = clean_line(name)
     if not name:
-        raise Invalid("The name of a category must not be empty.", field="name")
+        raise Invalid(_("The name of a category must not be empty."), field="name")
     if len(name) > MAX_CATEGORY_NAME:
         raise TooLong(
-            f"The name of a category must have at most {MAX_CATEGORY_NAME} characters, not {len(name)}.",
+            _("The name of a category must have at most %(maximum)s characters, not %(length)s."),
             field="name",
+            params={"maximum": MAX_CATEGORY_NAME, "length": len(name)},
         )
     return name
 
 
 def _require_free_name(name: str, parent_id: int | None, except_id: int | None = None) -> None:
     if Category.objects.filter(parent_id=parent_id, name=name).exclude(pk=except_id).exists():
-        raise CategoryNameTaken(f"The parent already has a category “{name}”.", field="name")
+        raise CategoryNameTaken(
+            _("The parent already has a category “%(name)s”."), field="name", params={"name": name}
+        )
 
 
 def _check_text(text: str, field: str) -> str:
     """Return the stored form of a text of a category."""
     column: Any = Category._meta.get_field(field)
     if "\0" in text:
-        raise Invalid(f"The {column.verbose_name} must not contain null characters.", field=field)
+        raise Invalid(
+            _("The %(field)s must not contain null characters."),
+            field=field,
+            params={"field": column.verbose_name},
+        )
     text = clean_line(text)
     if len(text) > column.max_length:
         raise TooLong(
-            f"The {column.verbose_name} must have at most {column.max_length} characters, not {len(text)}.",
+            _("The %(field)s must have at most %(maximum)s characters, not %(length)s."),
             field=field,
+            params={"field": column.verbose_name, "maximum": column.max_length, "length": len(text)},
         )
     return text
 
@@ -378,12 +394,14 @@ def _check_slug(slug: str) -> str:
         validate_slug(slug)
     except ValidationError as error:
         raise Invalid(
-            "A slug must consist of Latin letters, digits, hyphens and underscores.", field="slug"
+            _("A slug must consist of Latin letters, digits, hyphens and underscores."), field="slug"
         ) from error
     if len(slug) > MAX_CATEGORY_NAME:
         raise TooLong(
-            f"A slug must have at most {MAX_CATEGORY_NAME} characters, not {len(slug)}.", field="slug"
+            _("A slug must have at most %(maximum)s characters, not %(length)s."),
+            field="slug",
+            params={"maximum": MAX_CATEGORY_NAME, "length": len(slug)},
         )
     if Category.objects.filter(slug=slug).exists():
-        raise SlugTaken(f"Another category has the slug “{slug}”.", field="slug")
+        raise SlugTaken(_("Another category has the slug “%(slug)s”."), field="slug", params={"slug": slug})
     return slug

@@ -20,6 +20,7 @@ from backend.config.variable_types import (
     Currency,
     HeaderNames,
     Hosts,
+    Language,
     MetricsToken,
     RedisUrl,
     SearchLanguage,
@@ -135,6 +136,7 @@ class Environment(BaseSettings):
     shop_currency: Currency = "RUB"
     shop_country: CountryCode = "RU"
     shop_language: SearchLanguage = "russian"
+    default_language: Language = "en"
     order_require_delivery: bool = False
     guest_orders: bool = True
     # By the name of the payment provider: the dotted path of its module, and the secret of its signatures.

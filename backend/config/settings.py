@@ -342,8 +342,8 @@ WHITENOISE_IMMUTABLE_FILE_TEST = r"/storefront/assets/"
 SHOP_CURRENCY = ENV.shop_currency
 SHOP_COUNTRY = ENV.shop_country
 SHOP_LANGUAGE = ENV.shop_language
-# Of mails to guests whose browser accepts none of LANGUAGES.
-MAIL_LANGUAGE = "ru" if SHOP_LANGUAGE == "russian" else "en"
+# Of messages and mails to people without an account whose Accept-Language accepts none of LANGUAGES.
+DEFAULT_LANGUAGE = ENV.default_language
 ORDER_REQUIRE_DELIVERY = ENV.order_require_delivery
 PAYMENT_PROVIDERS = ENV.payment_providers
 PAYMENT_SECRETS = ENV.payment_secrets
@@ -446,7 +446,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 METRICS_TOKEN = ENV.metrics_token
 
 # Languages and time
+# The language of the texts in the code, and of logs and commands.
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [PROJECT_DIR / "backend" / "locale"]
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import Error, IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from prometheus_client import Counter
 
 from backend.core.errors import Conflict
@@ -84,7 +85,7 @@ def run_atomic(function: Callable[[], T], *, name: str, attempts: int = MAX_ATTE
             reason = " ".join(str(error).split())
             logger.warning("PostgreSQL cancelled %s at attempt %d: %s", name, attempt, reason)
             if attempt >= attempts:
-                raise Conflict("Other requests are changing the same data. Try again.") from error
+                raise Conflict(_("Other requests are changing the same data. Try again.")) from error
         RETRIES.labels(name).inc()
         # The delay is random, so that transactions that have blocked each other do not meet again.
         time.sleep(random.uniform(0, RETRY_DELAY * 2 ** (attempt - 1)))  # noqa: S311  not a secret
@@ -104,7 +105,7 @@ def _foreign_keys_as_conflicts() -> Iterator[None]:
         if get_sqlstate(error) != _FOREIGN_KEY_VIOLATION:
             raise
         raise Conflict(
-            "An object that this request refers to has just been deleted. Reload and try again."
+            _("An object that this request refers to has just been deleted. Reload and try again.")
         ) from error
 
 

@@ -3,9 +3,19 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from backend.core.request_language import render_message
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # The `Retry-After` of UNAVAILABLE. Most outages are restarts, and a retry costs little.
 UNAVAILABLE_RETRY_SECONDS = 5
+SERVICE_UNAVAILABLE = _("The service is temporarily unavailable. Try again in a moment.")
 
 
 class ErrorCode(StrEnum):
@@ -133,8 +143,9 @@ class ShopError(Exception):
     Subclasses set the code. Services raise it inside `atomic`; `core.graphql` and `core.rest` render it.
 
     Args:
-        message: for people; it says what is wrong and what is accepted.
+        text: the message for people, a lazy translation; it says what is wrong and what is accepted.
         field: the invalid parameter by its name in the service, with dots for nested values.
+        params: values of the placeholders of the text, such as `%(maximum)s`.
 
     Attributes:
         path: the location of the parameter in the request: the field, unless `map_error_fields` maps it.
@@ -147,12 +158,28 @@ class ShopError(Exception):
     is_about_argument = True
     is_about_viewer = False
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(
+        self,
+        text: "StrOrPromise",
+        *,
+        field: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.params = params
         self.field = field
         self.path: Sequence[str] = field.split(".") if field else []
         self.others: Sequence[ShopError] = []
+
+    @property
+    def message(self) -> str:
+        """The message in the language of the request."""
+        return render_message(self.text, self.params)
+
+    def __str__(self) -> str:
+        """Return the message in the active language, for logs and commands."""
+        return self.text % self.params if self.params else str(self.text)
 
 
 @contextmanager
@@ -210,7 +237,11 @@ def refuse_repeated_parameters(
     """
     for name, values in parameters:
         if len(values) > 1 and name not in lists:
-            raise Invalid(f"The parameter {name[:100]!r} must not be repeated.", field=name[:100])
+            raise Invalid(
+                _("The parameter %(name)r must not be repeated."),
+                field=name[:100],
+                params={"name": name[:100]},
+            )
 
 
 class OutOfRange(ShopError):
@@ -289,5 +320,12 @@ class RateLimited(ShopError):
     code = ErrorCode.RATE_LIMITED
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many attempts. Try again in {retry_after} seconds.")
+        super().__init__(
+            ngettext_lazy(
+                "Too many attempts. Try again in %(seconds)s second.",
+                "Too many attempts. Try again in %(seconds)s seconds.",
+                "seconds",
+            ),
+            params={"seconds": retry_after},
+        )
         self.retry_after = retry_after

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -114,9 +115,9 @@ def make_metrics_view(gauges: Mapping[tuple[str, str, str], ReadGauge]) -> Calla
         token = settings.METRICS_TOKEN
         if not token:
             return page_not_found(request)
-        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, sent = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not constant_time_compare(sent.strip(), token):
-            return refuse(ErrorCode.UNAUTHENTICATED, "Send METRICS_TOKEN as a bearer token.")
+            return refuse(ErrorCode.UNAUTHENTICATED, _("Send METRICS_TOKEN as a bearer token."))
         return HttpResponse(_collect(gauges), content_type=CONTENT_TYPE)
 
     return metrics

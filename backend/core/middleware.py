@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, Strea
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode
 from backend.core.metrics import count_request
@@ -38,15 +39,24 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 def observe_requests(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """Give every request an id, which its logs and its response have, and count it."""
+    """Give every request an id, which its logs and its response have, and count it.
+
+    A response with messages names their language.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started_at = time.perf_counter()
-        record = RequestRecord(choose_request_id(request.headers.get(REQUEST_ID_HEADER)))
+        record = RequestRecord(
+            choose_request_id(request.headers.get(REQUEST_ID_HEADER)),
+            accept_language=request.META.get("HTTP_ACCEPT_LANGUAGE", ""),
+        )
         token = set_record(record)
         try:
             response = get_response(request)
             response.headers[REQUEST_ID_HEADER] = record.request_id
+            if record.message_language:
+                response.headers["Content-Language"] = record.message_language
+                patch_vary_headers(response, ["Accept-Language"])
             seconds = time.perf_counter() - started_at
             count_request(request.method, request.resolver_match, response.status_code, seconds, record)
             return response
@@ -199,7 +209,11 @@ def limit_uploads(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Ca
         if request.content_type == "multipart/form-data":
             limit = _get_body_limit(request)
             if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
-                return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
+                return refuse(
+                    ErrorCode.TOO_LARGE,
+                    _("The request body must have at most %(maximum)s bytes."),
+                    params={"maximum": limit},
+                )
         return get_response(request)
 
     return middleware
@@ -220,7 +234,11 @@ class RefuseMethods:
         response = self._get_response(request)
         if not isinstance(response, HttpResponseNotAllowed):
             return response
-        problem = refuse(ErrorCode.METHOD_NOT_ALLOWED, f"This URL accepts {response['Allow']}.")
+        problem = refuse(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            _("This URL accepts %(methods)s."),
+            params={"methods": response["Allow"]},
+        )
         problem["Allow"] = response["Allow"]
         return problem
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import F, Model, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import Invalid, InvalidCursor, OutOfRange
 from backend.core.identifiers import MAX_ID
@@ -70,14 +71,18 @@ class Window:
         """
         backward = last is not None
         if backward and (first is not None or after is not None):
-            raise Invalid("Use either first and after, or last and before.", field="last")
+            raise Invalid(_("Use either first and after, or last and before."), field="last")
         if before is not None and not backward:
-            raise Invalid("before requires last, the size of the page.", field="before")
+            raise Invalid(_("before requires last, the size of the page."), field="before")
         size = last if backward else first
         size = default if size is None else size
         if not 1 <= size <= MAX_PAGE_SIZE:
             name = "last" if backward else "first"
-            raise OutOfRange(f"The page size must be between 1 and {MAX_PAGE_SIZE}, not {size}.", field=name)
+            raise OutOfRange(
+                _("The page size must be between 1 and %(maximum)s, not %(size)s."),
+                field=name,
+                params={"maximum": MAX_PAGE_SIZE, "size": size},
+            )
         return cls(size, before if backward else after, backward)
 
 
@@ -158,11 +163,12 @@ def decode_cursor(order: SortOrder, cursor: str, *, field: str) -> tuple[Any, in
             return order.parse(key), row_id
     except (ValueError, TypeError, ArithmeticError, binascii.Error, RecursionError):
         raise InvalidCursor(
-            "The cursor is invalid. Use a cursor from an earlier response.", field=field
+            _("The cursor is invalid. Use a cursor from an earlier response."), field=field
         ) from None
     raise InvalidCursor(
-        f"The cursor belongs to the sort order {name!r}, but the list is sorted by {order.name!r}.",
+        _("The cursor belongs to the sort order %(order)r, but the list is sorted by %(wanted)r."),
         field=field,
+        params={"order": name, "wanted": order.name},
     )
 
 

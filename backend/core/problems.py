@@ -2,9 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.conf import settings
@@ -13,14 +13,20 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from backend.core.errors import ErrorCode, Malformed, RateLimited, ShopError
+from backend.core.errors import SERVICE_UNAVAILABLE, ErrorCode, Malformed, RateLimited, ShopError
+from backend.core.request_language import render_message
 from backend.core.request_record import get_request_id, record_error_code
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 logger = logging.getLogger(__name__)
 
+INTERNAL_ERROR = _("An internal error occurred. It has been logged.")
 _MAX_LOGGED_LENGTH = 100
 
 # The media types of GraphQL responses, see https://graphql.github.io/graphql-over-http/draft/.
@@ -28,6 +34,25 @@ JSON = "application/json"
 GRAPHQL_RESPONSE_JSON = "application/graphql-response+json"
 # RFC 9457.
 PROBLEM_JSON = "application/problem+json"
+
+
+# The phrases of Python 3.11; newer versions have those of RFC 9110.
+_TITLES = {
+    400: _("Bad Request"),
+    401: _("Unauthorized"),
+    403: _("Forbidden"),
+    404: _("Not Found"),
+    405: _("Method Not Allowed"),
+    409: _("Conflict"),
+    413: _("Request Entity Too Large"),
+    414: _("Request-URI Too Long"),
+    415: _("Unsupported Media Type"),
+    422: _("Unprocessable Entity"),
+    429: _("Too Many Requests"),
+    431: _("Request Header Fields Too Large"),
+    500: _("Internal Server Error"),
+    503: _("Service Unavailable"),
+}
 
 
 class FieldProblem(BaseModel):
@@ -64,16 +89,19 @@ def make_problem_response(code: ErrorCode, errors: Sequence[FieldProblem]) -> Ht
 
 def encode_problem(status: HTTPStatus, errors: Sequence[FieldProblem]) -> bytes:
     """Return the content of a problem document."""
-    problem = Problem(**errors[0].model_dump(), title=status.phrase, status=status.value, errors=list(errors))
+    title = render_message(_TITLES[status]) if status in _TITLES else status.phrase
+    problem = Problem(**errors[0].model_dump(), title=title, status=status.value, errors=list(errors))
     content = problem.model_dump(exclude={"request_id"})
     if problem.code == ErrorCode.INTERNAL and (request_id := get_request_id()):
         content["request_id"] = request_id
     return orjson.dumps(content)
 
 
-def refuse(code: ErrorCode, detail: str, field: str | None = None) -> HttpResponse:
-    """Return the problem document for a single error."""
-    return make_problem_response(code, [FieldProblem(code=code, detail=detail, field=field)])
+def refuse(
+    code: ErrorCode, detail: "StrOrPromise", *, params: Mapping[str, object] | None = None
+) -> HttpResponse:
+    """Return the problem document for a single error that is not a `ShopError`; see there."""
+    return make_problem_response(code, [FieldProblem(code=code, detail=render_message(detail, params))])
 
 
 def refuse_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
@@ -91,13 +119,17 @@ def refuse_shop_error(request: HttpRequest, error: ShopError) -> HttpResponse:
 def refuse_large_body(request: HttpRequest, error: Exception | None = None) -> HttpResponse:
     """Return the response to a request body that exceeds the size limit."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {limit} bytes.")
+    return refuse(
+        ErrorCode.TOO_LARGE,
+        _("The request body must have at most %(maximum)s bytes."),
+        params={"maximum": limit},
+    )
 
 
 def refuse_without_database(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the response to a request that failed because PostgreSQL is unavailable."""
     log_database_failure(error)
-    return refuse(ErrorCode.UNAVAILABLE, "The service is temporarily unavailable. Try again in a moment.")
+    return refuse(ErrorCode.UNAVAILABLE, SERVICE_UNAVAILABLE)
 
 
 def log_database_failure(error: Exception) -> None:
@@ -122,14 +154,14 @@ def report_bug(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return the response for a URL that does not exist."""
-    return refuse(ErrorCode.NOT_FOUND, "This URL does not exist.")
+    return refuse(ErrorCode.NOT_FOUND, _("This URL does not exist."))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return the response to a request that Django refuses, for example for an unknown Host header."""
     if isinstance(exception, DisallowedHost):
         return _refuse_host(request)
-    return refuse(ErrorCode.MALFORMED, "The request is malformed.")
+    return refuse(ErrorCode.MALFORMED, _("The request is malformed."))
 
 
 def choose_graphql_media_type(request: HttpRequest) -> str:
@@ -173,7 +205,7 @@ def refuse_in_either_api(request: HttpRequest, error: ShopError) -> HttpResponse
 def _refuse_host(request: HttpRequest) -> HttpResponse:
     host = request.META.get("HTTP_HOST", "")
     logger.warning("The host %r is not in ALLOWED_HOSTS", host[:_MAX_LOGGED_LENGTH])
-    error = Malformed("The host in the Host header is not allowed.", field="Host")
+    error = Malformed(_("The host in the Host header is not allowed."), field="Host")
     return refuse_in_either_api(request, error)
 
 
@@ -185,4 +217,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError | InterfaceError):
         return refuse_without_database(request, error)
-    return refuse(ErrorCode.INTERNAL, "An internal error occurred. It has been logged.")
+    return refuse(ErrorCode.INTERNAL, INTERNAL_ERROR)

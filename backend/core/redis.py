@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from backend.core.errors import Unavailable
+from backend.core.errors import SERVICE_UNAVAILABLE, Unavailable
 from backend.core.redis_sentinels import SentinelPool, is_sentinel_url
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def redis_required() -> Iterator[Redis]:
         yield get_redis_client()
     except RedisError as error:
         logger.warning("Redis failed: %s", type(error).__name__)
-        raise Unavailable("The service is temporarily unavailable. Try again in a moment.") from error
+        raise Unavailable(SERVICE_UNAVAILABLE) from error
 
 
 def try_redis(call: Callable[[Redis], T]) -> T | None:

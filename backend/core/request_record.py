@@ -24,6 +24,9 @@ class RequestRecord:
         cache_result: "hit" or "miss" if the response cache was asked; else empty.
         database_seconds: time that the request has waited for PostgreSQL.
         database_calls: number of statements, commits, rollbacks and connections.
+        accept_language: the header Accept-Language, empty if it was not sent; None in a task.
+        account_language: the language of the viewer's account; empty if it is not known.
+        message_language: the language of the messages in the response; empty if it has none.
     """
 
     request_id: str
@@ -34,6 +37,9 @@ class RequestRecord:
     cache_result: str = ""
     database_seconds: float = 0.0
     database_calls: int = 0
+    accept_language: str | None = None
+    account_language: str = ""
+    message_language: str = ""
 
 
 _current: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
@@ -61,6 +67,13 @@ def record_error_code(code: str) -> None:
     record = _current.get()
     if record:
         record.error_code = code
+
+
+def record_account_language(language: str) -> None:
+    """Report the language of the viewer's account; empty if the account has none."""
+    record = _current.get()
+    if record:
+        record.account_language = language
 
 
 def record_cache_result(result: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from backend.addresses.delivery import (
     Address,
@@ -60,7 +61,7 @@ def validate_delivery(delivery: Delivery) -> dict[str, str]:
     is_saved = delivery.address_id is not None
     if is_saved and (delivery.contact is not None or delivery.address is not None):
         errors.append(
-            Invalid("Pass either a saved address or a contact and a delivery address.", field="address_id")
+            Invalid(_("Pass either a saved address or a contact and a delivery address."), field="address_id")
         )
     columns = validate_delivery_parts(
         delivery.contact,

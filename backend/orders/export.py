@@ -14,6 +14,7 @@ import xlsxwriter
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import ShopError
 from backend.core.pagination import SortOrder, Window, parse_timestamp, select_page
@@ -74,7 +75,8 @@ def require_exportable(orders: "QuerySet[Order]") -> None:
     lines = OrderLine.objects.filter(order__in=orders.order_by().values("pk")).order_by()
     if lines[: MAX_EXPORTED_ROWS + 1].count() > MAX_EXPORTED_ROWS:
         raise TooManyRows(
-            f"An export has at most {MAX_EXPORTED_ROWS:,} rows. Filter the list, for example by date."
+            _("An export has at most %(maximum)s rows. Filter the list, for example by date."),
+            params={"maximum": f"{MAX_EXPORTED_ROWS:,}"},
         )
 
 
@@ -90,12 +92,12 @@ def iterate_rows(orders: "QuerySet[Order]") -> Iterator[list[Value]]:
     while True:
         found = list(select_page(orders_of_list, _NEWEST_FIRST, Window(ORDERS_PER_BATCH), position))
         batch = found[:ORDERS_PER_BATCH]
-        lines: dict[int, list[tuple[Value, ...]]] = {pk: [] for _, pk, *_ in batch}
+        lines: dict[int, list[tuple[Value, ...]]] = {row[1]: [] for row in batch}
         if lines:
             of_batch = OrderLine.objects.filter(order_id__in=lines).order_by("pk")
             for order_id, *line in of_batch.values_list("order_id", *_LINE_COLUMNS).iterator():
                 lines[order_id].append(tuple(line))
-        for _, pk, *columns in batch:
+        for _placed_at, pk, *columns in batch:
             for line in lines[pk]:
                 # A missing customer or contact is null.
                 yield [*("" if value is None else value for value in columns), *line]

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 import strawberry
 import strawberry_django
+from django.utils.translation import gettext_lazy as _
 from strawberry import auto
 from strawberry.types import get_object_definition
 
@@ -270,7 +271,7 @@ class OrdersQuery:
         ],
     ) -> Order | None:
         if info.context.request.method == "GET":
-            raise Invalid("token must be sent by POST.", field="token")
+            raise Invalid(_("token must be sent by POST."), field="token")
         return guests.get_guest_order(number=number, token=token, address=info.context.address)
 
 

@@ -11,6 +11,7 @@ from hmac import compare_digest
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 from limits import parse_many
 
 from backend.accounts.email_addresses import normalize_email
@@ -67,7 +68,7 @@ def require_login_unless_guest(viewer: Viewer, guest: GuestDetails | None) -> No
         Unauthenticated: the viewer is not logged in, and orders require an account.
     """
     if viewer.user_id is None and (guest is None or not settings.GUEST_ORDERS):
-        raise Unauthenticated("Log in to order.")
+        raise Unauthenticated(_("Log in to order."))
 
 
 def validate_guest(viewer: Viewer, guest: GuestDetails | None, delivery: Delivery) -> GuestDetails | None:
@@ -81,15 +82,19 @@ def validate_guest(viewer: Viewer, guest: GuestDetails | None, delivery: Deliver
         return None
     if viewer.user_id is not None:
         if guest.email is not None:
-            raise Invalid("email must be left out, because the order belongs to the account.", field="email")
+            raise Invalid(
+                _("email must be left out, because the order belongs to the account."), field="email"
+            )
         return None
     errors: list[ShopError] = []
     with collect_errors(errors):
         if guest.email is None:
-            raise Invalid("email is required to order without an account. Otherwise, log in.", field="email")
+            raise Invalid(
+                _("email is required to order without an account. Otherwise, log in."), field="email"
+            )
         guest = replace(guest, email=normalize_email(guest.email))
     if delivery.contact is None:
-        errors.append(Invalid("contact is required to order without an account.", field="contact"))
+        errors.append(Invalid(_("contact is required to order without an account."), field="contact"))
     raise_collected(errors)
     return guest
 
@@ -190,9 +195,9 @@ def erase_guest_data(*, order_id: int) -> None:
     """
     order = Order.objects.select_for_update().filter(pk=order_id).first()
     if order is None:
-        raise NotFound("This order does not exist.", field="order_id")
+        raise NotFound(_("This order does not exist."), field="order_id")
     if not order.email:
-        raise Invalid("This order has no personal data of a guest.", field="order_id")
+        raise Invalid(_("This order has no personal data of a guest."), field="order_id")
     delete_emails(recipient=order.email, context={"order_id": order.pk})
     OrderContact.objects.filter(order=order).delete()
     order.email = order.token_digest = ""

@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import F, Func, TextField, Value
 from django.db.models.functions import Cast, Concat, Substr, Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from backend.accounts.models import LowercaseEmailField
 from backend.carts.models import MAX_PROMO_CODE_LENGTH, MAX_RECOMMENDED_BY_LENGTH, RecommendationList
@@ -38,11 +40,11 @@ class Order(models.Model):
     """
 
     class Status(models.TextChoices):
-        PLACED = "placed"
-        PAID = "paid"
-        SHIPPED = "shipped"
-        DELIVERED = "delivered"
-        CANCELLED = "cancelled"
+        PLACED = "placed", _("Placed")
+        PAID = "paid", _("Paid")
+        SHIPPED = "shipped", _("Shipped")
+        DELIVERED = "delivered", _("Delivered")
+        CANCELLED = "cancelled", _("Cancelled")
 
     number = models.CharField(
         max_length=32,
@@ -179,7 +181,7 @@ class Order(models.Model):
 
     @property
     def customer_language(self) -> str:
-        """The language of the mails."""
+        """The language of the mails; empty if the account has none."""
         return self.user.language if self.user else self.language
 
     @property
@@ -201,6 +203,14 @@ class Order(models.Model):
         return person.comment if person else ""
 
 
+# Statuses in the sentences of messages.
+STATUS_WORDS = {
+    Order.Status.PLACED: pgettext_lazy("status of an order in a sentence", "placed"),
+    Order.Status.PAID: pgettext_lazy("status of an order in a sentence", "paid"),
+    Order.Status.SHIPPED: pgettext_lazy("status of an order in a sentence", "shipped"),
+    Order.Status.DELIVERED: pgettext_lazy("status of an order in a sentence", "delivered"),
+    Order.Status.CANCELLED: pgettext_lazy("status of an order in a sentence", "cancelled"),
+}
 # Allowed status transitions. They have no cycles.
 NEXT_STATUSES = {
     Order.Status.PLACED: (Order.Status.PAID, Order.Status.CANCELLED),

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from django.utils.translation import gettext_lazy as _
 from ninja import Body, Header, Query, Router, Status
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -301,7 +302,7 @@ def show_order(
     else:
         order = guests.get_guest_order(number=number, token=order_token, address=get_client_address(request))
     if order is None:
-        raise NotFound("You have no order with this number.", field="number")
+        raise NotFound(_("You have no order with this number."), field="number")
     return order
 
 

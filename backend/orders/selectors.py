@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Prefetch, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.models import User
 from backend.catalog.selectors import ProductRow
@@ -128,7 +129,7 @@ def attach_related(
 
 def _query_own(viewer: Viewer) -> "QuerySet[Order]":
     if viewer.user_id is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     return Order.objects.filter(user_id=viewer.user_id)
 
 

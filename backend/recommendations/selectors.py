@@ -30,6 +30,7 @@ from django.db.models import (
     Window,
 )
 from django.db.models.functions import JSONObject, RowNumber
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.selectors import CartLineRow
 from backend.catalog.models import WHOLE_SHOP, ListingEntry, Product
@@ -321,5 +322,7 @@ def _take_distinct(products: Iterable[ProductRow], exclude_ids: set[int], first:
 def _check_first(first: int) -> None:
     if not 1 <= first <= MAX_FIRST:
         raise OutOfRange(
-            f"The number of products must be between 1 and {MAX_FIRST}, not {first}.", field="first"
+            _("The number of products must be between 1 and %(maximum)s, not %(first)s."),
+            field="first",
+            params={"maximum": MAX_FIRST, "first": first},
         )

@@ -8,6 +8,7 @@ carts.
 from dataclasses import replace
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.models import Cart
 from backend.carts.services import (
@@ -60,18 +61,18 @@ def add_item(*, viewer: Viewer, product_id: int, address: str, notify: bool | No
     """
     if notify:
         if viewer.user_id is None:
-            raise Unauthenticated("Log in to be notified.")
+            raise Unauthenticated(_("Log in to be notified."))
         if not settings.PUBLIC_URL:
-            raise Invalid("This shop does not send back-in-stock mails.", field="notify")
+            raise Invalid(_("This shop does not send back-in-stock mails."), field="notify")
     wishlist = find_wishlist(viewer)
     if viewer.user_id is not None:
         lock_account(viewer.user_id)
     cart = lock_or_create_cart(viewer)
     stock = Product.objects.filter(pk=product_id, is_published=True).values_list("stock", flat=True).first()
     if stock is None:
-        raise NotFound("This product does not exist.", field="product_id")
+        raise NotFound(_("This product does not exist."), field="product_id")
     if notify and stock:
-        raise Invalid("The product is in stock.", field="notify")
+        raise Invalid(_("The product is in stock."), field="notify")
     if cart is None:
         cart, token = create_guest_cart(address)
         wishlist = replace(wishlist, token_digest=cart.token_digest, token=token)
@@ -157,5 +158,9 @@ def _add_item(user_id: int | None, cart: Cart, product_id: int, notify: bool | N
             present.update(notify=notify)
         return
     if items.count() >= MAX_ITEMS:
-        raise TooLong(f"A wishlist can have at most {MAX_ITEMS} products.", field="product_id")
+        raise TooLong(
+            _("A wishlist can have at most %(maximum)s products."),
+            field="product_id",
+            params={"maximum": MAX_ITEMS},
+        )
     WishlistItem.objects.create(product_id=product_id, notify=bool(notify), **owner)

@@ -2,12 +2,13 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import get_language_from_request
+from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from backend.core.errors import ShopError
 from backend.core.problems import refuse_shop_error
+from backend.core.request_language import get_request_language
 from backend.wishlists.services import stop_notifications
 from backend.wishlists.unsubscription import read_token
 
@@ -22,13 +23,17 @@ def unsubscribe(request: HttpRequest) -> HttpResponse:
     """
     subscriber = read_token(request.GET.get("token", ""))
     if subscriber is None:
-        context = {"language": get_language_from_request(request), "state": "invalid"}
-        return render(request, "wishlists/unsubscribe.html", context, status=400)
+        return _render_page(request, get_request_language(request), "invalid", status=400)
     is_done = request.method == "POST"
     if is_done:
         try:
             stop_notifications(user_id=subscriber.user_id)
         except ShopError as error:
             return refuse_shop_error(request, error)
-    context = {"language": subscriber.language, "state": "done" if is_done else "asked"}
-    return render(request, "wishlists/unsubscribe.html", context)
+    return _render_page(request, subscriber.language, "done" if is_done else "asked")
+
+
+def _render_page(request: HttpRequest, language: str, state: str, status: int = 200) -> HttpResponse:
+    context = {"language": language, "state": state}
+    with override(language):
+        return render(request, "wishlists/unsubscribe.html", context, status=status)

@@ -2,6 +2,8 @@
 
 import uuid
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.accounts.models import Session, User
 from backend.accounts.password_hashing import hash_password, matches_hash
 from backend.accounts.services.rate_limits import hit_password_limit, reset_password_limit
@@ -10,7 +12,7 @@ from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, ShopError, Unauthenticated
 from backend.core.viewer import Viewer
 
-_ACCOUNT_DELETED = "This account has been deleted."
+_ACCOUNT_DELETED = _("This account has been deleted.")
 
 
 class WrongCredentials(ShopError):
@@ -26,7 +28,7 @@ def require_session(viewer: Viewer) -> tuple[int, uuid.UUID]:
         Unauthenticated: the viewer is a guest.
     """
     if viewer.user_id is None or viewer.session_id is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     return viewer.user_id, viewer.session_id
 
 
@@ -73,7 +75,7 @@ def require_password(user: User, password: str, *, field: str) -> None:
     """
     hit_password_limit(user.pk)
     if not check_password(user, password):
-        raise WrongCredentials("The password is wrong.", field=field)
+        raise WrongCredentials(_("The password is wrong."), field=field)
     reset_password_limit(user.pk)
 
 
@@ -91,5 +93,5 @@ def lock_account(user: User, *, field: str) -> User:
     if locked is None:
         raise Unauthenticated(_ACCOUNT_DELETED)
     if locked.password != user.password:
-        raise WrongCredentials("The password is wrong.", field=field)
+        raise WrongCredentials(_("The password is wrong."), field=field)
     return locked

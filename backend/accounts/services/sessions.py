@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.accounts import tokens
 from backend.accounts.email_addresses import normalize_email
@@ -18,7 +19,7 @@ from backend.core.db import atomic_or_conflict
 from backend.core.digests import digest_secret
 from backend.core.viewer import Viewer
 
-_WRONG_LOGIN = "The e-mail address or the password is wrong, or the address has not been confirmed yet."
+_WRONG_LOGIN = _("The e-mail address or the password is wrong, or the address has not been confirmed yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def refresh_session(*, refresh_token: str, address: str) -> TokenPair:
     new_token, new_digest = tokens.make_next_refresh_token(refresh_token)
     pair = _rotate_refresh_token(session_id, digest, new_token, new_digest)
     if pair is None:
-        raise tokens.TokenInvalid("The refresh token is invalid. Log in again.", field="refresh_token")
+        raise tokens.TokenInvalid(_("The refresh token is invalid. Log in again."), field="refresh_token")
     return pair
 
 

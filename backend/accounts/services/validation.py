@@ -3,10 +3,12 @@
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.models import User
 from backend.accounts.password_hashing import MAX_PASSWORD_LENGTH
 from backend.core.errors import ErrorCode, Invalid, ShopError, TooLong
+from backend.core.request_language import use_request_language
 
 
 class WeakPassword(ShopError):
@@ -21,9 +23,11 @@ def validate_language(language: str) -> None:
     Raises:
         Invalid: it is not.
     """
-    codes = [code for code, _ in settings.LANGUAGES]
+    codes = [code for code, name in settings.LANGUAGES]
     if language not in codes:
-        raise Invalid(f"language must be one of: {', '.join(codes)}.", field="language")
+        raise Invalid(
+            _("language must be one of: %(codes)s."), field="language", params={"codes": ", ".join(codes)}
+        )
 
 
 def validate_new_password(password: str, user: User, *, field: str) -> None:
@@ -37,8 +41,13 @@ def validate_new_password(password: str, user: User, *, field: str) -> None:
         WeakPassword, TooLong: the password is not acceptable.
     """
     if len(password) > MAX_PASSWORD_LENGTH:
-        raise TooLong(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.", field=field)
+        raise TooLong(
+            _("A password must have at most %(maximum)s characters."),
+            field=field,
+            params={"maximum": MAX_PASSWORD_LENGTH},
+        )
     try:
-        validate_password(password, user)
+        with use_request_language():
+            validate_password(password, user)
     except ValidationError as error:
         raise WeakPassword(" ".join(error.messages), field=field) from None

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.admin.fields import (
     SEARCH_ENGINES,
@@ -203,7 +204,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
                 parse_id(request.POST[key]) for key in request.POST if re.fullmatch(r"form-\d+-id", key)
             }
             if lock_products(edited) != edited:
-                raise NotFound("A product on this page has been deleted. Nothing was saved.")
+                raise NotFound(_("A product on this page has been deleted. Nothing was saved."))
         return super().get_changelist_formset(request, **options)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import strawberry
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog import selectors
 from backend.catalog.graphql.brands import Brand, BrandConnection
@@ -68,7 +69,7 @@ class CatalogQuery:
         before: Before = None,
     ) -> ProductConnection:
         if category is not None and category_slug is not None:
-            raise Invalid("Pass at most one of category and categorySlug.", field="category")
+            raise Invalid(_("Pass at most one of category and categorySlug."), field="category")
         filter = filter or ProductFilter()
         price = filter.price or PriceRange()
         cost = (
@@ -77,7 +78,7 @@ class CatalogQuery:
             + _CHARACTERISTIC_COST * len(filter.characteristics or ())
         )
         if not info.context.charge(cost):
-            raise TooComplex("The filters of the products cost more than is accepted.")
+            raise TooComplex(_("The filters of the products cost more than is accepted."))
         with map_error_fields(
             _PRODUCTS_ARGUMENTS | ({"category": ["categorySlug"]} if category_slug is not None else {})
         ):
@@ -122,7 +123,9 @@ class CatalogQuery:
         ] = None,
     ) -> list[Category]:
         if depth is not None and depth < 1:
-            raise OutOfRange(f"depth must be at least 1, not {depth}.", field="depth")
+            raise OutOfRange(
+                _("depth must be at least 1, not %(depth)s."), field="depth", params={"depth": depth}
+            )
         selected = info.context.selected_fields
         if "children" not in selected:
             depth = 1
@@ -144,7 +147,7 @@ class CatalogQuery:
         slug: Annotated[str | None, strawberry.argument(description="Slug of the category.")] = None,
     ) -> Category | None:
         if (id is None) == (slug is None):
-            raise Invalid("Pass exactly one of id and slug.", field="id")
+            raise Invalid(_("Pass exactly one of id and slug."), field="id")
         category_id = None if id is None else parse_object_id(id, "Category", field="id")
         return selectors.get_category(id=category_id, slug=slug)
 
@@ -179,14 +182,14 @@ def _read_tree(depth: int | None, with_counts: bool, with_parents: bool) -> list
 def _parse_category_id(text: str) -> int:
     number = parse_object_id(text, "Category", field="category")
     if not number:
-        raise NotFound(f"Category {text[:100]!r} does not exist.", field="category")
+        raise NotFound(_("Category %(key)r does not exist."), field="category", params={"key": text[:100]})
     return number
 
 
 def _parse_brand_id(text: str) -> int:
     number = parse_object_id(text, "Brand", field="brands")
     if not number:
-        raise NotFound(f"Brand {text[:100]!r} does not exist.", field="brands")
+        raise NotFound(_("Brand %(key)r does not exist."), field="brands", params={"key": text[:100]})
     return number
 
 
@@ -198,7 +201,9 @@ def _parse_characteristics(
     for filter in filters:
         if (filter.name, filter.unit) in values:
             raise Invalid(
-                f"Characteristic {filter.name[:100]!r} must be filtered only once.", field="characteristics"
+                _("Characteristic %(name)r must be filtered only once."),
+                field="characteristics",
+                params={"name": filter.name[:100]},
             )
         values[filter.name, filter.unit] = filter.values
     return values

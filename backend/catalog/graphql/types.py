@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 import strawberry_django
+from django.utils.translation import gettext_lazy as _
 from strawberry import auto
 
 from backend.catalog import models, selectors
@@ -59,7 +60,7 @@ class Image:
         format: _Format = ImageFormat.WEBP,
     ) -> str:
         if size < 1:
-            raise OutOfRange(f"size must be at least 1, not {size}.", field="size")
+            raise OutOfRange(_("size must be at least 1, not %(size)s."), field="size", params={"size": size})
         return self.thumbnail(size, format)
 
     @strawberry.field(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 from ninja import Body, Query, Router
@@ -99,18 +100,18 @@ def list_products(request: HttpRequest, payload: Query[ProductsQuery]) -> Any:
     for name in request.GET:
         if name not in ProductsQuery.model_fields:
             # Ignoring a misspelt filter would list everything.
-            raise Invalid(f"Unknown parameter {name[:100]!r}.", field=name[:100])
+            raise Invalid(_("Unknown parameter %(name)r."), field=name[:100], params={"name": name[:100]})
     if len(payload.characteristics) > MAX_QUERY_PAIRS:
         raise TooLong(
-            f"characteristics must be repeated at most {MAX_QUERY_PAIRS} times, "
-            f"not {len(payload.characteristics)}.",
+            _("characteristics must be repeated at most %(maximum)s times, not %(length)s."),
             field="characteristics",
+            params={"maximum": MAX_QUERY_PAIRS, "length": len(payload.characteristics)},
         )
     characteristics: dict[str, list[str]] = {}
     for pair in payload.characteristics:
         match = PAIR.fullmatch(pair)
         if not match:
-            raise Invalid("characteristics must have the form Name:value.", field="characteristics")
+            raise Invalid(_("characteristics must have the form Name:value."), field="characteristics")
         characteristics.setdefault(match[1].replace("\\:", ":"), []).append(match[2])
     return _read_products(payload, characteristics)
 
@@ -132,7 +133,7 @@ def show_product(
     product = selectors.get_product(id=None if id is None else parse_id(id), slug=slug, sku=sku)
     if product is None:
         raise NotFound(
-            "The product does not exist.",
+            _("The product does not exist."),
             field=next(name for name in ("id", "slug", "sku") if name in request.GET),
         )
     lists = read_related([Kind.SIMILAR, Kind.BOUGHT_TOGETHER], [product], RECOMMENDATIONS)
@@ -162,7 +163,7 @@ def show_brand(
     """
     page = selectors.read_brand_page(id=None if id is None else parse_id(id), slug=slug)
     if page is None:
-        raise NotFound("The brand does not exist.", field="slug" if id is None else "id")
+        raise NotFound(_("The brand does not exist."), field="slug" if id is None else "id")
     return page
 
 

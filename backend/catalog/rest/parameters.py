@@ -4,6 +4,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
+from django.utils.translation import gettext_lazy as _
 from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, field_validator
 
@@ -47,15 +48,16 @@ def _wrap_single_values(value: Any) -> Any:
         return value
     if len(value) > selectors.MAX_CHARACTERISTICS:
         raise TooLong(
-            f"characteristics must have at most {selectors.MAX_CHARACTERISTICS} names, not {len(value)}.",
+            _("characteristics must have at most %(maximum)s names, not %(length)s."),
             field="characteristics",
+            params={"maximum": selectors.MAX_CHARACTERISTICS, "length": len(value)},
         )
     for values in value.values():
         if isinstance(values, list) and len(values) > selectors.MAX_CHARACTERISTIC_VALUES:
             raise TooLong(
-                f"A characteristic must have at most {selectors.MAX_CHARACTERISTIC_VALUES} values, "
-                f"not {len(values)}.",
+                _("A characteristic must have at most %(maximum)s values, not %(length)s."),
                 field="characteristics",
+                params={"maximum": selectors.MAX_CHARACTERISTIC_VALUES, "length": len(values)},
             )
     return {name: [values] if isinstance(values, str) else values for name, values in value.items()}
 
@@ -76,8 +78,9 @@ def _list_ids_or_slugs(value: Any) -> Any:
     values = value if isinstance(value, list) else [value]
     if len(values) > selectors.MAX_BRANDS:
         raise TooLong(
-            f"A list can be filtered by at most {selectors.MAX_BRANDS} brands, not {len(values)}.",
+            _("A list can be filtered by at most %(maximum)s brands, not %(length)s."),
             field="brand",
+            params={"maximum": selectors.MAX_BRANDS, "length": len(values)},
         )
     return [_check_id_or_slug(item, "brand") for item in values]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Brand
 from backend.catalog.selectors.counts import count_brand_products
@@ -57,7 +58,7 @@ def get_brand(*, id: int | None = None, slug: str | None = None) -> BrandRow | N
         Invalid: both or neither are given.
     """
     if (id is None) == (slug is None):
-        raise Invalid("Pass exactly one of id and slug.", field="id")
+        raise Invalid(_("Pass exactly one of id and slug."), field="id")
     if id is not None:
         row = _BY_ID.first(id=id)
     else:
@@ -114,7 +115,9 @@ def find_brand_ids(keys: Sequence[int | str]) -> tuple[int, ...]:
     """
     if len(keys) > MAX_BRANDS:
         raise TooLong(
-            f"A list can be filtered by at most {MAX_BRANDS} brands, not {len(keys)}.", field="brands"
+            _("A list can be filtered by at most %(maximum)s brands, not %(length)s."),
+            field="brands",
+            params={"maximum": MAX_BRANDS, "length": len(keys)},
         )
     if not keys:
         return ()
@@ -129,6 +132,6 @@ def find_brand_ids(keys: Sequence[int | str]) -> tuple[int, ...]:
         if brand_id is None:
             brand_id = parse_id(key)
         if brand_id not in known:
-            raise NotFound(f"Brand {str(key)[:100]!r} does not exist.", field="brands")
+            raise NotFound(_("Brand %(key)r does not exist."), field="brands", params={"key": str(key)[:100]})
         found[brand_id] = None
     return tuple(found)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.catalog.labels import MAX_UNIT, format_label
 from backend.catalog.models import Characteristic
 from backend.core.errors import Invalid, NotFound, TooLong
@@ -45,8 +47,9 @@ def find_value_filters(wanted: WantedValues) -> list[ValueFilter]:
         return []
     if len(wanted) > MAX_CHARACTERISTICS:
         raise TooLong(
-            f"At most {MAX_CHARACTERISTICS} characteristics can be filtered, not {len(wanted)}.",
+            _("At most %(maximum)s characteristics can be filtered, not %(length)s."),
             field="characteristics",
+            params={"maximum": MAX_CHARACTERISTICS, "length": len(wanted)},
         )
     for key, values in wanted.items():
         _check_values(key, values)
@@ -57,7 +60,11 @@ def find_value_filters(wanted: WantedValues) -> list[ValueFilter]:
     for key, values in wanted.items():
         ids = _select_ids(cleaned[key], known)
         if not ids:
-            raise NotFound(f"Characteristic {_describe(key)} does not exist.", field="characteristics")
+            raise NotFound(
+                _("Characteristic %(key)s does not exist."),
+                field="characteristics",
+                params={"key": _describe(key)},
+            )
         filters.append(ValueFilter(tuple(ids), [clean_line(value) for value in values]))
     return filters
 
@@ -65,17 +72,21 @@ def find_value_filters(wanted: WantedValues) -> list[ValueFilter]:
 def _check_values(key: CharacteristicKey, values: Sequence[str]) -> None:
     if not values:
         raise Invalid(
-            f"Characteristic {_describe(key)} must have at least one value.", field="characteristics"
+            _("Characteristic %(key)s must have at least one value."),
+            field="characteristics",
+            params={"key": _describe(key)},
         )
     if len(values) > MAX_CHARACTERISTIC_VALUES:
         raise TooLong(
-            f"Characteristic {_describe(key)} must have at most {MAX_CHARACTERISTIC_VALUES} values.",
+            _("Characteristic %(key)s must have at most %(maximum)s values."),
             field="characteristics",
+            params={"key": _describe(key), "maximum": MAX_CHARACTERISTIC_VALUES},
         )
     texts = [key] if isinstance(key, str) else [key[0], key[1] or ""]
     if any("\0" in text for text in (*texts, *values)):
         raise Invalid(
-            "Names and values of characteristics must not contain null characters.", field="characteristics"
+            _("Names and values of characteristics must not contain null characters."),
+            field="characteristics",
         )
 
 

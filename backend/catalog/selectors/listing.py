@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, Expression, F, OuterRef, QuerySet, Value
 from django.db.models.expressions import Combinable
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.empty_searches import count_empty_search
 from backend.catalog.models import (
@@ -127,7 +128,7 @@ class ProductList:
         """
         sort = sort or (ProductSort.RELEVANCE if self.search else ProductSort.NEWEST)
         if sort is ProductSort.RELEVANCE and not self.search:
-            raise Invalid("Sorting by relevance requires a search.", field="sort")
+            raise Invalid(_("Sorting by relevance requires a search."), field="sort")
         order = _ORDERS[sort]
         position = read_position(order, window)
         if self.search:
@@ -371,7 +372,9 @@ def list_products(
     price_max = _check_price(price_max, "The highest price", field="price_max")
     if price_min is not None and price_max is not None and price_min > price_max:
         raise OutOfRange(
-            f"The lowest price ({price_min}) must not exceed the highest ({price_max}).", field="price_min"
+            _("The lowest price (%(price_min)s) must not exceed the highest (%(price_max)s)."),
+            field="price_min",
+            params={"price_min": price_min, "price_max": price_max},
         )
     return ProductList(
         category=_find_category(category) if category is not None else None,
@@ -390,7 +393,9 @@ def list_products(
 def _find_category(key: int | str) -> CategoryRow:
     category = get_category(id=parse_id(key)) if isinstance(key, int) else get_category(slug=key)
     if category is None:
-        raise NotFound(f"Category {str(key)[:100]!r} does not exist.", field="category")
+        raise NotFound(
+            _("Category %(key)r does not exist."), field="category", params={"key": str(key)[:100]}
+        )
     return category
 
 
@@ -398,7 +403,11 @@ def _check_price(price: Decimal | None, name: str, *, field: str) -> Decimal | N
     if price is None:
         return None
     if not (price.is_finite() and 0 <= price <= MAX_PRICE):
-        raise OutOfRange(f"{name} must be between 0 and {MAX_PRICE}.", field=field)
+        raise OutOfRange(
+            _("%(name)s must be between 0 and %(maximum)s."),
+            field=field,
+            params={"name": name, "maximum": MAX_PRICE},
+        )
     if price != round(price, 2):
-        raise OutOfRange(f"{name} must have at most two decimals.", field=field)
+        raise OutOfRange(_("%(name)s must have at most two decimals."), field=field, params={"name": name})
     return round(price, 2)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Product
 from backend.catalog.selectors.rows import ProductRow, make_product, select_products
@@ -36,7 +37,7 @@ def get_product(
     """
     keys = {name: value for name, value in [("id", id), ("slug", slug), ("sku", sku)] if value is not None}
     if len(keys) != 1:
-        raise Invalid("Pass exactly one of id, slug and sku.", field="id")
+        raise Invalid(_("Pass exactly one of id, slug and sku."), field="id")
     if "\0" in (slug or sku or ""):
         return None
     if sku is not None:

@@ -9,6 +9,7 @@ from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramSimil
 from django.db.models import Case, DecimalField, F, FloatField, IntegerField, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.empty_searches import may_be_personal
 from backend.catalog.models import ListingEntry, Product, make_similarity_name, make_typo_keys
@@ -150,11 +151,13 @@ def parse_words(text: str) -> list[str]:
     """Return the words of a text, folded as by `split_words`. Raises the errors of `read_search`."""
     if len(text) > MAX_SEARCH_LENGTH:
         raise TooLong(
-            f"search must have at most {MAX_SEARCH_LENGTH} characters, not {len(text)}.", field="search"
+            _("search must have at most %(maximum)s characters, not %(length)s."),
+            field="search",
+            params={"maximum": MAX_SEARCH_LENGTH, "length": len(text)},
         )
     words = split_words(clean_line(text))
     if not words:
-        raise Invalid("search must contain a letter or a digit.", field="search")
+        raise Invalid(_("search must contain a letter or a digit."), field="search")
     return words
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from threading import Lock
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from graphql import (
     ASTValidationRule,
     DocumentNode,
@@ -209,7 +210,11 @@ def check_document_size(text: str) -> None:
     size, maximum = len(text.encode()), settings.GRAPHQL_MAX_DOCUMENT_BYTES
     if size > maximum:
         raise TooLarge(
-            f"The query document has {size} bytes, at most {maximum} are accepted. Send values as variables."
+            _(
+                "The query document has %(size)s bytes, at most %(maximum)s are "
+                "accepted. Send values as variables."
+            ),
+            params={"size": size, "maximum": maximum},
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar, get_args
 import strawberry
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext_lazy as _
 from graphql import (
     ArgumentNode,
     DocumentNode,
@@ -21,9 +22,16 @@ from graphql import (
 from graphql.validation.validate import ValidationAbortedError
 from strawberry.utils.str_converters import to_camel_case
 
-from backend.core.errors import UNAVAILABLE_RETRY_SECONDS, ErrorCode, RateLimited, ShopError
+from backend.core.errors import (
+    SERVICE_UNAVAILABLE,
+    UNAVAILABLE_RETRY_SECONDS,
+    ErrorCode,
+    RateLimited,
+    ShopError,
+)
 from backend.core.graphql.enums import describe_enum
-from backend.core.problems import log_database_failure
+from backend.core.problems import INTERNAL_ERROR, log_database_failure
+from backend.core.request_language import render_message
 from backend.core.request_record import get_request_id
 
 logger = logging.getLogger(__name__)
@@ -113,14 +121,20 @@ def render_errors(errors: Sequence[GraphQLError]) -> list[object]:
     if len(errors) == len(listed):
         return list(listed)
     notice = {
-        "message": f"There are more errors; only the first {maximum} are listed.",
+        "message": render_message(
+            _("There are more errors; only the first %(maximum)s are listed."), {"maximum": maximum}
+        ),
         "extensions": {"code": listed[-1]["extensions"]["code"], "field": None},
     }
     return [*listed, notice]
 
 
 def _render_error(error: GraphQLError) -> dict[str, Any]:
-    """Render an error with a code, and without internal details."""
+    """Render an error with a code, and without internal details.
+
+    Errors in the document and its variables stay in English: they are for developers, and graphql-core
+    makes most of them.
+    """
     rendered: dict[str, Any] = {"message": _shorten(error.message, MAX_MESSAGE_LENGTH)}
     if error.locations:
         rendered["locations"] = [location.formatted for location in error.locations]
@@ -132,11 +146,12 @@ def _render_error(error: GraphQLError) -> dict[str, Any]:
         )
     original = error.original_error
     if isinstance(original, ShopError):
+        rendered["message"] = _shorten(original.message, MAX_MESSAGE_LENGTH)
         rendered["extensions"] = {"code": original.code, "field": list(original.path) or None}
         if isinstance(original, RateLimited):
             rendered["extensions"]["retryAfter"] = original.retry_after
     elif isinstance(original, OperationalError | InterfaceError):
-        rendered["message"] = "The service is temporarily unavailable. Try again in a moment."
+        rendered["message"] = render_message(SERVICE_UNAVAILABLE)
         rendered["extensions"] = {"code": ErrorCode.UNAVAILABLE, "field": None}
     elif original is None or isinstance(original, GraphQLError):
         rendered["extensions"] = {
@@ -144,7 +159,7 @@ def _render_error(error: GraphQLError) -> dict[str, Any]:
             "field": (error.extensions or {}).get("field"),
         }
     else:
-        rendered["message"] = "An internal error occurred. It has been logged."
+        rendered["message"] = render_message(INTERNAL_ERROR)
         rendered["extensions"] = {
             "code": ErrorCode.INTERNAL,
             "field": None,

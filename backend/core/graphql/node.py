@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import strawberry
+from django.utils.translation import gettext_lazy as _
 from strawberry.utils.str_converters import to_camel_case
 
 from backend.core.errors import Invalid
@@ -83,8 +84,9 @@ def parse_object_id(text: str, type_name: str, *, field: str) -> int:
     if actual_type != type_name:
         names = [part for part in field.split(".") if not part.isdigit()]
         raise Invalid(
-            f"{to_camel_case(names[-1])} must be an id of type {type_name}, not of type {actual_type}.",
+            _("%(argument)s must be an id of type %(type_name)s, not of type %(actual_type)s."),
             field=field,
+            params={"argument": to_camel_case(names[-1]), "type_name": type_name, "actual_type": actual_type},
         )
     return parse_id(key)
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import ErrorCode, Malformed, ShopError
 from backend.core.redis import PREFIX, try_redis
@@ -84,16 +85,16 @@ def read_query_hash(extensions: Mapping[str, Any], query: str | None) -> str | N
         return None
     path = "extensions.persistedQuery"
     if not isinstance(extension, dict):
-        raise Malformed("persistedQuery must be an object with version and sha256Hash.", field=path)
+        raise Malformed(_("persistedQuery must be an object with version and sha256Hash."), field=path)
     if extension.get("version") != 1:
-        raise Malformed("version must be 1.", field=f"{path}.version")
+        raise Malformed(_("version must be 1."), field=f"{path}.version")
     query_hash = extension.get("sha256Hash")
     if not isinstance(query_hash, str) or not _HASH.fullmatch(query_hash):
         raise Malformed(
-            "sha256Hash must be a SHA-256 of 64 lower-case hexadecimal digits.", field=f"{path}.sha256Hash"
+            _("sha256Hash must be a SHA-256 of 64 lower-case hexadecimal digits."), field=f"{path}.sha256Hash"
         )
     if query and hashlib.sha256(query.encode()).hexdigest() != query_hash:
-        raise Malformed("sha256Hash must be the SHA-256 of query.", field=f"{path}.sha256Hash")
+        raise Malformed(_("sha256Hash must be the SHA-256 of query."), field=f"{path}.sha256Hash")
     return query_hash
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.translation import gettext_lazy as _
 from strawberry.django.views import GraphQLView as StrawberryGraphQLView
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.base import BaseRequestProtocol
@@ -98,7 +99,7 @@ class GraphQLView(StrawberryGraphQLView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             if request.method == "POST" and request.content_type != JSON:
-                raise UnsupportedMediaType("Content-Type must be application/json.")
+                raise UnsupportedMediaType(_("Content-Type must be application/json."))
             refuse_repeated_parameters(request.GET.lists())
             response = respond(
                 request, lambda: self.run(request=request), is_shareable=lambda: self._is_shareable
@@ -106,10 +107,14 @@ class GraphQLView(StrawberryGraphQLView):
         except ShopError as error:
             response = self._refuse(error)
         except UnicodeDecodeError:
-            response = self._refuse(Malformed("The request must be encoded in UTF-8."))
+            response = self._refuse(Malformed(_("The request must be encoded in UTF-8.")))
         except RequestDataTooBig:
             maximum = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-            response = self._refuse(TooLarge(f"The request body must have at most {maximum} bytes."))
+            response = self._refuse(
+                TooLarge(
+                    _("The request body must have at most %(maximum)s bytes."), params={"maximum": maximum}
+                )
+            )
         except HTTPException as error:
             code = _CODES.get(error.status_code, ErrorCode.MALFORMED)
             response = self._make_error_response(code, error.reason, error.status_code)
@@ -138,9 +143,11 @@ class GraphQLView(StrawberryGraphQLView):
         try:
             parsed = orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            raise Malformed(f"The request must be valid JSON: {error}.") from None
+            raise Malformed(
+                _("The request must be valid JSON: %(error)s."), params={"error": error}
+            ) from None
         if not isinstance(parsed, dict):
-            raise Malformed("A request must be one JSON object with query, variables and operationName.")
+            raise Malformed(_("A request must be one JSON object with query, variables and operationName."))
         return parsed
 
     def parse_query_params(self, params: QueryParams) -> dict[str, Any]:
@@ -151,7 +158,11 @@ class GraphQLView(StrawberryGraphQLView):
                 try:
                     given[name] = orjson.loads(given[name])
                 except orjson.JSONDecodeError as error:
-                    raise Malformed(f"{name} must be valid JSON: {error}.", field=name) from None
+                    raise Malformed(
+                        _("%(name)s must be valid JSON: %(error)s."),
+                        field=name,
+                        params={"name": name, "error": error},
+                    ) from None
         return given
 
     def parse_http_body(
@@ -161,7 +172,7 @@ class GraphQLView(StrawberryGraphQLView):
         # Only a JSON array gives a list, and `parse_json` refuses arrays.
         assert isinstance(data, GraphQLRequestData)
         if not isinstance(data.operation_name, str | None):
-            raise Malformed("operationName must be a string.")
+            raise Malformed(_("operationName must be a string."))
         if data.query:
             check_document_size(data.query)
         _check_variables_size(data.variables or {})
@@ -296,5 +307,8 @@ def _check_variables_size(variables: dict[str, Any]) -> None:
             inner = list(value.values() if isinstance(value, dict) else islice(value, list_maximum))
             count += len(inner)
             if count > maximum:
-                raise TooLarge(f"The variables must hold at most {maximum} values in all.")
+                raise TooLarge(
+                    _("The variables must hold at most %(maximum)s values in all."),
+                    params={"maximum": maximum},
+                )
             pending.extend(inner)

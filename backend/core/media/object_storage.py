@@ -29,6 +29,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.utils.encoding import filepath_to_uri
+from django.utils.translation import gettext_lazy as _
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name, to_bytes
 
@@ -131,7 +132,9 @@ class ObjectStorage(S3Storage):
         except (BotoCoreError, ClientError, ValueError) as error:
             if name and _get_status(error) == HTTPStatus.NOT_FOUND and _get_code(error) != "NoSuchBucket":
                 raise FileNotFoundError(f"{name} does not exist in the object storage.") from error
-            raise StorageUnavailable(f"The object storage fails: {self.explain(error)}.") from error
+            raise StorageUnavailable(
+                _("The object storage fails: %(error)s."), params={"error": self.explain(error)}
+            ) from error
 
     def explain(self, error: Exception) -> str:
         """Describe an error by the setting or service to check, without secrets."""
@@ -232,7 +235,7 @@ class ObjectStorage(S3Storage):
 
     def list_files(self) -> Iterator[tuple[str, int]]:
         """Yield name and size in bytes of all files."""
-        for name, size, _ in self.list_entries():
+        for name, size, _modified in self.list_entries():
             yield name, size
 
     def _open(self, name: str, mode: str = "rb") -> File:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.utils.encoding import filepath_to_uri
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import Unavailable
 
@@ -74,7 +75,9 @@ class LocalStorage(FileSystemStorage):
         try:
             return super().save(name, content, max_length)
         except OSError as error:
-            raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
+            raise StorageUnavailable(
+                _("Pictures cannot be stored: %(error)s."), params={"error": error}
+            ) from error
 
     def url(self, name: str | None) -> str:
         """Return the URL of a file."""
@@ -97,7 +100,7 @@ class LocalStorage(FileSystemStorage):
 
     def list_files(self) -> Iterator[tuple[str, int]]:
         """Yield name and size in bytes of all files."""
-        for folder, _, files in os.walk(self.location):
+        for folder, _folders, files in os.walk(self.location):
             for file in files:
                 path = Path(folder, file)
                 # A file can be deleted after its folder was read.
@@ -120,7 +123,9 @@ class LocalStorage(FileSystemStorage):
                 shutil.copyfileobj(stream, file)
                 os.fchmod(file.fileno(), self.file_permissions_mode or 0o644)
         except OSError as error:
-            raise StorageUnavailable(f"Pictures cannot be stored: {error}.") from error
+            raise StorageUnavailable(
+                _("Pictures cannot be stored: %(error)s."), params={"error": error}
+            ) from error
 
 
 def require_media_storage() -> None:

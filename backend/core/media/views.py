@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy as _
 from django.views.static import serve
 
 from backend.core.errors import ErrorCode
@@ -35,5 +36,7 @@ def _serve_stored(request: HttpRequest, path: str) -> HttpResponse:
         return page_not_found(request)
     except StorageUnavailable as error:
         logger.warning("%s", error.message)
-        return refuse(ErrorCode.UNAVAILABLE, "Pictures are temporarily unavailable. Try again in a moment.")
+        return refuse(
+            ErrorCode.UNAVAILABLE, _("Pictures are temporarily unavailable. Try again in a moment.")
+        )
     return HttpResponse(data, headers=headers)

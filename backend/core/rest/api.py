@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext_lazy as _
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -30,6 +31,7 @@ from backend.core.errors import (
     refuse_repeated_parameters,
 )
 from backend.core.problems import FieldProblem, make_problem_response, refuse
+from backend.core.request_language import render_message
 from backend.core.rest.docs import SWAGGER, require_docs_permission
 from backend.core.rest.serializers import compile_serializer
 from backend.core.viewer import Authenticate, Viewer, get_viewer
@@ -38,10 +40,34 @@ _LOGIN_REQUIRED = "x-login-required"
 # The `openapi_extra` of a route that guests cannot use.
 LOGIN_REQUIRED = {_LOGIN_REQUIRED: True}
 
-# Pydantic describes dataclasses in terms of Python.
+# Pydantic's messages, by the type of the error. It describes dataclasses in terms of Python.
 _MESSAGES = {
-    "dataclass_type": "Input should be an object",
-    "unexpected_keyword_argument": "Extra inputs are not permitted",
+    "bool_parsing": _("Input should be a valid boolean, unable to interpret input"),
+    "bool_type": _("Input should be a valid boolean"),
+    "dataclass_type": _("Input should be an object"),
+    "decimal_max_digits": _("Decimal input should have no more than %(max_digits)s digits in total"),
+    "decimal_max_places": _("Decimal input should have no more than %(decimal_places)s decimal places"),
+    "decimal_parsing": _("Input should be a valid decimal"),
+    "decimal_type": _("Decimal input should be an integer, float, string or Decimal object"),
+    "dict_type": _("Input should be a valid dictionary"),
+    "extra_forbidden": _("Extra inputs are not permitted"),
+    "finite_number": _("Input should be a finite number"),
+    "greater_than": _("Input should be greater than %(gt)s"),
+    "greater_than_equal": _("Input should be greater than or equal to %(ge)s"),
+    "int_from_float": _("Input should be a valid integer, got a number with a fractional part"),
+    "int_parsing": _("Input should be a valid integer, unable to parse string as an integer"),
+    "int_parsing_size": _("Unable to parse input string as an integer, exceeded maximum size"),
+    "int_type": _("Input should be a valid integer"),
+    "less_than": _("Input should be less than %(lt)s"),
+    "less_than_equal": _("Input should be less than or equal to %(le)s"),
+    "list_type": _("Input should be a valid list"),
+    "literal_error": _("Input should be %(expected)s"),
+    "missing": _("Field required"),
+    "model_attributes_type": _("Input should be a valid dictionary or object to extract fields from"),
+    "model_type": _("Input should be a valid dictionary"),
+    "string_type": _("Input should be a valid string"),
+    "string_unicode": _("Input should be a valid string, unable to parse raw data as a unicode string"),
+    "unexpected_keyword_argument": _("Extra inputs are not permitted"),
 }
 
 
@@ -107,13 +133,13 @@ class AccessToken(HttpAuthBase):
 class _Parser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
-            raise UnsupportedMediaType("The body must be sent as application/json.")
+            raise UnsupportedMediaType(_("The body must be sent as application/json."))
         try:
             parsed = orjson.loads(request.body)
         except orjson.JSONDecodeError as error:
-            raise Malformed(f"The body must be valid JSON: {error}.") from None
+            raise Malformed(_("The body must be valid JSON: %(error)s."), params={"error": error}) from None
         if not isinstance(parsed, dict):
-            raise Malformed("The body must be a JSON object.")
+            raise Malformed(_("The body must be a JSON object."))
         return parsed
 
     def parse_querydict(
@@ -302,12 +328,20 @@ def _refuse_invalid_input(request: HttpRequest, error: ValidationError) -> HttpR
         [
             FieldProblem(
                 code=ErrorCode.INVALID,
-                detail=_MESSAGES.get(problem["type"]) or problem["msg"].removeprefix("Value error, "),
+                detail=_describe_invalid_input(problem),
                 field=".".join(str(part) for part in problem["loc"][1:] if part != "payload") or None,
             )
             for problem in error.errors
         ],
     )
+
+
+def _describe_invalid_input(problem: dict[str, Any]) -> str:
+    """Return the message of a Pydantic error. Messages that are not listed stay in English."""
+    params = problem.get("ctx")
+    if problem["type"] in _MESSAGES:
+        return render_message(_MESSAGES[problem["type"]], params)
+    return render_message(problem["msg"].removeprefix("Value error, "))
 
 
 def _refuse_unreadable_body(request: HttpRequest, error: HttpError) -> HttpResponse:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from ninja.openapi.docs import Swagger
 
 from backend.core.errors import Forbidden, NotFound, ShopError, Unauthenticated
@@ -34,7 +35,7 @@ def require_docs_permission(
 def _check_permission(request: HttpRequest, authenticate: Authenticate) -> None:
     permission = settings.SWAGGER_PERMISSION
     if permission == "NONE":
-        raise NotFound("This URL does not exist.")
+        raise NotFound(_("This URL does not exist."))
     if permission == "ALL":
         return
     # A browser sends the session of the admin, other clients an access token.
@@ -45,6 +46,6 @@ def _check_permission(request: HttpRequest, authenticate: Authenticate) -> None:
         else get_viewer(request, authenticate)
     )
     if viewer.user_id is None:
-        raise Unauthenticated("Log in to read the documentation.")
+        raise Unauthenticated(_("Log in to read the documentation."))
     if permission == "STAFF" and not viewer.is_staff:
-        raise Forbidden("Only staff can read the documentation.")
+        raise Forbidden(_("Only staff can read the documentation."))

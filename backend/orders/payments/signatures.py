@@ -6,6 +6,7 @@ import re
 import time
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.errors import Forbidden
 
@@ -29,7 +30,7 @@ def require_signature(provider: str, message: bytes, signature: str) -> None:
     expected = hmac.new(key, message, hashlib.sha256).hexdigest()
     # Bytes, because texts that are not ASCII cannot be compared.
     if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
-        raise Forbidden("The signature is wrong.")
+        raise Forbidden(_("The signature is wrong."))
 
 
 def require_recent(timestamp: str) -> None:
@@ -43,5 +44,6 @@ def require_recent(timestamp: str) -> None:
     """
     if not _TIMESTAMP.fullmatch(timestamp) or abs(time.time() - int(timestamp)) > MAX_AGE_SECONDS:
         raise Forbidden(
-            f"The timestamp must be whole seconds since 1970, at most {MAX_AGE_SECONDS} seconds from now."
+            _("The timestamp must be whole seconds since 1970, at most %(maximum)s seconds from now."),
+            params={"maximum": MAX_AGE_SECONDS},
         )

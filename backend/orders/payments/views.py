@@ -1,6 +1,7 @@
 """The webhook that payment providers call."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -23,10 +24,14 @@ def receive_payment(request: HttpRequest, provider: str) -> HttpResponse:
     """
     verify_and_parse = get_provider(provider)
     if verify_and_parse is None:
-        return refuse(ErrorCode.NOT_FOUND, "There is no payment provider with this name.")
+        return refuse(ErrorCode.NOT_FOUND, _("There is no payment provider with this name."))
     body = request.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
-        return refuse(ErrorCode.TOO_LARGE, f"The request body must have at most {MAX_BODY_BYTES} bytes.")
+        return refuse(
+            ErrorCode.TOO_LARGE,
+            _("The request body must have at most %(maximum)s bytes."),
+            params={"maximum": MAX_BODY_BYTES},
+        )
     try:
         notice = verify_and_parse(body, request.headers)
         if notice is None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 from backend.addresses.selectors import read_delivery_columns
 from backend.carts.models import Cart, CartLine
@@ -15,7 +16,6 @@ from backend.carts.promo_codes import ZERO, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
     describe_insufficient_stock,
-    describe_unpublished_line,
     discount_lines,
     read_unredacted_lines,
 )
@@ -194,7 +194,7 @@ def _create_guest_order_once(
 ) -> Order:
     """Create the order of a guest's cart, or return the one with this key, with its token."""
     if cart_token is None:
-        raise CartEmpty("The cart is empty.")
+        raise CartEmpty(_("The cart is empty."))
     guest_key = digest_guest_key(cart_token, idempotency_key) if idempotency_key else ""
     cart = lock_guest_cart(cart_token)
     # After the lock, as for accounts. The order is found without its cart too.
@@ -221,7 +221,7 @@ def _create_order(
     """
     lines = _lock_lines(cart) if cart is not None else []
     if cart is None or not lines:
-        raise CartEmpty("The cart is empty.")
+        raise CartEmpty(_("The cart is empty."))
     errors: list[ShopError] = []
     for index, line in enumerate(lines):
         with collect_errors(errors):
@@ -235,8 +235,9 @@ def _create_order(
     total = subtotal - applied.total if applied else subtotal
     if expected_total is not None and expected_total != total:
         raise TotalChanged(
-            f"The total is now {total} {settings.SHOP_CURRENCY}, not {expected_total}.",
+            _("The total is now %(total)s %(currency)s, not %(expected_total)s."),
             field="expected_total",
+            params={"total": total, "currency": settings.SHOP_CURRENCY, "expected_total": expected_total},
         )
     if guest is not None:
         # Refused orders are not counted: a shopper who corrects the cart must not have to wait.
@@ -311,9 +312,14 @@ def _require_available(line: CartLineRow, index: int) -> None:
     """
     field = f"lines.{index}.product_id"
     if not line.product.is_published:
-        raise NoLongerSold(f"{describe_unpublished_line(line)} Remove it from the cart.", field=field)
+        raise NoLongerSold(
+            _("“%(product)s” is no longer sold. Remove it from the cart."),
+            field=field,
+            params={"product": line.name_seen},
+        )
     if line.product.stock < line.quantity:
-        raise CartOutOfStock(describe_insufficient_stock(line.product, line.quantity), field=field)
+        text, params = describe_insufficient_stock(line.product, line.quantity)
+        raise CartOutOfStock(text, field=field, params=params)
 
 
 def _find_order_by_key(user_id: int, key: str | None, fingerprint: str) -> int | None:
@@ -336,7 +342,7 @@ def _find_order_by_guest_key(guest_key: str, fingerprint: str) -> int | None:
     _require_same_fingerprint(fingerprint, order.fingerprint)
     if not order.token_digest:
         raise IdempotencyKeyReused(
-            "The order of this idempotency key can no longer be read by a guest.", field="idempotency_key"
+            _("The order of this idempotency key can no longer be read by a guest."), field="idempotency_key"
         )
     return order.pk
 
@@ -344,29 +350,34 @@ def _find_order_by_guest_key(guest_key: str, fingerprint: str) -> int | None:
 def _require_same_fingerprint(fingerprint: str, existing: str) -> None:
     if existing != fingerprint:
         raise IdempotencyKeyReused(
-            "This idempotency key was used for an order with other details.", field="idempotency_key"
+            _("This idempotency key was used for an order with other details."), field="idempotency_key"
         )
 
 
 def _validate_idempotency_key(key: str) -> None:
     if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH:
         raise TooLong(
-            f"The idempotency key must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters.",
+            _("The idempotency key must have at most %(maximum)s characters."),
             field="idempotency_key",
+            params={"maximum": MAX_IDEMPOTENCY_KEY_LENGTH},
         )
     # The REST API takes the key from a header, which can carry only such texts.
     if not (key and key == key.strip() and key.isascii() and key.isprintable()):
         raise Invalid(
-            "The idempotency key must consist of printable ASCII characters, without spaces at its ends.",
+            _("The idempotency key must consist of printable ASCII characters, without spaces at its ends."),
             field="idempotency_key",
         )
 
 
 def _validate_expected_total(total: Decimal) -> Decimal:
     if not 0 <= total <= MAX_TOTAL:
-        raise OutOfRange(f"The expected total must be between 0 and {MAX_TOTAL}.", field="expected_total")
+        raise OutOfRange(
+            _("The expected total must be between 0 and %(maximum)s."),
+            field="expected_total",
+            params={"maximum": MAX_TOTAL},
+        )
     if total != round(total, 2):
-        raise OutOfRange("The expected total must have at most two decimals.", field="expected_total")
+        raise OutOfRange(_("The expected total must have at most two decimals."), field="expected_total")
     return round(total, 2)
 
 

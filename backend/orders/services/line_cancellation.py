@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.carts.promo_codes import ZERO
 from backend.catalog.stock import return_stock
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, OutOfRange
-from backend.orders.models import Order, OrderLine, OrderLineCancellation
+from backend.orders.models import STATUS_WORDS, Order, OrderLine, OrderLineCancellation
 from backend.orders.selectors import read_order
 from backend.orders.services.creation import TotalChanged
 from backend.orders.services.statuses import (
@@ -42,16 +44,19 @@ def cancel_order_lines(
         Conflict: other requests change the same data.
     """
     if not quantities:
-        raise Invalid("Enter the quantity of at least one line.", field="quantities")
+        raise Invalid(_("Enter the quantity of at least one line."), field="quantities")
     order = lock_order(order_id)
     if not order.is_cancellable:
         raise WrongOrderStatus(
-            f"The lines of an order that is {order.status} cannot be cancelled.", field="order_id"
+            _("The lines of an order that is %(status)s cannot be cancelled."),
+            field="order_id",
+            params={"status": STATUS_WORDS[Order.Status(order.status)]},
         )
     if order.total != expected_total:
         raise TotalChanged(
-            f"The total of the order is now {order.total} {order.currency}. Check its lines again.",
+            _("The total of the order is now %(total)s %(currency)s. Check its lines again."),
             field="expected_total",
+            params={"total": order.total, "currency": order.currency},
         )
     lines = {line.pk: line for line in order.lines.all()}
     for line_id, quantity in quantities.items():
@@ -89,14 +94,19 @@ def cancel_order_lines(
 
 def _require_cancellable(line: OrderLine | None, quantity: int) -> None:
     if line is None:
-        raise NotFound("This order has no such line.", field="quantities")
+        raise NotFound(_("This order has no such line."), field="quantities")
     if line.remaining_quantity == 0:
-        raise OutOfRange(f"All units of {line.sku} are cancelled already.", field="quantities")
+        raise OutOfRange(
+            _("All units of %(sku)s are cancelled already."), field="quantities", params={"sku": line.sku}
+        )
     if not 1 <= quantity <= line.remaining_quantity:
         raise OutOfRange(
-            f"The quantity of {line.sku} to cancel must be between 1 and {line.remaining_quantity}, not "
-            f"{quantity}.",
+            _(
+                "The quantity of %(sku)s to cancel must be between 1 and "
+                "%(remaining_quantity)s, not %(quantity)s."
+            ),
             field="quantities",
+            params={"sku": line.sku, "remaining_quantity": line.remaining_quantity, "quantity": quantity},
         )
 
 

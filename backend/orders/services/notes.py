@@ -1,5 +1,7 @@
 """Add internal notes to orders."""
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, TooLong
 from backend.core.text import clean_text
@@ -21,11 +23,13 @@ def add_order_note(*, order_id: int, text: str, author: int) -> OrderNote:
     """
     text = clean_text(text)
     if not text:
-        raise Invalid("The note must not be empty.", field="text")
+        raise Invalid(_("The note must not be empty."), field="text")
     if len(text) > MAX_NOTE_LENGTH:
         raise TooLong(
-            f"The note must have at most {MAX_NOTE_LENGTH} characters, not {len(text)}.", field="text"
+            _("The note must have at most %(maximum)s characters, not %(length)s."),
+            field="text",
+            params={"maximum": MAX_NOTE_LENGTH, "length": len(text)},
         )
     if not Order.objects.filter(pk=order_id).exists():
-        raise NotFound("This order does not exist.", field="order_id")
+        raise NotFound(_("This order does not exist."), field="order_id")
     return OrderNote.objects.create(order_id=order_id, author_id=author, text=text)

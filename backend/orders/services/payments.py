@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Conflict, Invalid, NotFound, OutOfRange, ShopError
@@ -51,15 +52,23 @@ def mark_paid(
     """
     _validate_reference(reference)
     if not _CURRENCY.fullmatch(currency):
-        raise Invalid("The currency must be an ISO 4217 code, such as RUB.", field="currency")
+        raise Invalid(_("The currency must be an ISO 4217 code, such as RUB."), field="currency")
     amount = _validate_amount(amount)
     order, payment = _record_payment(number, provider, reference, amount, currency)
     if payment.status == Payment.Status.WRONG_AMOUNT:
         # After the commit, which keeps the payment.
         raise WrongPaymentAmount(
-            f"The payment of {amount} {currency} does not match the total of the order, {order.total} "
-            f"{order.currency}.",
+            _(
+                "The payment of %(amount)s %(currency)s does not match the total of "
+                "the order, %(total)s %(order_currency)s."
+            ),
             field="amount",
+            params={
+                "amount": amount,
+                "currency": currency,
+                "total": order.total,
+                "order_currency": order.currency,
+            },
         )
     return read_order(order.pk)
 
@@ -72,12 +81,12 @@ def _record_payment(
     orders = Order.objects.select_for_update().filter(number=number)
     order = orders.first() if "\0" not in number else None
     if order is None:
-        raise NotFound("There is no order with this number.", field="number")
+        raise NotFound(_("There is no order with this number."), field="number")
     # After the lock, so that the second of two concurrent deliveries finds the payment of the first.
     payment = Payment.objects.filter(provider=provider, reference=reference).first()
     if payment is not None:
         if (payment.order_id, payment.amount, payment.currency) != (order.pk, amount, currency):
-            raise Conflict("This reference belongs to another payment.", field="reference")
+            raise Conflict(_("This reference belongs to another payment."), field="reference")
         return order, payment
     payment = Payment(order=order, provider=provider, reference=reference, amount=amount, currency=currency)
     payment.status = _choose_payment_status(order, payment)
@@ -86,7 +95,7 @@ def _record_payment(
             payment.save()
     except IntegrityError as error:
         # A concurrent request has recorded it for another order, whose lock does not exclude this one.
-        raise Conflict("This reference belongs to another payment.", field="reference") from error
+        raise Conflict(_("This reference belongs to another payment."), field="reference") from error
     if payment.status == Payment.Status.ACCEPTED:
         change_locked_status(order, Order.Status.PAID, changed_by=None)
     else:
@@ -121,15 +130,20 @@ def _validate_reference(reference: str) -> None:
         and reference.isprintable()
     ):
         raise Invalid(
-            f"The reference must consist of 1 to {MAX_REFERENCE_LENGTH} printable ASCII characters, without "
-            "spaces at its ends.",
+            _(
+                "The reference must consist of 1 to %(maximum)s printable ASCII "
+                "characters, without spaces at its ends."
+            ),
             field="reference",
+            params={"maximum": MAX_REFERENCE_LENGTH},
         )
 
 
 def _validate_amount(amount: Decimal) -> Decimal:
     if not (amount.is_finite() and 0 <= amount <= MAX_TOTAL):
-        raise OutOfRange(f"The amount must be between 0 and {MAX_TOTAL}.", field="amount")
+        raise OutOfRange(
+            _("The amount must be between 0 and %(maximum)s."), field="amount", params={"maximum": MAX_TOTAL}
+        )
     if amount != round(amount, 2):
-        raise OutOfRange("The amount must have at most two decimals.", field="amount")
+        raise OutOfRange(_("The amount must have at most two decimals."), field="amount")
     return round(amount, 2)

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db.models import F, Sum
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.promo_codes import return_promo_code_use
 from backend.catalog.stock import return_stock
@@ -20,6 +21,7 @@ from backend.orders.models import (
     MAX_TRACKING_NUMBER_LENGTH,
     MAX_TRACKING_URL_LENGTH,
     NEXT_STATUSES,
+    STATUS_WORDS,
     Order,
     OrderStatusChange,
     Payment,
@@ -54,13 +56,13 @@ def cancel_order(*, viewer: Viewer, number: str) -> Order:
         Conflict: other requests change the same data.
     """
     if viewer.user_id is None:
-        raise Unauthenticated("Log in first.")
+        raise Unauthenticated(_("Log in first."))
     # Locks the account first, like its deletion, because the history refers to it.
     orders = Order.objects.select_for_update(of=["user", "self"], no_key=True).select_related("user")
     orders = orders.filter(user_id=viewer.user_id, user__is_active=True, number=number)
     order = orders.first() if "\0" not in number else None
     if order is None:
-        raise NotFound("You have no order with this number.", field="number")
+        raise NotFound(_("You have no order with this number."), field="number")
     change_locked_status(order, Order.Status.CANCELLED, changed_by=viewer.user_id)
     return read_order(order.pk)
 
@@ -103,11 +105,17 @@ def change_order_status(
         Conflict: other requests change the same data.
     """
     if status not in Order.Status.values:
-        raise Invalid(f"status must be one of {', '.join(Order.Status.values)}.", field="status")
+        raise Invalid(
+            _("status must be one of %(statuses)s."),
+            field="status",
+            params={"statuses": ", ".join(Order.Status.values)},
+        )
     tracking = _validate_tracking(tracking_number, tracking_url)
     if any(tracking.values()) and status != Order.Status.SHIPPED:
         raise Invalid(
-            f"An order that becomes {status} cannot get a tracking number.", field="tracking_number"
+            _("An order that becomes %(status)s cannot get a tracking number."),
+            field="tracking_number",
+            params={"status": STATUS_WORDS[Order.Status(status)]},
         )
     order = lock_order(order_id)
     shipment = tracking if status == Order.Status.SHIPPED else None
@@ -139,8 +147,9 @@ def change_tracking(*, order_id: int, tracking_number: str, tracking_url: str) -
     order = lock_order(order_id)
     if order.status != Order.Status.SHIPPED:
         raise WrongOrderStatus(
-            f"Only a shipped order has a tracking number that can change, not one that is {order.status}.",
+            _("Only a shipped order has a tracking number that can change, not one that is %(status)s."),
             field="order_id",
+            params={"status": STATUS_WORDS[Order.Status(order.status)]},
         )
     Order.objects.filter(pk=order.pk).update(**tracking)
     return read_order(order.pk)
@@ -154,7 +163,7 @@ def lock_order(order_id: int) -> Order:
     """
     order = Order.objects.select_for_update().filter(pk=order_id).first()
     if order is None:
-        raise NotFound("This order does not exist.", field="order_id")
+        raise NotFound(_("This order does not exist."), field="order_id")
     return order
 
 
@@ -171,7 +180,11 @@ def change_locked_status(
         WrongOrderStatus: the current status does not allow this one.
     """
     if status not in NEXT_STATUSES[Order.Status(order.status)]:
-        raise WrongOrderStatus(f"An order that is {order.status} cannot become {status}.", field="number")
+        raise WrongOrderStatus(
+            _("An order that is %(status)s cannot become %(new_status)s."),
+            field="number",
+            params={"status": STATUS_WORDS[Order.Status(order.status)], "new_status": STATUS_WORDS[status]},
+        )
     shipment = shipment or {}
     order.status = status
     for column, value in shipment.items():
@@ -202,7 +215,7 @@ def _cancel_guest_order(number: str, token: str) -> Order:
     # By the token alone, as in `find_guest_order`. The lock excludes a transfer to an account.
     order = Order.objects.select_for_update().filter(token_digest=digest_secret(token)).first()
     if order is None or order.number != number:
-        raise NotFound("No order has this number and this token.", field="number")
+        raise NotFound(_("No order has this number and this token."), field="number")
     change_locked_status(order, Order.Status.CANCELLED, changed_by=None)
     return read_order(order.pk)
 
@@ -212,12 +225,15 @@ def _validate_tracking(number: str, url: str) -> dict[str, str]:
     number, url = clean_line(number), clean_line(url)
     if len(number) > MAX_TRACKING_NUMBER_LENGTH:
         raise TooLong(
-            f"The tracking number must have at most {MAX_TRACKING_NUMBER_LENGTH} characters.",
+            _("The tracking number must have at most %(maximum)s characters."),
             field="tracking_number",
+            params={"maximum": MAX_TRACKING_NUMBER_LENGTH},
         )
     if len(url) > MAX_TRACKING_URL_LENGTH:
         raise TooLong(
-            f"The tracking URL must have at most {MAX_TRACKING_URL_LENGTH} characters.", field="tracking_url"
+            _("The tracking URL must have at most %(maximum)s characters."),
+            field="tracking_url",
+            params={"maximum": MAX_TRACKING_URL_LENGTH},
         )
     if url:
         try:
@@ -227,8 +243,9 @@ def _validate_tracking(number: str, url: str) -> dict[str, str]:
             is_https = False
         if not is_https:
             raise Invalid(
-                "The tracking URL must be empty or begin with https://, such as "
-                "https://tracking.example.com/AB123.",
+                _(
+                    "The tracking URL must be empty or begin with https://, such as https://tracking.example.com/AB123."
+                ),
                 field="tracking_url",
             )
     return {"tracking_number": number, "tracking_url": url}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from graphql import (
     BooleanValueNode,
     FieldNode,
@@ -236,8 +237,12 @@ class OperationWalk:
             constraint = find_directive(accepted, Constraint)
             maximum = constraint.max_items if constraint else settings.GRAPHQL_MAX_LIST_ITEMS
             if len(items) > maximum:
-                message = f"{name} must have at most {maximum} items, not {len(items)}."
-                raise GraphQLError(message, original_error=TooLong(message, field=".".join(path)))
+                error = TooLong(
+                    _("%(name)s must have at most %(maximum)s items, not %(length)s."),
+                    field=".".join(path),
+                    params={"name": name, "maximum": maximum, "length": len(items)},
+                )
+                raise GraphQLError(str(error), original_error=error)
         inner = get_named_type(accepted.type)
         if isinstance(inner, GraphQLInputObjectType):
             for item in map(self._read, items):
