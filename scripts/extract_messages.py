@@ -28,25 +28,26 @@ KEYWORDS = {
     **{f"{name}_lazy": DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext", "pgettext", "npgettext")},
 }
 
+_CALL = re.compile(r"""\w*gettext\((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^"'()])*\)""")
+
 
 def list_messages() -> Iterator[tuple[str | tuple[str, ...], str | None]]:
     """Yield the texts of `backend` with their contexts, in the order of the files."""
     from django.utils.translation.template import templatize
 
-    from backend.core.apps import list_model_names
+    from backend.core.apps import list_names
 
     for path in sorted(SOURCE_DIR.rglob("*")):
         if path.suffix == ".py" and "migrations" not in path.parts:
             source = path.read_text()
         elif path.suffix in (".html", ".txt") and "templates" in path.parts:
-            # Django turns the tags into calls among placeholders, which Python must be able to tokenize.
-            calls = re.findall(r"\w*gettext\(.*?\)(?= |$)", templatize(path.read_text()), re.MULTILINE)
-            source = "\n".join(calls)
+            # Django turns the tags into calls, and the text between them into characters that are no Python.
+            source = "\n".join(_CALL.findall(templatize(path.read_text())))
         else:
             continue
         for _, message, _, context in extract("python", BytesIO(source.encode()), KEYWORDS):
             yield message, context
-    yield from list_model_names()
+    yield from list_names()
 
 
 def make_catalogue(existing: Catalog) -> Catalog:

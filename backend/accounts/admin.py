@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from gqlauth.models import UserStatus
 
 from backend.accounts.models import User
@@ -26,9 +27,12 @@ class UserAdmin(ServiceErrorAdmin, DjangoUserAdmin):
     readonly_fields = ["confirmed", "date_joined", "last_login"]
     fieldsets = [
         (None, {"fields": ["email", "confirmed", "password"]}),
-        ("Personal data", {"fields": ["name", "language"]}),
-        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
-        ("Dates", {"fields": ["date_joined", "last_login"]}),
+        (_("Personal data"), {"fields": ["name", "language"]}),
+        (
+            _("Permissions"),
+            {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
+        ),
+        (_("Dates"), {"fields": ["date_joined", "last_login"]}),
     ]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "password1", "password2"]})]
 

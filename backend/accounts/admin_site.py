@@ -1,5 +1,8 @@
 """The admin site of shop staff and its login form."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any, cast
 
 from django import forms
@@ -9,12 +12,17 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
 from backend.accounts.services.rate_limits import hit_login_limits, reset_login_limits
 from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
+from backend.core.request_language import get_request_language
+from backend.core.request_record import record_account_language
 
 
 class RateLimitedLoginForm(AdminAuthenticationForm):
@@ -59,13 +67,42 @@ class LabelledAutocompleteView(AutocompleteJsonView):
         return result | {"text": label(obj)} if label else result
 
 
+@contextmanager
+def _use_language(request: HttpRequest) -> Iterator[None]:
+    """Activate the language of the user's account, or else of the browser."""
+    language = getattr(request.user, "language", "") or get_request_language(request)
+    record_account_language(language)
+    with override(language):
+        yield
+
+
+def _render(response: HttpResponse) -> HttpResponse:
+    """Render a page while its language is active, and name the language."""
+    if isinstance(response, TemplateResponse):
+        response.render()
+        response.headers["Content-Language"] = get_language()
+        patch_vary_headers(response, ["Accept-Language"])
+    return response
+
+
 class ShopAdminSite(AdminSite):
     """The admin site of the shop."""
 
     site_title = "Lavka"
     site_header = "Lavka"
-    index_title = "Shop administration"
+    index_title = _("Shop administration")
     login_form = RateLimitedLoginForm
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Show the pages in the language of the user, which no request to another URL has to choose."""
+        page = super().admin_view(view, cacheable)
+
+        @wraps(page)
+        def translated(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+            with _use_language(request):
+                return _render(page(request, *args, **options))
+
+        return translated
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Allow active staff. An account that is archived loses access at once, even when logged in."""
@@ -73,7 +110,8 @@ class ShopAdminSite(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Return the login form. An attempt that was not made has the status of the APIs, not 200."""
-        response = super().login(request, extra_context)
+        with _use_language(request):
+            response = _render(super().login(request, extra_context))
         context = response.context_data if isinstance(response, TemplateResponse) else None
         form = context["form"] if context else None
         if isinstance(form, RateLimitedLoginForm) and form.refusal is not None:

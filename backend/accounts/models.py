@@ -161,11 +161,11 @@ class Session(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
     refresh_digest = models.CharField(max_length=64)
     password_digest = models.CharField(
-        max_length=64, help_text="Digest of the password hash at the time of the login."
+        max_length=64, help_text=_("Digest of the password hash at the time of the login.")
     )
     created_at = models.DateTimeField(default=timezone.now)
     refreshed_at = models.DateTimeField(
-        null=True, help_text="Time of the last refresh; null before the first."
+        null=True, help_text=_("Time of the last refresh; null before the first.")
     )
     expires_at = models.DateTimeField(db_index=True)
 

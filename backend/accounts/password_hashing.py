@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth import hashers
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from precis_i18n import get_profile
 
 MAX_PASSWORD_LENGTH = 256
@@ -23,7 +24,7 @@ class OpaqueStringValidator:
             _PROFILE.enforce(password)
         except UnicodeEncodeError:
             raise ValidationError(
-                "The password must not contain control characters or invisible characters.",
+                _("The password must not contain control characters or invisible characters."),
                 code="password_not_opaque_string",
             ) from None
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.addresses.delivery import Address, Contact, get_max_lengths, read_part
 from backend.core.identifiers import encode_global_id
@@ -26,18 +27,20 @@ class SavedAddress(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     name = models.CharField(max_length=_CONTACT_LENGTHS["name"])
     phone = models.CharField(
-        max_length=_CONTACT_LENGTHS["phone"], help_text="In E.164 format, without extension."
+        max_length=_CONTACT_LENGTHS["phone"], help_text=_("In E.164 format, without extension.")
     )
     phone_as_typed = models.CharField(max_length=_CONTACT_LENGTHS["phone_as_typed"])
     line1 = models.CharField("address", max_length=_ADDRESS_LENGTHS["line1"])
     line2 = models.CharField("address, second line", max_length=_ADDRESS_LENGTHS["line2"], blank=True)
     city = models.CharField(max_length=_ADDRESS_LENGTHS["city"], blank=True)
     postal_code = models.CharField(max_length=_ADDRESS_LENGTHS["postal_code"], blank=True)
-    country = models.CharField(max_length=_ADDRESS_LENGTHS["country"], help_text="ISO 3166-1 alpha-2 code.")
+    country = models.CharField(
+        max_length=_ADDRESS_LENGTHS["country"], help_text=_("ISO 3166-1 alpha-2 code.")
+    )
 
     class Meta:
         ordering = ["-is_default", "-id"]
-        verbose_name_plural = "saved addresses"
+        verbose_name_plural = _("saved addresses")
         constraints = [
             models.UniqueConstraint(
                 fields=["user"],

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, IntegerField, ManyToManyField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.models import PromoCode, PromoCodeUse
 from backend.carts.promo_codes import delete_promo_codes, finish_promo_code_edit, normalize_promo_code
@@ -45,7 +46,7 @@ class PromoCodeForm(PartialUpdateForm):
     def clean_code(self) -> str:
         code = normalize_promo_code(self.cleaned_data["code"])
         if code is None:
-            raise forms.ValidationError("The code must consist of letters, digits, - and _.")
+            raise forms.ValidationError(_("The code must consist of letters, digits, - and _."))
         return code
 
 
@@ -56,9 +57,9 @@ class PromoCodeAdmin(PartialUpdateAdmin):
     readonly_fields = ["times_used", "created_at", "updated_at"]
     fieldsets = [
         (None, {"fields": [("code", "is_active"), ("percent", "amount"), "categories"]}),
-        ("Conditions", {"fields": ["minimum_total", "starts_at", "ends_at"]}),
-        ("Limits", {"fields": [("max_uses", "max_uses_per_customer")]}),
-        ("History", {"fields": [("times_used", "created_at", "updated_at")]}),
+        (_("Conditions"), {"fields": ["minimum_total", "starts_at", "ends_at"]}),
+        (_("Limits"), {"fields": [("max_uses", "max_uses_per_customer")]}),
+        (_("History"), {"fields": [("times_used", "created_at", "updated_at")]}),
     ]
     always_saved = ("updated_at",)
 
@@ -67,7 +68,7 @@ class PromoCodeAdmin(PartialUpdateAdmin):
     list_per_page = 50
     sortable_by = ["code"]
     search_fields = ["code"]
-    search_help_text = "Part of the code."
+    search_help_text = _("Part of the code.")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
@@ -110,13 +111,13 @@ class PromoCodeAdmin(PartialUpdateAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[PromoCode]") -> None:
         delete_promo_codes(list(queryset.values_list("pk", flat=True)))
 
-    @admin.display(description="discount")
+    @admin.display(description=_("discount"))
     def discount(self, promo_code: PromoCode) -> str:
         if promo_code.percent is not None:
             return f"{promo_code.percent}%"
         return f"{promo_code.amount} {settings.SHOP_CURRENCY}"
 
-    @admin.display(description="uses")
+    @admin.display(description=_("uses"))
     def times_used(self, promo_code: Any) -> int:
         """Return the number of orders with the code, without cancelled ones."""
         count: int = promo_code.use_count

@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Category, Product
 from backend.core.text import CleanCharField
@@ -36,28 +37,32 @@ class PromoCode(models.Model):
     code = CleanCharField(
         max_length=MAX_PROMO_CODE_LENGTH,
         unique=True,
-        help_text="Letters, digits, - and _. Stored in upper case; customers can enter it in any case.",
+        help_text=_("Letters, digits, - and _. Stored in upper case; customers can enter it in any case."),
     )
     percent = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text="Percentage of the eligible products, 1 to 100. Leave empty for an amount.",
+        help_text=_("Percentage of the eligible products, 1 to 100. Leave empty for an amount."),
     )
     amount = models.DecimalField(
         max_digits=12,
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="Amount in the currency of the shop, at most the total of the eligible products. "
-        "Leave empty for a percentage.",
+        help_text=_(
+            "Amount in the currency of the shop, at most the total of the eligible products. "
+            "Leave empty for a percentage."
+        ),
     )
     categories = models.ManyToManyField(
         Category,
         blank=True,
         related_name="+",
-        help_text="Only products of these categories and of their subcategories are reduced. "
-        "Leave empty for all products.",
+        help_text=_(
+            "Only products of these categories and of their subcategories are reduced. "
+            "Leave empty for all products."
+        ),
     )
     # Without it, deleting the last category of a code would extend the code to all products.
     has_categories = models.BooleanField(default=False, editable=False)
@@ -66,7 +71,7 @@ class PromoCode(models.Model):
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="Minimum total of the whole cart before the discount.",
+        help_text=_("Minimum total of the whole cart before the discount."),
     )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
@@ -75,8 +80,10 @@ class PromoCode(models.Model):
     uses = models.PositiveIntegerField(
         default=0,
         editable=False,
-        help_text="Orders that are not cancelled. Counted only while there is a maximum, because orders of "
-        "the same code wait for each other to count.",
+        help_text=_(
+            "Orders that are not cancelled. Counted only while there is a maximum, because orders of "
+            "the same code wait for each other to count."
+        ),
     )
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -88,7 +95,7 @@ class PromoCode(models.Model):
             models.CheckConstraint(
                 condition=models.Q(code=Upper("code")) & ~models.Q(code=""),
                 name="promo_code_in_upper_case",
-                violation_error_message="The code must be in upper case.",
+                violation_error_message=_("The code must be in upper case."),
             ),
             models.CheckConstraint(
                 # A comparison with null passes a CHECK, so null is excluded explicitly.
@@ -97,30 +104,30 @@ class PromoCode(models.Model):
                 )
                 | models.Q(percent__isnull=True, amount__isnull=False, amount__gt=0),
                 name="promo_code_percent_or_amount",
-                violation_error_message="Enter either a percentage from 1 to 100 or an amount above 0.",
+                violation_error_message=_("Enter either a percentage from 1 to 100 or an amount above 0."),
             ),
             models.CheckConstraint(
                 condition=models.Q(minimum_total__isnull=True) | models.Q(minimum_total__gt=0),
                 name="promo_code_minimum_above_0",
-                violation_error_message="The minimum total must be above 0.",
+                violation_error_message=_("The minimum total must be above 0."),
             ),
             models.CheckConstraint(
                 condition=models.Q(starts_at__isnull=True)
                 | models.Q(ends_at__isnull=True)
                 | models.Q(ends_at__gt=models.F("starts_at")),
                 name="promo_code_ends_after_start",
-                violation_error_message="The end must be after the start.",
+                violation_error_message=_("The end must be after the start."),
             ),
             models.CheckConstraint(
                 condition=models.Q(max_uses__isnull=True) | models.Q(max_uses__gte=1),
                 name="promo_code_max_uses_from_1",
-                violation_error_message="The maximum uses must be at least 1.",
+                violation_error_message=_("The maximum uses must be at least 1."),
             ),
             models.CheckConstraint(
                 condition=models.Q(max_uses_per_customer__isnull=True)
                 | models.Q(max_uses_per_customer__gte=1),
                 name="promo_code_max_per_customer_from_1",
-                violation_error_message="The maximum uses per customer must be at least 1.",
+                violation_error_message=_("The maximum uses per customer must be at least 1."),
             ),
         ]
 
@@ -155,7 +162,7 @@ class Cart(models.Model):
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="cart"
     )
     token_digest = models.CharField(
-        max_length=64, null=True, blank=True, unique=True, help_text="SHA-256 of a guest's token."
+        max_length=64, null=True, blank=True, unique=True, help_text=_("SHA-256 of a guest's token.")
     )
     created_at = models.DateTimeField(default=timezone.now)
     touched_at = models.DateTimeField(default=timezone.now, db_index=True)
@@ -198,10 +205,10 @@ class CartLine(models.Model):
         max_length=255,
         # A default of the database, because processes of an older release insert rows without this column.
         db_default="",
-        help_text="The product's name when the line was last added or changed.",
+        help_text=_("The product's name when the line was last added or changed."),
     )
     price_seen = models.DecimalField(
-        max_digits=12, decimal_places=2, help_text="The price when the line was last added or changed."
+        max_digits=12, decimal_places=2, help_text=_("The price when the line was last added or changed.")
     )
     recommended_by = models.CharField(
         max_length=MAX_RECOMMENDED_BY_LENGTH,

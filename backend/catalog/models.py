@@ -18,6 +18,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Value
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 
@@ -50,12 +51,12 @@ class RenditionState(models.Model):
         default=list,
         blank=True,
         editable=False,
-        help_text="Nominal widths (`renditions.WIDTHS`) of the renditions that exist, in every format.",
+        help_text=_("Nominal widths (`renditions.WIDTHS`) of the renditions that exist, in every format."),
     )
     renditions_due_at = models.DateTimeField(
         null=True,
         editable=False,
-        help_text="When to make the renditions or retry; null when there is nothing to do.",
+        help_text=_("When to make the renditions or retry; null when there is nothing to do."),
     )
     renditions_attempts = models.PositiveIntegerField(default=0, editable=False)
 
@@ -83,7 +84,7 @@ class SearchEngineTexts(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="The title in search engines, which show about 60 characters. If empty, it is the name.",
+        help_text=_("The title in search engines, which show about 60 characters. If empty, it is the name."),
     )
     seo_description = CleanCharField(
         "SEO description",
@@ -91,14 +92,11 @@ class SearchEngineTexts(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="The text below the title in search engines, which show about 160 characters.",
+        help_text=_("The text below the title in search engines, which show about 160 characters."),
     )
 
     class Meta:
         abstract = True
-
-
-_ALT_HELP = "Describes the picture for screen readers. If empty, the name of the {} is used."
 
 
 class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[django-manager-missing]
@@ -110,7 +108,10 @@ class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[dj
     # Without width_field: Django would open the file of every category whose size is unknown.
     image = models.ImageField(upload_to="categories", blank=True)
     image_alt = CleanCharField(
-        "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("category")
+        "alternative text",
+        max_length=255,
+        blank=True,
+        help_text=_("Describes the picture for screen readers. If empty, the name of the category is used."),
     )
     image_width = models.PositiveIntegerField(default=0, editable=False)
     image_height = models.PositiveIntegerField(default=0, editable=False)
@@ -118,7 +119,7 @@ class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[dj
     objects: ClassVar[Any] = TreeManager()
 
     class Meta:
-        verbose_name_plural = "categories"
+        verbose_name_plural = _("categories")
         ordering = ["tree_id", "lft"]
         indexes = [
             models.Index(fields=["tree_id", "lft"], name="category_tree"),
@@ -130,13 +131,13 @@ class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[dj
                 fields=["parent", "name"],
                 name="category_name_unique_among_siblings",
                 nulls_distinct=False,
-                violation_error_message="The parent already has a category with this name.",
+                violation_error_message=_("The parent already has a category with this name."),
             ),
             # A trigger refuses longer cycles.
             models.CheckConstraint(
                 condition=~models.Q(parent=models.F("id")),
                 name="category_not_below_itself",
-                violation_error_message="A category cannot be its own parent.",
+                violation_error_message=_("A category cannot be its own parent."),
             ),
         ]
 
@@ -206,7 +207,7 @@ class Brand(SearchEngineTexts):
             models.UniqueConstraint(
                 Func("name", function="catalog_fold_text", output_field=models.TextField()),
                 name="brand_name_unique",
-                violation_error_message="Another brand has this name.",
+                violation_error_message=_("Another brand has this name."),
             )
         ]
         indexes = [models.Index(fields=["name", "id"], name="brand_by_name")]
@@ -238,14 +239,14 @@ class Product(SearchEngineTexts):
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="The former price, shown crossed out. It must be above the price.",
+        help_text=_("The former price, shown crossed out. It must be above the price."),
     )
     stock = models.PositiveIntegerField(default=0)
     is_published = models.BooleanField("published", default=True)
     popularity = models.PositiveIntegerField(
         default=0,
         editable=False,
-        help_text="Units sold in the last 30 days; the key of the sort by popularity.",
+        help_text=_("Units sold in the last 30 days; the key of the sort by popularity."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -273,7 +274,7 @@ class Product(SearchEngineTexts):
                 condition=models.Q(compare_at_price__isnull=True)
                 | models.Q(compare_at_price__gt=models.F("price")),
                 name="product_compare_at_price_above_price",
-                violation_error_message="The compare-at price must be above the price.",
+                violation_error_message=_("The compare-at price must be above the price."),
             ),
             models.CheckConstraint(condition=models.Q(stock__gte=0), name="product_stock_not_negative"),
         ]
@@ -336,7 +337,7 @@ class Characteristic(models.Model):
 
     name = CleanCharField(max_length=100)
     unit = CleanCharField(max_length=20, blank=True)
-    position = models.PositiveIntegerField(default=0, help_text="Order among the filters.")
+    position = models.PositiveIntegerField(default=0, help_text=_("Order among the filters."))
     is_facet = models.BooleanField("offered as a filter", default=True)
 
     class Meta:
@@ -382,13 +383,16 @@ class ProductImage(RenditionState):
     product = models.ForeignKey(Product, models.CASCADE, related_name="images")
     file = models.ImageField(upload_to="products", width_field="width", height_field="height")
     alt = CleanCharField(
-        "alternative text", max_length=255, blank=True, help_text=_ALT_HELP.format("product")
+        "alternative text",
+        max_length=255,
+        blank=True,
+        help_text=_("Describes the picture for screen readers. If empty, the name of the product is used."),
     )
     position = models.PositiveIntegerField(default=0)
     width = models.PositiveIntegerField(editable=False)
     height = models.PositiveIntegerField(editable=False)
     sha256 = models.CharField(
-        max_length=64, editable=False, help_text="Hexadecimal SHA-256 digest of the file."
+        max_length=64, editable=False, help_text=_("Hexadecimal SHA-256 digest of the file.")
     )
     renditions_due_at = models.DateTimeField(null=True, default=renditions_due, editable=False)
 

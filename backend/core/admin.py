@@ -14,6 +14,7 @@ from django.db import IntegrityError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from backend.core.db import MAX_ATTEMPTS, run_atomic
 from backend.core.errors import ShopError
@@ -116,7 +117,7 @@ class ServiceErrorAdmin(ModelAdmin):
         except ShopError as error:
             message = error.message
         except IntegrityError:
-            message = "A concurrent change conflicts with this one. Nothing was saved."
+            message = str(_("A concurrent change conflicts with this one. Nothing was saved."))
         del queued[before:]
         self.message_user(request, message, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
@@ -145,7 +146,11 @@ class PartialUpdateForm(forms.ModelForm):
         for name in list(cleaned):
             if self[name].html_initial_name in self.data and self._has_concurrent_edit(name, cleaned[name]):
                 stored = self.get_initial_for_field(self.fields[name], name)
-                self.add_error(name, f"The stored value is now “{stored}”. Reload the page to change it.")
+                self.add_error(
+                    name,
+                    _("The stored value is now “%(stored)s”. Reload the page to change it.")
+                    % {"stored": stored},
+                )
         return self.cleaned_data
 
     def _has_concurrent_edit(self, name: str, edited: object) -> bool:
@@ -192,12 +197,12 @@ class PartialUpdateAdmin(ServiceErrorAdmin):
 class CompactProtectedAdmin(ModelAdmin):
     """Show the number of objects that protect an object from deletion, instead of listing all of them."""
 
-    # The names of the protecting relations and the plural names of their objects.
-    protected_by: dict[str, str] = {}
+    # The names of the protecting relations and the messages, with the placeholders `object` and `count`.
+    protected_by: dict[str, Any] = {}
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         protected = [
-            f"“{obj}” has {count} {label}"
+            label % {"object": obj, "count": count}
             for obj in objs
             for relation, label in self.protected_by.items()
             if (count := getattr(obj, relation).count())

@@ -13,11 +13,13 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        _translate_model_names()
+        _translate_names()
 
 
-def list_model_names() -> Iterator[tuple[str, str | None]]:
-    """Yield the English names of the shop's models and their fields, with their contexts in the catalogue."""
+def list_names() -> Iterator[tuple[str, str | None]]:
+    """Yield the English names of apps, models and fields, with their contexts in the catalogue."""
+    for config in _list_apps():
+        yield str(config.verbose_name), None
     for model in _list_models():
         yield str(model._meta.verbose_name), None
         yield str(model._meta.verbose_name_plural), None
@@ -25,11 +27,13 @@ def list_model_names() -> Iterator[tuple[str, str | None]]:
             yield str(field.verbose_name), _PERSON if _is_name_of_person(field) else None
 
 
-def _translate_model_names() -> None:
-    """Replace the names of models and fields by lazy translations.
+def _translate_names() -> None:
+    """Replace the names of apps, models and fields by lazy translations.
 
     Django derives the names. Written into the models, the same names would be changes for a migration.
     """
+    for config in _list_apps():
+        config.verbose_name = gettext_lazy(str(config.verbose_name))
     for model in _list_models():
         model._meta.verbose_name = gettext_lazy(str(model._meta.verbose_name))
         model._meta.verbose_name_plural = gettext_lazy(str(model._meta.verbose_name_plural))
@@ -40,10 +44,13 @@ def _translate_model_names() -> None:
             )
 
 
+def _list_apps() -> Iterator[AppConfig]:
+    return (config for config in apps.get_app_configs() if config.name.startswith(_PACKAGE))
+
+
 def _list_models() -> Iterator[type[Model]]:
-    for config in apps.get_app_configs():
-        if config.name.startswith(_PACKAGE):
-            yield from config.get_models()
+    for config in _list_apps():
+        yield from config.get_models()
 
 
 def _list_fields(model: type[Model]) -> "Iterator[Field]":

@@ -20,6 +20,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.admin.products import ProductAdmin
 from backend.catalog.models import Product
@@ -86,21 +88,27 @@ class FeedForm(forms.Form):
     """Upload form for a feed and the options of its import."""
 
     feed = forms.FileField(
-        help_text="Tab-separated, CSV, RSS, Atom or YML, plain or gzipped, at most 5 MB unpacked; or a ZIP "
-        "archive of one such file with its pictures, at most 50 MB and 1,000 files."
+        help_text=_(
+            "Tab-separated, CSV, RSS, Atom or YML, plain or gzipped, at most 5 MB unpacked; or a ZIP "
+            "archive of one such file with its pictures, at most 50 MB and 1,000 files."
+        )
     )
     accept_currency = forms.CharField(
         required=False,
         max_length=3,
-        validators=[RegexValidator("^[A-Za-z]{3}$", "Enter a code of three letters, such as USD.")],
-        help_text=f"Take prices in this currency unconverted, as prices in {settings.SHOP_CURRENCY}.",
+        validators=[RegexValidator("^[A-Za-z]{3}$", _("Enter a code of three letters, such as USD."))],
+        help_text=format_lazy(
+            _("Take prices in this currency unconverted, as prices in {currency}."),
+            currency=settings.SHOP_CURRENCY,
+        ),
     )
     default_stock = forms.IntegerField(
         min_value=0,
         max_value=1_000_000,
         initial=DEFAULT_STOCK,
-        help_text="Stock of a new product that is in stock without a quantity. "
-        "Existing products keep their stock.",
+        help_text=_(
+            "Stock of a new product that is in stock without a quantity. Existing products keep their stock."
+        ),
     )
 
     def clean_feed(self) -> bytes | None:
@@ -121,7 +129,9 @@ class FeedForm(forms.Form):
             try:
                 data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_UPLOAD + 1)
             except (OSError, EOFError, zlib.error) as error:
-                raise forms.ValidationError(f"The gzip file is damaged: {error}") from error
+                raise forms.ValidationError(
+                    _("The gzip file is damaged: %(error)s"), params={"error": error}
+                ) from error
             if data.startswith(GZIP_MAGIC):
                 raise forms.ValidationError(DOUBLE_GZIP)
         if len(data) > MAX_UPLOAD:
@@ -153,7 +163,7 @@ class ProductFeedAdmin(ProductAdmin):
         actions["export_selected_feed"] = (
             type(self).export_selected_feed,
             "export_selected_feed",
-            "Export selected products as a feed (TSV)",
+            _("Export selected products as a feed (TSV)"),
         )
         return actions
 
@@ -170,7 +180,7 @@ class ProductFeedAdmin(ProductAdmin):
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
-            "title": "Import products from a feed",
+            "title": _("Import products from a feed"),
         }
         form = FeedForm()
         if request.method == "POST" and "token" in request.POST:

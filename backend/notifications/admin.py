@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from backend.core.admin import BoundedPaginator
 from backend.core.identifiers import parse_id
@@ -19,13 +21,13 @@ class OrderFilter(admin.SimpleListFilter):
     Only the recipient has an index. The parameter is the order, because URLs are logged.
     """
 
-    title = "order"
+    title = _("order")
     parameter_name = "order"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = self.value()
         # The filter is hidden unless it is used.
-        return [(value, f"Order with id {parse_id(value)}")] if value else []
+        return [(value, _("Order with id %(id)s") % {"id": parse_id(value)})] if value else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[OutgoingEmail]) -> QuerySet[OutgoingEmail]:
         value = self.value()
@@ -69,7 +71,10 @@ class OutgoingEmailAdmin(admin.ModelAdmin):
     def has_send_again_permission(self, request: HttpRequest) -> bool:
         return super().has_change_permission(request)
 
-    @admin.action(description="Send failed mails again", permissions=["send_again"])
+    @admin.action(description=_("Send failed mails again"), permissions=["send_again"])
     def send_again(self, request: HttpRequest, emails: QuerySet[OutgoingEmail]) -> None:
         count = services.retry_failed_emails(email_ids=emails.values_list("pk", flat=True))
-        self.message_user(request, f"{count} failed mails will be sent again.")
+        message = ngettext(
+            "%(count)s failed mail will be sent again.", "%(count)s failed mails will be sent again.", count
+        )
+        self.message_user(request, message % {"count": count})

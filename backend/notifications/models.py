@@ -5,6 +5,7 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class OutgoingEmail(models.Model):
@@ -15,31 +16,32 @@ class OutgoingEmail(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued"  # Its task has been published, or will be at `due_at`.
-        SENDING = "sending"  # A worker has claimed it, and has lost the claim at `due_at`.
-        RETRYING = "retrying"  # An attempt has failed. The next one is at `due_at`.
-        SENT = "sent"
-        FAILED = "failed"  # The address was refused, or there were too many attempts.
-        SKIPPED = "skipped"  # The mail was no longer needed.
+        QUEUED = "queued", _("Queued")  # Its task has been published, or will be at `due_at`.
+        SENDING = "sending", _("Sending")  # A worker has claimed it, and has lost the claim at `due_at`.
+        RETRYING = "retrying", _("Retrying")  # An attempt has failed. The next one is at `due_at`.
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")  # The address was refused, or there were too many attempts.
+        SKIPPED = "skipped", _("Skipped")  # The mail was no longer needed.
 
     WAITING = (Status.QUEUED, Status.SENDING, Status.RETRYING)
 
     task = models.CharField(max_length=100)
     recipient = models.EmailField(max_length=254)
     language = models.CharField(max_length=2, choices=settings.LANGUAGES)
-    context = models.JSONField(default=dict, blank=True, help_text="Variables of the template.")
+    context = models.JSONField(default=dict, blank=True, help_text=_("Variables of the template."))
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(
-        default=timezone.now, help_text="Time when the task is published again, if the mail is not finished."
+        default=timezone.now,
+        help_text=_("Time when the task is published again, if the mail is not finished."),
     )
-    claimed_at = models.DateTimeField(null=True, blank=True, help_text="Start of the last attempt.")
+    claimed_at = models.DateTimeField(null=True, blank=True, help_text=_("Start of the last attempt."))
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(
         max_length=500,
         blank=True,
-        help_text="Class of the error, and the code of the mail server's response.",
+        help_text=_("Class of the error, and the code of the mail server's response."),
     )
 
     class Meta:

@@ -77,20 +77,25 @@ class Order(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="The code itself, because staff can delete promo codes.",
+        help_text=_("The code itself, because staff can delete promo codes."),
     )
     currency = models.CharField(max_length=3, editable=False)
     placed_at = models.DateTimeField(default=timezone.now, editable=False)
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
     fingerprint = models.CharField(
-        max_length=64, editable=False, help_text="HMAC of the request that used the idempotency key."
+        max_length=64, editable=False, help_text=_("HMAC of the request that used the idempotency key.")
     )
     tracking_number = CleanCharField(
         max_length=MAX_TRACKING_NUMBER_LENGTH, blank=True, default="", db_default=""
     )
     tracking_url = CleanCharField(max_length=MAX_TRACKING_URL_LENGTH, blank=True, default="", db_default="")
     email = LowercaseEmailField(
-        max_length=254, blank=True, default="", db_default="", editable=False, help_text="Address of a guest."
+        max_length=254,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("Address of a guest."),
     )
     language = models.CharField(
         max_length=2,
@@ -98,7 +103,7 @@ class Order(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="Language of the mails to a guest.",
+        help_text=_("Language of the mails to a guest."),
     )
     token_digest = models.CharField(
         max_length=64,
@@ -106,7 +111,7 @@ class Order(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="SHA-256 of the token of a guest's order.",
+        help_text=_("SHA-256 of the token of a guest's order."),
     )
     guest_key = models.CharField(
         max_length=64,
@@ -114,7 +119,7 @@ class Order(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="SHA-256 of the cart's token and the idempotency key of a guest.",
+        help_text=_("SHA-256 of the cart's token and the idempotency key of a guest."),
     )
 
     token: str | None = None
@@ -302,7 +307,7 @@ class OrderContact(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     name = models.CharField(max_length=_CONTACT_LENGTHS["name"], blank=True)
     phone = models.CharField(
-        max_length=_CONTACT_LENGTHS["phone"], blank=True, help_text="In E.164 format, without extension."
+        max_length=_CONTACT_LENGTHS["phone"], blank=True, help_text=_("In E.164 format, without extension.")
     )
     phone_as_typed = models.CharField(
         max_length=_CONTACT_LENGTHS["phone_as_typed"], blank=True, default="", db_default=""
@@ -312,7 +317,7 @@ class OrderContact(models.Model):
     city = models.CharField(max_length=_ADDRESS_LENGTHS["city"], blank=True)
     postal_code = models.CharField(max_length=_ADDRESS_LENGTHS["postal_code"], blank=True)
     country = models.CharField(
-        max_length=_ADDRESS_LENGTHS["country"], blank=True, help_text="ISO 3166-1 alpha-2 code."
+        max_length=_ADDRESS_LENGTHS["country"], blank=True, help_text=_("ISO 3166-1 alpha-2 code.")
     )
     comment = models.CharField(max_length=MAX_COMMENT_LENGTH, blank=True)
 
@@ -386,20 +391,20 @@ class Payment(models.Model):
     """A payment for an order, reported by a payment provider or entered by staff."""
 
     class Status(models.TextChoices):
-        ACCEPTED = "accepted"
-        WRONG_AMOUNT = "wrong_amount"
-        ALREADY_PAID = "already_paid"
-        ORDER_CANCELLED = "order_cancelled"
+        ACCEPTED = "accepted", _("Accepted")
+        WRONG_AMOUNT = "wrong_amount", _("Wrong Amount")
+        ALREADY_PAID = "already_paid", _("Already Paid")
+        ORDER_CANCELLED = "order_cancelled", _("Order Cancelled")
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="payments")
     provider = models.CharField(max_length=MAX_PROVIDER_LENGTH)
     reference = models.CharField(
-        max_length=MAX_REFERENCE_LENGTH, help_text="Id of the payment at the provider."
+        max_length=MAX_REFERENCE_LENGTH, help_text=_("Id of the payment at the provider.")
     )
     amount = models.DecimalField(max_digits=18, decimal_places=2)
     currency = models.CharField(max_length=3)
     status = models.CharField(
-        max_length=15, choices=Status, help_text="Only an accepted payment has paid the order."
+        max_length=15, choices=Status, help_text=_("Only an accepted payment has paid the order.")
     )
     received_at = models.DateTimeField(default=timezone.now)
 

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Product
 from backend.core.admin import SafeAutocompleteAdmin
@@ -16,7 +17,7 @@ class RelatedProductForm(forms.ModelForm):
         related: Product = self.cleaned_data["related"]
         # Django does not validate constraints with the foreign key of an inline.
         if related.pk == self.instance.product_id:
-            raise forms.ValidationError("A product cannot be related to itself.")
+            raise forms.ValidationError(_("A product cannot be related to itself."))
         return related
 
 
@@ -26,7 +27,8 @@ class RelatedProductFormSet(forms.BaseInlineFormSet):
         count = self._count_rows()
         if count > MAX_RELATED_PRODUCTS:
             raise forms.ValidationError(
-                f"A product must have at most {MAX_RELATED_PRODUCTS} related products, not {count}."
+                _("A product must have at most %(maximum)s related products, not %(count)s."),
+                params={"maximum": MAX_RELATED_PRODUCTS, "count": count},
             )
 
     def _count_rows(self) -> int:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.carts.models import MAX_RECOMMENDED_BY_LENGTH, RecommendationList
 from backend.catalog.models import Product
@@ -18,13 +19,13 @@ class Recommendation(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SIMILAR = "similar"
-        BOUGHT_TOGETHER = "together"
-        COMPLEMENT = "complement"
+        SIMILAR = "similar", _("Similar")
+        BOUGHT_TOGETHER = "together", _("Bought Together")
+        COMPLEMENT = "complement", _("Complement")
 
     pk = models.CompositePrimaryKey("kind", "subject_id", "other_id")
     kind = models.CharField(max_length=10, choices=Kind)
-    subject_id = models.BigIntegerField(help_text="Id of the product that `other` is shown with.")
+    subject_id = models.BigIntegerField(help_text=_("Id of the product that `other` is shown with."))
     other = models.ForeignKey(
         Product, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="recommended"
     )
@@ -43,7 +44,7 @@ class RelatedProduct(models.Model):
 
     # The unique constraint has an index by product.
     product = models.ForeignKey(Product, models.CASCADE, db_index=False, related_name="related_products")
-    related = models.ForeignKey(Product, models.CASCADE, verbose_name="related product", related_name="+")
+    related = models.ForeignKey(Product, models.CASCADE, verbose_name=_("related product"), related_name="+")
     position = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -53,7 +54,7 @@ class RelatedProduct(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(product=models.F("related")),
                 name="product_not_related_to_itself",
-                violation_error_message="A product cannot be related to itself.",
+                violation_error_message=_("A product cannot be related to itself."),
             ),
         ]
 
@@ -81,8 +82,10 @@ class ModelVersion(models.Model):
     built_at = models.DateTimeField(default=timezone.now)
     last_order_id = models.BigIntegerField(
         default=0,
-        help_text="Id of the newest order that is included. "
-        "Orders placed during the build are included in the next one.",
+        help_text=_(
+            "Id of the newest order that is included. "
+            "Orders placed during the build are included in the next one."
+        ),
     )
 
     class Meta:

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Product
 
@@ -26,7 +27,7 @@ class WishlistItem(models.Model):
     notify = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Whether the account waits for the mail that the product is back in stock.",
+        help_text=_("Whether the account waits for the mail that the product is back in stock."),
     )
 
     class Meta:

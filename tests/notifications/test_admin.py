@@ -80,7 +80,7 @@ class EmailAdminTest(AdminCase):
 
     def test_action_reports_the_number_of_mails(self) -> None:
         self.run_action()
-        self.assertContains(self.client.get(LIST), "1 failed mails will be sent again.")
+        self.assertContains(self.client.get(LIST), "1 failed mail will be sent again.")
 
     def test_action_is_refused_without_the_permission_to_change(self) -> None:
         clerk = User.objects.create_user("clerk@shop.example", is_staff=True)

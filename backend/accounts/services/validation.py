@@ -46,8 +46,9 @@ def validate_new_password(password: str, user: User, *, field: str) -> None:
             field=field,
             params={"maximum": MAX_PASSWORD_LENGTH},
         )
-    try:
-        with use_request_language():
+    # Django's validators render their messages at once.
+    with use_request_language():
+        try:
             validate_password(password, user)
-    except ValidationError as error:
-        raise WeakPassword(" ".join(error.messages), field=field) from None
+        except ValidationError as error:
+            raise WeakPassword(" ".join(error.messages), field=field) from None

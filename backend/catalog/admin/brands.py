@@ -2,6 +2,8 @@
 
 from django import forms
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from backend.catalog.admin.fields import SEARCH_ENGINES, CatalogueAdmin
 from backend.catalog.models import Brand
@@ -11,7 +13,7 @@ from backend.core.admin import CompactProtectedAdmin, PartialUpdateAdmin, Partia
 
 class BrandForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=255, required=False, help_text="If empty, it is generated from the name."
+        max_length=255, required=False, help_text=_("If empty, it is generated from the name.")
     )
 
     class Meta:
@@ -31,4 +33,8 @@ class BrandAdmin(CatalogueAdmin, CompactProtectedAdmin, PartialUpdateAdmin):
     list_display = ["name", "slug"]
     list_per_page = 100
     search_fields = ["name"]
-    protected_by = {"products": "products"}
+    protected_by = {
+        "products": ngettext_lazy(
+            "“%(object)s” has %(count)s product", "“%(object)s” has %(count)s products", "count"
+        )
+    }

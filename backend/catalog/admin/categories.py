@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from mptt.admin import DraggableMPTTAdmin
 
 from backend.catalog.admin.fields import (
@@ -39,7 +41,7 @@ _TEXTS = ("image_alt", "seo_title", "seo_description")
 
 class CategoryForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=200, required=False, help_text="If empty, it is generated from the name."
+        max_length=200, required=False, help_text=_("If empty, it is generated from the name.")
     )
     image = PictureField(required=False)
 
@@ -57,7 +59,7 @@ class CategoryForm(PartialUpdateForm):
         cleaned = super().clean()
         parent = cleaned.get("parent")
         if parent and self.instance.pk and parent.is_descendant_of(self.instance, include_self=True):
-            self.add_error("parent", "A category cannot be moved into itself or its own subtree.")
+            self.add_error("parent", _("A category cannot be moved into itself or its own subtree."))
         return cleaned
 
 
@@ -73,7 +75,14 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
     # Sorting by a column would break the tree.
     sortable_by = ()
     expand_tree_by_default = True
-    protected_by = {"children": "subcategories", "products": "products"}
+    protected_by = {
+        "children": ngettext_lazy(
+            "“%(object)s” has %(count)s subcategory", "“%(object)s” has %(count)s subcategories", "count"
+        ),
+        "products": ngettext_lazy(
+            "“%(object)s” has %(count)s product", "“%(object)s” has %(count)s products", "count"
+        ),
+    }
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         categories: QuerySet[Any] = super().get_queryset(request)
@@ -96,7 +105,7 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
         path: str = category.path
         return path
 
-    @admin.display(description="published products")
+    @admin.display(description=_("published products"))
     def products(self, category: Any) -> SafeString:
         url = reverse("admin:catalog_product_changelist", query={"in_category": category.pk})
         return format_html('<a href="{}">{}</a>', url, category.product_count)
@@ -106,7 +115,7 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
         fields = [("name", "slug"), "parent", ("image", *picture), "image_alt"]
         return [(None, {"fields": fields}), SEARCH_ENGINES]
 
-    @admin.display(description="Current image")
+    @admin.display(description=_("Current image"))
     def picture(self, category: Category) -> SafeString | str:
         return render_preview(category.picture, height=160)
 
@@ -150,11 +159,13 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
     def _move_node(self, request: HttpRequest) -> HttpResponse:
         """Handle a move by mptt's script, which then reloads the page and so shows the message."""
         if not self.has_change_permission(request):
-            return self._refuse_move(request, "You do not have permission to move categories.", status=403)
+            return self._refuse_move(request, _("You do not have permission to move categories."), status=403)
         position = request.POST.get("position", "")
         if position not in get_args(Position):
             return self._refuse_move(
-                request, f"position must be one of {', '.join(get_args(Position))}.", status=400
+                request,
+                _("position must be one of %(positions)s.") % {"positions": ", ".join(get_args(Position))},
+                status=400,
             )
         try:
             category = move_category(
@@ -165,9 +176,11 @@ class CategoryAdmin(CategoryChoiceAdmin, CompactProtectedAdmin, ServiceErrorAdmi
         except ShopError as error:
             return self._refuse_move(request, error.message, status=409)
         self.log_change(request, category, [{"changed": {"fields": ["parent"]}}])
-        self.message_user(request, f"“{category}” has been moved.", messages.SUCCESS)
+        self.message_user(
+            request, _("“%(category)s” has been moved.") % {"category": category}, messages.SUCCESS
+        )
         return HttpResponse("Moved.", content_type="text/plain")
 
-    def _refuse_move(self, request: HttpRequest, message: str, *, status: int) -> HttpResponse:
+    def _refuse_move(self, request: HttpRequest, message: Any, *, status: int) -> HttpResponse:
         self.message_user(request, message, messages.ERROR)
         return HttpResponse(message, status=status, content_type="text/plain")

@@ -1,6 +1,7 @@
 """Admin of characteristics, in the order of the storefront filters."""
 
 from django.contrib import admin
+from django.utils.translation import ngettext_lazy
 
 from backend.catalog.admin.fields import CatalogueAdmin
 from backend.catalog.models import Characteristic
@@ -14,4 +15,10 @@ class CharacteristicAdmin(CatalogueAdmin, CompactProtectedAdmin, PartialUpdateAd
     list_filter = ["is_facet"]
     list_per_page = 100
     search_fields = ["name"]
-    protected_by = {"values": "values of products"}
+    protected_by = {
+        "values": ngettext_lazy(
+            "“%(object)s” has %(count)s value of a product",
+            "“%(object)s” has %(count)s values of products",
+            "count",
+        )
+    }

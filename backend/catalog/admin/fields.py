@@ -11,6 +11,7 @@ from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Category
 from backend.catalog.pictures.validation import PictureFile, PictureRefused, accept_picture, check_size
@@ -37,8 +38,8 @@ class CategoryMultipleChoiceField(forms.ModelMultipleChoiceField):
 
 
 # The fieldset of `SearchEngineTexts`.
-SEARCH_ENGINES: tuple[str, Any] = (
-    "Search engines",
+SEARCH_ENGINES: tuple[Any, Any] = (
+    _("Search engines"),
     {"fields": ["seo_title", "seo_description"], "classes": ["collapse"]},
 )
 
@@ -90,7 +91,7 @@ class PictureField(forms.FileField):
             check_size(file.size or 0)
             return accept_picture(file.read(), PurePath(file.name or "").stem)
         except PictureRefused as error:
-            raise forms.ValidationError(f"The file {error}.") from error
+            raise forms.ValidationError(_("The file %(reason)s."), params={"reason": error}) from error
 
 
 def require_storage_for(values: Iterable[Any]) -> None:
@@ -106,7 +107,9 @@ def require_storage_for(values: Iterable[Any]) -> None:
         try:
             require_media_storage()
         except StorageUnavailable as error:
-            raise forms.ValidationError(f"The picture cannot be stored. {error.message}") from error
+            raise forms.ValidationError(
+                _("The picture cannot be stored. %(reason)s"), params={"reason": error.message}
+            ) from error
 
 
 def render_preview(picture: Picture | None, height: int) -> SafeString | str:

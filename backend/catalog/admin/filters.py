@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.models import Category, Product, get_new_since
 from backend.core.identifiers import parse_id
@@ -15,7 +17,7 @@ NO_CATEGORY = "none"
 class CategoryFilter(admin.SimpleListFilter):
     """Filter by a category, including its subcategories."""
 
-    title = "category"
+    title = _("category")
     parameter_name = "in_category"
     template = "admin/catalog/select_filter.html"
 
@@ -23,7 +25,7 @@ class CategoryFilter(admin.SimpleListFilter):
         rows = Category.objects.order_by("tree_id", "lft").values_list("pk", "name", "level")
         # Indent with em spaces, which HTML does not collapse.
         tree = [(str(pk), "\u2003" * level + name) for pk, name, level in rows]
-        return [(NO_CATEGORY, "(none)"), *tree]
+        return [(NO_CATEGORY, gettext("(none)")), *tree]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
         value = self.value()
@@ -40,11 +42,11 @@ class CategoryFilter(admin.SimpleListFilter):
 class StockFilter(admin.SimpleListFilter):
     """Filter by products in stock or out of stock."""
 
-    title = "stock"
+    title = _("stock")
     parameter_name = "in_stock"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "In stock"), ("no", "Out of stock")]
+        return [("yes", gettext("In stock")), ("no", gettext("Out of stock"))]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
         match self.value():
@@ -58,11 +60,11 @@ class StockFilter(admin.SimpleListFilter):
 class SaleFilter(admin.SimpleListFilter):
     """Filter by products on sale or at their regular price."""
 
-    title = "sale"
+    title = _("sale")
     parameter_name = "on_sale"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "On sale"), ("no", "Regular price")]
+        return [("yes", gettext("On sale")), ("no", gettext("Regular price"))]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
         match self.value():
@@ -76,11 +78,11 @@ class SaleFilter(admin.SimpleListFilter):
 class NewFilter(admin.SimpleListFilter):
     """Filter by new or older products."""
 
-    title = "age"
+    title = _("age")
     parameter_name = "is_new"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "New"), ("no", "Older")]
+        return [("yes", gettext("New")), ("no", gettext("Older"))]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Product]") -> "QuerySet[Product]":
         match self.value():

@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from backend.catalog.admin.fields import (
     SEARCH_ENGINES,
@@ -35,7 +36,7 @@ from backend.recommendations.admin import RelatedProductInline
 
 class ProductForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=255, required=False, help_text="If empty, it is generated from the name."
+        max_length=255, required=False, help_text=_("If empty, it is generated from the name.")
     )
     # clean_slug uses the name and the SKU, so they are cleaned first.
     field_order = ["name", "sku", "slug"]
@@ -68,8 +69,8 @@ class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
     fields = ["position", "characteristic", "value"]
     autocomplete_fields = ["characteristic"]
     extra = 0
-    verbose_name = "characteristic"
-    verbose_name_plural = "characteristics"
+    verbose_name = _("characteristic")
+    verbose_name_plural = _("characteristics")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[CharacteristicValue]":
         return super().get_queryset(request).select_related("characteristic")
@@ -115,8 +116,8 @@ class ProductImageInline(admin.TabularInline):
     fields = ["position", "preview", "file", "alt"]
     readonly_fields = ["preview"]
     extra = 0
-    verbose_name = "picture"
-    verbose_name_plural = "pictures"
+    verbose_name = _("picture")
+    verbose_name_plural = _("pictures")
 
     @admin.display(description="")
     def preview(self, image: ProductImage) -> SafeString | str:
@@ -133,8 +134,8 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     fieldsets = [
         (None, {"fields": [("name", "slug"), ("sku", "category", "brand"), "description"]}),
         SEARCH_ENGINES,
-        ("Sale", {"fields": [("price", "compare_at_price", "stock", "is_published")]}),
-        ("History", {"fields": [("popularity", "created_at", "updated_at")]}),
+        (_("Sale"), {"fields": [("price", "compare_at_price", "stock", "is_published")]}),
+        (_("History"), {"fields": [("popularity", "created_at", "updated_at")]}),
     ]
     always_saved = ("updated_at",)
 
@@ -156,7 +157,7 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     list_per_page = 50
     ordering = ["-pk"]
     search_fields = ["sku", "name"]
-    search_help_text = "Words of the name, or part of the SKU."
+    search_help_text = _("Words of the name, or part of the SKU.")
     # With 100,000 products, the count of unfiltered rows costs more than the page.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -227,18 +228,30 @@ class ProductAdmin(CatalogueAdmin, CategoryChoiceAdmin, PartialUpdateAdmin):
     def picture(self, product: Product) -> SafeString | str:
         return render_preview(product.image, height=40) if product.image else ""
 
-    @admin.action(description="Publish", permissions=["change"])
+    @admin.action(description=_("Publish"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         self._publish(request, queryset, published=True)
 
-    @admin.action(description="Unpublish", permissions=["change"])
+    @admin.action(description=_("Unpublish"), permissions=["change"])
     def unpublish(self, request: HttpRequest, queryset: "QuerySet[Product]") -> None:
         self._publish(request, queryset, published=False)
 
     def _publish(self, request: HttpRequest, queryset: "QuerySet[Product]", *, published: bool) -> None:
         count = publish_products(products=queryset, published=published)
-        done = "published" if published else "unpublished"
-        self.message_user(request, f"{count} of the selected products {done}.", messages.SUCCESS)
+        message = (
+            ngettext(
+                "%(count)s of the selected products published.",
+                "%(count)s of the selected products published.",
+                count,
+            )
+            if published
+            else ngettext(
+                "%(count)s of the selected products unpublished.",
+                "%(count)s of the selected products unpublished.",
+                count,
+            )
+        )
+        self.message_user(request, message % {"count": count}, messages.SUCCESS)
 
 
 def _read_picture_names(product_ids: Iterable[int]) -> set[str]:

@@ -4,13 +4,18 @@ import hashlib
 import io
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from django.core.files.base import ContentFile
 from django.core.files.images import ImageFile
+from django.utils.translation import gettext_lazy as _
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 from slugify import slugify
 
 from backend.catalog.pictures.metadata import split_metadata
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
@@ -22,7 +27,7 @@ MAX_SCANS = 100
 
 # Formats that browsers display and cannot execute. SVG is not one: it can contain scripts.
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
-_ACCEPTED = "accepted formats are JPEG, PNG, WebP and GIF"
+_ACCEPTED = _("accepted formats are JPEG, PNG, WebP and GIF")
 # Values of the EXIF orientation: any transformation, and those that swap width and height.
 _TRANSFORMED = range(2, 9)
 _TRANSPOSED = range(5, 9)
@@ -68,21 +73,23 @@ def accept_picture(data: bytes, stem: str) -> PictureFile:
     """
     check_size(len(data))
     if data.lstrip(b"\xef\xbb\xbf\0\t\n\r ").startswith(b"<"):
-        raise PictureRefused(f"is SVG, HTML or XML, which can contain scripts; {_ACCEPTED}")
+        raise PictureRefused(_explain(_("is SVG, HTML or XML, which can contain scripts"), _ACCEPTED))
     try:
         format, size, orientation = _inspect(data)
         kept, removed = _remove_metadata(data, format, rotate=orientation in _TRANSFORMED)
     except PictureRefused:
         raise
     except UnidentifiedImageError as error:
-        raise PictureRefused(f"is not a supported image; {_ACCEPTED}") from error
+        raise PictureRefused(_explain(_("is not a supported image"), _ACCEPTED)) from error
     except Image.DecompressionBombError as error:
-        raise PictureRefused(f"has too many pixels; {_describe_limits()}") from error
+        raise PictureRefused(_explain(_("has too many pixels"), _describe_limits())) from error
     except Exception as error:  # Pillow's decoders raise many types on damaged files
-        raise PictureRefused("is damaged or incomplete") from error
+        raise PictureRefused(_("is damaged or incomplete")) from error
     if foreign := _FOREIGN.search(removed):
         signature = foreign[0].decode("ascii", "replace").strip()
-        raise PictureRefused(f"contains data other than the picture, starting with {signature!r}")
+        raise PictureRefused(
+            _("contains data other than the picture, starting with %(signature)r") % {"signature": signature}
+        )
     return PictureFile(kept, stem, SUFFIXES[format], size[::-1] if orientation in _TRANSPOSED else size)
 
 
@@ -92,11 +99,18 @@ def _inspect(data: bytes) -> tuple[str, tuple[int, int], int]:
         format = _FORMAT_ALIASES.get(str(image.format), str(image.format))
         width, height = image.size
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-            raise PictureRefused(f"has {width} × {height} pixels; {_describe_limits()}")
+            raise PictureRefused(
+                _explain(
+                    _("has %(width)s × %(height)s pixels") % {"width": width, "height": height},
+                    _describe_limits(),
+                )
+            )
         if format != "JPEG" and getattr(image, "is_animated", False):
-            raise PictureRefused("is animated; only still pictures are accepted")
+            raise PictureRefused(_("is animated; only still pictures are accepted"))
         if format == "JPEG" and _count_scans(data) > MAX_SCANS:
-            raise PictureRefused(f"has too many JPEG scans; the limit is {MAX_SCANS}")
+            raise PictureRefused(
+                _("has too many JPEG scans; the limit is %(maximum)s") % {"maximum": MAX_SCANS}
+            )
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         # Decoding detects incomplete files. For JPEG, decode at an eighth of the size to save time.
         image.draft("RGB", (max(width // 8, 1), max(height // 8, 1)))
@@ -107,12 +121,19 @@ def _inspect(data: bytes) -> tuple[str, tuple[int, int], int]:
 def _count_scans(data: bytes) -> int:
     # Pillow may decode a file that we cannot parse. In that case every marker in the file is counted.
     with suppress(ValueError):
-        data, _ = split_metadata(data, "JPEG")
+        data, _removed = split_metadata(data, "JPEG")
     return data.count(b"\xff\xda")
 
 
+def _explain(reason: "StrOrPromise", accepted: "StrOrPromise") -> str:
+    return f"{reason}; {accepted}"
+
+
 def _describe_limits() -> str:
-    return f"the limits are {MAX_PIXELS // 1_000_000} million pixels and {MAX_SIDE} pixels per side"
+    return _("the limits are %(millions)s million pixels and %(side)s pixels per side") % {
+        "millions": MAX_PIXELS // 1_000_000,
+        "side": MAX_SIDE,
+    }
 
 
 def check_size(size: int) -> None:
@@ -122,7 +143,7 @@ def check_size(size: int) -> None:
         PictureRefused: it is larger than `MAX_BYTES`.
     """
     if size > MAX_BYTES:
-        raise PictureRefused(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
+        raise PictureRefused(_("is larger than %(maximum)s MB") % {"maximum": MAX_BYTES // 1024 // 1024})
 
 
 def _remove_metadata(data: bytes, format: str, *, rotate: bool) -> tuple[bytes, bytes]:
@@ -133,7 +154,7 @@ def _remove_metadata(data: bytes, format: str, *, rotate: bool) -> tuple[bytes, 
         # Pillow can decode the file, but we cannot parse it: encode it again.
         kept, removed, rotate = b"", data, True
     if rotate:
-        kept, _ = split_metadata(_encode_upright(data, format), format)
+        kept, _removed = split_metadata(_encode_upright(data, format), format)
     return kept, removed
 
 

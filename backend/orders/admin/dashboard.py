@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import floatformat
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.empty_searches import REPORTED_DAYS, list_empty_searches
 from backend.catalog.models import Product
@@ -47,7 +48,7 @@ class Panel(NamedTuple):
 class Figure(NamedTuple):
     """A number at the top of the page. It is highlighted if it asks for attention."""
 
-    label: str
+    label: Any
     value: str
     url: str = ""
     needs_attention: bool = False
@@ -84,8 +85,10 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
         figures += [*_make_sales_figures(sales), *_make_queue_figures(to_ship, unpaid)]
         panels += [
             Panel("revenue", _make_chart(sales)),
-            Panel("orders", {"title": "To ship", "status": Order.Status.PAID, "queue": to_ship}),
-            Panel("orders", {"title": "Waiting for payment", "status": Order.Status.PLACED, "queue": unpaid}),
+            Panel("orders", {"title": _("To ship"), "status": Order.Status.PAID, "queue": to_ship}),
+            Panel(
+                "orders", {"title": _("Waiting for payment"), "status": Order.Status.PLACED, "queue": unpaid}
+            ),
         ]
         if _can_view(request, Product):
             panels.append(Panel("best_sellers", _add_shares(list_best_sellers(ROWS))))
@@ -110,16 +113,18 @@ def _make_sales_figures(sales: Sequence[DailySales]) -> list[Figure]:
     start = get_start_of_day(sales[0].day).isoformat()
     orders = reverse("admin:orders_order_changelist", query={"placed_at__gte": start})
     return [
-        Figure("Revenue in 30 days", _format_money(revenue)),
-        Figure("Orders in 30 days", floatformat(count, "0g"), orders),
-        Figure("Average order", _format_money(revenue / count) if count else "—"),
+        Figure(_("Revenue in 30 days"), _format_money(revenue)),
+        Figure(_("Orders in 30 days"), floatformat(count, "0g"), orders),
+        Figure(_("Average order"), _format_money(revenue / count) if count else "—"),
     ]
 
 
 def _make_queue_figures(to_ship: OrderQueue, unpaid: OrderQueue) -> list[Figure]:
     return [
-        Figure("To ship", _format_count(to_ship.count), _get_list_url(Order.Status.PAID), to_ship.count > 0),
-        Figure("Waiting for payment", _format_count(unpaid.count), _get_list_url(Order.Status.PLACED)),
+        Figure(
+            _("To ship"), _format_count(to_ship.count), _get_list_url(Order.Status.PAID), to_ship.count > 0
+        ),
+        Figure(_("Waiting for payment"), _format_count(unpaid.count), _get_list_url(Order.Status.PLACED)),
     ]
 
 
@@ -127,7 +132,7 @@ def _make_mail_figure() -> Figure:
     count = count_failed_emails_up_to(MAX_COUNT + 1)
     failed = {"status__exact": OutgoingEmail.Status.FAILED}
     url = reverse("admin:notifications_outgoingemail_changelist", query=failed)
-    return Figure("Failed mails", _format_count(count), url, count > 0)
+    return Figure(_("Failed mails"), _format_count(count), url, count > 0)
 
 
 def _make_chart(sales: Sequence[DailySales]) -> SalesChart:

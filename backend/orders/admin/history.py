@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext_lazy as _
+
 from backend.orders.admin.statuses import get_status_tone
 from backend.orders.models import Order, OrderStatusChange, Payment
 from backend.orders.services import MANUAL_PROVIDER
 
-DELETED_ACCOUNT = "(account deleted)"
+DELETED_ACCOUNT = _("(account deleted)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ def list_history(order: Order) -> list[HistoryEntry]:
     ]
     entries += [
         HistoryEntry(
-            f"{cancellation.quantity} × {line.sku} cancelled",
+            _("%(quantity)s × %(sku)s cancelled") % {"quantity": cancellation.quantity, "sku": line.sku},
             cancellation.cancelled_at,
-            cancellation.cancelled_by.email if cancellation.cancelled_by else DELETED_ACCOUNT,
+            cancellation.cancelled_by.email if cancellation.cancelled_by else str(DELETED_ACCOUNT),
         )
         for line in order.lines.all()
         for cancellation in line.cancellations.all()
@@ -51,18 +53,24 @@ def describe_payment(order: Order, payment: Payment) -> str:
     """Return whether a payment has paid its order, and what staff have to do if it has not."""
     match payment.status:
         case Payment.Status.ORDER_CANCELLED:
-            return "To be refunded: the order was already cancelled."
+            return str(_("To be refunded: the order was already cancelled."))
         case Payment.Status.ALREADY_PAID:
-            return "To be refunded: the order was already paid."
+            return str(_("To be refunded: the order was already paid."))
         case Payment.Status.WRONG_AMOUNT:
-            return (
-                "Not accepted: the amount is not the total of the order. Refund it or settle the difference."
+            return str(
+                _(
+                    "Not accepted: the amount is not the total of the order. "
+                    "Refund it or settle the difference."
+                )
             )
     if order.status == Order.Status.CANCELLED:
-        return "To be refunded: the order is cancelled."
+        return str(_("To be refunded: the order is cancelled."))
     if payment.amount > order.total:
-        return f"Accepted. {payment.amount - order.total} {payment.currency} to be refunded."
-    return "Accepted."
+        return _("Accepted. %(amount)s %(currency)s to be refunded.") % {
+            "amount": payment.amount - order.total,
+            "currency": payment.currency,
+        }
+    return str(_("Accepted."))
 
 
 def _describe_author(order: Order, change: OrderStatusChange) -> str:
@@ -72,4 +80,4 @@ def _describe_author(order: Order, change: OrderStatusChange) -> str:
         for payment in order.payments.all():
             if payment.status == Payment.Status.ACCEPTED and payment.provider != MANUAL_PROVIDER:
                 return payment.provider
-    return DELETED_ACCOUNT if order.user else "(guest or deleted account)"
+    return str(DELETED_ACCOUNT if order.user else _("(guest or deleted account)"))

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from backend.accounts.models import User
@@ -27,6 +28,7 @@ from backend.orders.models import (
     MAX_TRACKING_NUMBER_LENGTH,
     MAX_TRACKING_URL_LENGTH,
     NEXT_STATUSES,
+    STATUS_WORDS,
     Order,
     OrderLineCancellation,
     OrderNote,
@@ -49,7 +51,7 @@ class OrderPageAdmin(admin.ModelAdmin):
 
     fieldsets = [
         (None, {"fields": ["placed_at", "customer", "formatted_total"]}),
-        ("Delivery", {"fields": ["recipient", "address", "comment", "tracking"]}),
+        (_("Delivery"), {"fields": ["recipient", "address", "comment", "tracking"]}),
     ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -143,7 +145,8 @@ class OrderPageAdmin(admin.ModelAdmin):
 
         def change(order_id: int) -> str:
             order = self.set_status(request, order_id, status, **tracking)
-            return f"The order is now {order.status}.{_describe_mail(order)}"
+            changed = _("The order is now %(status)s.") % {"status": STATUS_WORDS[Order.Status(order.status)]}
+            return f"{changed}{_describe_mail(order)}"
 
         return self._change(request, object_id, change)
 
@@ -152,7 +155,7 @@ class OrderPageAdmin(admin.ModelAdmin):
 
         def change(order_id: int) -> str:
             change_tracking(order_id=order_id, **_read_tracking(request))
-            return "The tracking number has been changed. The customer will not be notified."
+            return str(_("The tracking number has been changed. The customer will not be notified."))
 
         return self._change(request, object_id, change)
 
@@ -167,9 +170,9 @@ class OrderPageAdmin(admin.ModelAdmin):
                 changed_by=_get_user_id(request),
             )
             changed = (
-                "The order is now cancelled, because no units remain."
+                _("The order is now cancelled, because no units remain.")
                 if order.status == Order.Status.CANCELLED
-                else f"The total of the order is now {self.formatted_total(order)}."
+                else _("The total of the order is now %(total)s.") % {"total": self.formatted_total(order)}
             )
             return f"{changed}{_describe_mail(order)}"
 
@@ -181,7 +184,7 @@ class OrderPageAdmin(admin.ModelAdmin):
         def change(order_id: int) -> str:
             text = request.POST.get("text", "")
             add_order_note(order_id=order_id, text=text, author=_get_user_id(request))
-            return "The note has been added."
+            return str(_("The note has been added."))
 
         return self._change(request, object_id, change)
 
@@ -191,14 +194,14 @@ class OrderPageAdmin(admin.ModelAdmin):
             order_id=order_id, status=status, changed_by=_get_user_id(request), **tracking
         )
 
-    @admin.display(description="Customer")
+    @admin.display(description=_("Customer"))
     def customer(self, order: Order) -> str:
         if order.customer_email:
             return order.customer_email
         # Only guests' orders have a language.
-        return "(guest, erased)" if order.language and order.user is None else DELETED_ACCOUNT
+        return str(_("(guest, erased)") if order.language and order.user is None else DELETED_ACCOUNT)
 
-    @admin.display(description="Customer")
+    @admin.display(description=_("Customer"))
     def linked_customer(self, order: Order) -> SafeString | str:
         """Return the customer with a link to the account."""
         if order.user is None:
@@ -206,16 +209,16 @@ class OrderPageAdmin(admin.ModelAdmin):
         url = reverse("admin:accounts_user_change", args=[order.user.pk])
         return format_html('<a href="{}">{}</a>', url, order.user.email)
 
-    @admin.display(description="Mails")
+    @admin.display(description=_("Mails"))
     def mails(self, order: Order) -> SafeString:
         url = reverse("admin:notifications_outgoingemail_changelist", query={"order": order.pk})
-        return format_html('<a href="{}">Mails about this order</a>', url)
+        return format_html('<a href="{}">{}</a>', url, _("Mails about this order"))
 
-    @admin.display(description="Total")
+    @admin.display(description=_("Total"))
     def formatted_total(self, order: Order) -> str:
         return f"{order.total} {order.currency}"
 
-    @admin.display(description="Contact")
+    @admin.display(description=_("Contact"))
     def recipient(self, order: Order) -> SafeString | str:
         contact = order.contact
         if contact is None:
@@ -223,10 +226,15 @@ class OrderPageAdmin(admin.ModelAdmin):
         # The customer's own notation can have an extension or a remark.
         typed = contact.phone_as_typed if contact.phone_as_typed != contact.phone else ""
         return _join_lines(
-            [contact.name, f"{contact.phone} (entered as {typed})" if typed else contact.phone]
+            [
+                contact.name,
+                _("%(phone)s (entered as %(typed)s)") % {"phone": contact.phone, "typed": typed}
+                if typed
+                else contact.phone,
+            ]
         )
 
-    @admin.display(description="Address")
+    @admin.display(description=_("Address"))
     def address(self, order: Order) -> SafeString | str:
         address = order.delivery_address
         if address is None:
@@ -235,11 +243,11 @@ class OrderPageAdmin(admin.ModelAdmin):
         lines = (address.line1, address.line2, town, get_country_name(address.country))
         return _join_lines(line for line in lines if line)
 
-    @admin.display(description="Comment")
+    @admin.display(description=_("Comment"))
     def comment(self, order: Order) -> SafeString | str:
         return _join_lines(order.comment.splitlines()) if order.comment else EMPTY_VALUE
 
-    @admin.display(description="Tracking")
+    @admin.display(description=_("Tracking"))
     def tracking(self, order: Order) -> SafeString | str:
         return _join_lines(filter(None, [order.tracking_number, order.tracking_url])) or EMPTY_VALUE
 
@@ -272,7 +280,7 @@ def _join_lines(lines: Iterable[str]) -> SafeString:
 
 
 def _describe_mail(order: Order) -> str:
-    return " The customer will be notified by mail." if order.customer_email else ""
+    return " " + _("The customer will be notified by mail.") if order.customer_email else ""
 
 
 def _read_tracking(request: HttpRequest) -> dict[str, str]:
@@ -285,7 +293,7 @@ def _read_quantities(data: Mapping[str, str]) -> dict[int, int]:
     for name, text in data.items():
         if name.startswith(QUANTITY_PREFIX) and text.strip() not in ("", "0"):
             if not re.fullmatch(r"\s*[0-9]{1,9}\s*", text, re.ASCII):
-                raise Invalid("The quantity to cancel must be a whole number.", field="quantities")
+                raise Invalid(_("The quantity to cancel must be a whole number."), field="quantities")
             quantities[parse_id(name.removeprefix(QUANTITY_PREFIX))] = int(text)
     return quantities
 
@@ -294,4 +302,6 @@ def _read_total(text: str) -> Decimal:
     try:
         return parse_decimal(text)
     except ValueError:
-        raise Invalid("The total of the order is missing. Reload the page.", field="expected_total") from None
+        raise Invalid(
+            _("The total of the order is missing. Reload the page."), field="expected_total"
+        ) from None

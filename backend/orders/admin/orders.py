@@ -3,6 +3,7 @@
 import calendar
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -24,7 +25,10 @@ from django.http import (
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from backend.core.admin import BoundedPaginator
 from backend.core.errors import ShopError
@@ -32,7 +36,7 @@ from backend.orders import export
 from backend.orders.admin.order_page import OrderPageAdmin, get_customer_column
 from backend.orders.admin.statuses import STATUS_ACTIONS, render_status
 from backend.orders.guests import erase_guest_data
-from backend.orders.models import Order, Payment
+from backend.orders.models import STATUS_WORDS, Order, Payment
 from backend.orders.sales import read_first_and_last_day, sum_orders
 from backend.orders.selectors import select_matching_ids
 
@@ -45,11 +49,11 @@ CONFIRMED = "confirmed"
 class UnacceptedPaymentsFilter(admin.SimpleListFilter):
     """Find orders with a payment that was not accepted."""
 
-    title = "payments"
+    title = _("payments")
     parameter_name = "payments"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unaccepted", "Not accepted")]
+        return [("unaccepted", str(_("Not accepted")))]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Order]") -> "QuerySet[Order]":
         if self.value() != "unaccepted":
@@ -74,7 +78,7 @@ class OrderAdmin(OrderPageAdmin):
     # Other columns have no index and would sort all orders.
     sortable_by = ["placed_at"]
     search_fields = ["number"]
-    search_help_text = (
+    search_help_text = _(
         "Order number (with or without its suffix), complete e-mail address, part of the customer's name, "
         "complete phone number, or complete SKU."
     )
@@ -145,15 +149,15 @@ class OrderAdmin(OrderPageAdmin):
             return HttpResponseRedirect(reverse("admin:orders_order_changelist"))
         return self._export(request, orders, format)
 
-    @admin.display(description="Status")
+    @admin.display(description=_("Status"))
     def colored_status(self, order: Order) -> SafeString:
         return render_status(order.status)
 
-    @admin.action(description="Export selected orders as CSV", permissions=["change_status"])
+    @admin.action(description=_("Export selected orders as CSV"), permissions=["change_status"])
     def export_csv(self, request: HttpRequest, queryset: "QuerySet[Order]") -> HttpResponseBase:
         return self._export(request, queryset, "csv")
 
-    @admin.action(description="Export selected orders as XLSX", permissions=["change_status"])
+    @admin.action(description=_("Export selected orders as XLSX"), permissions=["change_status"])
     def export_xlsx(self, request: HttpRequest, queryset: "QuerySet[Order]") -> HttpResponseBase:
         return self._export(request, queryset, "xlsx")
 
@@ -175,28 +179,36 @@ class OrderAdmin(OrderPageAdmin):
             return self._confirm(
                 request,
                 queryset,
-                "Cancel orders",
-                "The products return to stock, and the customers are notified by mail.",
+                _("Cancel orders"),
+                _("The products return to stock, and the customers are notified by mail."),
             )
         self._set_status_of_all(request, queryset, Order.Status.CANCELLED)
         return None
 
-    @admin.action(description="Erase the personal data of guests", permissions=["change_status"])
+    @admin.action(description=_("Erase the personal data of guests"), permissions=["change_status"])
     def erase_guests(self, request: HttpRequest, queryset: "QuerySet[Order]") -> HttpResponse | None:
         """Erase the address, contact and comment of the selected orders of guests, after a confirmation."""
         if CONFIRMED not in request.POST:
             return self._confirm(
                 request,
                 queryset,
-                "Erase the personal data of guests",
-                "The e-mail address, the contact, the delivery address, the comment and the mails of these "
-                "orders are deleted. Guests lose access to their orders. Orders of accounts do not change.",
+                _("Erase the personal data of guests"),
+                _(
+                    "The e-mail address, the contact, the delivery address, the comment and the mails of "
+                    "these orders are deleted. Guests lose access to their orders. Orders of accounts do not "
+                    "change."
+                ),
             )
         self._change_all(
             request,
             queryset,
             lambda pk: erase_guest_data(order_id=pk),
-            "had personal data, which is now erased",
+            ngettext_lazy(
+                "%(count)s of the selected orders had personal data, which is now erased.",
+                "%(count)s of the selected orders had personal data, which is now erased.",
+                "count",
+            ),
+            {},
         )
         return None
 
@@ -224,7 +236,15 @@ class OrderAdmin(OrderPageAdmin):
         self, request: HttpRequest, queryset: "QuerySet[Order]", status: Order.Status
     ) -> None:
         self._change_all(
-            request, queryset, lambda pk: self.set_status(request, pk, status), f"changed to {status}"
+            request,
+            queryset,
+            lambda pk: self.set_status(request, pk, status),
+            ngettext_lazy(
+                "%(count)s of the selected orders changed to %(status)s.",
+                "%(count)s of the selected orders changed to %(status)s.",
+                "count",
+            ),
+            {"status": STATUS_WORDS[status]},
         )
 
     def _change_all(
@@ -232,12 +252,13 @@ class OrderAdmin(OrderPageAdmin):
         request: HttpRequest,
         queryset: "QuerySet[Order]",
         change: Callable[[int], object],
-        result: str,
+        result: Any,
+        params: dict[str, object],
     ) -> None:
         """Change the selected orders that allow it, each in its own transaction.
 
         Args:
-            result: the end of the message to the user.
+            result: the message to the user, with the placeholders `count` and those of `params`.
         """
         changed = 0
         for order_id, number in self._read_selected(request, queryset).items():
@@ -247,11 +268,10 @@ class OrderAdmin(OrderPageAdmin):
             except ShopError as error:
                 self.message_user(request, f"{number}: {error.message}", messages.ERROR)
         if changed:
-            message = f"{changed} of the selected orders {result}."
-            self.message_user(request, message, messages.SUCCESS)
+            self.message_user(request, result % {"count": changed, **params}, messages.SUCCESS)
 
     def _confirm(
-        self, request: HttpRequest, queryset: "QuerySet[Order]", title: str, consequences: str
+        self, request: HttpRequest, queryset: "QuerySet[Order]", title: Any, consequences: Any
     ) -> HttpResponse | None:
         """Return a page that asks for confirmation of an action, or None if too many orders are selected."""
         selected = self._read_selected(request, queryset)
@@ -273,7 +293,11 @@ class OrderAdmin(OrderPageAdmin):
         """Return the numbers of the selected orders by id, or a message and nothing if there are too many."""
         selected = dict(queryset.order_by("pk").values_list("pk", "number")[: MAX_ORDERS_PER_ACTION + 1])
         if len(selected) > MAX_ORDERS_PER_ACTION:
-            self.message_user(request, f"Select at most {MAX_ORDERS_PER_ACTION} orders.", messages.ERROR)
+            self.message_user(
+                request,
+                _("Select at most %(maximum)s orders.") % {"maximum": MAX_ORDERS_PER_ACTION},
+                messages.ERROR,
+            )
             return {}
         return selected
 
@@ -291,7 +315,7 @@ def _list_dates(changes: ChangeList) -> list[DateLink]:
         return DateLink(text, changes.get_query_string(query, ["placed_at__"]))
 
     def months_of(year: int) -> list[DateLink]:
-        return [link(calendar.month_name[month], year, month) for month in range(1, 13)]
+        return [link(date_format(date(year, month, 1), "F"), year, month) for month in range(1, 13)]
 
     match parts:
         case []:
@@ -300,10 +324,10 @@ def _list_dates(changes: ChangeList) -> list[DateLink]:
                 return months_of(first.year)
             return [link(str(year), year) for year in range(first.year, last.year + 1)]
         case [year]:
-            return [link("‹ All dates"), *months_of(year)]
+            return [link("‹ " + _("All dates")), *months_of(year)]
         case [year, month]:
-            _, last_day = calendar.monthrange(year, month)
+            last_day = calendar.monthrange(year, month)[1]
             days = [link(str(day), year, month, day) for day in range(1, last_day + 1)]
             return [link(f"‹ {year}", year), *days]
-    year, month, _ = parts
-    return [link(f"‹ {calendar.month_name[month]} {year}", year, month)]
+    year, month = parts[:2]
+    return [link(f"‹ {date_format(date(year, month, 1), 'F Y')}", year, month)]

@@ -2,15 +2,16 @@
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from backend.orders.models import Order
 
 # The buttons and actions that set a status.
 STATUS_ACTIONS = {
-    Order.Status.PAID: "Mark as paid",
-    Order.Status.SHIPPED: "Mark as shipped",
-    Order.Status.DELIVERED: "Mark as delivered",
-    Order.Status.CANCELLED: "Cancel",
+    Order.Status.PAID: _("Mark as paid"),
+    Order.Status.SHIPPED: _("Mark as shipped"),
+    Order.Status.DELIVERED: _("Mark as delivered"),
+    Order.Status.CANCELLED: _("Cancel"),
 }
 # Names of CSS classes.
 _TONES = {

@@ -49,7 +49,7 @@ class BrandAdminTest(AdminCase):
     def test_brand_with_products_is_not_deleted(self) -> None:
         used, unused = make_brand("Used"), make_brand("Unused")
         make_product(brand=used)
-        self.assertContains(self.client.get(self.path(used, "delete")), "has 1 products")
+        self.assertContains(self.client.get(self.path(used, "delete")), "has 1 product")
         for brand in (used, unused):
             self.client.post(self.path(brand, "delete"), {"post": "yes"})
         assert Brand.objects.get() == used

@@ -172,7 +172,7 @@ class DeleteTest(CategoryCase):
         assert_tree_is_valid()
 
     def test_category_that_is_not_empty_is_kept(self) -> None:
-        for name, reason in [("Tea", "“Tea” has 2 subcategories"), ("Sencha", "“Sencha” has 1 products")]:
+        for name, reason in [("Tea", "“Tea” has 2 subcategories"), ("Sencha", "“Sencha” has 1 product")]:
             with self.subTest(name):
                 self.assertContains(self.client.get(self.path(name, "delete")), reason)
                 self.assertContains(self.client.post(self.path(name, "delete"), {"post": "yes"}), reason)
@@ -233,7 +233,7 @@ class CharacteristicsTest(AdminCase):
         volume.refresh_from_db()
         assert (volume.position, volume.is_facet) == (4, False)
         response = self.client.post(f"{path}{volume.pk}/delete/", {"post": "yes"})
-        self.assertContains(response, "“Volume, ml” has 1 values of products")
+        self.assertContains(response, "“Volume, ml” has 1 value of a product")
         value.delete()
         self.assert_saved(self.client.post(f"{path}{volume.pk}/delete/", {"post": "yes"}))
         with pytest.raises(Characteristic.DoesNotExist):
