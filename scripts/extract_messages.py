@@ -14,10 +14,12 @@ from io import BytesIO
 from pathlib import Path
 
 import django
+from babel import Locale
 from babel.messages import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from iso3166 import countries_by_alpha2
 
 LANGUAGE = "ru"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -35,6 +37,7 @@ def list_messages() -> Iterator[tuple[str | tuple[str, ...], str | None]]:
     """Yield the texts of `backend` with their contexts, in the order of the files."""
     from django.utils.translation.template import templatize
 
+    from backend.addresses.delivery import COUNTRY
     from backend.core.apps import list_names
 
     for path in sorted(SOURCE_DIR.rglob("*")):
@@ -48,15 +51,24 @@ def list_messages() -> Iterator[tuple[str | tuple[str, ...], str | None]]:
         for _, message, _, context in extract("python", BytesIO(source.encode()), KEYWORDS):
             yield message, context
     yield from list_names()
+    for country in countries_by_alpha2.values():
+        yield country.name, COUNTRY
 
 
 def make_catalogue(existing: Catalog) -> Catalog:
     """Return a catalogue of the current texts with the existing translations."""
+    from backend.addresses.delivery import COUNTRY
+
     template = Catalog()
     for message, context in list_messages():
         template.add(message, context=context)
     existing.update(template, no_fuzzy_matching=True)
     existing.obsolete.clear()
+    for country in countries_by_alpha2.values():
+        # Babel contains the names of the Unicode CLDR.
+        message = existing.get(country.name, COUNTRY)
+        assert message is not None
+        message.string = Locale(LANGUAGE).territories[country.alpha2]
     # Equal texts give equal files.
     existing.creation_date = existing.revision_date = EPOCH
     existing.project, existing.version = "Lavka", "0"

@@ -17,11 +17,19 @@ for model in gqlauth.admin.app.get_models():
     admin.site.unregister(model)
 
 
+class ConfirmedFilter(admin.BooleanFieldListFilter):
+    """Filter by whether the address is confirmed, under the name of the column."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("confirmed")
+
+
 @admin.register(User)
 class UserAdmin(ServiceErrorAdmin, DjangoUserAdmin):
     ordering = ["email"]
     list_display = ["email", "name", "language", "confirmed", "is_staff", "is_active", "date_joined"]
-    list_filter = ["is_staff", "is_active", "status__verified"]
+    list_filter = ["is_staff", "is_active", ("status__verified", ConfirmedFilter)]
     list_select_related = ["status"]
     search_fields = ["email", "name"]
     readonly_fields = ["confirmed", "date_joined", "last_login"]
@@ -36,7 +44,7 @@ class UserAdmin(ServiceErrorAdmin, DjangoUserAdmin):
     ]
     add_fieldsets = [(None, {"classes": ["wide"], "fields": ["email", "password1", "password2"]})]
 
-    @admin.display(boolean=True, ordering="status__verified")
+    @admin.display(description=_("confirmed"), boolean=True, ordering="status__verified")
     def confirmed(self, user: User) -> bool:
         return user.is_confirmed
 

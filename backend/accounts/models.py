@@ -172,4 +172,4 @@ class Session(models.Model):
     objects = SessionQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return f"Session of {self.user_id} since {self.created_at:%Y-%m-%d}"
+        return _("Session since %(date)s") % {"date": f"{self.created_at:%Y-%m-%d}"}

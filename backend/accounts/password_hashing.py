@@ -29,7 +29,7 @@ class OpaqueStringValidator:
             ) from None
 
     def get_help_text(self) -> str:
-        return "Your password can’t contain control characters or invisible characters."
+        return str(_("Your password can’t contain control characters or invisible characters."))
 
 
 def prepare_password(password: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import phonenumbers
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 from iso3166 import countries_by_alpha2
 
 from backend.addresses.postal_codes import get_postal_rules
@@ -73,6 +74,8 @@ class Address:
 
 Part = TypeVar("Part", Contact, Address)
 
+# The context of the names of countries in the catalogue of translations.
+COUNTRY = "country"
 # The required parts, in sentences.
 _PART_NAMES = {
     "name": _("name"),
@@ -94,9 +97,9 @@ def read_part(part: type[Part], row: object) -> Part | None:
 
 
 def get_country_name(code: str) -> str:
-    """Return the English name of a country, or the code itself if it is unknown."""
+    """Return the name of a country in the active language, or the code itself if it is unknown."""
     country = countries_by_alpha2.get(code)
-    return country.name if country else code
+    return pgettext(COUNTRY, country.name) if country else code
 
 
 def validate_delivery_parts(

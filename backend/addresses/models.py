@@ -50,7 +50,7 @@ class SavedAddress(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Saved address {self.pk}"
+        return _("Saved address %(id)s") % {"id": self.pk}
 
     @property
     def global_id(self) -> str:

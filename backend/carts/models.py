@@ -22,10 +22,10 @@ MAX_RECOMMENDED_BY_LENGTH = 16
 class RecommendationList(models.TextChoices):
     """A kind of list of recommended products, to which clicks and orders are attributed."""
 
-    SIMILAR = "similar", "Similar products"
-    BOUGHT_TOGETHER = "bought_together", "Bought together"
-    CART_SUGGESTIONS = "cart_suggestions", "Cart suggestions"
-    PERSONAL = "personal", "Personal"
+    SIMILAR = "similar", _("Similar products")
+    BOUGHT_TOGETHER = "bought_together", _("Bought together")
+    CART_SUGGESTIONS = "cart_suggestions", _("Cart suggestions")
+    PERSONAL = "personal", _("Personal")
 
 
 class PromoCode(models.Model):
@@ -149,7 +149,7 @@ class PromoCodeUse(models.Model):
         indexes = [models.Index(fields=["promo_code", "user"], name="promo_code_use_of_customer")]
 
     def __str__(self) -> str:
-        return f"Use of {self.promo_code_id} by {self.order_number}"
+        return _("Use by order %(number)s") % {"number": self.order_number}
 
 
 class Cart(models.Model):
@@ -188,7 +188,7 @@ class Cart(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Cart {self.pk}"
+        return _("Cart %(id)s") % {"id": self.pk}
 
 
 class CartLine(models.Model):
@@ -216,7 +216,7 @@ class CartLine(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="The list that the product was first added from; empty if it was none.",
+        help_text=_("The list that the product was first added from; empty if it was none."),
     )
 
     class Meta:

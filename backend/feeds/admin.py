@@ -37,7 +37,7 @@ from backend.feeds.report import ImportReport
 # The import runs in the request, so the limit is about five thousand products. The command has no limit.
 MAX_UPLOAD = 5 * 1024 * 1024
 MAX_ARCHIVE = 50 * 1024 * 1024
-_TOO_LARGE = "The feed is larger than 5 MB. Import it with: manage.py import_products FEED"
+_TOO_LARGE = _("The feed is larger than 5 MB. Import it with: manage.py import_products FEED")
 _PREVIEW_SECONDS = 3600
 
 
@@ -88,12 +88,14 @@ class FeedForm(forms.Form):
     """Upload form for a feed and the options of its import."""
 
     feed = forms.FileField(
+        label=_("Feed"),
         help_text=_(
             "Tab-separated, CSV, RSS, Atom or YML, plain or gzipped, at most 5 MB unpacked; or a ZIP "
             "archive of one such file with its pictures, at most 50 MB and 1,000 files."
-        )
+        ),
     )
     accept_currency = forms.CharField(
+        label=_("Accept currency"),
         required=False,
         max_length=3,
         validators=[RegexValidator("^[A-Za-z]{3}$", _("Enter a code of three letters, such as USD."))],
@@ -103,6 +105,7 @@ class FeedForm(forms.Form):
         ),
     )
     default_stock = forms.IntegerField(
+        label=_("Default stock"),
         min_value=0,
         max_value=1_000_000,
         initial=DEFAULT_STOCK,
@@ -115,7 +118,7 @@ class FeedForm(forms.Form):
         """Return the unpacked content of a feed; None for an archive."""
         file = self.cleaned_data["feed"]
         if file.size > MAX_ARCHIVE:
-            raise forms.ValidationError("The file is larger than 50 MB.")
+            raise forms.ValidationError(_("The file is larger than 50 MB."))
         try:
             with open_archive(file) as archive:
                 if archive is not None:

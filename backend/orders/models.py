@@ -249,7 +249,7 @@ class OrderLine(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="The list of recommendations that the product was added from; empty if it was none.",
+        help_text=_("The list of recommendations that the product was added from; empty if it was none."),
     )
 
     class Meta:
@@ -329,7 +329,7 @@ class OrderContact(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Contact of {self.order_id}"
+        return _("Contact of order %(id)s") % {"id": self.order_id}
 
 
 class OrderStatusChange(models.Model):

@@ -46,4 +46,4 @@ class WishlistItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Wishlist item {self.pk}"
+        return _("Wishlist item %(id)s") % {"id": self.pk}

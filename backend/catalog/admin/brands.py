@@ -13,7 +13,10 @@ from backend.core.admin import CompactProtectedAdmin, PartialUpdateAdmin, Partia
 
 class BrandForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=255, required=False, help_text=_("If empty, it is generated from the name.")
+        label=_("Slug"),
+        max_length=255,
+        required=False,
+        help_text=_("If empty, it is generated from the name."),
     )
 
     class Meta:

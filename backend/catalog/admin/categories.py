@@ -41,9 +41,12 @@ _TEXTS = ("image_alt", "seo_title", "seo_description")
 
 class CategoryForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=200, required=False, help_text=_("If empty, it is generated from the name.")
+        label=_("Slug"),
+        max_length=200,
+        required=False,
+        help_text=_("If empty, it is generated from the name."),
     )
-    image = PictureField(required=False)
+    image = PictureField(label=_("Image"), required=False)
 
     class Meta:
         model = Category

@@ -36,7 +36,10 @@ from backend.recommendations.admin import RelatedProductInline
 
 class ProductForm(PartialUpdateForm):
     slug = forms.SlugField(
-        max_length=255, required=False, help_text=_("If empty, it is generated from the name.")
+        label=_("Slug"),
+        max_length=255,
+        required=False,
+        help_text=_("If empty, it is generated from the name."),
     )
     # clean_slug uses the name and the SKU, so they are cleaned first.
     field_order = ["name", "sku", "slug"]
@@ -77,7 +80,7 @@ class CharacteristicValueInline(SafeAutocompleteAdmin, admin.TabularInline):
 
 
 class ProductImageForm(forms.ModelForm):
-    file = PictureField()
+    file = PictureField(label=_("File"))
 
     class Meta:
         model = ProductImage
