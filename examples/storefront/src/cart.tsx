@@ -1,6 +1,6 @@
 /** The cart of the viewer, and its changes. */
 import { useQuery } from "urql";
-import { CartFragment, CartQuery, graphql } from "./graphql";
+import { CartFragment, CartQuery, graphql, type List } from "./graphql";
 import { type Tile, useAction, useAnnounce } from "./parts";
 import { useTexts } from "./texts";
 
@@ -38,8 +38,8 @@ export function useCart() {
   const updating = useAction(UpdateMutation);
   const removing = useAction(RemoveMutation);
 
-  async function add(product: Tile) {
-    const { errors } = await adding.run({ lines: [{ productId: product.id, quantity: 1 }] });
+  async function add(product: Tile, recommendedBy?: List) {
+    const { errors } = await adding.run({ lines: [{ productId: product.id, quantity: 1, recommendedBy }] });
     announce(errors[0]?.message ?? texts.added(product.name));
   }
   async function update(product: Tile, quantity: number) {

@@ -1,5 +1,5 @@
 /** The typed `graphql` function, and the fragments that several pages share. */
-import { initGraphQLTada } from "gql.tada";
+import { initGraphQLTada, type VariablesOf } from "gql.tada";
 import type { introspection } from "./schema";
 
 export const graphql = initGraphQLTada<{
@@ -87,6 +87,12 @@ export const AddressFragment = graphql(`
     deliveryAddress { line1 line2 city postalCode country }
   }
 `);
+
+export const ClickMutation = graphql(`
+  mutation Click($list: RecommendationList!) { recommendationClick(recommendedBy: $list) }
+`);
+/** The list of recommendations that a product was found in. */
+export type List = VariablesOf<typeof ClickMutation>["list"];
 
 export const CartQuery = graphql(`query Cart { cart { ...Cart } }`, [CartFragment]);
 export const WishlistQuery = graphql(`query Wishlist { wishlist { ...Wishlist } }`, [WishlistFragment]);

@@ -1,7 +1,7 @@
 /** The frame of all pages: header with search and catalogue, main part, footer. */
 import { useEffect, useId, useRef } from "react";
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation } from "react-router";
-import { useQuery } from "urql";
+import { useMutation, useQuery } from "urql";
 import { useCart } from "./cart";
 import { graphql } from "./graphql";
 import { SearchBox } from "./search-box";
@@ -16,6 +16,10 @@ const CategoriesQuery = graphql(`
       children { id name slug children { id name slug children { id name slug } } }
     }
   }
+`);
+
+const LanguageMutation = graphql(`
+  mutation Language($code: String!) { accountUpdate(input: { language: $code }) { user { id language } } }
 `);
 
 type Node = { id: string; name: string; slug: string; children?: Node[] };
@@ -117,6 +121,13 @@ function Branch({ categories }: { categories: Node[] }) {
 
 function LanguageSwitch() {
   const texts = useTexts();
+  const isLoggedIn = useIsLoggedIn();
+  const [, update] = useMutation(LanguageMutation);
+  function choose(code: Language) {
+    language.set(code);
+    // Mails follow the account.
+    if (isLoggedIn) void update({ code });
+  }
   const languages: [Language, string][] = [
     ["en", "English"],
     ["ru", "Русский"],
@@ -124,12 +135,7 @@ function LanguageSwitch() {
   return (
     <div role="group" aria-label={texts.language} className="languages">
       {languages.map(([code, name]) => (
-        <button
-          key={code}
-          type="button"
-          lang={code}
-          aria-pressed={code === getLanguage()}
-          onClick={() => language.set(code)}>
+        <button key={code} type="button" lang={code} aria-pressed={code === getLanguage()} onClick={() => choose(code)}>
           {name}
         </button>
       ))}

@@ -2,7 +2,7 @@
 import { createContext, type FormEvent, type ReactNode, use, useEffect, useId, useMemo, useRef } from "react";
 import { Link } from "react-router";
 import { type AnyVariables, type CombinedError, type TypedDocumentNode, useMutation } from "urql";
-import type { ResultOf, TileFragment, UserError } from "./graphql";
+import { ClickMutation, type List, type ResultOf, type TileFragment, type UserError } from "./graphql";
 import { formatMoney, useTexts } from "./texts";
 import { useCart } from "./cart";
 import { WishButton } from "./wishlist";
@@ -69,14 +69,15 @@ export function Picture({ image, sizes, eager = false }: { image: Tile["image"];
   );
 }
 
-export function ProductTile({ product, eager = false }: { product: Tile; eager?: boolean }) {
+export function ProductTile({ product, eager = false, list }: { product: Tile; eager?: boolean; list?: List }) {
   const texts = useTexts();
   const { add, isBusy } = useCart();
+  const [, count] = useMutation(ClickMutation);
   const { price, compareAtPrice } = product;
   const reduction = compareAtPrice && Math.round((1 - Number(price) / Number(compareAtPrice)) * 100);
   return (
     <li className="tile">
-      <Link to={`/p/${product.slug}`} className="tile-link">
+      <Link to={`/p/${product.slug}`} state={{ list }} onClick={() => list && count({ list })} className="tile-link">
         <span className="tile-picture">
           <Picture image={product.image} sizes="(max-width: 700px) 46vw, 280px" eager={eager} />
           <span className="badges">
@@ -88,7 +89,7 @@ export function ProductTile({ product, eager = false }: { product: Tile; eager?:
       </Link>
       <Price product={product} />
       <div className="tile-actions">
-        <button type="button" disabled={!product.inStock || isBusy} onClick={() => add(product)}>
+        <button type="button" disabled={!product.inStock || isBusy} onClick={() => add(product, list)}>
           {product.inStock ? texts.addToBasket : texts.soldOut}
           <span className="visually-hidden">: {product.name}</span>
         </button>
@@ -99,7 +100,7 @@ export function ProductTile({ product, eager = false }: { product: Tile; eager?:
 }
 
 /** A heading with a row of products; nothing if there are none. */
-export function ProductRow({ title, products }: { title: string; products: Tile[] | undefined }) {
+export function ProductRow({ title, products, list }: { title: string; products?: Tile[]; list?: List }) {
   const id = useId();
   if (!products?.length) return null;
   return (
@@ -107,7 +108,7 @@ export function ProductRow({ title, products }: { title: string; products: Tile[
       <h2 id={id}>{title}</h2>
       <ul className="grid grid-row">
         {products.map((product) => (
-          <ProductTile key={product.id} product={product} />
+          <ProductTile key={product.id} product={product} list={list} />
         ))}
       </ul>
     </section>

@@ -53,8 +53,7 @@ export type introspection = {
             "type": {
               "kind": "SCALAR",
               "name": "String"
-            },
-            "defaultValue": "null"
+            }
           }
         ],
         "isOneOf": false
@@ -779,6 +778,14 @@ export type introspection = {
               }
             },
             "defaultValue": "1"
+          },
+          {
+            "name": "recommendedBy",
+            "type": {
+              "kind": "ENUM",
+              "name": "RecommendationList"
+            },
+            "defaultValue": "null"
           }
         ],
         "isOneOf": false
@@ -2188,6 +2195,29 @@ export type introspection = {
                   "ofType": {
                     "kind": "INPUT_OBJECT",
                     "name": "EmailInput"
+                  }
+                }
+              }
+            ],
+            "isDeprecated": false
+          },
+          {
+            "name": "recommendationClick",
+            "type": {
+              "kind": "NON_NULL",
+              "ofType": {
+                "kind": "SCALAR",
+                "name": "Boolean"
+              }
+            },
+            "args": [
+              {
+                "name": "recommendedBy",
+                "type": {
+                  "kind": "NON_NULL",
+                  "ofType": {
+                    "kind": "ENUM",
+                    "name": "RecommendationList"
                   }
                 }
               }
@@ -4031,6 +4061,28 @@ export type introspection = {
         "interfaces": []
       },
       {
+        "kind": "ENUM",
+        "name": "RecommendationList",
+        "enumValues": [
+          {
+            "name": "SIMILAR",
+            "isDeprecated": false
+          },
+          {
+            "name": "BOUGHT_TOGETHER",
+            "isDeprecated": false
+          },
+          {
+            "name": "CART_SUGGESTIONS",
+            "isDeprecated": false
+          },
+          {
+            "name": "PERSONAL",
+            "isDeprecated": false
+          }
+        ]
+      },
+      {
         "kind": "INPUT_OBJECT",
         "name": "RefreshInput",
         "inputFields": [
@@ -4074,13 +4126,10 @@ export type introspection = {
           {
             "name": "language",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
+              "kind": "SCALAR",
+              "name": "String"
             },
-            "defaultValue": "\"en\""
+            "defaultValue": "null"
           }
         ],
         "isOneOf": false
@@ -4390,11 +4439,8 @@ export type introspection = {
           {
             "name": "language",
             "type": {
-              "kind": "NON_NULL",
-              "ofType": {
-                "kind": "SCALAR",
-                "name": "String"
-              }
+              "kind": "SCALAR",
+              "name": "String"
             },
             "args": [],
             "isDeprecated": false

@@ -51,7 +51,13 @@ export function BasketPage() {
           </aside>
         </div>
       )}
-      {!isEmpty && <ProductRow title={texts.suggestedForCart} products={suggestions.data?.cart.suggestions} />}
+      {!isEmpty && (
+        <ProductRow
+          title={texts.suggestedForCart}
+          list="CART_SUGGESTIONS"
+          products={suggestions.data?.cart.suggestions}
+        />
+      )}
     </>
   );
 }

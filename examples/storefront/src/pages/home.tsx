@@ -47,7 +47,7 @@ export function HomePage() {
           </ul>
         </section>
       )}
-      <ProductRow title={texts.recommended} products={recommended.data?.recommendations} />
+      <ProductRow title={texts.recommended} list="PERSONAL" products={recommended.data?.recommendations} />
       <ProductRow title={texts.onSale} products={data?.onSale.nodes} />
     </>
   );

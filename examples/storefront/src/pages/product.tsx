@@ -1,8 +1,8 @@
 import { useState } from "react";
-import { Link, useParams } from "react-router";
+import { Link, useLocation, useParams } from "react-router";
 import { useQuery } from "urql";
 import { useCart } from "../cart";
-import { graphql, type ResultOf, TileFragment } from "../graphql";
+import { graphql, type List, type ResultOf, TileFragment } from "../graphql";
 import { Breadcrumbs, Failure, Loading, PageHeading, Picture, Price, ProductRow } from "../parts";
 import { useIsLoggedIn } from "../store";
 import { useTexts } from "../texts";
@@ -78,8 +78,8 @@ export function ProductPage() {
           </section>
         </div>
       </article>
-      <ProductRow title={texts.boughtTogether} products={product.boughtTogether} />
-      <ProductRow title={texts.similar} products={product.similar} />
+      <ProductRow title={texts.boughtTogether} list="BOUGHT_TOGETHER" products={product.boughtTogether} />
+      <ProductRow title={texts.similar} list="SIMILAR" products={product.similar} />
     </>
   );
 }
@@ -115,6 +115,7 @@ function Purchase({ product }: { product: Product }) {
   const texts = useTexts();
   const isLoggedIn = useIsLoggedIn();
   const { add, isBusy } = useCart();
+  const list = (useLocation().state as { list?: List } | null)?.list;
   const wishlist = useWishlist();
   const isNotified = wishlist.find(product)?.notify;
   return (
@@ -124,7 +125,7 @@ function Purchase({ product }: { product: Product }) {
       </p>
       <div className="purchase">
         {product.inStock && (
-          <button type="button" className="button" disabled={isBusy} onClick={() => add(product)}>
+          <button type="button" className="button" disabled={isBusy} onClick={() => add(product, list)}>
             {texts.addToBasket}
           </button>
         )}
