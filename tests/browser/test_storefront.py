@@ -192,7 +192,8 @@ def test_customer_registers_and_orders_with_a_promo_code(
         expect(basket_link(page)).to_have_text("Basket")
         fill(page, {"E-mail address": "anna@example.com", "Password": "wrong"})
         page.get_by_role("main").get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_be_focused()
+        expect(page.get_by_label("E-mail address")).to_be_focused()
+        expect(page.locator(".field-error")).to_contain_text("is wrong")
 
 
 def assert_fits(page: Page) -> None:

@@ -1,5 +1,5 @@
 /** The GraphQL client: normalised cache, silent refresh of the session, and the token of guests. */
-import { Client, type CombinedError, fetchExchange, mapExchange } from "@urql/core";
+import { Client, type CombinedError, fetchExchange, getOperationName, mapExchange, type Operation } from "@urql/core";
 import { authExchange, type AuthUtilities } from "@urql/exchange-auth";
 import { type Cache, cacheExchange } from "@urql/exchange-graphcache";
 import { graphql } from "./graphql";
@@ -7,7 +7,7 @@ import { cartToken, getLanguage, session } from "./store";
 
 const RefreshMutation = graphql(`
   mutation Refresh($input: RefreshInput!) {
-    tokenRefresh(input: $input) { accessToken refreshToken expiresIn }
+    tokenRefresh(input: $input) { accessToken refreshToken expiresIn errors { code } }
   }
 `);
 
@@ -40,13 +40,14 @@ async function refresh({ mutate }: AuthUtilities): Promise<void> {
   const tokens = data?.tokenRefresh;
   if (tokens?.accessToken && tokens.refreshToken && tokens.expiresIn) {
     saveSession({ accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, expiresIn: tokens.expiresIn });
-  } else if (!error?.networkError) {
+  } else if (tokens?.errors.some(({ code }) => code === "TOKEN_INVALID") || hasCode(error, "TOKEN_INVALID")) {
+    // Only this ends the session. After an outage or a rate limit, the same tokens work again.
     session.set(null);
   }
 }
 
-function hasCode(error: CombinedError, ...codes: string[]): boolean {
-  return error.graphQLErrors.some(({ extensions }) => codes.includes(String(extensions.code)));
+function hasCode(error: CombinedError | undefined, ...codes: string[]): boolean {
+  return !!error?.graphQLErrors.some(({ extensions }) => codes.includes(String(extensions.code)));
 }
 
 /** Store the token that a guest's first line or first wish returns, once, before the cache can ask again. */
@@ -59,8 +60,11 @@ function storeCartToken(data: Record<string, unknown> | undefined): void {
   }
 }
 
-const refetchCart = (cache: Cache): void => cache.invalidate("Query", "cart");
-const refetchOrders = (cache: Cache): void => cache.invalidate("Query", "me");
+const refetchMe = (_result: unknown, _args: unknown, cache: Cache): void => cache.invalidate("Query", "me");
+
+// The shop answers these from its cache, but never a request with a token.
+const publicQueries = "Brand Categories Category Facets Home Product ProductPage Suggestions".split(" ");
+const isPublic = ({ query }: Operation): boolean => publicQueries.includes(getOperationName(query) ?? "");
 
 /** Create a client with an empty cache, for a guest or for an account: their carts have different ids. */
 export function createClient(isLoggedIn: boolean): Client {
@@ -68,30 +72,32 @@ export function createClient(isLoggedIn: boolean): Client {
     url: "/graphql",
     preferGetMethod: "within-url-limit",
     fetchOptions: () => ({
-      headers: {
-        Accept: "application/graphql-response+json, application/json",
-        "Accept-Language": getLanguage(),
-        ...(cartToken.get() && { "X-Cart-Token": cartToken.get()! }),
-      },
+      headers: { Accept: "application/graphql-response+json, application/json", "Accept-Language": getLanguage() },
     }),
     exchanges: [
       cacheExchange({
         keys: Object.fromEntries(embedded.map((name) => [name, () => null])),
         updates: {
           Mutation: {
-            orderCreate: (_result, _args, cache) => (refetchCart(cache), refetchOrders(cache)),
-            addressCreate: (_result, _args, cache) => refetchOrders(cache),
-            addressDelete: (_result, _args, cache) => refetchOrders(cache),
-            addressSetDefault: (_result, _args, cache) => refetchOrders(cache),
+            orderCreate: (_result, _args, cache) => (
+              cache.invalidate("Query", "cart"),
+              cache.invalidate("Query", "me")
+            ),
+            addressCreate: refetchMe,
+            addressDelete: refetchMe,
+            addressSetDefault: refetchMe,
           },
         },
       }),
       authExchange(async (utilities) => ({
-        addAuthToOperation: (operation) =>
-          isFresh()
-            ? utilities.appendHeaders(operation, { Authorization: `Bearer ${session.get()!.accessToken}` })
-            : operation,
-        willAuthError: () => isLoggedIn && !isFresh(),
+        addAuthToOperation(operation) {
+          if (isPublic(operation)) return operation;
+          return utilities.appendHeaders(operation, {
+            ...(isFresh() && { Authorization: `Bearer ${session.get()!.accessToken}` }),
+            ...(cartToken.get() && { "X-Cart-Token": cartToken.get()! }),
+          });
+        },
+        willAuthError: (operation) => isLoggedIn && !isFresh() && !isPublic(operation),
         didAuthError: (error) => session.get() !== null && hasCode(error, "TOKEN_EXPIRED", "TOKEN_INVALID"),
         async refreshAuth() {
           const current = session.get();

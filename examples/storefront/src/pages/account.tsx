@@ -47,7 +47,7 @@ function useLogin() {
       if (!merged.error) cartToken.set(null);
     }
     // Only pages of the shop: a link must not lead elsewhere.
-    navigate(/^\/(?!\/)/.test(next) ? next : "/me", { replace: true });
+    navigate(/^\/(?![/\\])/.test(next) ? next : "/me", { replace: true });
   }
   return { ...login, run };
 }

@@ -9,7 +9,8 @@ const OrderQuery = graphql(
   `
     query Order($number: String!, $token: String!, $isGuest: Boolean!) {
       order(number: $number, token: $token) @include(if: $isGuest) { ...Order }
-      me @skip(if: $isGuest) { id order(number: $number) { ...Order } }
+      # Also for a guest: the order belongs to the account that has confirmed its address.
+      me { id order(number: $number) { ...Order } }
     }
   `,
   [OrderFragment],
