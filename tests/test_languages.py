@@ -370,6 +370,16 @@ class MessageTest(TestCase):
             assert "Content-Language" not in response
             assert "Accept-Language" not in response["Vary"]
 
+    def test_language_is_chosen_only_for_messages(self) -> None:
+        make_product()
+        path = "backend.core.request_language.choose_language"
+        with mock.patch(path, return_value="en") as choose, override_settings(CATALOG_CACHE_SECONDS=30):
+            for _ in range(2):
+                self.client.get("/products", headers={"Accept-Language": "ru"})
+            assert choose.call_count == 0
+            self.client.get("/product", {"slug": "none"}, headers={"Accept-Language": "ru"})
+            assert choose.call_count > 0
+
     def test_no_language_stays_active(self) -> None:
         self.client.get("/product", {"slug": "none"}, headers={"Accept-Language": "ru"})
         assert get_language() == "en"

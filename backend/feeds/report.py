@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext, ngettext
+
 # Counts are exact. The lists are cut, so that a feed of bad rows does not fill the memory.
 MAX_LISTED = 1000
 # Rows that are listed of each kind of problem. The others are counted.
@@ -57,7 +59,10 @@ class ProblemKind:
     def omission(self) -> str:
         """A line of text with the number of rows that are not listed; empty if all are listed."""
         count = self.rows - MAX_LISTED_PER_KIND
-        return f"… and {count:,} more row{'s' if count > 1 else ''}" if count > 0 else ""
+        if count <= 0:
+            return ""
+        text = ngettext("… and %(count)s more row", "… and %(count)s more rows", count)
+        return text % {"count": f"{count:,}"}
 
     def add(self, problem: Problem) -> bool:
         """Count a problem, and return whether it is listed."""
@@ -140,14 +145,18 @@ class ImportReport:
 
     def summary(self) -> str:
         """Return the counts as one line of text."""
-        text = (
-            f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, "
-            f"{self.refused} refused"
-        )
+        counts = gettext(
+            "%(created)s created, %(updated)s updated, %(unchanged)s unchanged, %(refused)s refused"
+        ) % {
+            "created": self.created,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "refused": self.refused,
+        }
         extra = [
-            (self.categories_created, "categories created"),
-            (self.pictures_added, "pictures added"),
-            (self.pictures_removed, "pictures removed"),
-            (self.problem_count - self.refused, "other problems"),
+            (self.categories_created, gettext("%(count)s categories created")),
+            (self.pictures_added, gettext("%(count)s pictures added")),
+            (self.pictures_removed, gettext("%(count)s pictures removed")),
+            (self.problem_count - self.refused, gettext("%(count)s other problems")),
         ]
-        return text + "".join(f"; {count} {label}" for count, label in extra if count)
+        return "; ".join([counts, *(text % {"count": count} for count, text in extra if count)])

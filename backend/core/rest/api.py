@@ -50,6 +50,7 @@ _MESSAGES = {
     "decimal_parsing": _("Input should be a valid decimal"),
     "decimal_type": _("Decimal input should be an integer, float, string or Decimal object"),
     "dict_type": _("Input should be a valid dictionary"),
+    "enum": _("Input should be %(expected)s"),
     "extra_forbidden": _("Extra inputs are not permitted"),
     "finite_number": _("Input should be a finite number"),
     "greater_than": _("Input should be greater than %(gt)s"),
