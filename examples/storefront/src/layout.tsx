@@ -39,7 +39,8 @@ export function Layout() {
         <p>{texts.footer}</p>
         <LanguageSwitch />
       </footer>
-      <ScrollRestoration />
+      {/* The first entry of each visit has the key "default", whatever its page is. */}
+      <ScrollRestoration getKey={({ key, pathname, search }) => (key === "default" ? pathname + search : key)} />
     </>
   );
 }

@@ -1,7 +1,8 @@
 /** Starts the storefront: the client, the language and the routes. */
 import { StrictMode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { createBrowserRouter, RouterProvider } from "react-router";
+import { createBrowserRouter } from "react-router";
+import { RouterProvider } from "react-router/dom";
 import { Provider } from "urql";
 import { createClient } from "./client";
 import { AnnounceContext } from "./parts";

@@ -75,7 +75,8 @@ export function ProductList(base: Base) {
   const change = (edit: (next: URLSearchParams) => void) => {
     const next = new URLSearchParams(parameters);
     edit(next);
-    setParameters(next, { replace: true, preventScrollReset: true });
+    // In a transition, React would reset a checkbox until the list is rendered.
+    setParameters(next, { replace: true, preventScrollReset: true, flushSync: true });
   };
   return (
     <div className="list">
