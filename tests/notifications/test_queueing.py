@@ -207,6 +207,21 @@ class ParallelEnqueueTest(TransactionTestCase):
 class QueryPlanTest(TestCase):
     """Queries that use the indexes when sequential scans are disabled."""
 
+    @classmethod
+    def setUpTestData(cls) -> None:
+        # An empty table can have the statistics of other tests.
+        OutgoingEmail.objects.bulk_create(
+            OutgoingEmail(
+                task=f"task {number % 7}",
+                recipient=f"{number}@example.com",
+                language="en",
+                status=Status.SENT,
+                sent_at=timezone.now(),
+            )
+            for number in range(1000)
+        )
+        execute("ANALYZE notifications_outgoingemail")
+
     def plan(self, queryset: QuerySet[Any]) -> str:
         execute("SET LOCAL enable_seqscan = off")
         execute("SET LOCAL enable_bitmapscan = off")
