@@ -131,9 +131,6 @@ class ProductsTest(TestCase):
                 assert head["Content-Length"] == get["Content-Length"]
         assert self.client.head("/nothing").status_code == 404
 
-    def test_root_redirects_to_graphiql(self) -> None:
-        self.assertRedirects(self.client.get("/"), "/graphql", fetch_redirect_response=False)
-
     def test_error_names_the_parameter_that_was_passed(self) -> None:
         for name in ("id", "slug", "sku"):
             assert self.rest.get("/product", {name: ""}).json()["field"] == name

@@ -106,7 +106,7 @@ class MethodTest(TestCase):
 
     def test_pages_can_be_read(self) -> None:
         for path, status in {
-            "/": 302,
+            "/": 200,
             "/health/live": 200,
             "/health/ready": 200,
             "/media/x": 404,

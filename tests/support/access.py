@@ -7,6 +7,8 @@
 
 from enum import Enum
 
+from backend.core import storefront
+
 
 class Access(Enum):
     PUBLIC = "public"
@@ -164,6 +166,8 @@ URLS = {
     "payments/<str:provider>": STAFF,
     "unsubscribe": OWNER,
     "^media/(?P<path>.*)$": PUBLIC,
+    # The page of the storefront, whose data comes from /graphql.
+    storefront.PATHS: PUBLIC,
     "": PUBLIC,
     "openapi.json": PUBLIC,
     "docs": PUBLIC,
