@@ -39,7 +39,7 @@ OpenPage = Callable[[str], AbstractContextManager[Page]]
 
 @contextmanager
 def browse(
-    origin: str, path: str, *, width: int = 1440, height: int = 900, locale: str = "en-US"
+    origin: str, path: str, *, width: int = 1440, height: int = 900, locale: str | None = None
 ) -> Iterator[Page]:
     """Open a path of a shop in a new browser.
 

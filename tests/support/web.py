@@ -97,7 +97,8 @@ class Web:
             content = orjson.dumps(body) if body is not None else None
             connection.request(method, path, content, {"Content-Type": "application/json"} | names)
             with connection.getresponse() as response:
-                return response.status, orjson.loads(response.read())
+                # A 204 has no body.
+                return response.status, orjson.loads(response.read() or b"null")
         finally:
             connection.close()
 
