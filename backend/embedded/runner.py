@@ -28,6 +28,12 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _stop_requested = threading.Event()
 
 
+class _StopRequested(KeyboardInterrupt):
+    # A plain KeyboardInterrupt that passes through exec(), as of a dataclass during an import, makes Python
+    # end by SIGINT even if it is caught later (pymain_run_python in CPython's Modules/main.c).
+    pass
+
+
 def up(env: Environment) -> int:
     """Run the shop until Ctrl-C, SIGTERM or a process that keeps ending, and stop every process.
 
@@ -51,7 +57,7 @@ def up(env: Environment) -> int:
                 _run(env)
             finally:
                 processes.stop_leftovers(env.data_dir)
-    except KeyboardInterrupt:
+    except _StopRequested:
         return 0
     return 1
 
@@ -61,7 +67,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     for stop_signal in _STOP_SIGNALS:
         signal.signal(stop_signal, signal.SIG_IGN)
     _stop_requested.set()
-    raise KeyboardInterrupt
+    raise _StopRequested
 
 
 def _format_url(port: int) -> str:
@@ -165,7 +171,7 @@ def _watch(running: list[Service]) -> None:
     while True:
         if _stop_requested.is_set():
             # The code that ran when the signal arrived has discarded the exception.
-            raise KeyboardInterrupt
+            raise _StopRequested
         if problem := restart_ended_services(running):
             console.log("shop", f"{problem}\nStopping all processes.")
             return

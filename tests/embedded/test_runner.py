@@ -110,7 +110,8 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
         )
 
         assert tour.returncode == 0, tour.stdout + tour.stderr
-        assert f"$ curl '{url}/" in tour.stdout
+        assert f"curl -s {url}/" in tour.stdout
+        assert max(map(len, tour.stdout.splitlines())) <= 120
         assert manage.stdout.strip() == url, manage.stderr
 
     def test_mail_sink_accepts_a_login(self, running: Shop) -> None:
@@ -216,6 +217,29 @@ print(send_mail("From manage.py", "", None, ["anna@example.com"]))
 
         assert stopped.wait_for_end() == 0
         assert not stopped.processes()
+
+    def test_ctrl_c_while_a_class_is_generated_ends_with_status_zero(
+        self, stopped: Shop, tmp_path: Path
+    ) -> None:
+        # With -m, since Python ignores the interrupt of exec() in a script that calls sys.exit().
+        (tmp_path / "interrupted_shop.py").write_text("""
+import sys
+from backend.embedded import __main__, first_run
+
+def prepare(data_dir):
+    exec("import time; print('Waiting for a signal', flush=True); time.sleep(100)")
+
+first_run.prepare = prepare
+sys.exit(__main__.main())
+""")
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        stopped.start("env", f"PYTHONPATH={path}", sys.executable, "-m", "interrupted_shop", "up")
+        stopped.wait_for("Waiting for a signal")
+        assert stopped.runner
+
+        stopped.runner.send_signal(signal.SIGINT)
+
+        assert stopped.wait_for_end() == 0
 
     def test_ctrl_c_that_other_code_discards_stops_the_shop(self, stopped: Shop) -> None:
         code = """
