@@ -1,4 +1,4 @@
-"""A tour of the running shop that prints requests, as curl commands, and their responses.
+"""A tour of the running shop that prints requests, as curl commands to paste, and their responses.
 
 `make tour` runs it against the shop that `make up` runs in `$DATA_DIR`, or against `$SHOP_URL`. It fails if a
 response is not as expected.
@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import sys
 import time
 from contextlib import suppress
@@ -21,6 +22,8 @@ from urllib.request import Request, urlopen
 DATA_DIR = Path(os.environ.get("DATA_DIR", "var"))
 MAIL = DATA_DIR / "mail"
 MAX_LINES = 40
+# Columns of a terminal.
+MAX_COLUMNS = 120
 
 
 def find_port() -> str:
@@ -40,22 +43,65 @@ def print_heading(text: str) -> None:
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}")
 
 
+# Names of the shell variables by the tokens that they contain.
+_variables: dict[str, str] = {}
+
+
+def set_variable(name: str, value: str) -> None:
+    """Print the assignment of a shell variable, which the headers of the next commands use for this value."""
+    _variables[value] = name
+    print(f"\n{name}={quote(value, MAX_COLUMNS - len(name) - 2)}")
+
+
+def quote(value: str, columns: int = MAX_COLUMNS - 8) -> str:
+    """Quote a value for a shell, as adjacent strings on lines of their own if it is long."""
+    parts: list[str] = []
+    while len(shlex.quote(value)) > columns:
+        end = columns - 4
+        while len(shlex.quote(value[:end])) > columns - 2:
+            end -= 1
+        # After a space, if there is one.
+        end = value.rfind(" ", 0, end) + 1 or end
+        parts.append(shlex.quote(value[:end]))
+        value = value[end:]
+    return "\\\n".join([*parts, shlex.quote(value)])
+
+
+def quote_header(name: str, value: str) -> str:
+    """Quote a header for a shell, with the variable that contains its value."""
+    prefix, _, secret = value.rpartition(" ")
+    if secret not in _variables:
+        return quote(f"{name}: {value}")
+    return f'"{name}: {prefix + " " if prefix else ""}${_variables[secret]}"'
+
+
+def format_command(method: str, url: str, headers: dict[str, str], data: str | None) -> str:
+    """Return the curl command of a request, in lines of at most `MAX_COLUMNS`."""
+    is_default = method == ("GET" if data is None else "POST")
+    words = [f"curl -s{'' if is_default else f' -X {method}'} {quote(url)}"]
+    words += [f"-H {quote_header(name, value)}" for name, value in headers.items()]
+    if data is not None:
+        words.append(f"-d {quote(data)}")
+    return " \\\n    ".join(words)
+
+
+def shorten(line: str) -> str:
+    """Cut a line of a response to the width of the terminal."""
+    return line if len(line) <= MAX_COLUMNS else line[: MAX_COLUMNS - 1] + "…"
+
+
 def send(
     method: str, path: str, body: Any = None, token: str = "", headers: dict[str, str] | None = None
 ) -> Any:
     """Send a request, print it with its response, and return the decoded response."""
     data = None if body is None else json.dumps(body, ensure_ascii=False)
     request = Request(SHOP + path, data.encode() if data else None, method=method)
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    for name, value in (headers or {}).items():
+    sent = {} if data is None else {"Content-Type": "application/json"}
+    sent |= {"Authorization": f"Bearer {token}"} if token else {}
+    sent |= headers or {}
+    for name, value in sent.items():
         request.add_header(name, value)
-    print(f"\n$ curl{'' if method == 'GET' else f' -X {method}'} '{SHOP}{path}'", end="")
-    print(f" \\\n    -H 'Authorization: Bearer {token[:12]}…'" if token else "", end="")
-    for name, value in (headers or {}).items():
-        print(f" \\\n    -H '{name}: {value[:12]}…'", end="")
-    print(f" \\\n    -H 'Content-Type: application/json' -d '{data}'" if data else "")
+    print(f"\n{format_command(method, SHOP + path, sent, data)}")
     try:
         with urlopen(request, timeout=10) as response:
             content = json.loads(response.read() or b"null")
@@ -65,7 +111,7 @@ def send(
     except URLError as error:
         sys.exit(f"\nThe shop does not respond at {SHOP} ({error.reason}). Start it with `make up`.")
     lines = json.dumps(content, ensure_ascii=False, indent=2).splitlines()
-    print("\n".join(lines[:MAX_LINES]))
+    print("\n".join(map(shorten, lines[:MAX_LINES])))
     if len(lines) > MAX_LINES:
         print(f"… {len(lines) - MAX_LINES} more lines")
     return content
@@ -103,6 +149,7 @@ def show_accounts(product_id: int) -> None:
     """Register, confirm with the mailed code, log in, order the guest's cart, and log out."""
     print_heading("Add to a guest cart; its token is returned once")
     guest = send("POST", "/cart", {"product_id": product_id, "quantity": 2})
+    set_variable("CART_TOKEN", guest["token"])
     guest_headers = {"X-Cart-Token": guest["token"]}
 
     address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
@@ -128,6 +175,7 @@ def show_accounts(product_id: int) -> None:
         input={"email": address, "password": password},
     )["tokenCreate"]
     expect(not login["errors"], "the confirmed account could not log in")
+    set_variable("TOKEN", login["accessToken"])
     me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
     expect(me["email"] == address, "the token belongs to another account")
 
@@ -135,6 +183,7 @@ def show_accounts(product_id: int) -> None:
 
     print_heading("Refresh the tokens and log out; both tokens are then invalid")
     tokens = send("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
+    set_variable("TOKEN", tokens["access_token"])
     send("POST", "/auth/logout", {}, token=tokens["access_token"])
     refused = send("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
     expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")
