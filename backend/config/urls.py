@@ -12,7 +12,7 @@ from backend.api.graphql import CACHED_FIELDS, schema
 from backend.api.rest import api
 from backend.core.broker import count_queued_tasks
 from backend.core.graphql import GraphQLView
-from backend.core.health import Health
+from backend.core.health import Health, report_liveness
 from backend.core.media.views import serve_media
 from backend.core.metrics import make_metrics_view
 from backend.core.problems import bad_request, page_not_found, server_error
@@ -71,7 +71,7 @@ urlpatterns = [
     path("graphql", graphql, name="graphql"),
     path("admin/", admin.site.admin_view(show_dashboard)),
     path("admin/", admin.site.urls),
-    path("health/live", Health.as_view(checks=[]), name="health-live"),
+    path("health/live", report_liveness, name="health-live"),
     path("health/ready", Health.as_view(checks=readiness), name="health-ready"),
     path("metrics", metrics, name="metrics"),
     path("payments/<str:provider>", receive_payment, name="payments"),

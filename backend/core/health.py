@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 
+from backend import __version__
 from backend.core.media.storage import check_media_storage
 from backend.core.replica.monitor import monitor
 
 logger = logging.getLogger(__name__)
+
+
+@require_safe
+def report_liveness(request: HttpRequest) -> JsonResponse:
+    """Report that this process responds, and its version. No service is used."""
+    return JsonResponse({"status": "ok", "version": __version__})
 
 
 @dataclass

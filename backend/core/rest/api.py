@@ -22,6 +22,7 @@ from ninja.responses import Status
 from ninja.security.http import HttpAuthBase
 from pydantic import BaseModel
 
+from backend import __version__
 from backend.core import problems
 from backend.core.errors import (
     ErrorCode,
@@ -81,7 +82,7 @@ def make_api(title: str, description: str, authenticate: Authenticate, *, tags: 
     api = _Api(
         title=title,
         description=description,
-        version="1.0.0",
+        version=__version__,
         parser=_Parser(),
         renderer=_Renderer(),
         auth=AccessToken(authenticate),
