@@ -18,7 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from backend.accounts.codes import Purpose
 from backend.accounts.models import User
 from backend.carts.models import MAX_QUANTITY, Cart, CartLine, PromoCode, PromoCodeUse
-from backend.carts.promo_code_services import apply_promo_code, remove_promo_code
+from backend.carts.promo_code_services import (
+    PROMO_CODES_PER_ACCOUNT,
+    apply_promo_code,
+    remove_promo_code,
+)
 from backend.carts.promo_codes import (
     PromoCodeMinimumTotal,
     PromoCodeNotApplicable,
@@ -40,6 +44,7 @@ from backend.carts.tokens import digest_token
 from backend.catalog.models import Product
 from backend.catalog.services import publish_products
 from backend.core.errors import Conflict, Invalid, NotFound, OutOfRange, ShopError
+from backend.core.throttling import RateLimit, reset_rate_limits
 from backend.core.viewer import Viewer
 from backend.feeds.importer import import_feed
 from backend.notifications.models import OutgoingEmail
@@ -506,6 +511,8 @@ class ShopMachine(RuleBasedStateMachine):
         before = self.copy_carts()
         cart, code = self.get_model_cart(viewer), self.pick_promo_code(index)
         refusal = self.predict_code_refusal(code, viewer, cart) if cart else CartEmpty
+        # One account can try more codes in a sequence than it may in 15 minutes.
+        reset_rate_limits([RateLimit(PROMO_CODES_PER_ACCOUNT, "promo-code", str(viewer.user_id))])
         contents = self.expect(
             refusal,
             lambda: apply_promo_code(viewer=viewer, code=code.lower(), address=self.next_address()),
