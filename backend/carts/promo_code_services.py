@@ -2,12 +2,15 @@
 
 from contextlib import suppress
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from limits import parse_many
 
+from backend.carts.locks import lock_own_cart, merge_guest_cart
+from backend.carts.models import Cart
 from backend.carts.promo_codes import find_discount
 from backend.carts.selectors import CartContents, build_contents, read_lines, sum_lines
-from backend.carts.services import CartEmpty, lock_own_cart, merge_guest_cart, set_promo_code
+from backend.carts.services import CartEmpty
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Unavailable
 from backend.core.redis import is_redis_available
@@ -52,6 +55,22 @@ def remove_promo_code(*, viewer: Viewer) -> CartContents:
     """
     merge_guest_cart(viewer=viewer)
     return _remove_promo_code(viewer)
+
+
+def set_promo_code(cart: Cart, promo_code_id: int | None) -> None:
+    """Set the promo code of a locked cart and extend its lifetime.
+
+    The transaction must not update the cart before. After a second update of a row, PostgreSQL checks its
+    foreign keys again, and would wait for an account that is being deleted, while the deletion waits for
+    the cart.
+    """
+    Cart.objects.filter(pk=cart.pk).update(promo_code=promo_code_id, touched_at=timezone.now())
+
+
+def detach_promo_code(cart: Cart) -> None:
+    """Remove the promo code from a cart that the caller has locked, if it has one."""
+    if cart.promo_code_id is not None:
+        set_promo_code(cart, None)
 
 
 @atomic_or_conflict

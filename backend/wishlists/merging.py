@@ -1,7 +1,4 @@
-"""Merge the wishlist of a guest into that of an account, together with their carts.
-
-`carts.services` calls this module, so it must not import the services of either app.
-"""
+"""Merge the wishlist of a guest into that of an account, together with their carts."""
 
 from backend.carts.models import Cart
 from backend.wishlists.models import MAX_ITEMS, WishlistItem

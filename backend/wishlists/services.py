@@ -10,14 +10,14 @@ from dataclasses import replace
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from backend.carts.models import Cart
-from backend.carts.services import (
+from backend.carts.locks import (
     create_guest_cart,
     lock_account,
     lock_cart,
     lock_or_create_cart,
     merge_guest_cart,
 )
+from backend.carts.models import Cart
 from backend.catalog.models import Product
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, TooLong, Unauthenticated

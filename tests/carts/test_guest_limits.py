@@ -4,8 +4,8 @@ from typing import Any
 
 from django.test import TestCase
 
+from backend.carts.locks import GUEST_CARTS_PER_ADDRESS
 from backend.carts.models import Cart, CartLine
-from backend.carts.services import GUEST_CARTS_PER_ADDRESS
 from backend.core.throttling import hit_rate_limit
 from tests.accounts.cases import clear_rate_limits
 from tests.accounts.test_rate_limits import end_window

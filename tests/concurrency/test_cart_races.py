@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 from limits import RateLimitItem, parse_many
 
-from backend.carts import services
+from backend.carts import locks
 from backend.carts.models import Cart, CartLine
 from backend.carts.selectors import CartContents
 from backend.carts.services import (
@@ -67,14 +67,14 @@ class AddTest(ShopCase):
             return read_account_cart(user_id) or Cart.objects.create(user_id=user_id)
 
         with (
-            mock.patch.object(services, "_upsert_account_cart", make),
+            mock.patch.object(locks, "_upsert_account_cart", make),
             pytest.raises(IntegrityError, match="carts_cart_user_id"),
         ):
             self.add_twice()
 
     def test_without_the_lock_an_add_is_lost(self) -> None:
         self.add(self.a)
-        with mock.patch.object(services, "_upsert_account_cart", read_account_cart):
+        with mock.patch.object(locks, "_upsert_account_cart", read_account_cart):
             self.add_twice()
         assert self.in_cart() == {"A": 2}
 
@@ -111,7 +111,7 @@ class GuestAddTest(GuestCase):
         assert self.guest_quantity() == 4
 
     def test_without_the_lock_an_add_is_lost(self) -> None:
-        with mock.patch.object(services, "lock_cart", read_cart_of):
+        with mock.patch.object(locks, "lock_cart", read_cart_of):
             run_blocked(self.add_as_guest, self.add_as_guest)
         assert self.guest_quantity() == 3
 
@@ -191,7 +191,7 @@ class OrderTest(ShopCase):
         return ordered_quantities(order), self.in_cart()
 
     def test_without_the_lock_of_the_add_a_quantity_counts_twice(self) -> None:
-        with mock.patch.object(services, "_upsert_account_cart", read_account_cart):
+        with mock.patch.object(locks, "_upsert_account_cart", read_account_cart):
             assert self.order_then_add() == ({"A": 1}, {"A": 2})
 
     def test_update_before_the_order_is_ordered(self) -> None:
@@ -268,7 +268,7 @@ class GuestCartLimitTest(ShopCase):
         super().setUp()
         clear_rate_limits()
         self.addCleanup(clear_rate_limits)
-        limits = mock.patch.object(services, "GUEST_CARTS_PER_ADDRESS", parse_many("5/day"))
+        limits = mock.patch.object(locks, "GUEST_CARTS_PER_ADDRESS", parse_many("5/day"))
         limits.start()
         self.addCleanup(limits.stop)
 
@@ -305,5 +305,5 @@ class GuestCartLimitTest(ShopCase):
             for limit in limits:
                 throttling._get_limiter().hit(limit, *keys)
 
-        with mock.patch.object(services, "hit_rate_limit", check_then_count):
+        with mock.patch.object(locks, "hit_rate_limit", check_then_count):
             assert self.add_as_twelve_guests() == 12

@@ -9,7 +9,7 @@ from django.db import IntegrityError, OperationalError
 
 from backend.accounts.models import User
 from backend.accounts.services import delete_account
-from backend.carts import services as cart_services
+from backend.carts import locks
 from backend.carts.models import Cart
 from backend.carts.services import get_cart
 from backend.catalog.models import Product
@@ -179,7 +179,7 @@ class AccountDeletionTest(WishlistCase):
 
     def test_merge_with_only_the_carts_locked_deadlocks(self) -> None:
         with (
-            mock.patch.object(cart_services, "lock_account"),
+            mock.patch.object(locks, "lock_account"),
             pytest.raises(OperationalError, match="deadlock detected"),
         ):
             self.act_then_delete(self.merge)

@@ -11,7 +11,7 @@ from limits import parse_many
 
 from backend.api.graphql import schema
 from backend.api.rest import api
-from backend.carts import services
+from backend.carts import locks
 from backend.catalog import selectors
 from tests.accounts.cases import FAST_HASHER, clear_redis
 from tests.carts.factories import forged_token, make_products
@@ -104,7 +104,7 @@ class RestTest(CachingTest):
         }
         with mock.patch.object(selectors, "get_product", side_effect=OperationalError):
             responses[503] = self.client.get("/product", {"id": self.product.pk})
-        with mock.patch.object(services, "GUEST_CARTS_PER_ADDRESS", parse_many("1/minute")):
+        with mock.patch.object(locks, "GUEST_CARTS_PER_ADDRESS", parse_many("1/minute")):
             for _ in range(2):
                 responses[429] = self.client.post(
                     "/cart", {"product_id": self.product.pk}, content_type="application/json"

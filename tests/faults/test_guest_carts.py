@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from django.test import LiveServerTestCase
 
-from backend.carts.services import GUEST_CARTS_PER_ADDRESS
+from backend.carts.locks import GUEST_CARTS_PER_ADDRESS
 from backend.embedded import valkey
 from tests.accounts.test_services_down import make_own_environment, run_own_valkey
 from tests.carts.factories import make_products

@@ -6,8 +6,8 @@ from typing import Any
 from django.test import TestCase
 from django.utils import timezone
 
+from backend.carts.locks import GUEST_CARTS_PER_ADDRESS
 from backend.carts.models import Cart, CartLine
-from backend.carts.services import GUEST_CARTS_PER_ADDRESS
 from backend.carts.tasks import delete_expired_carts
 from backend.core.throttling import hit_rate_limit
 from backend.wishlists.models import MAX_ITEMS, WishlistItem

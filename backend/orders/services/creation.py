@@ -11,7 +11,10 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from backend.addresses.selectors import read_delivery_columns
+from backend.carts.lines import delete_cart_lines
+from backend.carts.locks import lock_account_cart, lock_guest_cart, merge_guest_cart
 from backend.carts.models import Cart, CartLine
+from backend.carts.promo_code_services import detach_promo_code
 from backend.carts.promo_codes import ZERO, take_promo_code_use
 from backend.carts.selectors import (
     CartLineRow,
@@ -19,15 +22,7 @@ from backend.carts.selectors import (
     discount_lines,
     read_unredacted_lines,
 )
-from backend.carts.services import (
-    CartEmpty,
-    OutOfStock,
-    delete_cart_lines,
-    detach_promo_code,
-    lock_account_cart,
-    lock_guest_cart,
-    merge_guest_cart,
-)
+from backend.carts.services import CartEmpty, OutOfStock
 from backend.catalog.locks import select_products_to_lock
 from backend.catalog.stock import take_stock
 from backend.core.compiled_query import CompiledInsert, CompiledQuery, Param
