@@ -159,6 +159,16 @@ def delete_emails(*, recipient: str, context: Mapping[str, Any] | None = None) -
     OutgoingEmail.objects.filter(recipient=recipient, context__contains=context or {}).delete()
 
 
+def skip_emails(*, task: str, recipient: str, context: Mapping[str, Any] | None = None) -> None:
+    """Skip the mails of a task to an address that are not sent yet. One that a worker is sending can arrive.
+
+    Args:
+        context: skip only the mails whose context contains these variables.
+    """
+    waiting = OutgoingEmail.objects.filter(task=task, recipient=recipient, status__in=OutgoingEmail.WAITING)
+    waiting.filter(context__contains=context or {}).update(status=OutgoingEmail.Status.SKIPPED)
+
+
 def delete_finished_emails() -> int:
     """Delete the mails that were finished long ago. Return their number."""
     finished = OutgoingEmail.objects.exclude(status__in=OutgoingEmail.WAITING)

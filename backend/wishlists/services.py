@@ -10,6 +10,7 @@ from dataclasses import replace
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from backend.accounts.models import User
 from backend.carts.locks import (
     create_guest_cart,
     lock_account,
@@ -22,12 +23,14 @@ from backend.catalog.models import Product
 from backend.core.db import atomic_or_conflict
 from backend.core.errors import Invalid, NotFound, TooLong, Unauthenticated
 from backend.core.viewer import Viewer
-from backend.notifications.services import enqueue_email
+from backend.notifications.services import enqueue_email, skip_emails
 from backend.wishlists.models import MAX_ITEMS, WishlistItem
 from backend.wishlists.selectors import Wishlist, find_wishlist
 
 # Mails that are enqueued in one transaction, which locks their accounts.
 MAX_MAILS_AT_ONCE = 200
+
+_MAIL_TASK = "wishlists.send_back_in_stock"
 
 
 def get_wishlist(*, viewer: Viewer) -> Wishlist:
@@ -98,8 +101,9 @@ def remove_item(*, viewer: Viewer, product_id: int) -> Wishlist:
 
 @atomic_or_conflict
 def stop_notifications(*, user_id: int) -> None:
-    """Cancel all notifications that an account waits for. It can ask for new ones."""
+    """Cancel all notifications that an account waits for, and their mails. It can ask for new ones."""
     WishlistItem.objects.filter(user_id=user_id, notify=True).update(notify=False)
+    _skip_mails(user_id)
 
 
 def enqueue_back_in_stock_mails() -> int:
@@ -139,7 +143,7 @@ def _enqueue_batch() -> int:
     for item in batch:
         assert item.user is not None
         enqueue_email(
-            task="wishlists.send_back_in_stock",
+            task=_MAIL_TASK,
             recipient=item.user.email,
             language=item.user.language,
             # A retry of the mail must have the same content, so it does not read the product.
@@ -148,14 +152,25 @@ def _enqueue_batch() -> int:
     return len(batch)
 
 
+def _skip_mails(user_id: int, **context: int) -> None:
+    """Skip the back-in-stock mails to an account that are not sent yet, after its items have been changed."""
+    email = User.objects.filter(pk=user_id).values_list("email", flat=True).first()
+    if email is not None:
+        skip_emails(task=_MAIL_TASK, recipient=email, context=context)
+
+
 def _add_item(user_id: int | None, cart: Cart, product_id: int, notify: bool | None) -> None:
     """Add a product to the wishlist of an account or, without `user_id`, of the guest with a locked cart."""
     owner = {"user_id": user_id} if user_id is not None else {"cart_id": cart.pk}
     items = WishlistItem.objects.filter(**owner)
     present = items.filter(product_id=product_id)
-    if present.exists():
+    item_id = present.values_list("pk", flat=True).first()
+    if item_id is not None:
         if notify is not None:
             present.update(notify=notify)
+        if notify is not None and user_id is not None:
+            # A mail that is still enqueued is about an earlier rise of the stock.
+            _skip_mails(user_id, item_id=item_id)
         return
     if items.count() >= MAX_ITEMS:
         raise TooLong(

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -20,14 +21,19 @@ from backend.notifications.models import OutgoingEmail
 from backend.orders.services import cancel_order
 from backend.wishlists import services
 from backend.wishlists.models import WishlistItem
-from backend.wishlists.services import enqueue_back_in_stock_mails, remove_item
-from backend.wishlists.tasks import enqueue_back_in_stock
+from backend.wishlists.services import (
+    add_item,
+    enqueue_back_in_stock_mails,
+    remove_item,
+    stop_notifications,
+)
+from backend.wishlists.tasks import enqueue_back_in_stock, send_back_in_stock
 from backend.wishlists.unsubscription import Subscriber, make_unsubscribe_url
 from tests.accounts.cases import WorkerCase
 from tests.catalog.factories import make_product
 from tests.feeds.helpers import table
 from tests.orders.factories import make_order
-from tests.support.people import make_user, make_viewer
+from tests.support.people import ADDRESS, make_user, make_viewer
 from tests.support.worker import get_html, get_text, wait_until
 from tests.wishlists.shoppers import make_wishlist_shoppers
 
@@ -146,6 +152,60 @@ class EnqueueTest(TestCase):
         self.set(stock=1)
         enqueue_back_in_stock()
         assert OutgoingEmail.objects.count() == 1
+
+
+class SkipTest(TestCase):
+    """Mails that are enqueued when the account no longer wants them."""
+
+    def setUp(self) -> None:
+        self.user, self.other = make_user(), make_user()
+        self.tea, self.mug = make_product(), make_product()
+        for user in (self.user, self.other):
+            for product in (self.tea, self.mug):
+                wait_for(user, product)
+        assert enqueue_back_in_stock_mails() == 4
+
+    def count_waiting(self, user: User) -> int:
+        """Return the number of mails that are not skipped."""
+        mails = OutgoingEmail.objects.filter(recipient=user.email)
+        return mails.exclude(status=OutgoingEmail.Status.SKIPPED).count()
+
+    def test_unsubscription_skips_the_mails_of_the_account(self) -> None:
+        url = make_unsubscribe_url(Subscriber(self.user.pk, "en")).removeprefix(settings.PUBLIC_URL)
+        self.client.get(url)
+        assert self.count_waiting(self.user) == 2
+        self.client.post(url)
+        assert (self.count_waiting(self.user), self.count_waiting(self.other)) == (0, 2)
+
+    def test_cancelled_notification_skips_the_mail_of_the_product(self) -> None:
+        for product, waiting in ((self.tea, 1), (self.mug, 0)):
+            add_item(viewer=make_viewer(self.user), product_id=product.pk, address=ADDRESS, notify=False)
+            assert self.count_waiting(self.user) == waiting
+        assert self.count_waiting(self.other) == 2
+
+    def test_addition_without_a_choice_keeps_the_mail(self) -> None:
+        add_item(viewer=make_viewer(self.user), product_id=self.tea.pk, address=ADDRESS)
+        assert self.count_waiting(self.user) == 2
+
+    def test_new_request_replaces_the_mail_of_the_earlier_rise(self) -> None:
+        Product.objects.update(stock=0)
+        add_item(viewer=make_viewer(self.user), product_id=self.tea.pk, address=ADDRESS, notify=True)
+        assert self.count_waiting(self.user) == 1
+        Product.objects.update(stock=1)
+        assert enqueue_back_in_stock_mails() == 1
+        assert self.count_waiting(self.user) == 2
+
+    def test_attempt_that_fails_is_not_repeated(self) -> None:
+        email = OutgoingEmail.objects.filter(recipient=self.user.email).first()
+        assert email is not None
+
+        def unsubscribe_and_fail(*_: Any) -> None:
+            stop_notifications(user_id=self.user.pk)
+            raise OSError
+
+        with mock.patch("backend.wishlists.tasks._render_email", unsubscribe_and_fail):
+            send_back_in_stock(email_id=email.pk)
+        assert self.count_waiting(self.user) == 0
 
 
 class MailTest(WorkerCase):
