@@ -9,6 +9,7 @@ from backend.notifications.services import EmailContent, send_email
 from backend.orders.guests import derive_token
 from backend.orders.models import Order
 from backend.orders.services import count_popularity
+from backend.orders.services.emails import describe_contents
 
 
 @shared_task(name="orders.send_confirmation")
@@ -58,4 +59,6 @@ def _render_email(email: OutgoingEmail, template: str) -> EmailContent | None:
     if order is None or not order.customer_email:
         return None
     access = {"token": derive_token(order), "storefront_url": settings.STOREFRONT_URL}
-    return render_email(template, email.language, {**email.context, **access, "order": order})
+    # Confirmations that an earlier release has enqueued do not have the contents.
+    contents = describe_contents(order, order.lines.all())
+    return render_email(template, email.language, {**contents, **email.context, **access, "order": order})

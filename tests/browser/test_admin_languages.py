@@ -40,10 +40,10 @@ UNTRANSLATED = re.compile(
     r"|RUB|USD|Redis|Google|Merchant|Center|Id|id|slug|SHA|HMAC|ISO|alpha|stripe|payment-\d+|SKU-\d+|VESNA|UTC"
     r"|orders\.\w+|accounts\.\w+|wishlists\.\w+|English|order_id|null|manage\.py|import_products|FEED)\b"
 )
-# Data, such as slugs and permissions, and texts of Django and gqlauth that have no translation.
+# Slugs, permissions and variables of mails, and texts of Django and gqlauth that have no translation.
 DATA = re.compile(
     r"\| Can \w+ |^(?:Search|True|False|manual|chai|vesna|verified)$|“Control“"
-    r"|User status|category relationship|\((?:queued|failed)\)"
+    r'|User status|category relationship|\((?:queued|failed)\)|^\{"'
 )
 READ_TEXTS = """() => {
     const texts = [];

@@ -28,6 +28,7 @@ from backend.orders.guests import (
 )
 from backend.orders.models import Order, OrderContact
 from backend.orders.services import change_order_status
+from backend.orders.services.emails import describe_contents
 from tests.accounts.cases import FAST_HASHER, clear_redis, make_unconfirmed_user, new_code
 from tests.accounts.test_enumeration import without_values
 from tests.accounts.test_rate_limits import end_window
@@ -572,7 +573,12 @@ class MailTest(GuestCase):
         change_order_status(order_id=order.pk, status="paid", changed_by=make_user(is_staff=True).pk)
         mails = OutgoingEmail.objects.order_by("pk").values_list("task", "recipient", "language", "context")
         assert list(mails) == [
-            ("orders.send_guest_confirmation", GUEST_EMAIL, "en", {"order_id": order.pk}),
+            (
+                "orders.send_guest_confirmation",
+                GUEST_EMAIL,
+                "en",
+                {"order_id": order.pk, **describe_contents(order, order.lines.all())},
+            ),
             (
                 "orders.send_guest_status",
                 GUEST_EMAIL,

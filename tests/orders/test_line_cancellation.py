@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from backend.carts.models import Cart
 from backend.catalog.models import Product
 from backend.core.errors import Invalid, NotFound, OutOfRange
 from backend.notifications.models import OutgoingEmail
@@ -24,6 +25,7 @@ from backend.orders.tasks import _render_email
 from backend.recommendations.selectors import recommend
 from backend.recommendations.services import build_model
 from backend.recommendations.training_data import read_purchases_of_products
+from tests.carts.factories import make_promo_code
 from tests.catalog.factories import make_product
 from tests.orders.factories import make_order
 from tests.orders.test_admin import LIST, OrderAdminCase, page_of
@@ -270,11 +272,22 @@ class LineCancellationMailTest(LineCancellationCase):
                 assert "Green" not in content.text
                 assert "15.83 RUB" in content.text
 
-    def test_confirmation_that_is_sent_later_lists_the_remaining_units(self) -> None:
-        order = make_order(self.vera, (self.tea, 1), (self.mug, 2))
+    def test_confirmation_that_is_sent_later_lists_what_was_ordered(self) -> None:
+        Cart.objects.filter(user=self.vera).update(promo_code=make_promo_code("SALE"))
+        self.order = make_order(self.vera, (self.tea, 1), (self.mug, 2))
         email = OutgoingEmail.objects.get()
-        self.order = order
-        self.cancel((order.lines.all()[0], 1), (order.lines.all()[1], 1))
+        before = _render_email(email, "order-placed")
+        assert before is not None
+        assert ": 12.50 RUB\n2 × Mug: 6.66 RUB\n\nSubtotal: 19.16 RUB\n" in before.text
+        assert "SALE: 1.92 RUB\nTotal: 17.24 RUB" in before.text
+        self.cancel((self.order.lines.all()[0], 1), (self.order.lines.all()[1], 1))
+        assert _render_email(email, "order-placed") == before
+
+    def test_confirmation_that_an_earlier_release_has_enqueued_lists_the_remaining_units(self) -> None:
+        self.order = make_order(self.vera, (self.tea, 1), (self.mug, 2))
+        email = OutgoingEmail.objects.get()
+        email.context = {"order_id": self.order.pk}
+        self.cancel((self.order.lines.all()[0], 1), (self.order.lines.all()[1], 1))
         content = _render_email(email, "order-placed")
         assert content is not None
         assert "1 × Mug: 3.33 RUB\n\nTotal: 3.33 RUB" in content.text

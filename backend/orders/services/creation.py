@@ -50,7 +50,7 @@ from backend.orders.guests import (
 from backend.orders.metrics import count_order, count_refusals
 from backend.orders.models import Order, OrderContact, OrderLine, OrderStatusChange
 from backend.orders.selectors import attach_related, read_order
-from backend.orders.services.statuses import enqueue_customer_email
+from backend.orders.services.emails import describe_contents, enqueue_customer_email
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 # `Order.total` has 16 digits before the decimal point.
@@ -278,7 +278,8 @@ def _create_order(
     detach_promo_code(cart)
     if applied:
         take_promo_code_use(applied.terms, cart.user_id, order.number)
-    enqueue_customer_email(order, "orders.send_confirmation")
+    # Staff can cancel units before the mail is sent. Another mail tells the customer.
+    enqueue_customer_email(order, "orders.send_confirmation", **describe_contents(order, order_lines))
     sold_out = sum(line.product.stock == 0 for line in lines)
     transaction.on_commit(lambda: count_order(sold_out), robust=True)
     return attach_related(

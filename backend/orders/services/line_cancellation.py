@@ -13,10 +13,10 @@ from backend.core.errors import Invalid, NotFound, OutOfRange
 from backend.orders.models import STATUS_WORDS, Order, OrderLine, OrderLineCancellation
 from backend.orders.selectors import read_order
 from backend.orders.services.creation import TotalChanged
+from backend.orders.services.emails import enqueue_customer_email
 from backend.orders.services.statuses import (
     WrongOrderStatus,
     change_locked_status,
-    enqueue_customer_email,
     lock_order,
 )
 

@@ -1,7 +1,6 @@
 """Cancel orders, change their status and their tracking number."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -15,7 +14,6 @@ from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
 from backend.core.text import clean_line
 from backend.core.viewer import Viewer
-from backend.notifications.services import enqueue_email
 from backend.orders.guests import hit_token_limit
 from backend.orders.models import (
     MAX_TRACKING_NUMBER_LENGTH,
@@ -27,16 +25,12 @@ from backend.orders.models import (
     Payment,
 )
 from backend.orders.selectors import read_order
+from backend.orders.services.emails import enqueue_customer_email
 
 # The provider of payments that staff enter.
 MANUAL_PROVIDER = "manual"
 
 _require_url = URLValidator(schemes=["https"])
-# Mails to guests have tasks of their own: workers of a release without guests skip an order without account.
-_GUEST_TASKS = {
-    "orders.send_confirmation": "orders.send_guest_confirmation",
-    "orders.send_status": "orders.send_guest_status",
-}
 
 
 class WrongOrderStatus(ShopError):
@@ -197,17 +191,6 @@ def change_locked_status(
             return_promo_code_use(order.number)
     # The mail contains the total and the tracking number of this moment, also if they change before a retry.
     enqueue_customer_email(order, "orders.send_status", status=status, total=str(order.total), **shipment)
-
-
-def enqueue_customer_email(order: Order, task: str, **context: Any) -> None:
-    """Enqueue a mail to the customer of an order, unless the personal data has been deleted."""
-    if order.customer_email:
-        enqueue_email(
-            task=task if order.user else _GUEST_TASKS.get(task, task),
-            recipient=order.customer_email,
-            language=order.customer_language,
-            context={"order_id": order.pk, **context},
-        )
 
 
 @atomic_or_conflict
