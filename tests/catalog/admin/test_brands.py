@@ -28,6 +28,19 @@ class BrandAdminTest(AdminCase):
         brand.refresh_from_db()
         assert (brand.slug, brand.seo_description, brand.seo_title) == ("acme", "Tea", "x" * 255)
 
+    def test_longest_texts_are_accepted(self) -> None:
+        for field, length in (
+            ("name", 255),
+            ("slug", 255),
+            ("seo_title", 255),
+            ("seo_description", 500),
+            ("description", 20_000),
+        ):
+            with self.subTest(field):
+                Brand.objects.all().delete()
+                self.assert_saved(self.post_new(**{field: "x" * length}))
+                assert getattr(Brand.objects.get(), field) == "x" * length
+
     def test_invalid_input_is_refused(self) -> None:
         make_brand("Acme", slug="taken")
         for field, value, message in (
@@ -35,6 +48,7 @@ class BrandAdminTest(AdminCase):
             ("name", "x" * 256, "at most 255 characters"),
             ("name", "a\0b", "Null characters"),
             ("slug", "taken", "already exists"),
+            ("slug", "x" * 256, "at most 255 characters"),
             ("slug", "чай", "Enter a valid “slug”"),
             ("seo_title", "x" * 256, "at most 255 characters"),
             ("seo_description", "x" * 501, "at most 500 characters"),
