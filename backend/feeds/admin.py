@@ -189,9 +189,9 @@ class ProductFeedAdmin(ProductAdmin):
         if request.method == "POST" and "token" in request.POST:
             key = _cache_key(request, request.POST["token"])
             upload = cache.get(key)
-            cache.delete(key)
             try:
-                if upload:
+                # Of two concurrent confirmations, only one deletes the key.
+                if upload and cache.delete(key):
                     context |= {"report": upload.confirm(), "name": upload.name, "done": True}
                 else:
                     context["expired"] = True

@@ -37,12 +37,12 @@ _END_RECORD = struct.Struct("<4s4H2LH")
 _END_MAGIC, _ZIP64_MAGIC = b"PK\x05\x06", b"PK\x06\x07"
 _ZIP64_LOCATOR_BYTES = 20
 _MAX_COMMENT = 65_535
-# What `zipfile` raises for damaged archives.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError)
+# The errors that `zipfile` raises for damaged archives.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError)
 _ENCRYPTED, _UTF_8 = 0x1, 0x800
 _DRIVE = re.compile("[A-Za-z]:")
-# Files that systems add to archives.
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\.|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+# Files that operating systems add to archives.
+_SYSTEM_FILE = re.compile(r"(^|/)(__MACOSX/|\.|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 
 
 class Archive:
@@ -69,7 +69,7 @@ class Archive:
         files: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             path = _check_entry(entry)
-            if entry.is_dir() or _JUNK.search(path):
+            if entry.is_dir() or _SYSTEM_FILE.search(path):
                 continue
             if path in files:
                 raise FeedUnreadable(f"the archive contains {path!r} twice")
@@ -107,7 +107,7 @@ class Archive:
         try:
             with self._zip.open(entry) as file:
                 return file.read(MAX_BYTES)
-        except _DAMAGE as error:
+        except _ZIP_ERRORS as error:
             raise PictureRefused(f"is damaged in the archive: {error}") from error
 
 
@@ -162,17 +162,17 @@ def _check_entry(entry: zipfile.ZipInfo) -> str:
     """
     name = _decode_name(entry)
     path = _join(PurePosixPath(), name)
-    shown = f"{name[:200]!r} in the archive"
+    label = f"{name[:200]!r} in the archive"
     if path is None or _DRIVE.match(name):
-        raise FeedUnreadable(f"{shown} is outside the archive; paths must be relative and without ..")
+        raise FeedUnreadable(f"{label} is outside the archive; paths must be relative and without ..")
     if entry.flag_bits & _ENCRYPTED:
-        raise FeedUnreadable(f"{shown} is encrypted; create the archive without a password")
+        raise FeedUnreadable(f"{label} is encrypted; create the archive without a password")
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise FeedUnreadable(f"{shown} is a link or a special file; only files and folders are accepted")
+        raise FeedUnreadable(f"{label} is a link or a special file; only files and folders are accepted")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FeedUnreadable(f"{shown} is compressed with an unsupported method; use deflate")
+        raise FeedUnreadable(f"{label} is compressed with an unsupported method; use deflate")
     if entry.file_size > RATIO_FROM and entry.file_size > MAX_RATIO * entry.compress_size:
-        raise FeedUnreadable(f"{shown} unpacks to more than {MAX_RATIO} times its size")
+        raise FeedUnreadable(f"{label} unpacks to more than {MAX_RATIO} times its size")
     return path
 
 
@@ -224,5 +224,5 @@ def _find_feed(files: dict[str, zipfile.ZipInfo]) -> str:
 def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except _DAMAGE as error:
+    except _ZIP_ERRORS as error:
         raise FeedUnreadable(f"the ZIP archive is damaged: {error}") from error

@@ -201,7 +201,7 @@ class ImportTest(ArchiveCase):
 class RefusalTest(ArchiveCase):
     """Refused archives. The message names the entry."""
 
-    def test_paths_out_of_the_archive(self) -> None:
+    def test_paths_out_of_the_archive_are_refused(self) -> None:
         for name in (
             "../a.jpg",
             "x/../../a.jpg",
@@ -219,7 +219,7 @@ class RefusalTest(ArchiveCase):
                 )
         self.assert_imported(pack(("feed.tsv", feed("a.jpg")), ("x/../a.jpg", RED), ("..a.jpg", RED)))
 
-    def test_links_and_special_files(self) -> None:
+    def test_links_and_special_files_are_refused(self) -> None:
         for mode in (stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644, stat.S_IFCHR | 0o644):
             with self.subTest(mode):
                 data = pack(("feed.tsv", feed("a.jpg")), (make_entry("a.jpg", mode), b"/etc/passwd"))
@@ -228,21 +228,21 @@ class RefusalTest(ArchiveCase):
             pack(("feed.tsv", feed("a.jpg")), (make_entry("a.jpg", stat.S_IFREG | 0o777), RED))
         )
 
-    def test_encrypted_entries(self) -> None:
+    def test_encrypted_entries_are_refused(self) -> None:
         data = pack(("feed.tsv", feed("a.jpg")), ("secret.jpg", RED))
         position = data.rindex(b"PK\x01\x02") + 8
         self.assert_refused(
             data[:position] + b"\x01\x00" + data[position + 2 :], "'secret.jpg' in the archive is encrypted"
         )
 
-    def test_unsupported_methods(self) -> None:
+    def test_unsupported_methods_are_refused(self) -> None:
         for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
             self.assert_refused(
                 pack(("feed.tsv", feed("a.jpg")), method=method),
                 "'feed.tsv' in the archive is compressed with an unsup",
             )
 
-    def test_duplicate_names(self) -> None:
+    def test_duplicate_names_are_refused(self) -> None:
         for names in (
             ("a.jpg", "a.jpg"),
             ("a.jpg", "./a.jpg"),
@@ -256,15 +256,15 @@ class RefusalTest(ArchiveCase):
                 )
         self.assert_imported(pack(("feed.tsv", feed("a.jpg")), ("a.jpg", RED), ("A.jpg", RED)))
 
-    def test_number_of_feeds(self) -> None:
+    def test_archive_without_exactly_one_feed_is_refused(self) -> None:
         self.assert_refused(pack(("a.jpg", RED)), "contains no feed: a file whose name ends with .tsv")
         data = pack(("feed.tsv", feed("a.jpg")), ("old/feed.csv", feed("a.jpg")))
         self.assert_refused(data, "must contain one feed, not 2: 'feed.tsv', 'old/feed.csv'")
 
-    def test_file_that_is_no_feed(self) -> None:
+    def test_file_that_is_no_feed_is_refused(self) -> None:
         self.assert_refused(pack(("feed.tsv", b"hello\n")), "this is not a product feed")
 
-    def test_truncated_archives(self) -> None:
+    def test_truncated_archives_are_refused(self) -> None:
         data = pack(("feed.tsv", feed("a.jpg")), ("a.jpg", RED))
         for length in (4, 100, len(data) - 22, len(data) - 1):
             with self.subTest(length):
@@ -281,7 +281,7 @@ class RefusalTest(ArchiveCase):
                 with suppress(FeedUnreadable):
                     self.run_archive(bytes(damaged))
 
-    def test_zip64(self) -> None:
+    def test_zip64_is_refused(self) -> None:
         data = pack(("feed.tsv", feed("a.jpg")))
         end = len(data) - 22
         locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
@@ -289,7 +289,7 @@ class RefusalTest(ArchiveCase):
 
 
 class LimitTest(ArchiveCase):
-    def test_number_of_entries(self) -> None:
+    def test_number_of_entries_is_limited(self) -> None:
         entries = [("feed.tsv", feed("0.jpg")), *((f"{number}.jpg", RED) for number in range(MAX_ENTRIES))]
         self.assert_imported(pack(*entries[:-1]))
         Product.objects.all().delete()
@@ -305,7 +305,7 @@ class LimitTest(ArchiveCase):
             self.assert_refused(data, "bytes for 2 entries; the limits are")
         assert not read.called
 
-    def test_unpacked_size(self) -> None:
+    def test_unpacked_size_is_limited(self) -> None:
         data = pack(("feed.tsv", feed("a.jpg")), ("a.jpg", RED))
         size = len(feed("a.jpg")) + len(RED)
         with mock.patch.object(archives, "MAX_UNPACKED", size):
@@ -314,7 +314,7 @@ class LimitTest(ArchiveCase):
         with mock.patch.object(archives, "MAX_UNPACKED", size - 1):
             self.assert_refused(data, "unpacks to .* MB; the limit is")
 
-    def test_ratio(self) -> None:
+    def test_ratio_of_large_entries_is_limited(self) -> None:
         """Deflate packs zeros by about 1,000 to one."""
         small, large = bytes(RATIO_FROM), bytes(RATIO_FROM + 1)
         self.assert_imported(pack(("feed.tsv", feed("a.jpg")), ("a.jpg", RED), ("zeros.bin", small)))
@@ -327,7 +327,7 @@ class LimitTest(ArchiveCase):
         with mock.patch.object(archives, "MAX_RATIO", -(-len(large) // packed)):
             self.assert_imported(data)
 
-    def test_size_of_a_picture(self) -> None:
+    def test_size_of_a_picture_is_limited_before_it_is_read(self) -> None:
         data = pack(("feed.tsv", feed("a.jpg")), ("a.jpg", RED))
         with mock.patch("backend.catalog.pictures.validation.MAX_BYTES", len(RED)):
             self.assert_imported(data)
@@ -400,7 +400,7 @@ class AdminTest(ArchiveCase):
         assert 'name="token"' not in page
         assert self.list_waiting() == []
 
-    def test_limits_of_uploads(self) -> None:
+    def test_size_of_uploads_is_limited(self) -> None:
         for name, value, message in (
             ("MAX_ARCHIVE", len(self.data), "The file is larger than 50 MB"),
             ("MAX_UPLOAD", len(feed("a.jpg")), "The feed is larger than 5 MB"),
@@ -410,6 +410,13 @@ class AdminTest(ArchiveCase):
                     assert message not in self.upload(self.data)
                 with mock.patch.object(feed_admin, name, value - 1):
                     assert message in self.upload(self.data)
+
+    def test_second_of_two_concurrent_confirmations_imports_nothing(self) -> None:
+        page = self.upload(self.data)
+        # The other request has deleted the key after this one has read it.
+        with mock.patch.object(feed_admin.cache, "delete", return_value=False):
+            assert "The preview has expired" in self.confirm(page)
+        assert not Product.objects.exists()
 
     def test_deleted_archive_counts_as_expired(self) -> None:
         page = self.upload(self.data)
