@@ -71,11 +71,14 @@ class ReplicaMonitor:
         `MAX_TIMEOUTS` within `TIMEOUT_WINDOW_SECONDS` stop the use of the replica for `SUSPENSION_SECONDS`.
         """
         now = time.monotonic()
-        self._timeouts.append(now)
-        if len(self._timeouts) == MAX_TIMEOUTS and now - self._timeouts[0] <= TIMEOUT_WINDOW_SECONDS:
+        with self._lock:
+            self._timeouts.append(now)
+            is_full = len(self._timeouts) == MAX_TIMEOUTS
+            if not is_full or now - self._timeouts[0] > TIMEOUT_WINDOW_SECONDS:
+                return
             self._timeouts.clear()
             self._suspended_until = now + SUSPENSION_SECONDS
-            self._set_error(f"{MAX_TIMEOUTS} queries timed out within {TIMEOUT_WINDOW_SECONDS:.0f} s.")
+        self._set_error(f"{MAX_TIMEOUTS} queries timed out within {TIMEOUT_WINDOW_SECONDS:.0f} s.")
 
     def start(self) -> None:
         """Start the thread in this process. Threads do not survive a fork."""
