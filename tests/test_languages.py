@@ -347,6 +347,35 @@ class MessageTest(TestCase):
                 assert [warning["message"] for warning in cart["warnings"]] == expected
                 assert response["Content-Language"] == language
 
+    def test_parameters_of_messages_are_translated(self) -> None:
+        headers = {"Accept-Language": "ru"}
+        for query, expected in (
+            ({"price_min": "-1"}, "Минимальная цена: укажите значение от 0 до 9999999999.99."),
+            ({"price_max": "1.001"}, "Максимальная цена: не больше двух знаков после запятой."),
+        ):
+            response = self.client.get("/products", query, headers=headers)
+            assert response.json()["detail"] == expected
+        shopper = RestShopper()
+        shopper.add(make_product().pk)
+        body = {"contact": {"name": "", "phone": ""}, "delivery_address": {"line1": "", "country": ""}}
+        response = RestClient(shopper.client).post("/order", body, **shopper.headers, **headers)
+        details = {error["field"]: error["detail"] for error in response.json()["errors"]}
+        assert details == {
+            "email": "Чтобы оформить заказ без учётной записи, укажите электронную почту или войдите.",
+            "contact.name": "Заполните поле «имя».",
+            "contact.phone": "Заполните поле «телефон».",
+            "delivery_address.line1": "Заполните поле «адрес».",
+            "delivery_address.country": "Заполните поле «страна».",
+        }
+
+    def test_messages_of_validators_are_translated(self) -> None:
+        for path, body, expected in (
+            ("/cart", {"product_id": []}, "Идентификатор должен быть целым числом или строкой."),
+            ("/products", {"category": []}, "category: нужен идентификатор или слаг."),
+        ):
+            response = RestClient(self.client).post(path, body, **{"Accept-Language": "ru"})
+            assert response.json()["detail"] == expected
+
     def test_plurals_are_those_of_russian(self) -> None:
         for seconds, text in (
             (1, "через 1 секунду"),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import phonenumbers
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
+from django.utils.translation import pgettext, pgettext_lazy
 from iso3166 import countries_by_alpha2
 
 from backend.addresses.postal_codes import get_postal_rules
@@ -76,11 +76,11 @@ Part = TypeVar("Part", Contact, Address)
 
 # The context of the names of countries in the catalogue of translations.
 COUNTRY = "country"
-# The required parts, in sentences.
+# The required parts in sentences, named as the fields of the admin.
 _PART_NAMES = {
-    "name": _("name"),
+    "name": pgettext_lazy("person", "name"),
     "phone": _("phone"),
-    "line1": _("line1"),
+    "line1": _("address"),
     "country": _("country"),
 }
 
@@ -133,9 +133,9 @@ def validate_text(path: str, text: str, limit: int, *, is_multiline: bool = Fals
     text = clean_text(text) if is_multiline else clean_line(text)
     if len(text) > limit:
         raise TooLong(
-            _("The text must have at most %(limit)s characters, not %(length)s."),
+            _("The text must have at most %(maximum)s characters, not %(length)s."),
             field=path,
-            params={"limit": limit, "length": len(text)},
+            params={"maximum": limit, "length": len(text)},
         )
     return text
 

@@ -216,7 +216,7 @@ class CartLine(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("The list that the product was first added from; empty if it was none."),
+        help_text=_("The list that the product was first added from; empty if it was added elsewhere."),
     )
 
     class Meta:

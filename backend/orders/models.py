@@ -208,7 +208,7 @@ class Order(models.Model):
         return person.comment if person else ""
 
 
-# Statuses in the sentences of messages.
+# Statuses within sentences, for which languages can have another form than for a label.
 STATUS_WORDS = {
     Order.Status.PLACED: pgettext_lazy("status of an order in a sentence", "placed"),
     Order.Status.PAID: pgettext_lazy("status of an order in a sentence", "paid"),
@@ -249,7 +249,9 @@ class OrderLine(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text=_("The list of recommendations that the product was added from; empty if it was none."),
+        help_text=_(
+            "The list of recommendations that the product was added from; empty if it was added elsewhere."
+        ),
     )
 
     class Meta:

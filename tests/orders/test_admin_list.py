@@ -148,9 +148,9 @@ class DateTest(OrderAdminCase):
         self.bring_to_status("cancelled")
         page = self.client.get(LIST)
         self.assertContains(page, "<strong>12.50 RUB</strong>")
-        assert "of the newest" not in page.content.decode()
+        assert "Only the newest" not in page.content.decode()
         with mock.patch.object(BoundedPaginator, "max_count", 1):
-            self.assertContains(self.client.get(LIST), "(of the newest 1 of the list)")
+            self.assertContains(self.client.get(LIST), "Only the newest 1 orders of the list are counted.")
 
 
 class SearchTest(OrderAdminCase):

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ],
                 db_default="",
                 default="",
-                help_text="The list that the product was first added from; empty if it was none.",
+                help_text="The list that the product was first added from; empty if it was added elsewhere.",
                 max_length=16,
             ),
         ),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from django.utils.translation import gettext_lazy as _
 from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from backend.catalog import models, selectors
 from backend.core.errors import TooLong
@@ -67,7 +68,7 @@ def _check_id_or_slug(value: Any, name: str) -> int | str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{name} must be an id or a slug")
+        raise PydanticCustomError("id_or_slug", "{name} must be an id or a slug.", {"name": name})
     return value
 
 

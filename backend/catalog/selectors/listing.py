@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Exists, Expression, F, OuterRef, QuerySet, Value
 from django.db.models.expressions import Combinable
@@ -44,6 +44,9 @@ from backend.core.pagination import (
     read_position,
     select_page,
 )
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class ProductSort(StrEnum):
@@ -368,8 +371,8 @@ def list_products(
             exceeds `price_max`.
         TooLong, Invalid: see `read_search`, `find_brand_ids` and `find_value_filters`.
     """
-    price_min = _check_price(price_min, "The lowest price", field="price_min")
-    price_max = _check_price(price_max, "The highest price", field="price_max")
+    price_min = _check_price(price_min, _("The lowest price"), field="price_min")
+    price_max = _check_price(price_max, _("The highest price"), field="price_max")
     if price_min is not None and price_max is not None and price_min > price_max:
         raise OutOfRange(
             _("The lowest price (%(price_min)s) must not exceed the highest (%(price_max)s)."),
@@ -399,7 +402,7 @@ def _find_category(key: int | str) -> CategoryRow:
     return category
 
 
-def _check_price(price: Decimal | None, name: str, *, field: str) -> Decimal | None:
+def _check_price(price: Decimal | None, name: "StrOrPromise", *, field: str) -> Decimal | None:
     if price is None:
         return None
     if not (price.is_finite() and 0 <= price <= MAX_PRICE):

@@ -41,7 +41,8 @@ _LOGIN_REQUIRED = "x-login-required"
 # The `openapi_extra` of a route that guests cannot use.
 LOGIN_REQUIRED = {_LOGIN_REQUIRED: True}
 
-# Pydantic's messages, by the type of the error. It describes dataclasses in terms of Python.
+# Messages of Pydantic, and of validators that raise `PydanticCustomError`, by the type of the error. Pydantic
+# describes dataclasses in terms of Python.
 _MESSAGES = {
     "bool_parsing": _("Input should be a valid boolean, unable to interpret input"),
     "bool_type": _("Input should be a valid boolean"),
@@ -56,6 +57,7 @@ _MESSAGES = {
     "finite_number": _("Input should be a finite number"),
     "greater_than": _("Input should be greater than %(gt)s"),
     "greater_than_equal": _("Input should be greater than or equal to %(ge)s"),
+    "id_or_slug": _("%(name)s must be an id or a slug."),
     "int_from_float": _("Input should be a valid integer, got a number with a fractional part"),
     "int_parsing": _("Input should be a valid integer, unable to parse string as an integer"),
     "int_parsing_size": _("Unable to parse input string as an integer, exceeded maximum size"),
@@ -67,6 +69,7 @@ _MESSAGES = {
     "missing": _("Field required"),
     "model_attributes_type": _("Input should be a valid dictionary or object to extract fields from"),
     "model_type": _("Input should be a valid dictionary"),
+    "object_id": _("An id must be an integer or a string."),
     "string_type": _("Input should be a valid string"),
     "string_unicode": _("Input should be a valid string, unable to parse raw data as a unicode string"),
     "unexpected_keyword_argument": _("Extra inputs are not permitted"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from ninja import Schema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictInt, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from backend.core.decimals import parse_decimal
 from backend.core.identifiers import MAX_ID, parse_id
@@ -54,7 +55,7 @@ def _parse_id(value: Any) -> int:
     """Parse an id; return 0, which is never a primary key, for text that is not an id."""
     value = _convert_integral_float(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("An id must be an integer or a string.")
+        raise PydanticCustomError("object_id", "An id must be an integer or a string.")
     return parse_id(value)
 
 

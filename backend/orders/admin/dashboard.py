@@ -1,4 +1,4 @@
-"""The first page of the admin: figures of the shop, as far as the user may view them.
+"""The dashboard, which is the first page of the admin: figures that the user may view.
 
 The page is a list of panels. Each one is a template in `admin/dashboard/` with its data, and is left out for
 users without the permission to view the model that it is about.
@@ -46,7 +46,7 @@ class Panel(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A number at the top of the page. It is highlighted if it asks for attention."""
+    """A number at the top of the page. It is highlighted if it needs attention."""
 
     label: Any
     value: str
@@ -76,7 +76,7 @@ class SalesChart:
 
 
 def show_dashboard(request: HttpRequest) -> HttpResponse:
-    """Show the first page of the admin."""
+    """Show the dashboard."""
     figures, panels = [], []
     if _can_view(request, Order):
         sales = read_daily_sales()
@@ -92,8 +92,16 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
         ]
         if _can_view(request, Product):
             panels.append(Panel("best_sellers", _add_shares(list_best_sellers(ROWS))))
-        lists = {"days": SALES_DAYS, "lists": read_attribution(SALES_DAYS)}
-        panels.append(Panel("recommendations", lists | {"currency": settings.SHOP_CURRENCY}))
+        panels.append(
+            Panel(
+                "recommendations",
+                {
+                    "days": SALES_DAYS,
+                    "lists": read_attribution(SALES_DAYS),
+                    "currency": settings.SHOP_CURRENCY,
+                },
+            )
+        )
     if _can_view(request, Product):
         panels.append(Panel("low_stock", list_low_stock(ROWS)))
         searches = list_empty_searches(ROWS)
@@ -112,9 +120,10 @@ def _make_sales_figures(sales: Sequence[DailySales]) -> list[Figure]:
     count = sum(day.order_count for day in sales)
     start = get_start_of_day(sales[0].day).isoformat()
     orders = reverse("admin:orders_order_changelist", query={"placed_at__gte": start})
+    days = {"days": SALES_DAYS}
     return [
-        Figure(_("Revenue in 30 days"), _format_money(revenue)),
-        Figure(_("Orders in 30 days"), floatformat(count, "0g"), orders),
+        Figure(_("Revenue in %(days)s days") % days, _format_money(revenue)),
+        Figure(_("Orders in %(days)s days") % days, floatformat(count, "0g"), orders),
         Figure(_("Average order"), _format_money(revenue / count) if count else "—"),
     ]
 

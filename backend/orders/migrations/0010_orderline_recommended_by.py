@@ -19,8 +19,8 @@ class Migration(migrations.Migration):
                 db_default="",
                 default="",
                 editable=False,
-                help_text="The list of recommendations that the product was added from; empty if it was "
-                "none.",
+                help_text="The list of recommendations that the product was added from; empty if it was added "
+                "elsewhere.",
                 max_length=16,
             ),
         ),
