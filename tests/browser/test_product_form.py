@@ -186,7 +186,7 @@ def test_card_shows_the_edited_values(
         expect(price).to_have_text(re.compile(r"₽\s?750\.00"))
         expect(before).to_have_text(re.compile(r"₽\s?1,000\.00"))
         badges = card.locator(".badges > :visible")
-        expect(badges).to_have_text(["−25 %", "New"])
+        expect(badges).to_have_text(["−25%", "New"])
         drop(page, [("red.jpg", "image/jpeg", photo("JPEG", size=(400, 300)))])
         expect(card.locator("img")).to_have_js_property("naturalWidth", 400)
         page.evaluate("window.scrollTo(0, 0)")
@@ -212,7 +212,7 @@ def test_page_without_permission_to_change_shows_the_card(open_page: OpenPage) -
         page.goto("/admin/catalog/product/")
         page.get_by_role("link", name="Кружка «Утро в деревне»", exact=True).click()
         expect(page.locator("#product-card [data-part=name]")).to_have_text("Кружка «Утро в деревне»")
-        expect(page.locator("#product-card .badges > :visible")).to_have_text(["−25 %", "New"])
+        expect(page.locator("#product-card .badges > :visible")).to_have_text(["−25%", "New"])
         expect(page.locator(".drop-zone, .order-controls")).to_have_count(0)
 
 

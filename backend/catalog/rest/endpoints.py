@@ -161,10 +161,10 @@ def show_brand(
 
     `GET /products?brand=` lists its products.
     """
-    page = selectors.read_brand_page(id=None if id is None else parse_id(id), slug=slug)
-    if page is None:
+    brand = selectors.read_brand_details(id=None if id is None else parse_id(id), slug=slug)
+    if brand is None:
         raise NotFound(_("The brand does not exist."), field="slug" if id is None else "id")
-    return page
+    return brand
 
 
 @router.get(

@@ -9,7 +9,7 @@ from backend.catalog.selectors.brands import (
     get_brand,
     get_brands,
     list_brands,
-    read_brand_page,
+    read_brand_details,
     read_brand_texts,
 )
 from backend.catalog.selectors.categories import (
@@ -73,7 +73,7 @@ __all__ = [
     "list_products",
     "make_product",
     "read_available_products",
-    "read_brand_page",
+    "read_brand_details",
     "read_brand_texts",
     "read_category_children",
     "read_category_path",

@@ -21,18 +21,14 @@ MAX_BRANDS = 50
 _BY_NAME = SortOrder("BRAND_NAME", "name", "id", False, parse_text)
 
 
-@dataclass(frozen=True, slots=True)
-class BrandPage:
+@dataclass(slots=True, eq=False)
+class BrandDetails(BrandRow):
     """A brand with the texts of its page and the number of its published products."""
 
-    brand: BrandRow
     description: str
     seo_title: str
     seo_description: str
     product_count: int
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.brand, name)
 
 
 def _select(brands: "QuerySet[Brand]") -> "QuerySet[Brand, tuple[Any, ...]]":
@@ -89,7 +85,7 @@ def read_brand_texts(ids: Collection[int]) -> Mapping[int, tuple[str, str, str]]
     return {pk: (description, title, seo) for pk, description, title, seo in rows}
 
 
-def read_brand_page(*, id: int | None = None, slug: str | None = None) -> BrandPage | None:
+def read_brand_details(*, id: int | None = None, slug: str | None = None) -> BrandDetails | None:
     """Return the brand with this id or slug with its texts and the number of its products, or None.
 
     Raises:
@@ -99,7 +95,8 @@ def read_brand_page(*, id: int | None = None, slug: str | None = None) -> BrandP
     if brand is None:
         return None
     texts = read_brand_texts([brand.pk]).get(brand.pk, ("", "", ""))
-    return BrandPage(brand, *texts, product_count=count_brand_products([brand.pk]).get(brand.pk, 0))
+    count = count_brand_products([brand.pk]).get(brand.pk, 0)
+    return BrandDetails(brand.id, brand.name, brand.slug, *texts, product_count=count)
 
 
 def find_brand_ids(keys: Sequence[int | str]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Published products that sell best or run out, for the first page of the admin."""
+"""Published products that sell best or run out, for the dashboard of the admin."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class StockedProduct(NamedTuple):
 
 
 def list_best_sellers(limit: int) -> list[StockedProduct]:
-    """Return the products that have sold most units, best first."""
+    """Return the products that have sold the most units, best first."""
     rows = _order_by_sales().filter(popularity__gt=0)[:limit]
     columns = rows.values_list("product_id", "product__name", "product__stock", "popularity")
     return [StockedProduct(*row) for row in columns]

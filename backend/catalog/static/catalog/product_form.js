@@ -186,7 +186,7 @@ function updateCard() {
     show("name", read("name"));
     show("price", formatPrice(price));
     show("before", isOnSale && formatPrice(before));
-    show("discount", isOnSale && `−${Math.round((1 - price / before) * 100)} %`);
+    show("discount", isOnSale && `−${Math.round((1 - price / before) * 100)}%`);
     show("new", "isNew" in card.dataset);
     show("sold-out", Number(read("stock")) === 0);
     const published = form.elements.is_published;
