@@ -38,7 +38,7 @@ def list_messages() -> Iterator[tuple[str | tuple[str, ...], str | None]]:
     from django.utils.translation.template import templatize
 
     from backend.addresses.delivery import COUNTRY
-    from backend.core.apps import list_names
+    from backend.core.apps import list_verbose_names
 
     for path in sorted(SOURCE_DIR.rglob("*")):
         if path.suffix == ".py" and "migrations" not in path.parts:
@@ -50,7 +50,7 @@ def list_messages() -> Iterator[tuple[str | tuple[str, ...], str | None]]:
             continue
         for _, message, _, context in extract("python", BytesIO(source.encode()), KEYWORDS):
             yield message, context
-    yield from list_names()
+    yield from list_verbose_names()
     for country in countries_by_alpha2.values():
         yield country.name, COUNTRY
 
@@ -76,6 +76,7 @@ def make_catalogue(existing: Catalog) -> Catalog:
 
 
 def main(directory: Path) -> None:
+    """Update the catalogue in the directory, and compile it."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
     django.setup()
     folder = directory / LANGUAGE / "LC_MESSAGES"

@@ -94,15 +94,15 @@ class ShopAdminSite(AdminSite):
     login_form = RateLimitedLoginForm
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Show the pages in the language of the user, which no request to another URL has to choose."""
+        """Show the pages in the language of the user's account, or else of the browser."""
         page = super().admin_view(view, cacheable)
 
         @wraps(page)
-        def translated(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        def show_translated(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
             with _use_language(request):
                 return _render(page(request, *args, **options))
 
-        return translated
+        return show_translated
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Allow active staff. An account that is archived loses access at once, even when logged in."""

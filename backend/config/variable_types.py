@@ -173,10 +173,10 @@ def _require_currency(code: str) -> str:
 
 Currency = Annotated[str, AfterValidator(_require_currency)]
 
-# The text search configurations that every supported version of PostgreSQL contains.
 # LANGUAGES of the settings.
 Language = Literal["en", "ru"]
 
+# The text search configurations that every supported version of PostgreSQL contains.
 SearchLanguage = Literal[
     "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german",
     "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian",

@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 _PACKAGE = "backend."
 _PERSON = "person"
+# Fields whose names Django translates.
+_INHERITED = frozenset({"groups", "user_permissions", "last_login", "password", "is_superuser"})
 
 
 class CoreConfig(AppConfig):
@@ -13,10 +15,10 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        _translate_names()
+        _translate_verbose_names()
 
 
-def list_names() -> Iterator[tuple[str, str | None]]:
+def list_verbose_names() -> Iterator[tuple[str, str | None]]:
     """Yield the English names of apps, models and fields, with their contexts in the catalogue."""
     for config in _list_apps():
         yield str(config.verbose_name), None
@@ -27,7 +29,7 @@ def list_names() -> Iterator[tuple[str, str | None]]:
             yield str(field.verbose_name), _PERSON if _is_name_of_person(field) else None
 
 
-def _translate_names() -> None:
+def _translate_verbose_names() -> None:
     """Replace the names of apps, models and fields by lazy translations.
 
     Django derives the names. Written into the models, the same names would be changes for a migration.
@@ -64,7 +66,3 @@ def _is_name_of_person(field: "Field") -> bool:
     """Return whether a field is the name of a person, for which Russian has a word of its own."""
     names = {other.name for other in field.model._meta.get_fields()}
     return field.name == "name" and bool(names & {"email", "phone"})
-
-
-# Fields whose names Django translates.
-_INHERITED = frozenset({"groups", "user_permissions", "last_login", "password", "is_superuser"})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def get_request_language(request: HttpRequest) -> str:
-    """Return the language of a person without an account, for the mails that the request causes."""
+    """Return the language that the browser prefers, for a person without an account."""
     return choose_language(request.META.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 

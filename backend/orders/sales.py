@@ -1,4 +1,4 @@
-"""Figures of orders, for the admin."""
+"""Sales by day, queues and totals of orders, for the admin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -108,7 +108,7 @@ def pages(transactional_db: None, settings: Settings) -> list[str]:
     add_order_note(order_id=orders[0].pk, text=f"{WORD}{WORD}{WORD} {SENTENCE}", author=boss.pk)
     change_order_status(order_id=orders[1].pk, status=Order.Status.PAID, changed_by=boss.pk)
     Group.objects.create(name=SENTENCE[:150])
-    # For the lists of the first page.
+    # For the panels of the dashboard.
     Product.objects.filter(pk__in=[product.pk for product in products[:9]]).update(
         popularity=1_000_000, stock=3
     )

@@ -1,4 +1,4 @@
-"""The first page of the admin and the colours of statuses in a browser, in the light and the dark theme."""
+"""The dashboard of the admin and the colours of statuses in a browser, in the light and the dark theme."""
 
 import re
 from collections.abc import Callable
@@ -152,7 +152,7 @@ def test_statuses_have_enough_contrast(
     assert min(*contrasts.values(), *low_stock.values()) >= 4.5
 
 
-def test_erasure_asks_for_confirmation(
+def test_cancellation_of_selected_orders_asks_for_confirmation(
     open_page: OpenPage, screenshot: Callable[[Page, str], None], shop: Order
 ) -> None:
     with open_page("/admin/") as page:

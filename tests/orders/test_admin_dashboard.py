@@ -1,4 +1,4 @@
-"""The first page of the admin: figures and panels, permissions and queries."""
+"""The dashboard of the admin: figures and panels, permissions and queries."""
 
 import re
 from decimal import Decimal
@@ -49,7 +49,7 @@ class DashboardTest(AdminCase):
     def panels(self) -> list[str]:
         return [panel.template for panel in self.read().context["panels"]]
 
-    def test_figures_of_an_empty_shop(self) -> None:
+    def test_empty_shop_has_figures_of_zero(self) -> None:
         self.tea.delete()
         page = self.read()
         assert [figure[:2] for figure in page.context["figures"]] == [
@@ -64,7 +64,7 @@ class DashboardTest(AdminCase):
         for text in ("No orders.", "No sales.", "are in stock.", "Every search had results."):
             self.assertContains(page, text)
 
-    def test_figures_and_panels_of_a_shop(self) -> None:
+    def test_figures_and_panels_show_the_orders_products_and_mails(self) -> None:
         first, second = make_order(None, (self.tea, 3)), make_order(None, (self.tea, 1))
         Order.objects.filter(pk=second.pk).update(status=Order.Status.PAID)
         make_product("Sold out", stock=0)

@@ -1,4 +1,4 @@
-"""Figures of orders for the admin: daily sales, queues and totals."""
+"""Sales by day, queues and totals of orders, for the admin."""
 
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -99,7 +99,7 @@ class TotalsTest(SalesCase):
         for limit, revenue in ((2, "3.00"), (1, "2.00")):
             assert sum_orders(Order.objects.all(), limit).revenue == Decimal(revenue)
 
-    def test_first_and_last_day(self) -> None:
+    def test_days_of_the_first_and_the_last_order_are_read(self) -> None:
         assert read_first_and_last_day() == (self.today, self.today)
         self.make(days=400)
         self.make(days=2)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext_lazy as _
 
-from backend.orders.admin.statuses import get_status_tone
+from backend.orders.admin.statuses import get_status_class
 from backend.orders.models import Order, OrderStatusChange, Payment
 from backend.orders.services import MANUAL_PROVIDER
 
@@ -17,13 +17,13 @@ class HistoryEntry:
     """A row of the history on the page of an order.
 
     Attributes:
-        tone: the CSS class with the colours of the status; empty for cancelled units.
+        css_class: the CSS class with the colours of the status; empty for cancelled units.
     """
 
     text: str
     happened_at: datetime
     author: str
-    tone: str = ""
+    css_class: str = ""
 
 
 def list_history(order: Order) -> list[HistoryEntry]:
@@ -33,7 +33,7 @@ def list_history(order: Order) -> list[HistoryEntry]:
             change.get_status_display(),
             change.changed_at,
             _describe_author(order, change),
-            get_status_tone(change.status),
+            get_status_class(change.status),
         )
         for change in order.history.all()
     ]

@@ -42,12 +42,12 @@ from backend.orders.services import (
 )
 
 EMPTY_VALUE = "—"
-# Of the names of the fields with quantities to cancel; the id of the line follows.
+# The form fields with quantities to cancel have this prefix before the id of the line.
 QUANTITY_PREFIX = "cancel-"
 
 
 class OrderPageAdmin(admin.ModelAdmin):
-    """Show an order without fields of its columns, because only the services change it."""
+    """Show an order read-only, with forms that call the services, because only these change orders."""
 
     fieldsets = [
         (None, {"fields": ["placed_at", "customer", "formatted_total"]}),
@@ -120,7 +120,7 @@ class OrderPageAdmin(admin.ModelAdmin):
         assert obj is not None
         can_change = self.has_change_status_permission(request)
         allowed = NEXT_STATUSES[Order.Status(obj.status)] if can_change else ()
-        # Each status has at most one that follows it, beside cancellation.
+        # At most one status follows each status, apart from the cancellation.
         following = [status for status in allowed if status != Order.Status.CANCELLED]
         context |= {
             "status": render_status(obj.status),
@@ -140,7 +140,7 @@ class OrderPageAdmin(admin.ModelAdmin):
     def change_status(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Change the status of an order to the one of the pressed button."""
         status = request.POST.get("status", "")
-        # The tracking fields are beside the button of the shipment, in the form of all buttons.
+        # The form of the buttons always contains the tracking fields, which belong to the shipment.
         tracking = _read_tracking(request) if status == Order.Status.SHIPPED else {}
 
         def change(order_id: int) -> str:

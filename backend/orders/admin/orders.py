@@ -42,7 +42,7 @@ from backend.orders.selectors import select_matching_ids
 
 MAX_ORDERS_PER_ACTION = 100
 DATE_PARAMETERS = ("placed_at__year", "placed_at__month", "placed_at__day")
-# The field of the confirmation page.
+# The name of the form field that the confirmation page sends.
 CONFIRMED = "confirmed"
 
 
@@ -252,13 +252,13 @@ class OrderAdmin(OrderPageAdmin):
         request: HttpRequest,
         queryset: "QuerySet[Order]",
         change: Callable[[int], object],
-        result: Any,
+        message: Any,
         params: dict[str, object],
     ) -> None:
         """Change the selected orders that allow it, each in its own transaction.
 
         Args:
-            result: the message to the user, with the placeholders `count` and those of `params`.
+            message: for the user, with the placeholders `count` and those of `params`.
         """
         changed = 0
         for order_id, number in self._read_selected(request, queryset).items():
@@ -268,7 +268,7 @@ class OrderAdmin(OrderPageAdmin):
             except ShopError as error:
                 self.message_user(request, f"{number}: {error.message}", messages.ERROR)
         if changed:
-            self.message_user(request, result % {"count": changed, **params}, messages.SUCCESS)
+            self.message_user(request, message % {"count": changed, **params}, messages.SUCCESS)
 
     def _confirm(
         self, request: HttpRequest, queryset: "QuerySet[Order]", title: Any, consequences: Any
@@ -307,27 +307,27 @@ def _list_dates(changes: ChangeList) -> list[DateLink]:
 
     Django's own reads all orders of the list to leave out dates without orders.
     """
-    given = takewhile(lambda name: name in changes.params, DATE_PARAMETERS)
-    parts = [int(changes.params[name]) for name in given]
+    names = takewhile(lambda name: name in changes.params, DATE_PARAMETERS)
+    parts = [int(changes.params[name]) for name in names]
 
-    def link(text: str, *numbers: int) -> DateLink:
+    def make_link(text: str, *numbers: int) -> DateLink:
         query = dict(zip(DATE_PARAMETERS, numbers, strict=False))
         return DateLink(text, changes.get_query_string(query, ["placed_at__"]))
 
-    def months_of(year: int) -> list[DateLink]:
-        return [link(date_format(date(year, month, 1), "F"), year, month) for month in range(1, 13)]
+    def link_months(year: int) -> list[DateLink]:
+        return [make_link(date_format(date(year, month, 1), "F"), year, month) for month in range(1, 13)]
 
     match parts:
         case []:
             first, last = read_first_and_last_day()
             if first.year == last.year:
-                return months_of(first.year)
-            return [link(str(year), year) for year in range(first.year, last.year + 1)]
+                return link_months(first.year)
+            return [make_link(str(year), year) for year in range(first.year, last.year + 1)]
         case [year]:
-            return [link("‹ " + _("All dates")), *months_of(year)]
+            return [make_link("‹ " + _("All dates")), *link_months(year)]
         case [year, month]:
             last_day = calendar.monthrange(year, month)[1]
-            days = [link(str(day), year, month, day) for day in range(1, last_day + 1)]
-            return [link(f"‹ {year}", year), *days]
+            days = [make_link(str(day), year, month, day) for day in range(1, last_day + 1)]
+            return [make_link(f"‹ {year}", year), *days]
     year, month = parts[:2]
-    return [link(f"‹ {date_format(date(year, month, 1), 'F Y')}", year, month)]
+    return [make_link(f"‹ {date_format(date(year, month, 1), 'F Y')}", year, month)]

@@ -13,8 +13,7 @@ STATUS_ACTIONS = {
     Order.Status.DELIVERED: _("Mark as delivered"),
     Order.Status.CANCELLED: _("Cancel"),
 }
-# Names of CSS classes.
-_TONES = {
+_CSS_CLASSES = {
     Order.Status.PLACED: "status-amber",
     Order.Status.PAID: "status-blue",
     Order.Status.SHIPPED: "status-violet",
@@ -23,12 +22,12 @@ _TONES = {
 }
 
 
-def get_status_tone(status: str) -> str:
+def get_status_class(status: str) -> str:
     """Return the CSS class with the colours of a status."""
-    return _TONES[Order.Status(status)]
+    return _CSS_CLASSES[Order.Status(status)]
 
 
 def render_status(status: str) -> SafeString:
     """Return a coloured label of a status."""
     name = Order.Status(status)
-    return format_html('<span class="status {}">{}</span>', _TONES[name], name.label)
+    return format_html('<span class="status {}">{}</span>', _CSS_CLASSES[name], name.label)

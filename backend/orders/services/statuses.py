@@ -227,7 +227,8 @@ def _validate_tracking(number: str, url: str) -> dict[str, str]:
         if not is_https:
             raise Invalid(
                 _(
-                    "The tracking URL must be empty or begin with https://, such as https://tracking.example.com/AB123."
+                    "The tracking URL must be empty or begin with https://, such as "
+                    "https://tracking.example.com/AB123."
                 ),
                 field="tracking_url",
             )
