@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 from django.test import Client, LiveServerTestCase
 
-from backend.config.web_worker import MAX_THREADS, SLOW_SECONDS, Threads
+from backend.config.request_threads import MAX_THREADS, SLOW_SECONDS, Threads
 from tests.support.people import make_user
 from tests.support.web import Web
 from tests.support.worker import wait_until

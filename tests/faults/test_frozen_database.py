@@ -19,7 +19,7 @@ import psycopg2
 from django.test import override_settings
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from backend.config.web_worker import MAX_THREADS
+from backend.config.request_threads import MAX_THREADS
 from backend.core.db_watch import PAUSE_SECONDS, PROBE_SECONDS, WatchedConnection
 from backend.embedded import services
 from tests.support.web import Web
