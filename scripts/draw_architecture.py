@@ -22,7 +22,8 @@ def read_imports() -> tuple[Edges, Edges]:
         _, room, *inner = [*module.split("."), ""]
         # Everything in `api` is an interface, so its imports need no distinction.
         is_interface = room != "api" and inner[0] in INTERFACES
-        for imported in graph.find_modules_directly_imported_by(module):
+        # The package itself has only the version.
+        for imported in graph.find_modules_directly_imported_by(module) - {"backend"}:
             other = imported.split(".")[1]
             if other != room:
                 (interfaces if is_interface else domain)[room].add(other)
