@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "backend.core.middleware.observe_requests",
     "backend.core.middleware.free_requests",
+    "backend.core.middleware.accept_scrapes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.core.middleware.send_content_policy",

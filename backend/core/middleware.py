@@ -88,6 +88,22 @@ def free_requests(
     return middleware
 
 
+def accept_scrapes(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """Accept any Host header at `/metrics`, since Prometheus sends the address that it connects to.
+
+    The page requires a token and has no links.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path == "/metrics":
+            request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0].removeprefix(".").replace("*", "localhost")
+        return get_response(request)
+
+    return middleware
+
+
 # A response that is not a page, such as JSON or a picture, loads and runs nothing if a browser opens it.
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"

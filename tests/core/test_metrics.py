@@ -217,6 +217,15 @@ class PageTest(TestCase):
             assert b"lavka_" not in response.content
 
     @override_settings(METRICS_TOKEN=TOKEN)
+    def test_page_is_found_at_any_address_of_the_host(self) -> None:
+        for hosts in (["shop.example.com"], [".example.com"], ["*"]):
+            with override_settings(ALLOWED_HOSTS=hosts):
+                response = self.get(Authorization=f"Bearer {TOKEN}", Host="10.0.0.7:8000")
+                assert response.status_code == 200, hosts
+        with override_settings(ALLOWED_HOSTS=["shop.example.com"]):
+            assert self.client.get("/metrics/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
+
+    @override_settings(METRICS_TOKEN=TOKEN)
     def test_page_shows_counts_and_gauges_to_the_token(self) -> None:
         get_redis_client().rpush("celery\x06\x169", "task")
         response = self.get(Authorization=f"Bearer {TOKEN}")
