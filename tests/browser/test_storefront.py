@@ -1,10 +1,19 @@
-"""Journeys through the storefront of `make up`, with its sample catalogue, worker and mails."""
+"""Journeys through the storefront of `make up`, with its sample catalogue, worker and mails.
+
+With SHOP_URL, they run against another shop with the sample catalogue. SHOP_MAIL is the directory of its
+mails, and SHOP_EXEC the beginning of a command that runs a program beside it.
+"""
 
 import email
 import email.policy
+import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +21,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import browse
-from tests.embedded.shop import Shop
+from tests.embedded.shop import MAX_SECONDS, Shop
 from tests.support.worker import wait_until
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -33,25 +42,47 @@ PromoCode.objects.create(code="SPRING", percent=10)
 TakeScreenshot = Callable[[Page, str], None]
 
 
+@dataclass(frozen=True)
+class Journey:
+    """A running shop.
+
+    Attributes:
+        mail: the directory of its mails.
+        run: runs Python with arguments in the environment of the shop.
+    """
+
+    origin: str
+    mail: Path
+    run: Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_beside_shop(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*shlex.split(os.environ["SHOP_EXEC"]), "python", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, check=False)
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    if url := os.environ.get("SHOP_URL"):
+        yield Journey(url, Path(os.environ["SHOP_MAIL"]), run_beside_shop)
+        return
     shop = Shop(tmp_path_factory.mktemp("shop") / "data")
     shop.start()
     shop.wait_for("The shop is ready")
-    yield shop
+    yield Journey(f"http://localhost:{shop.port}", shop.data_dir / "mail", partial(shop.run, sys.executable))
     shop.stop()
 
 
 @pytest.fixture
-def origin(shop: Shop) -> str:
-    return f"http://localhost:{shop.port}"
+def origin(shop: Journey) -> str:
+    return shop.origin
 
 
-def read_mail(shop: Shop, recipient: str, text: str) -> str:
+def read_mail(shop: Journey, recipient: str, text: str) -> str:
     """Wait for a mail to a recipient that contains a text, and return its plain text."""
 
     def find() -> str | None:
-        for file in (shop.data_dir / "mail").glob("*.eml"):
+        for file in shop.mail.glob("*.eml"):
             message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
             body = message.get_body(("plain",))
             content = f"{message['Subject']}\n{body.get_content() if body else ''}"
@@ -77,7 +108,9 @@ def basket_link(page: Page) -> Any:
     return page.get_by_role("banner").get_by_role("link", name=re.compile("^Basket"))
 
 
-def test_guest_orders_a_product_found_by_search(shop: Shop, origin: str, screenshot: TakeScreenshot) -> None:
+def test_guest_orders_a_product_found_by_search(
+    shop: Journey, origin: str, screenshot: TakeScreenshot
+) -> None:
     with browse(origin, "/") as page:
         search = page.get_by_role("combobox", name="Search for products")
         search.fill("hedphones")
@@ -129,7 +162,7 @@ def test_guest_orders_a_product_found_by_search(shop: Shop, origin: str, screens
         expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
 
 
-def register(shop: Shop, page: Page, address: str) -> None:
+def register(shop: Journey, page: Page, address: str) -> None:
     fill(page, {"E-mail address": address, "Password": PASSWORD})
     page.get_by_role("button", name="Create account").click()
     code = page.get_by_label("Code from the mail")
@@ -143,9 +176,9 @@ def register(shop: Shop, page: Page, address: str) -> None:
 
 
 def test_customer_registers_and_orders_with_a_promo_code(
-    shop: Shop, origin: str, screenshot: TakeScreenshot
+    shop: Journey, origin: str, screenshot: TakeScreenshot
 ) -> None:
-    done = shop.run(sys.executable, "manage.py", "shell", "-v0", "-c", MAKE_PROMO_CODE)
+    done = shop.run("manage.py", "shell", "-v0", "-c", MAKE_PROMO_CODE)
     assert done.returncode == 0, done.stderr
     with browse(origin, "/login?next=/basket") as page:
         add_to_basket(page, "/p/minnowby-kids-headphones")
@@ -304,7 +337,7 @@ def test_keyboard_alone_leads_from_the_home_page_to_the_basket(origin: str) -> N
         expect(basket_link(page)).to_have_text("Basket2")
 
 
-def test_outage_is_reported_with_a_button_that_tries_again(shop: Shop, origin: str) -> None:
+def test_outage_is_reported_with_a_button_that_tries_again(shop: Journey, origin: str) -> None:
     with browse(origin, "/") as page:
         expect(page.locator(".tile").first).to_be_visible()
         page.route(
