@@ -71,7 +71,8 @@ generated: .venv/dev
 	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && mkdir "$$copy/backend" && \
 	cp -R requirements "$$copy" && cp -R backend/locale "$$copy/backend" && \
 	$(CHECK_ENV) scripts/generate.sh "$$copy" && \
-	for file in schema.graphql openapi.json docs/architecture.md backend/locale requirements; do \
+	for file in schema.graphql openapi.json docs/architecture.md docs/data-model.md docs/configuration.md \
+		backend/locale requirements; do \
 		diff -ru "$$file" "$$copy/$$file" || { echo "$$file is not up to date. Run \`make generate\`."; exit 1; }; \
 	done
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import grimp
 
+from scripts.generated_sections import write_sections
+
 PAGE = Path("docs/architecture.md")
-BEGIN, END = "<!-- imports: begin -->\n", "<!-- imports: end -->\n"
 INTERFACES = {"graphql", "rest", "admin"}
 
 Edges = dict[str, set[str]]
@@ -59,12 +60,7 @@ def draw() -> str:
 
 
 def main() -> None:
-    text = PAGE.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{PAGE} must contain the lines {BEGIN.strip()} and {END.strip()}, in this order.")
-    Path(sys.argv[1]).write_text(before + begin + draw() + end + after)
+    write_sections(PAGE, Path(sys.argv[1]), {"imports": draw()})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Write the generated files to the directory $1: schema.graphql, openapi.json, docs/architecture.md with its
-# diagram, the catalogue of translations, and the compiled requirements. Versions that are pinned in $1 are kept,
-# unless $UPDATE has options of uv to upgrade them.
+# Write the generated files to the directory $1: schema.graphql, openapi.json, the documents with a diagram or a
+# table of the code, the catalogue of translations, and the compiled requirements. Versions that are pinned in $1
+# are kept, unless $UPDATE has options of uv to upgrade them.
 set -eu
 bin=$PWD/.venv/bin
 target=$(cd "$1" && pwd)
@@ -10,6 +10,8 @@ target=$(cd "$1" && pwd)
 "$bin/python" manage.py export_openapi_schema --api backend.api.rest.api --indent 2 --output "$target/openapi.json"
 mkdir -p "$target/docs"
 "$bin/python" -m scripts.draw_architecture "$target/docs/architecture.md"
+"$bin/python" -m scripts.draw_data_model "$target/docs/data-model.md"
+"$bin/python" -m scripts.describe_configuration "$target/docs/configuration.md"
 "$bin/python" -m scripts.extract_messages "$target/backend/locale"
 
 cd "$target/requirements"
