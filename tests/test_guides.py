@@ -1,0 +1,86 @@
+"""The examples of the guides run against a shop, and their answers are the printed ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from graphql import GraphQLSchema, build_schema, parse, validate
+
+from backend.embedded.processes import PROJECT_DIR
+from tests.embedded.shop import Shop
+from tests.support.printed_examples import Example, Reader, matches, matches_value, read_blocks, read_examples
+
+DOCS = PROJECT_DIR / "docs"
+GUIDES = ["quick-start", "graphql", "rest", "feeds", "media", "languages"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    # A short path, since Unix sockets are in it.
+    shop = Shop(tmp_path_factory.mktemp("guides") / "shop")
+    try:
+        shop.start()
+        shop.wait_for("The shop is ready")
+        yield shop
+    finally:
+        shop.run_embedded("down")
+        shop.stop()
+
+
+@pytest.fixture(scope="module")
+def schema() -> GraphQLSchema:
+    return build_schema((PROJECT_DIR / "schema.graphql").read_text())
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_printed_answers_are_those_of_the_shop(guide: str, shop: Shop, tmp_path: Path) -> None:
+    examples = list(read_examples((DOCS / f"{guide}.md").read_text()))
+    assert examples
+    reader = Reader(shop, tmp_path / "checkout")
+    try:
+        for example in examples:
+            reader.check(example)
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_operations_are_valid(page: Path, schema: GraphQLSchema) -> None:
+    for block in read_blocks(page.read_text()):
+        if block.language == "graphql":
+            assert not validate(schema, parse(block.text)), block.text
+
+
+def test_only_an_ellipsis_stands_for_other_text() -> None:
+    assert matches('{"token":"…","total":"1.00"}', '{"token":"abc","total":"1.00"}')
+    assert not matches('{"token":"…","total":"1.00"}', '{"token":"abc","total":"1,00"}')
+    assert not matches('{"total":"1.00"}', '{"total":"1.00"} ')
+
+
+def test_only_an_ellipsis_stands_for_other_values() -> None:
+    answer = {"cart": {"token": "abc", "lines": [1, 2, 3]}, "errors": []}
+    assert matches_value({"cart": {"token": "…", "lines": [1, "…"]}, "errors": []}, answer)
+    assert not matches_value({"cart": {"token": "…", "lines": [1, 2]}, "errors": []}, answer)
+    assert not matches_value({"cart": {"token": "…", "lines": [2, "…"]}, "errors": []}, answer)
+    assert not matches_value({"cart": {"token": "…"}, "errors": []}, answer)
+    assert not matches_value({"cart": {"token": "…", "lines": [1, "…"]}}, answer)
+
+
+def test_answer_without_an_example_is_refused() -> None:
+    with pytest.raises(AssertionError, match="no example above"):
+        list(read_examples("```json\n{}\n```\n"))
+
+
+def test_wrong_answer_and_failing_command_are_found(shop: Shop, tmp_path: Path) -> None:
+    reader = Reader(shop, tmp_path / "checkout")
+    try:
+        reader.check(Example("sh", "NAME=tea\n", "", None))
+        reader.check(Example("sh", 'echo "$NAME"\n', "", "tea\n"))
+        with pytest.raises(AssertionError, match="is not"):
+            reader.check(Example("sh", 'echo "$NAME"\n', "", "coffee\n"))
+        with pytest.raises(AssertionError, match="is not"):
+            reader.check(Example("graphql", "{ __typename }", "", '{"data": {"__typename": "Mutation"}}'))
+        with pytest.raises(AssertionError, match="failed"):
+            reader.check(Example("sh", "false | cat\ntrue\n", "", None))
+    finally:
+        reader.close()
