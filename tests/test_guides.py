@@ -11,7 +11,7 @@ from tests.embedded.shop import Shop
 from tests.support.printed_examples import Example, Reader, matches, matches_value, read_blocks, read_examples
 
 DOCS = PROJECT_DIR / "docs"
-GUIDES = ["quick-start", "graphql", "rest", "feeds", "media", "languages"]
+GUIDES = ["quick-start", "graphql", "rest", "feeds", "media", "languages", "recommendations"]
 
 
 @pytest.fixture(scope="module")
