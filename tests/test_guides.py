@@ -1,5 +1,6 @@
-"""The examples of the guides run against a shop, and their answers are the printed ones."""
+"""The examples of README and the guides run against a shop, and their answers are the printed ones."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from tests.embedded.shop import Shop
 from tests.support.printed_examples import Example, Reader, matches, matches_value, read_blocks, read_examples
 
 DOCS = PROJECT_DIR / "docs"
-GUIDES = ["quick-start", "graphql", "rest", "feeds", "media", "languages", "recommendations"]
+READMES = [PROJECT_DIR / "README.md", PROJECT_DIR / "README.ru.md"]
+GUIDES = [
+    *READMES,
+    *(
+        DOCS / f"{name}.md"
+        for name in ("quick-start", "graphql", "rest", "feeds", "media", "languages", "recommendations")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +40,9 @@ def schema() -> GraphQLSchema:
     return build_schema((PROJECT_DIR / "schema.graphql").read_text())
 
 
-@pytest.mark.parametrize("guide", GUIDES)
-def test_printed_answers_are_those_of_the_shop(guide: str, shop: Shop, tmp_path: Path) -> None:
-    examples = list(read_examples((DOCS / f"{guide}.md").read_text()))
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_printed_answers_are_those_of_the_shop(guide: Path, shop: Shop, tmp_path: Path) -> None:
+    examples = list(read_examples(guide.read_text()))
     assert examples
     reader = Reader(shop, tmp_path / "checkout")
     try:
@@ -49,6 +57,27 @@ def test_operations_are_valid(page: Path, schema: GraphQLSchema) -> None:
     for block in read_blocks(page.read_text()):
         if block.language == "graphql":
             assert not validate(schema, parse(block.text)), block.text
+
+
+def test_readme_is_short() -> None:
+    for readme in READMES:
+        assert len(readme.read_text().splitlines()) <= 150
+
+
+def test_readmes_have_the_same_examples_links_and_figures() -> None:
+    english, russian = (
+        [block.text for block in read_blocks(text)]
+        + [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("README")]
+        + re.findall(r"\d+\.\d+", text)
+        for text in (readme.read_text() for readme in READMES)
+    )
+    assert english == russian
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda readme: readme.name)
+def test_links_of_readme_exist(readme: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", readme.read_text()):
+        assert (PROJECT_DIR / link).exists(), link
 
 
 def test_only_an_ellipsis_stands_for_other_text() -> None:
