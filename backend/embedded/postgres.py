@@ -20,6 +20,8 @@ NOBODY = 65534
 
 _SETTINGS = {
     "listen_addresses": "",
+    # PGPORT in the environment would replace the default.
+    "port": "5432",
     "unix_socket_permissions": "0700",
     "shared_buffers": "256MB",
     "random_page_cost": "1.1",

@@ -64,6 +64,8 @@ class Shop:
             "PORT": str(self.port),
             "WEB_WORKERS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # A default of PostgreSQL's programs, which must not reach the shop's.
+            "PGPORT": "6543",
             **self._variables,
         }
 

@@ -12,12 +12,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from backend.config.environment import Environment
 from backend.embedded import addresses, processes, services
 
 DATA_DIR = Path(os.environ.get("TEST_DATA_DIR", "var/test")).resolve()
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+
+
+# Tests share the cores of the machine, so that slow examples are no faults.
+hypothesis_settings.register_profile(
+    "shared", hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("shared")
 
 
 def _set_environment() -> None:
