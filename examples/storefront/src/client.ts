@@ -2,6 +2,7 @@
 import { Client, type CombinedError, fetchExchange, getOperationName, mapExchange, type Operation } from "@urql/core";
 import { authExchange, type AuthUtilities } from "@urql/exchange-auth";
 import { type Cache, cacheExchange } from "@urql/exchange-graphcache";
+import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { graphql } from "./graphql";
 import { cartToken, getLanguage, session } from "./store";
 
@@ -14,7 +15,7 @@ const RefreshMutation = graphql(`
 // Types without an id, which are part of the object that has them.
 const embedded = (
   "Address BrandFacet CartWarning CategoryFacet Characteristic CharacteristicFacet Contact FacetValue Facets " +
-  "Image OrderConnection OrderStatusChange PageInfo ProductConnection WishlistItem WishlistItemConnection"
+  "Image OrderConnection OrderStatusChange PageInfo ProductConnection WishlistItemConnection"
 ).split(" ");
 
 // Refresh this long before the access token expires, since clocks and networks are slow.
@@ -26,24 +27,29 @@ function isFresh(): boolean {
   return current !== null && current.expiresAt > Date.now() + MARGIN_MS;
 }
 
-/** Store the tokens of a payload. */
-export function saveSession(tokens: { accessToken: string; refreshToken: string; expiresIn: number }): void {
-  const { accessToken, refreshToken, expiresIn } = tokens;
+type Tokens = { accessToken: string | null; refreshToken: string | null; expiresIn: number | null };
+
+/** Store the tokens of a payload, if it has them. */
+export function saveSession(payload: Tokens | null | undefined): boolean {
+  if (!payload?.accessToken || !payload.refreshToken || !payload.expiresIn) return false;
+  const { accessToken, refreshToken, expiresIn } = payload;
   session.set({ accessToken, refreshToken, expiresAt: Date.now() + expiresIn * 1000 });
+  return true;
 }
 
 async function refresh({ mutate }: AuthUtilities): Promise<void> {
   const current = session.get();
   // Another tab may have refreshed while this one waited for the lock.
-  if (!current || isFresh()) return;
+  if (isFresh()) return;
+  if (!current) throw new Error("The session has ended.");
   const { data, error } = await mutate(RefreshMutation, { input: { refreshToken: current.refreshToken } });
   const tokens = data?.tokenRefresh;
-  if (tokens?.accessToken && tokens.refreshToken && tokens.expiresIn) {
-    saveSession({ accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, expiresIn: tokens.expiresIn });
-  } else if (tokens?.errors.some(({ code }) => code === "TOKEN_INVALID") || hasCode(error, "TOKEN_INVALID")) {
-    // Only this ends the session. After an outage or a rate limit, the same tokens work again.
-    session.set(null);
-  }
+  if (saveSession(tokens)) return;
+  // Only this ends the session. After an outage or a rate limit, the same tokens work again.
+  const isOver = tokens?.errors.some(({ code }) => code === "TOKEN_INVALID") || hasCode(error, "TOKEN_INVALID");
+  if (isOver) session.set(null);
+  // The waiting requests fail, instead of being sent as those of a guest.
+  throw error ?? new Error("The session could not be refreshed.");
 }
 
 function hasCode(error: CombinedError | undefined, ...codes: string[]): boolean {
@@ -60,10 +66,20 @@ function storeCartToken(data: Record<string, unknown> | undefined): void {
   }
 }
 
-const refetchMe = (_result: unknown, _args: unknown, cache: Cache): void => cache.invalidate("Query", "me");
+function refetchMine(_result: unknown, _args: unknown, cache: Cache): void {
+  for (const field of ["cart", "me"]) cache.invalidate("Query", field);
+}
+
+/** Read the pages of the wishlist after the first again: a change moves products from one to another. */
+function refetchWishes(_result: unknown, _args: unknown, cache: Cache): void {
+  const wishlist = cache.resolve("Query", "wishlist") as string | null;
+  for (const { fieldName, arguments: page } of wishlist ? cache.inspectFields(wishlist) : []) {
+    if (fieldName === "items" && page?.after) cache.invalidate(wishlist!, fieldName, page);
+  }
+}
 
 // The shop answers these from its cache, but never a request with a token.
-const publicQueries = "Brand Categories Category Facets Home Product ProductPage Suggestions".split(" ");
+const publicQueries = "Branch Brand Category Facets Home Product ProductPage Suggestions".split(" ");
 const isPublic = ({ query }: Operation): boolean => publicQueries.includes(getOperationName(query) ?? "");
 
 /** Create a client with an empty cache, for a guest or for an account: their carts have different ids. */
@@ -76,16 +92,19 @@ export function createClient(isLoggedIn: boolean): Client {
     }),
     exchanges: [
       cacheExchange({
-        keys: Object.fromEntries(embedded.map((name) => [name, () => null])),
+        keys: {
+          ...Object.fromEntries(embedded.map((name) => [name, () => null])),
+          WishlistItem: ({ product }) => (product as { id: string }).id,
+        },
+        resolvers: { Wishlist: { items: relayPagination() }, User: { orders: relayPagination() } },
         updates: {
           Mutation: {
-            orderCreate: (_result, _args, cache) => (
-              cache.invalidate("Query", "cart"),
-              cache.invalidate("Query", "me")
-            ),
-            addressCreate: refetchMe,
-            addressDelete: refetchMe,
-            addressSetDefault: refetchMe,
+            orderCreate: refetchMine,
+            addressCreate: refetchMine,
+            addressDelete: refetchMine,
+            addressSetDefault: refetchMine,
+            wishlistAdd: refetchWishes,
+            wishlistRemove: refetchWishes,
           },
         },
       }),

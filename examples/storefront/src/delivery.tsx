@@ -1,41 +1,42 @@
-/** The fields of a contact and of an address. */
+/** The fields of a contact and of an address, and the saved addresses. */
 import { useId } from "react";
-import type { UserError } from "./graphql";
-import { Field } from "./parts";
+import { Field } from "./form";
+import { AddressFragment, graphql, type ResultOf } from "./graphql";
 import { useTexts } from "./texts";
 
-const ADDRESS_FIELDS = ["line1", "line2", "city", "postalCode", "country"];
-export const DELIVERY_FIELDS = [
-  "contact.name",
-  "contact.phone",
-  ...ADDRESS_FIELDS.map((name) => `deliveryAddress.${name}`),
-];
+export const AddressesQuery = graphql(`query Addresses { me { id addresses { ...SavedAddress } } }`, [AddressFragment]);
+export type SavedAddress = ResultOf<typeof AddressFragment>;
 
-export function DeliveryFields({ errors }: { errors: readonly UserError[] }) {
+// The names by which browsers know the fields.
+const CONTACT = { name: "name", phone: "tel" } as const;
+const PLACE = { line1: "address-line1", line2: "address-line2", city: "address-level2", postalCode: "postal-code" };
+const keys = <Name extends string>(names: Record<Name, string>) => Object.keys(names) as Name[];
+const contactPaths = keys(CONTACT).map((name) => `contact.${name}`);
+const placePaths = [...keys(PLACE), "country"].map((name) => `deliveryAddress.${name}`);
+export const DELIVERY_FIELDS = [...contactPaths, ...placePaths];
+
+/** The fields, filled with a saved address if there is one. */
+export function DeliveryFields({ saved }: { saved?: SavedAddress | null }) {
   const texts = useTexts();
   const country = useId();
+  const contact = saved && { name: saved.contact.name, phone: saved.contact.phoneAsTyped };
+  const place = saved?.deliveryAddress;
   return (
     <>
       <fieldset>
         <legend>{texts.contact}</legend>
-        <Field label={texts.name} path="contact.name" errors={errors} autoComplete="name" />
-        <Field label={texts.phone} path="contact.phone" errors={errors} type="tel" autoComplete="tel" />
+        {keys(CONTACT).map((name) => (
+          <Field key={name} path={`contact.${name}`} autoComplete={CONTACT[name]} defaultValue={contact?.[name]} />
+        ))}
       </fieldset>
       <fieldset>
         <legend>{texts.delivery}</legend>
-        <Field label={texts.line1} path="deliveryAddress.line1" errors={errors} autoComplete="address-line1" />
-        <Field
-          label={texts.line2}
-          path="deliveryAddress.line2"
-          errors={errors}
-          autoComplete="address-line2"
-          isOptional
-        />
-        <Field label={texts.city} path="deliveryAddress.city" errors={errors} autoComplete="address-level2" />
-        <Field label={texts.postalCode} path="deliveryAddress.postalCode" errors={errors} autoComplete="postal-code" />
+        {keys(PLACE).map((name) => (
+          <Field key={name} path={`deliveryAddress.${name}`} autoComplete={PLACE[name]} defaultValue={place?.[name]} />
+        ))}
         <div className="field">
           <label htmlFor={country}>{texts.country}</label>
-          <select id={country} name="deliveryAddress.country" autoComplete="country">
+          <select id={country} name="deliveryAddress.country" autoComplete="country" defaultValue={place?.country}>
             {Object.entries(texts.countries).map(([code, name]) => (
               <option key={code} value={code}>
                 {name}
@@ -50,14 +51,16 @@ export function DeliveryFields({ errors }: { errors: readonly UserError[] }) {
 
 /** Return the contact and the address in the values of a form. */
 export function readDelivery(values: Record<string, string>) {
+  const read = <Name extends string>(group: string, names: Name[]) =>
+    Object.fromEntries(names.map((name) => [name, values[`${group}.${name}`] ?? ""])) as Record<Name, string>;
   return {
-    contact: { name: values["contact.name"] ?? "", phone: values["contact.phone"] ?? "" },
-    deliveryAddress: {
-      line1: values["deliveryAddress.line1"] ?? "",
-      line2: values["deliveryAddress.line2"] ?? "",
-      city: values["deliveryAddress.city"] ?? "",
-      postalCode: values["deliveryAddress.postalCode"] ?? "",
-      country: values["deliveryAddress.country"] ?? "",
-    },
+    contact: read("contact", keys(CONTACT)),
+    deliveryAddress: read("deliveryAddress", [...keys(PLACE), "country"]),
   };
+}
+
+/** Join the parts of a contact and an address that are not empty. */
+export function describeDelivery({ contact, deliveryAddress }: Pick<SavedAddress, "contact" | "deliveryAddress">) {
+  const { postalCode, city, line1, line2 } = deliveryAddress;
+  return [contact.name, contact.phone, line1, line2, city, postalCode].filter(Boolean).join(", ");
 }

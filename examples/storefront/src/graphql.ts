@@ -13,15 +13,9 @@ export type { ResultOf, VariablesOf } from "gql.tada";
 
 export const TileFragment = graphql(`
   fragment Tile on Product {
-    id
-    databaseId
-    slug
-    name
-    price
-    compareAtPrice
-    currency
-    isNew
-    inStock
+    id databaseId slug name
+    price compareAtPrice currency
+    isNew inStock
     image { url alt width height srcset }
   }
 `);
@@ -29,48 +23,25 @@ export const TileFragment = graphql(`
 export const CartFragment = graphql(
   `
     fragment Cart on Cart {
-      id
-      token
-      totalQuantity
-      subtotal
-      discount
-      total
-      currency
-      promoCode
+      id token
+      totalQuantity subtotal discount total currency promoCode
       warnings { code message productId }
       lines { id quantity unitPrice lineTotal discount isAvailable product { ...Tile } }
     }
   `,
   [TileFragment],
 );
-
-export const WishlistFragment = graphql(
-  `
-    fragment Wishlist on Wishlist {
-      id
-      token
-      totalCount
-      items(first: 100) { nodes { notify product { ...Tile } } }
-    }
-  `,
-  [TileFragment],
+export const CartPayloadFragment = graphql(
+  `fragment CartPayload on CartPayload { cart { ...Cart } errors { code message field } }`,
+  [CartFragment],
 );
+export const CartQuery = graphql(`query Cart { cart { ...Cart } }`, [CartFragment]);
 
 export const OrderFragment = graphql(`
   fragment Order on Order {
-    id
-    number
-    status
-    subtotal
-    discount
-    total
-    currency
-    promoCode
-    placedAt
-    trackingNumber
-    trackingUrl
-    comment
-    isCancellable
+    id number status placedAt isCancellable
+    subtotal discount total currency promoCode
+    trackingNumber trackingUrl comment
     contact { name phone }
     deliveryAddress { line1 line2 city postalCode country }
     lines { id name sku quantity cancelledQuantity unitPrice lineTotal product { id slug } }
@@ -80,13 +51,16 @@ export const OrderFragment = graphql(`
 
 export const AddressFragment = graphql(`
   fragment SavedAddress on SavedAddress {
-    id
-    label
-    isDefault
+    id label isDefault
     contact { name phone phoneAsTyped }
     deliveryAddress { line1 line2 city postalCode country }
   }
 `);
+
+export const AddressPayloadFragment = graphql(
+  `fragment AddressPayload on AddressPayload { address { ...SavedAddress } errors { code message field } }`,
+  [AddressFragment],
+);
 
 export const ClickMutation = graphql(`
   mutation Click($list: RecommendationList!) { recommendationClick(recommendedBy: $list) }
@@ -94,8 +68,6 @@ export const ClickMutation = graphql(`
 /** The list of recommendations that a product was found in. */
 export type List = VariablesOf<typeof ClickMutation>["list"];
 
-export const CartQuery = graphql(`query Cart { cart { ...Cart } }`, [CartFragment]);
-export const WishlistQuery = graphql(`query Wishlist { wishlist { ...Wishlist } }`, [WishlistFragment]);
 export const MeQuery = graphql(`query Me { me { id email name language } }`);
 
 /** A reason why a change was refused. */

@@ -1,31 +1,54 @@
 /** The frame of all pages: header with search and catalogue, main part, footer. */
-import { useEffect, useId, useRef } from "react";
-import { Link, NavLink, Outlet, ScrollRestoration, useLocation } from "react-router";
-import { useMutation, useQuery } from "urql";
+import { Suspense, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
+import { Link, NavLink, Outlet, useLocation, useNavigationType } from "react-router";
+import { useMutation } from "urql";
 import { useCart } from "./cart";
 import { graphql } from "./graphql";
+import { Icon, type IconName } from "./icon";
+import { Loading, useLoginPath, usePage } from "./parts";
 import { SearchBox } from "./search-box";
-import { getLanguage, type Language, language, useIsLoggedIn } from "./store";
+import { getLanguage, language, useIsLoggedIn } from "./store";
 import { useTexts } from "./texts";
-import { useWishlist } from "./wishlist";
-
-const CategoriesQuery = graphql(`
-  query Categories {
-    categories(depth: 4) {
-      id name slug
-      children { id name slug children { id name slug children { id name slug } } }
-    }
-  }
-`);
+import { useAllWishes, useWishlist } from "./wishlist";
 
 const LanguageMutation = graphql(`
   mutation Language($code: String!) { accountUpdate(input: { language: $code }) { user { id language } } }
 `);
 
-type Node = { id: string; name: string; slug: string; children?: Node[] };
+const BranchQuery = graphql(`
+  query Branch($slug: String!, $isRoot: Boolean!) {
+    categories(depth: 2) @include(if: $isRoot) { id name slug children { id } }
+    category(slug: $slug) @skip(if: $isRoot) { id children { id name slug children { id } } }
+  }
+`);
+
+type Category = { id: string; name: string; slug: string; children: { id: string }[] };
+
+/** Scroll to the top of a new page, and to where a page was left when the history returns to it. */
+function useScrollPosition(): void {
+  const { key, pathname, search } = useLocation();
+  const action = useNavigationType();
+  const shownPath = useRef(pathname);
+  // The first entry of each visit has the key "default", whatever its page is.
+  const name = `lavka.scroll.${key === "default" ? pathname + search : key}`;
+  useLayoutEffect(() => {
+    if (action === "POP") scrollTo(0, Number(sessionStorage.getItem(name)));
+    // A replaced URL of the same page has other filters.
+    else if (action === "PUSH" || pathname !== shownPath.current) scrollTo(0, 0);
+    shownPath.current = pathname;
+  }, [action, name, pathname]);
+  useEffect(() => {
+    history.scrollRestoration = "manual";
+    const save = () => sessionStorage.setItem(name, String(scrollY));
+    addEventListener("scroll", save, { passive: true });
+    return () => removeEventListener("scroll", save);
+  }, [name]);
+}
 
 export function Layout() {
   const texts = useTexts();
+  useAllWishes();
+  useScrollPosition();
   return (
     <>
       <a href="#content" className="skip">
@@ -33,14 +56,11 @@ export function Layout() {
       </a>
       <Header />
       <main id="content" tabIndex={-1}>
-        <Outlet />
+        <Suspense fallback={<Loading />}>
+          <Outlet />
+        </Suspense>
       </main>
-      <footer>
-        <p>{texts.footer}</p>
-        <LanguageSwitch />
-      </footer>
-      {/* The first entry of each visit has the key "default", whatever its page is. */}
-      <ScrollRestoration getKey={({ key, pathname, search }) => (key === "default" ? pathname + search : key)} />
+      <footer>{texts.footer}</footer>
     </>
   );
 }
@@ -48,6 +68,7 @@ export function Layout() {
 function Header() {
   const texts = useTexts();
   const isLoggedIn = useIsLoggedIn();
+  const loginPath = useLoginPath();
   const { cart } = useCart();
   const { total } = useWishlist();
   const { pathname, search } = useLocation();
@@ -61,85 +82,107 @@ function Header() {
         <Catalogue />
         <SearchBox key={`${pathname} ${searched}`} initial={searched} />
         <nav className="personal" aria-label={texts.account}>
-          <NavLink to="/favourites">
-            {texts.favourites}
-            {!!total && <span className="count">{total}</span>}
-          </NavLink>
-          <NavLink to={isLoggedIn ? "/me" : "/login"}>{isLoggedIn ? texts.account : texts.logIn}</NavLink>
-          <NavLink to="/basket" className="basket-link">
-            {texts.basket}
-            {!!cart?.totalQuantity && <span className="count">{cart.totalQuantity}</span>}
-          </NavLink>
+          <Personal to="/favourites" icon="heart" label={texts.favourites} count={total} />
+          <Personal
+            to={isLoggedIn ? "/me" : loginPath}
+            icon="person"
+            label={isLoggedIn ? texts.account : texts.logIn}
+          />
+          <Personal to="/basket" icon="basket" label={texts.basket} count={cart?.totalQuantity} />
         </nav>
+        <LanguageSwitch />
       </div>
     </header>
   );
 }
 
-/** The category tree in a dialog, which opens at the level of all roots. */
+function Personal({ to, icon, label, count }: { to: string; icon: IconName; label: string; count?: number }) {
+  return (
+    <NavLink to={to} className={`${icon}-link`}>
+      <Icon name={icon} />
+      <span className="label">{label}</span>
+      {!!count && <span className="count">{count}</span>}
+    </NavLink>
+  );
+}
+
+/** The category tree in a dialog. Its levels are loaded when they are opened, at any depth. */
 function Catalogue() {
   const texts = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  const { pathname } = useLocation();
-  const [{ data }] = useQuery({ query: CategoriesQuery });
-  useEffect(() => dialog.current?.close(), [pathname]);
+  const { key } = useLocation();
+  const [isAsked, setIsAsked] = useState(false);
+  useEffect(() => dialog.current?.close(), [key]);
   return (
     <>
-      <button type="button" className="menu-button" onClick={() => dialog.current?.showModal()}>
-        <svg viewBox="0 0 24 24" aria-hidden="true">
-          <path d="M3 6h18M3 12h18M3 18h18" />
-        </svg>
-        {texts.menu}
+      <button type="button" className="menu-button" onClick={() => (setIsAsked(true), dialog.current?.showModal())}>
+        <Icon name="menu" />
+        <span className="label">{texts.menu}</span>
       </button>
-      <dialog ref={dialog} aria-labelledby={heading} className="catalogue">
+      <dialog ref={dialog} closedby="any" aria-labelledby={heading} className="catalogue">
         <div className="catalogue-head">
           <h2 id={heading}>{texts.menu}</h2>
-          <button type="button" onClick={() => dialog.current?.close()}>
-            {texts.close}
+          <button type="button" aria-label={texts.close} onClick={() => dialog.current?.close()}>
+            <Icon name="close" />
           </button>
         </div>
-        <nav aria-label={texts.menu}>
-          <Branch categories={data?.categories ?? []} />
-        </nav>
+        {isAsked && <Branch />}
       </dialog>
     </>
   );
 }
 
-function Branch({ categories }: { categories: Node[] }) {
+function Entry({ category: { name, slug, children } }: { category: Category }) {
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <li>
+      {children.length === 0 ? (
+        <Link to={`/c/${slug}`}>{name}</Link>
+      ) : (
+        <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
+          <summary>
+            {name} <Icon name="expand" />
+          </summary>
+          {isOpen && <Branch slug={slug} />}
+        </details>
+      )}
+    </li>
+  );
+}
+
+/** The children of a category, or else the roots. */
+function Branch({ slug = "" }: { slug?: string }) {
+  const texts = useTexts();
+  const { data, waiting } = usePage({ query: BranchQuery, variables: { slug, isRoot: !slug } });
+  if (!data) return waiting;
   return (
     <ul>
-      {categories.map(({ id, name, slug, children }) => (
-        <li key={id}>
-          <Link to={`/c/${slug}`}>{name}</Link>
-          {!!children?.length && <Branch categories={children} />}
+      {slug && (
+        <li>
+          <Link to={`/c/${slug}`}>{texts.allProducts}</Link>
         </li>
+      )}
+      {(data.categories ?? data.category?.children)?.map((category) => (
+        <Entry key={category.id} category={category} />
       ))}
     </ul>
   );
 }
 
 function LanguageSwitch() {
-  const texts = useTexts();
   const isLoggedIn = useIsLoggedIn();
   const [, update] = useMutation(LanguageMutation);
-  function choose(code: Language) {
-    language.set(code);
+  const other = getLanguage() === "en" ? "ru" : "en";
+  function change() {
+    language.set(other);
     // Mails follow the account.
-    if (isLoggedIn) void update({ code });
+    if (isLoggedIn) void update({ code: other });
   }
-  const languages: [Language, string][] = [
-    ["en", "English"],
-    ["ru", "Русский"],
-  ];
   return (
-    <div role="group" aria-label={texts.language} className="languages">
-      {languages.map(([code, name]) => (
-        <button key={code} type="button" lang={code} aria-pressed={code === getLanguage()} onClick={() => choose(code)}>
-          {name}
-        </button>
-      ))}
-    </div>
+    <button type="button" className="language" lang={other} onClick={change}>
+      <span className="visually-hidden">{other === "ru" ? "Русский" : "English"}</span>
+      <span aria-hidden="true">{other}</span>
+    </button>
   );
 }

@@ -1,30 +1,29 @@
 /** Starts the storefront: the client, the language and the routes. */
 import { StrictMode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { createBrowserRouter } from "react-router";
-import { RouterProvider } from "react-router/dom";
+import { BrowserRouter, useRoutes } from "react-router";
 import { Provider } from "urql";
+import { AnnounceContext } from "./actions";
 import { createClient } from "./client";
-import { AnnounceContext } from "./parts";
 import { routes } from "./routes";
-import { getLanguage, useIsLoggedIn, useLanguage } from "./store";
+import { useIsLoggedIn, useLanguage } from "./store";
 import "./styles.css";
-import { LanguageContext } from "./texts";
 
 // Long enough to read a sentence.
 const ANNOUNCEMENT_MS = 5000;
 
-const router = createBrowserRouter(routes);
+function Pages() {
+  return useRoutes(routes);
+}
 
 function App() {
   const isLoggedIn = useIsLoggedIn();
   // What a viewer has seen must not be shown to the next one.
   const client = useMemo(() => createClient(isLoggedIn), [isLoggedIn]);
-  useLanguage();
-  const current = getLanguage();
+  const language = useLanguage();
   useEffect(() => {
-    document.documentElement.lang = current;
-  }, [current]);
+    document.documentElement.lang = language;
+  }, [language]);
   const [message, setMessage] = useState("");
   const timer = useRef(0);
   const announce = useCallback((text: string) => {
@@ -33,16 +32,20 @@ function App() {
     timer.current = window.setTimeout(() => setMessage(""), ANNOUNCEMENT_MS);
   }, []);
   return (
-    <LanguageContext value={current}>
-      <AnnounceContext value={announce}>
-        <Provider value={client}>
-          <RouterProvider router={router} />
-        </Provider>
-        <output className={message ? "toast toast-visible" : "toast"}>{message}</output>
-      </AnnounceContext>
-    </LanguageContext>
+    <AnnounceContext value={announce}>
+      <Provider value={client}>
+        {/* In a transition, React would reset a checkbox until the list is rendered. */}
+        <BrowserRouter useTransitions={false}>
+          <Pages />
+        </BrowserRouter>
+      </Provider>
+      <output className={message ? "toast toast-visible" : "toast"}>{message}</output>
+    </AnnounceContext>
   );
 }
+
+// After an update of the shop, the scripts of the pages have other names.
+addEventListener("vite:preloadError", () => location.reload());
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -1,22 +1,20 @@
 /** Small parts that several pages share. */
-import { createContext, type FormEvent, type ReactNode, use, useEffect, useId, useMemo, useRef } from "react";
-import { Link } from "react-router";
-import { type AnyVariables, type CombinedError, type TypedDocumentNode, useMutation } from "urql";
-import { ClickMutation, type List, type ResultOf, type TileFragment, type UserError } from "./graphql";
-import { formatMoney, useTexts } from "./texts";
+import { type ComponentProps, type ReactNode, useEffect, useId, useRef } from "react";
+import { Link, useLocation } from "react-router";
+import { type AnyVariables, type CombinedError, useMutation, useQuery, type UseQueryArgs } from "urql";
 import { useCart } from "./cart";
-import { WishButton } from "./wishlist";
+import { type CartFragment, ClickMutation, type List, type ResultOf, type TileFragment } from "./graphql";
+import { useIsLoggedIn } from "./store";
+import { formatMoney, useTexts } from "./texts";
+import { useWishlist, WishButton } from "./wishlist";
 
 export type Tile = ResultOf<typeof TileFragment>;
 
-/** Announce a change to screen readers, and show it for a few seconds. */
-export const AnnounceContext = createContext<(message: string) => void>(() => {});
-export const useAnnounce = () => use(AnnounceContext);
-
 let isFirstPage = true;
 
-/** The heading of a page, which gets the focus after a navigation, and the title of the document. */
-export function PageHeading({ children, className }: { children: string; className?: string }) {
+/** The heading of a page, which gets the focus after a navigation, and what search engines show of the page. */
+export function PageHeading(props: { children: string; title?: string; description?: string }) {
+  const { children, title, description } = props;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (!isFirstPage) heading.current?.focus({ preventScroll: true });
@@ -24,29 +22,54 @@ export function PageHeading({ children, className }: { children: string; classNa
   }, []);
   return (
     <>
-      <title>{`${children} · Lavka`}</title>
-      <h1 ref={heading} tabIndex={-1} className={className}>
+      <title>{title || `${children} · Lavka`}</title>
+      {description && <meta name="description" content={description} />}
+      <h1 ref={heading} tabIndex={-1}>
         {children}
       </h1>
     </>
   );
 }
 
+/** Return the address of the login, which leads back to this page. */
+export function useLoginPath(): string {
+  const { pathname, search } = useLocation();
+  const isLogin = search.startsWith("?next=");
+  return isLogin ? `/login${search}` : `/login?next=${encodeURIComponent(pathname + search)}`;
+}
+
+export function Choice({ children, ...input }: ComponentProps<"input">) {
+  return (
+    <label className="choice">
+      <input name="choice" {...input} />
+      <span>{children}</span>
+    </label>
+  );
+}
+
+export function LoginLink(props: { className?: string; children: string }) {
+  return <Link to={useLoginPath()} {...props} />;
+}
+
+/** A button of less weight than others. */
+export function Quiet(props: ComponentProps<"button">) {
+  return <button type="button" className="quiet" {...props} />;
+}
+
+export function Money({ amount, of }: { amount: string; of: { currency: string } }) {
+  return <span className="money">{formatMoney(amount, of.currency)}</span>;
+}
+
 export function Price({ product }: { product: Pick<Tile, "price" | "compareAtPrice" | "currency"> }) {
   const texts = useTexts();
   return (
-    <p className="price">
-      <span className={product.compareAtPrice ? "price-now on-sale" : "price-now"}>
-        {formatMoney(product.price, product.currency)}
-      </span>
+    <p className={product.compareAtPrice ? "price on-sale" : "price"}>
+      <Money amount={product.price} of={product} />{" "}
       {product.compareAtPrice && (
-        <>
-          {" "}
-          <s>
-            <span className="visually-hidden">{texts.was} </span>
-            {formatMoney(product.compareAtPrice, product.currency)}
-          </s>
-        </>
+        <s>
+          <span className="visually-hidden">{texts.was} </span>
+          <Money amount={product.compareAtPrice} of={product} />
+        </s>
       )}
     </p>
   );
@@ -69,32 +92,49 @@ export function Picture({ image, sizes, eager = false }: { image: Tile["image"];
   );
 }
 
-export function ProductTile({ product, eager = false, list }: { product: Tile; eager?: boolean; list?: List }) {
+export function Badges({ product: { isNew, inStock, price, compareAtPrice } }: { product: Tile }) {
   const texts = useTexts();
-  const { add, isBusy } = useCart();
-  const [, count] = useMutation(ClickMutation);
-  const { price, compareAtPrice } = product;
   const reduction = compareAtPrice && Math.round((1 - Number(price) / Number(compareAtPrice)) * 100);
+  return (
+    <span className="badges">
+      {!inStock && <span className="badge badge-out">{texts.soldOut}</span>}
+      {isNew && inStock && <span className="badge">{texts.isNew}</span>}
+      {!!reduction && <span className="badge badge-sale">{texts.sale(reduction)}</span>}
+    </span>
+  );
+}
+
+/** A button that puts a product into the basket or, if it is sold out, asks for a mail when it is back. */
+export function BuyButton({ product, list, className }: { product: Tile; list?: List; className?: string }) {
+  const texts = useTexts();
+  const isLoggedIn = useIsLoggedIn();
+  const { add, isBusy } = useCart();
+  const wishlist = useWishlist();
+  if (!product.inStock && !isLoggedIn) return <LoginLink className="button notify">{texts.notify}</LoginLink>;
+  const isNotified = !product.inStock && !!wishlist.find(product)?.notify;
+  const act = () => (product.inStock ? add(product, list) : wishlist.add(product, true));
+  return (
+    <button type="button" className={className} disabled={isBusy || isNotified} onClick={act}>
+      {product.inStock ? texts.addToBasket : isNotified ? texts.notified : texts.notify}
+      <span className="visually-hidden">: {product.name}</span>
+    </button>
+  );
+}
+
+export function ProductTile({ product, eager = false, list }: { product: Tile; eager?: boolean; list?: List }) {
+  const [, count] = useMutation(ClickMutation);
   return (
     <li className="tile">
       <Link to={`/p/${product.slug}`} state={{ list }} onClick={() => list && count({ list })} className="tile-link">
         <span className="tile-picture">
           <Picture image={product.image} sizes="(max-width: 700px) 46vw, 280px" eager={eager} />
-          <span className="badges">
-            {product.isNew && <span className="badge">{texts.isNew}</span>}
-            {!!reduction && <span className="badge badge-sale">{texts.sale(reduction)}</span>}
-          </span>
+          <Badges product={product} />
         </span>
         <span className="tile-name">{product.name}</span>
       </Link>
       <Price product={product} />
-      <div className="tile-actions">
-        <button type="button" disabled={!product.inStock || isBusy} onClick={() => add(product, list)}>
-          {product.inStock ? texts.addToBasket : texts.soldOut}
-          <span className="visually-hidden">: {product.name}</span>
-        </button>
-        <WishButton product={product} />
-      </div>
+      <BuyButton product={product} list={list} />
+      <WishButton product={product} />
     </li>
   );
 }
@@ -106,7 +146,7 @@ export function ProductRow({ title, products, list }: { title: string; products?
   return (
     <section aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
-      <ul className="grid grid-row">
+      <ul className="grid">
         {products.map((product) => (
           <ProductTile key={product.id} product={product} list={list} />
         ))}
@@ -119,151 +159,109 @@ export function Breadcrumbs({ path }: { path: { slug: string; name: string }[] }
   const texts = useTexts();
   return (
     <nav aria-label={texts.breadcrumbs} className="breadcrumbs">
-      <ol>
-        <li>
-          <Link to="/">{texts.home}</Link>
-        </li>
-        {path.map(({ slug, name }) => (
-          <li key={slug}>
-            <Link to={`/c/${slug}`}>{name}</Link>
-          </li>
-        ))}
-      </ol>
+      <Link to="/">{texts.home}</Link>
+      {path.map(({ slug, name }) => (
+        <Link key={slug} to={`/c/${slug}`}>
+          {name}
+        </Link>
+      ))}
     </nav>
   );
+}
+
+export function Totals({
+  of,
+}: {
+  of: Pick<ResultOf<typeof CartFragment>, "subtotal" | "discount" | "total" | "currency">;
+}) {
+  const texts = useTexts();
+  const row = (label: string, amount: string, sign = "") => (
+    <div>
+      <dt>{label}</dt>
+      <dd className="money">{sign + formatMoney(amount, of.currency)}</dd>
+    </div>
+  );
+  return (
+    <dl className="totals" aria-live="polite">
+      {Number(of.discount) > 0 && row(texts.subtotal, of.subtotal)}
+      {Number(of.discount) > 0 && row(texts.discount, of.discount, "−")}
+      {row(texts.total, of.total)}
+    </dl>
+  );
+}
+
+/** Messages about a form or a page; nothing if there are none. */
+export function Notice({ messages, className = "notice" }: { messages: { message: string }[]; className?: string }) {
+  if (!messages.length) return null;
+  return (
+    <div role="alert" tabIndex={-1} className={className}>
+      {messages.map(({ message }) => (
+        <p key={message}>{message}</p>
+      ))}
+    </div>
+  );
+}
+
+/** A page that has nothing to show, and what to do about it. */
+export function Empty({ title, children }: { title: string; children: string }) {
+  const texts = useTexts();
+  return (
+    <div className="empty">
+      <PageHeading>{title}</PageHeading>
+      <p>{children}</p>
+      <Link to="/" className="button">
+        {texts.goShopping}
+      </Link>
+    </div>
+  );
+}
+
+export function NotFoundPage() {
+  const texts = useTexts();
+  return <Empty title={texts.notFound}>{texts.notFoundMore}</Empty>;
+}
+
+/** Grey tiles in the place of those that load. */
+export function Bones({ count }: { count: number }): ReactNode {
+  return Array.from({ length: count }, (_, index) => <li key={index} className="bone bone-tile" aria-hidden="true" />);
 }
 
 export function Loading() {
   const texts = useTexts();
   return (
-    <div className="skeleton">
+    <>
       <output className="visually-hidden">{texts.loading}</output>
-      <div className="bone bone-title" />
-      <ul className="grid" aria-hidden="true">
-        {[1, 2, 3, 4, 5, 6, 7, 8].map((index) => (
-          <li key={index} className="bone bone-tile" />
-        ))}
+      <ul className="grid">
+        <Bones count={8} />
       </ul>
-    </div>
+    </>
   );
 }
 
+type Refetch = (options: { requestPolicy: "network-only" }) => void;
+
 /** The reason why a query failed, with a button that repeats it. */
-export function Failure({ error, retry }: { error: CombinedError; retry: () => void }) {
+export function Failure({ error, refetch }: { error?: CombinedError; refetch: Refetch }) {
   const texts = useTexts();
   return (
     <div role="alert" className="notice notice-error">
       <p>
-        <strong>{texts.failed}.</strong> {error.networkError ? texts.offline : error.graphQLErrors[0]?.message}
+        <strong>{texts.failed}.</strong> {error?.graphQLErrors[0]?.message ?? texts.offline}
       </p>
-      <button type="button" onClick={retry}>
+      <button type="button" onClick={() => refetch({ requestPolicy: "network-only" })}>
         {texts.retry}
       </button>
     </div>
   );
 }
 
-/** Whether the field of an error ends with these names. */
-function isAbout({ field }: UserError, path: string[]): boolean {
-  return !!field && path.every((name, index) => field[field.length - path.length + index] === name);
+/** What is shown in the place of data: that they load, or why they cannot. */
+export function Waiting({ error, refetch }: { error?: CombinedError; refetch: Refetch }) {
+  return error ? <Failure error={error} refetch={refetch} /> : <Loading />;
 }
 
-/** A labelled input, with the errors about it. `path` is the end of the field of an error. */
-export function Field({
-  label,
-  path,
-  errors = [],
-  isOptional = false,
-  ...input
-}: {
-  label: string;
-  path: string;
-  errors?: readonly UserError[];
-  isOptional?: boolean;
-} & React.ComponentProps<"input">) {
-  const texts = useTexts();
-  const id = useId();
-  const own = errors.filter((error) => isAbout(error, path.split(".")));
-  return (
-    <div className="field">
-      <label htmlFor={id}>
-        {label} {isOptional && <small>({texts.optional})</small>}
-      </label>
-      <input
-        id={id}
-        name={path}
-        aria-invalid={own.length > 0 || undefined}
-        aria-describedby={own.length ? `${id}-error` : undefined}
-        {...input}
-      />
-      {own.length > 0 && (
-        <p id={`${id}-error`} className="field-error">
-          {own.map(({ message }) => message).join(" ")}
-        </p>
-      )}
-    </div>
-  );
-}
-
-/** A form that passes its values to `onSend`, with the errors that belong to none of its fields. */
-export function Form({
-  onSend,
-  errors,
-  fields,
-  children,
-  className,
-}: {
-  onSend: (values: Record<string, string>) => void;
-  errors: readonly UserError[];
-  fields: string[];
-  children: ReactNode;
-  className?: string;
-}) {
-  const form = useRef<HTMLFormElement>(null);
-  const others = errors.filter((error) => !fields.some((path) => isAbout(error, path.split("."))));
-  useEffect(() => {
-    if (errors.length) form.current?.querySelector<HTMLElement>("[aria-invalid], [role=alert]")?.focus();
-  }, [errors]);
-  function send(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const values = Object.fromEntries(new FormData(event.currentTarget));
-    onSend(values as Record<string, string>);
-  }
-  return (
-    <form ref={form} onSubmit={send} noValidate className={className ?? "form"}>
-      {others.length > 0 && (
-        <div role="alert" tabIndex={-1} className="notice notice-error">
-          {others.map(({ message }) => (
-            <p key={message}>{message}</p>
-          ))}
-        </div>
-      )}
-      {children}
-    </form>
-  );
-}
-
-/** A mutation with one payload: its errors, also those that kept it from running, and a function that sends it. */
-export function useAction<Data extends object, Variables extends AnyVariables>(
-  mutation: TypedDocumentNode<Data, Variables>,
-) {
-  const { offline } = useTexts();
-  const [{ data, error, fetching }, send] = useMutation(mutation);
-  const errors = useMemo(() => readPayload(data, error, offline).errors, [data, error, offline]);
-  const run = async (variables: Variables) => {
-    const result = await send(variables);
-    return readPayload(result.data, result.error, offline);
-  };
-  return { errors, run, isRunning: fetching };
-}
-
-/** Return the errors of the only payload and, if there are none, the payload. */
-function readPayload<Data extends object>(data: Data | undefined, error: CombinedError | undefined, offline: string) {
-  const payload = (Object.values(data ?? {}).find((value) => typeof value === "object") ?? null) as
-    Data[keyof Data] | null;
-  const message = error?.networkError ? offline : (error?.graphQLErrors[0]?.message ?? error?.message);
-  const errors: readonly UserError[] = message
-    ? [{ code: "INTERNAL", message, field: null }]
-    : ((payload as { errors: UserError[] } | null)?.errors ?? []);
-  return { errors, payload: errors.length ? null : payload };
+/** Run the query of a page. Until `data` are complete, the page shows `waiting`. */
+export function usePage<Data, Variables extends AnyVariables>(query: UseQueryArgs<Variables, Data>) {
+  const [{ data, error, fetching }, refetch] = useQuery(query);
+  return { data: error || fetching ? undefined : data, waiting: <Waiting error={error} refetch={refetch} /> };
 }

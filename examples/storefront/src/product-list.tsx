@@ -1,20 +1,16 @@
 /** A list of products with filters and sorting in the URL, and endless scroll that survives the back button. */
-import { useEffect, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "react-router";
 import { useQuery } from "urql";
 import { graphql, type ResultOf, TileFragment, type VariablesOf } from "./graphql";
-import { Failure, ProductTile } from "./parts";
+import { Icon } from "./icon";
+import { Bones, Choice, Failure, ProductTile, Quiet } from "./parts";
 import { useTexts } from "./texts";
-
-const PAGE_SIZE = 24;
-const MAX_SHOWN_VALUES = 12;
 
 const PageQuery = graphql(
   `
-    query ProductPage(
-      $categorySlug: String, $filter: ProductFilter, $sortBy: ProductSort, $first: Int!, $after: String
-    ) {
-      products(categorySlug: $categorySlug, filter: $filter, sortBy: $sortBy, first: $first, after: $after) {
+    query ProductPage($categorySlug: String, $filter: ProductFilter, $sortBy: ProductSort, $after: String) {
+      products(categorySlug: $categorySlug, filter: $filter, sortBy: $sortBy, first: 24, after: $after) {
         nodes { ...Tile }
         pageInfo { hasNextPage endCursor }
       }
@@ -22,7 +18,7 @@ const PageQuery = graphql(
   `,
   [TileFragment],
 );
-// Separate, so that the products do not wait for the counts.
+// Separate, so that the products do not wait for the counts, and are shown without them if they fail.
 const FacetsQuery = graphql(`
   query Facets($categorySlug: String, $filter: ProductFilter) {
     products(categorySlug: $categorySlug, filter: $filter, first: 1) {
@@ -37,25 +33,31 @@ const FacetsQuery = graphql(`
 `);
 
 type Facets = ResultOf<typeof FacetsQuery>["products"]["facets"];
-type Filter = NonNullable<VariablesOf<typeof PageQuery>["filter"]>;
-type Base = { categorySlug?: string; brand?: number; search?: string };
-const SORTS = ["POPULAR", "PRICE_ASC", "PRICE_DESC", "NEWEST", "DISCOUNT"] as const;
+type PanelProps = { facets?: Facets; hasBrand: boolean };
 
+const MAX_SHOWN_VALUES = 8;
+const PRICES = ["from", "to"] as const;
+const AMOUNT = /^\d{1,10}(\.\d{1,2})?$/;
 // The parameters of characteristics are c.NAME~UNIT=VALUE.
 const CHARACTERISTIC = /^c\.(.*)~([^~]*)$/;
 const nameParameter = (name: string, unit: string) => `c.${name}~${unit}`;
 
+type Props = { categorySlug?: string; brand?: number; search?: string };
+
 /** Return the filter of the API for the parameters of the URL. */
-function readFilter(parameters: URLSearchParams, { brand, search }: Base): Filter {
+function readFilter(parameters: URLSearchParams, { brand, search }: Props) {
   const characteristics = [...new Set(parameters.keys())].flatMap((key) => {
     const [, name, unit] = CHARACTERISTIC.exec(key) ?? [];
     return name ? [{ name, unit: unit ?? "", values: parameters.getAll(key) }] : [];
   });
   const brands = brand ? [String(brand)] : parameters.getAll("brand");
-  const [min, max] = [parameters.get("from"), parameters.get("to")];
+  // People edit URLs, and exchange the prices.
+  const amounts = PRICES.map((name) => parameters.get(name) ?? "").map((text) => (AMOUNT.test(text) ? text : null));
+  if (amounts[0] && amounts[1] && Number(amounts[0]) > Number(amounts[1])) amounts.reverse();
+  const [min = null, max = null] = amounts;
   return {
     ...(search && { search }),
-    ...((min || max) && { price: { min: min || null, max: max || null } }),
+    ...((min || max) && { price: { min, max } }),
     ...(parameters.has("stock") && { inStock: true }),
     ...(parameters.has("sale") && { onSale: true }),
     ...(brands.length > 0 && { brands }),
@@ -63,51 +65,58 @@ function readFilter(parameters: URLSearchParams, { brand, search }: Base): Filte
   };
 }
 
-export function ProductList(base: Base) {
-  const texts = useTexts();
+type List = Omit<VariablesOf<typeof PageQuery>, "after">;
+
+const SORTS = ["POPULAR", "PRICE_ASC", "PRICE_DESC", "NEWEST", "DISCOUNT"] as const;
+
+/** Return the parameters of the URL, and a function that replaces them by an edited copy. */
+function useParameters() {
   const [parameters, setParameters] = useSearchParams();
-  const filter = readFilter(parameters, base);
-  const { categorySlug } = base;
-  const sortBy = SORTS.find((sort) => sort === parameters.get("sort"));
-  const [{ data, error }, retry] = useQuery({ query: FacetsQuery, variables: { categorySlug, filter } });
-  const total = data?.products.totalCount;
-  const facets = data?.products.facets;
-  const change = (edit: (next: URLSearchParams) => void) => {
+  function change(edit: (next: URLSearchParams) => void) {
     const next = new URLSearchParams(parameters);
     edit(next);
-    // In a transition, React would reset a checkbox until the list is rendered.
-    setParameters(next, { replace: true, preventScrollReset: true, flushSync: true });
-  };
+    setParameters(next, { replace: true });
+  }
+  return { parameters, change };
+}
+
+export function ProductList(props: Props) {
+  const { categorySlug, brand, search } = props;
+  const texts = useTexts();
+  const { parameters, change } = useParameters();
+  const filter = readFilter(parameters, props);
+  const sorts = search ? (["RELEVANCE", ...SORTS] as const) : SORTS;
+  const sortBy = sorts.find((sort) => sort === parameters.get("sort")) ?? sorts[0];
+  const [{ data, fetching, error }, countAgain] = useQuery({ query: FacetsQuery, variables: { categorySlug, filter } });
+  const counts = fetching ? undefined : data;
+  const panel = { facets: data?.products.facets, hasBrand: !brand };
   return (
     <div className="list">
-      <details className="filters" open={matchMedia("(min-width: 900px)").matches}>
-        <summary>{texts.filters}</summary>
-        <Filters facets={facets} parameters={parameters} change={change} hasBrand={!base.brand} />
+      <details className="filters card" open={matchMedia("(min-width: 900px)").matches}>
+        <summary>
+          {texts.filters} <Icon name="expand" />
+        </summary>
+        <Filters {...panel} />
       </details>
       <section aria-label={texts.items}>
         <div className="list-head">
-          <output>{total === undefined ? texts.loading : texts.products(total)}</output>
+          <output>{counts ? texts.products(counts.products.totalCount) : error ? "" : texts.loading}</output>
           <label>
             {texts.sortBy}{" "}
-            <select
-              value={sortBy ?? ""}
-              onChange={(event) =>
-                change((next) => (event.target.value ? next.set("sort", event.target.value) : next.delete("sort")))
-              }>
-              <option value="">{base.search ? texts.sorts.RELEVANCE : texts.sorts.POPULAR}</option>
-              {SORTS.filter((sort) => base.search || sort !== "POPULAR").map((sort) => (
+            <select value={sortBy} onChange={({ target }) => change((next) => next.set("sort", target.value))}>
+              {sorts.map((sort) => (
                 <option key={sort} value={sort}>
-                  {texts.sorts[sort]}
+                  {texts[sort]}
                 </option>
               ))}
             </select>
           </label>
         </div>
-        {error && <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />}
-        {total === 0 && <p>{texts.nothingFound}</p>}
+        <ChosenFilters {...panel} />
         <Pages
           key={JSON.stringify([filter, sortBy])}
-          variables={{ categorySlug, filter, sortBy: sortBy ?? (base.search ? null : "POPULAR") }}
+          list={{ categorySlug, filter, sortBy }}
+          onRetry={() => error && countAgain({ requestPolicy: "network-only" })}
         />
       </section>
     </div>
@@ -115,71 +124,67 @@ export function ProductList(base: Base) {
 }
 
 /** All pages that have been loaded. The entry of the history keeps their number for the back button. */
-function Pages({ variables }: { variables: Omit<VariablesOf<typeof PageQuery>, "first" | "after"> }) {
+function Pages({ list, onRetry }: { list: List; onRetry: () => void }) {
   const { key } = useLocation();
-  const storageKey = `lavka.pages.${key}.${JSON.stringify(variables)}`;
+  const storageKey = `lavka.pages.${key}.${JSON.stringify(list)}`;
   const [cursors, setCursors] = useState<(string | null)[]>(() =>
     JSON.parse(sessionStorage.getItem(storageKey) ?? "[null]"),
   );
-  function append(cursor: string) {
+  const [focused, setFocused] = useState<string | null>(null);
+  function append(cursor: string, takesFocus: boolean) {
+    if (takesFocus) setFocused(cursor);
     if (cursors.includes(cursor)) return;
     const next = [...cursors, cursor];
     sessionStorage.setItem(storageKey, JSON.stringify(next));
     setCursors(next);
   }
-  return (
-    <>
-      {cursors.map((after, index) => (
-        <Page
-          key={after}
-          variables={{ ...variables, after }}
-          isFirst={index === 0}
-          onMore={index === cursors.length - 1 ? append : undefined}
-        />
-      ))}
-    </>
-  );
+  return cursors.map((after, index) => (
+    <Page
+      key={after}
+      {...list}
+      after={after}
+      takesFocus={after !== null && after === focused}
+      onMore={index === cursors.length - 1 ? append : undefined}
+      onRetry={onRetry}
+    />
+  ));
 }
 
-function Page({
-  variables,
-  isFirst,
-  onMore,
-}: {
-  variables: Omit<VariablesOf<typeof PageQuery>, "first">;
-  isFirst: boolean;
-  onMore?: (cursor: string) => void;
-}) {
+type PageProps = { takesFocus: boolean; onMore?: (cursor: string, takesFocus: boolean) => void; onRetry: () => void };
+
+function Page({ takesFocus, onMore, onRetry, ...page }: PageProps & List & { after: string | null }) {
   const texts = useTexts();
   const button = useRef<HTMLButtonElement>(null);
-  const [{ data, error, fetching }, retry] = useQuery({
-    query: PageQuery,
-    variables: { ...variables, first: PAGE_SIZE },
-  });
-  const next = data?.products.pageInfo.hasNextPage ? data.products.pageInfo.endCursor : null;
+  const tiles = useRef<HTMLUListElement>(null);
+  const [{ data, error }, refetch] = useQuery({ query: PageQuery, variables: page });
+  const { nodes, pageInfo } = data?.products ?? {};
+  const next = pageInfo?.hasNextPage ? pageInfo.endCursor : null;
 
   useEffect(() => {
     if (!button.current || !next || !onMore) return;
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && onMore(next), {
-      rootMargin: "400px",
-    });
+    const load = ([entry]: IntersectionObserverEntry[]) =>
+      entry?.isIntersecting && onMore(next, document.activeElement === button.current);
+    const observer = new IntersectionObserver(load, { rootMargin: "400px" });
     observer.observe(button.current);
     return () => observer.disconnect();
   });
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (takesFocus && nodes) tiles.current?.querySelector("a")?.focus({ preventScroll: true });
+  }, [takesFocus, nodes]);
 
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
+  if (error) return <Failure error={error} refetch={(options) => (refetch(options), onRetry())} />;
+  if (nodes?.length === 0) return <p className="empty">{texts.nothingFound}</p>;
   return (
     <>
-      <ul className="grid">
-        {data?.products.nodes.map((product, index) => (
-          <ProductTile key={product.id} product={product} eager={isFirst && index < 4} />
+      <ul className="grid" ref={tiles}>
+        {nodes?.map((product, index) => (
+          <ProductTile key={product.id} product={product} eager={!page.after && index < 4} />
         ))}
-        {fetching &&
-          !data &&
-          [1, 2, 3, 4].map((index) => <li key={index} className="bone bone-tile" aria-hidden="true" />)}
+        {!nodes && <Bones count={4} />}
       </ul>
       {onMore && next && (
-        <button ref={button} type="button" className="more" onClick={() => onMore(next)}>
+        <button ref={button} type="button" className="more" onClick={() => onMore(next, true)}>
           {texts.showMore}
         </button>
       )}
@@ -187,133 +192,120 @@ function Page({
   );
 }
 
-function Filters({
-  facets,
-  parameters,
-  change,
-  hasBrand,
-}: {
-  facets: Facets | undefined;
-  parameters: URLSearchParams;
-  change: (edit: (next: URLSearchParams) => void) => void;
-  hasBrand: boolean;
-}) {
+/** The filters in use, with a button that removes each of them. */
+function ChosenFilters({ facets }: PanelProps) {
+  const { parameters, change } = useParameters();
   const texts = useTexts();
-  const toggle = (name: string, value: string) =>
-    change((next) => (next.has(name, value) ? next.delete(name, value) : next.append(name, value)));
+  const chosen = [...parameters].filter(([name]) => name !== "q" && name !== "sort");
+  if (!chosen.length) return null;
+  function describe(name: string, value: string): string {
+    if (name === "from" || name === "to") return `${texts[name]} ${value}`;
+    if (name === "stock") return texts.inStock;
+    if (name === "sale") return texts.onSaleOnly;
+    const facet = facets?.brands.find(({ brand }) => String(brand.databaseId) === value);
+    if (name === "brand") return facet?.brand.name ?? texts.brand;
+    const [, characteristic, unit] = CHARACTERISTIC.exec(name) ?? [];
+    return `${characteristic ?? name}: ${value} ${unit ?? ""}`;
+  }
   return (
-    <div className="filters-body">
-      <form
-        key={`${parameters.get("from")}-${parameters.get("to")}`}
-        onSubmit={(event) => {
-          event.preventDefault();
-          const values = new FormData(event.currentTarget);
-          change((next) => {
-            for (const name of ["from", "to"]) {
-              // People type spaces and commas.
-              const value = String(values.get(name)).replace(/\s/g, "").replace(",", ".");
-              if (/^\d+(\.\d{1,2})?$/.test(value)) next.set(name, value);
-              else next.delete(name);
-            }
-          });
-        }}>
+    <ul className="chips" aria-label={texts.filters}>
+      {chosen.map(([name, value]) => (
+        <li key={`${name}=${value}`}>
+          <button type="button" onClick={() => change((next) => next.delete(name, value))}>
+            <span className="visually-hidden">{texts.remove}: </span>
+            {describe(name, value)} <Icon name="close" />
+          </button>
+        </li>
+      ))}
+      <li>
+        <Quiet onClick={() => change((next) => chosen.forEach(([name]) => next.delete(name)))}>
+          {texts.clearFilters}
+        </Quiet>
+      </li>
+    </ul>
+  );
+}
+
+function Filters({ facets, hasBrand }: PanelProps) {
+  const { parameters, change } = useParameters();
+  const texts = useTexts();
+  function setPrices(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const values = new FormData(event.currentTarget);
+    change((next) => {
+      for (const name of PRICES) {
+        // People type spaces and commas.
+        const value = String(values.get(name)).replace(/\s/g, "").replace(",", ".");
+        if (AMOUNT.test(value)) next.set(name, value);
+        else next.delete(name);
+      }
+    });
+  }
+  const choice = (name: string, value: string, label: string, count?: number) => (
+    <Choice
+      key={`${name} ${value}`}
+      type="checkbox"
+      checked={parameters.has(name, value)}
+      onChange={({ target: { checked } }) =>
+        change((next) => (checked ? next.append(name, value) : next.delete(name, value)))
+      }>
+      {label} <small>{count}</small>
+    </Choice>
+  );
+  return (
+    <>
+      <form key={`${parameters.get("from")}-${parameters.get("to")}`} onSubmit={setPrices}>
         <fieldset>
           <legend>{texts.price}</legend>
           <div className="price-range">
-            <label>
-              {texts.from}
-              <input
-                name="from"
-                inputMode="decimal"
-                defaultValue={parameters.get("from") ?? ""}
-                placeholder={facets?.priceMin ?? ""}
-              />
-            </label>
-            <label>
-              {texts.to}
-              <input
-                name="to"
-                inputMode="decimal"
-                defaultValue={parameters.get("to") ?? ""}
-                placeholder={facets?.priceMax ?? ""}
-              />
-            </label>
+            {PRICES.map((name) => (
+              <label key={name}>
+                {texts[name]}
+                <input
+                  name={name}
+                  inputMode="decimal"
+                  defaultValue={parameters.get(name) ?? ""}
+                  placeholder={facets?.[name === "from" ? "priceMin" : "priceMax"]?.replace(".00", "")}
+                />
+              </label>
+            ))}
             <button type="submit">{texts.apply}</button>
           </div>
         </fieldset>
       </form>
       <fieldset>
         <legend className="visually-hidden">{texts.filters}</legend>
-        <Choice label={texts.inStockOnly} isChosen={parameters.has("stock")} onToggle={() => toggle("stock", "1")} />
-        {(!!facets?.onSaleCount || parameters.has("sale")) && (
-          <Choice
-            label={texts.onSaleOnly}
-            count={facets?.onSaleCount}
-            isChosen={parameters.has("sale")}
-            onToggle={() => toggle("sale", "1")}
-          />
-        )}
+        {choice("stock", "1", texts.inStock)}
+        {(!!facets?.onSaleCount || parameters.has("sale")) &&
+          choice("sale", "1", texts.onSaleOnly, facets?.onSaleCount)}
       </fieldset>
       {hasBrand && !!facets?.brands.length && (
-        <fieldset>
-          <legend>{texts.brand}</legend>
-          {facets.brands.slice(0, MAX_SHOWN_VALUES).map(({ brand, count }) => (
-            <Choice
-              key={brand.id}
-              label={brand.name}
-              count={count}
-              isChosen={parameters.has("brand", String(brand.databaseId))}
-              onToggle={() => toggle("brand", String(brand.databaseId))}
-            />
-          ))}
-        </fieldset>
+        <Group title={texts.brand}>
+          {facets.brands.map(({ brand, count }) => choice("brand", String(brand.databaseId), brand.name, count))}
+        </Group>
       )}
       {facets?.characteristics.map(({ name, unit, values }) => (
-        <fieldset key={`${name}~${unit}`}>
-          <legend>{unit ? `${name}, ${unit}` : name}</legend>
-          {values.slice(0, MAX_SHOWN_VALUES).map(({ value, count }) => (
-            <Choice
-              key={value}
-              label={value}
-              count={count}
-              isChosen={parameters.has(nameParameter(name, unit), value)}
-              onToggle={() => toggle(nameParameter(name, unit), value)}
-            />
-          ))}
-        </fieldset>
+        <Group key={`${name}~${unit}`} title={unit ? `${name}, ${unit}` : name}>
+          {values.map(({ value, count }) => choice(nameParameter(name, unit), value, value, count))}
+        </Group>
       ))}
-      {[...parameters.keys()].some((name) => name !== "q" && name !== "sort") && (
-        <button
-          type="button"
-          className="quiet"
-          onClick={() =>
-            change((next) => {
-              for (const name of parameters.keys()) if (name !== "q" && name !== "sort") next.delete(name);
-            })
-          }>
-          {texts.clearFilters}
-        </button>
-      )}
-    </div>
+    </>
   );
 }
 
-function Choice({
-  label,
-  count,
-  isChosen,
-  onToggle,
-}: {
-  label: string;
-  count?: number;
-  isChosen: boolean;
-  onToggle: () => void;
-}) {
+/** The values of a facet, with the less frequent ones on demand. */
+function Group({ title, children }: { title: string; children: ReactNode[] }) {
+  const texts = useTexts();
   return (
-    <label className="choice">
-      <input type="checkbox" checked={isChosen} onChange={onToggle} />
-      <span>{label}</span>
-      {count !== undefined && <small>{count}</small>}
-    </label>
+    <fieldset>
+      <legend>{title}</legend>
+      {children.slice(0, MAX_SHOWN_VALUES)}
+      {children.length > MAX_SHOWN_VALUES && (
+        <details>
+          <summary>{texts.allValues(children.length)}</summary>
+          {children.slice(MAX_SHOWN_VALUES)}
+        </details>
+      )}
+    </fieldset>
   );
 }

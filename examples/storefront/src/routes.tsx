@@ -1,16 +1,20 @@
 /** The pages. The shop serves the storefront for these paths only: see backend/core/storefront.py. */
+import { type ComponentType, lazy } from "react";
 import type { RouteObject } from "react-router";
 import { Layout } from "./layout";
-import { LoginPage, RegisterPage, ResetPage } from "./pages/account";
-import { BasketPage } from "./pages/basket";
-import { CheckoutPage } from "./pages/checkout";
-import { FavouritesPage } from "./pages/favourites";
 import { HomePage } from "./pages/home";
 import { BrandPage, CategoryPage, SearchPage } from "./pages/lists";
-import { AccountLayout, AddressesPage, OrdersPage, ProfilePage } from "./pages/me";
-import { NotFoundPage } from "./pages/not-found";
-import { OrderPage } from "./pages/order";
 import { ProductPage } from "./pages/product";
+import { NotFoundPage } from "./parts";
+
+/** A page that is loaded when it is first opened. Those that visits begin with come with the first script. */
+function page<Name extends string>(name: Name, load: () => Promise<Record<Name, ComponentType>>) {
+  const Page = lazy<ComponentType>(async () => ({ default: (await load())[name] }));
+  return <Page />;
+}
+
+const account = () => import("./pages/account");
+const me = () => import("./pages/me");
 
 export const routes: RouteObject[] = [
   {
@@ -21,20 +25,20 @@ export const routes: RouteObject[] = [
       { path: "b/:slug", element: <BrandPage /> },
       { path: "p/:slug", element: <ProductPage /> },
       { path: "search", element: <SearchPage /> },
-      { path: "basket", element: <BasketPage /> },
-      { path: "checkout", element: <CheckoutPage /> },
-      { path: "order/:number", element: <OrderPage /> },
-      { path: "favourites", element: <FavouritesPage /> },
-      { path: "login", element: <LoginPage /> },
-      { path: "register", element: <RegisterPage /> },
-      { path: "reset", element: <ResetPage /> },
+      { path: "basket", element: page("BasketPage", () => import("./pages/basket")) },
+      { path: "checkout", element: page("CheckoutPage", () => import("./pages/checkout")) },
+      { path: "order/:number", element: page("OrderPage", () => import("./pages/order")) },
+      { path: "favourites", element: page("FavouritesPage", () => import("./pages/favourites")) },
+      { path: "login", element: page("LoginPage", account) },
+      { path: "register", element: page("RegisterPage", account) },
+      { path: "reset", element: page("ResetPage", account) },
       {
         path: "me",
-        element: <AccountLayout />,
+        element: page("AccountLayout", me),
         children: [
-          { index: true, element: <ProfilePage /> },
-          { path: "orders", element: <OrdersPage /> },
-          { path: "addresses", element: <AddressesPage /> },
+          { index: true, element: page("ProfilePage", me) },
+          { path: "orders", element: page("OrdersPage", me) },
+          { path: "addresses", element: page("AddressesPage", me) },
         ],
       },
       { path: "*", element: <NotFoundPage /> },

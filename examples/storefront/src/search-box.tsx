@@ -3,15 +3,12 @@ import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { useNavigate } from "react-router";
 import { useQuery } from "urql";
 import { graphql, TileFragment } from "./graphql";
-import { Picture } from "./parts";
-import { formatMoney, useTexts } from "./texts";
+import { Icon } from "./icon";
+import { Money, Picture } from "./parts";
+import { useTexts } from "./texts";
 
 const SuggestionsQuery = graphql(
-  `
-    query Suggestions($text: String!) {
-      products(filter: { search: $text }, first: 6) { nodes { ...Tile } }
-    }
-  `,
+  `query Suggestions($text: String!) { products(filter: { search: $text }, first: 6) { nodes { ...Tile } } }`,
   [TileFragment],
 );
 
@@ -25,25 +22,21 @@ export function SearchBox({ initial }: { initial: string }) {
   const list = useId();
   const [text, setText] = useState(initial);
   const [asked, setAsked] = useState("");
-  const [isOpen, setIsOpen] = useState(false);
-  const [active, setActive] = useState(-1);
-  const [{ data }] = useQuery({
-    query: SuggestionsQuery,
-    variables: { text: asked },
-    pause: asked.length < MIN_LENGTH,
-  });
-  const products = asked.length < MIN_LENGTH ? [] : (data?.products.nodes ?? []);
-  const isShown = isOpen && products.length > 0;
+  // The option that Enter opens: -1 is the text itself. Null is a closed list.
+  const [active, setActive] = useState<number | null>(null);
+  const isShort = asked.length < MIN_LENGTH;
+  const [{ data }] = useQuery({ query: SuggestionsQuery, variables: { text: asked }, pause: isShort });
+  const products = isShort ? [] : (data?.products.nodes ?? []);
+  const isShown = active !== null && products.length > 0;
 
   useEffect(() => {
     const timer = setTimeout(() => setAsked(text.trim()), DELAY_MS);
     return () => clearTimeout(timer);
   }, [text]);
 
-  function open(index: number) {
-    const product = products[index];
-    setIsOpen(false);
-    setActive(-1);
+  function open(index: number | null) {
+    const product = products[index ?? -1];
+    setActive(null);
     if (product) navigate(`/p/${product.slug}`);
     else if (text.trim()) navigate(`/search?q=${encodeURIComponent(text.trim())}`);
   }
@@ -52,14 +45,9 @@ export function SearchBox({ initial }: { initial: string }) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && products.length) {
       event.preventDefault();
-      setIsOpen(true);
-      // The position before the first product is the input itself.
       const count = products.length + 1;
-      setActive(((active + 1 + step + count) % count) - 1);
-    } else if (event.key === "Escape") {
-      setIsOpen(false);
-      setActive(-1);
-    }
+      setActive((((active ?? -1) + 1 + step + count) % count) - 1);
+    } else if (event.key === "Escape") setActive(null);
   }
 
   return (
@@ -85,14 +73,15 @@ export function SearchBox({ initial }: { initial: string }) {
           value={text}
           onChange={(event) => {
             setText(event.target.value);
-            setIsOpen(true);
             setActive(-1);
           }}
           onKeyDown={handleKey}
-          onBlur={() => setIsOpen(false)}
+          onBlur={() => setActive(null)}
         />
-        <button type="submit">{texts.search}</button>
-        <ul id={list} role="listbox" aria-label={texts.suggestions} hidden={!isShown}>
+        <button type="submit" aria-label={texts.search}>
+          <Icon name="search" />
+        </button>
+        <ul id={list} className="suggestions card" role="listbox" aria-label={texts.searchHint} hidden={!isShown}>
           {products.map((product, index) => (
             <li
               key={product.id}
@@ -104,7 +93,7 @@ export function SearchBox({ initial }: { initial: string }) {
               onClick={() => open(index)}>
               <Picture image={product.image} sizes="48px" />
               <span>{product.name}</span>
-              <span className="suggestion-price">{formatMoney(product.price, product.currency)}</span>
+              <Money amount={product.price} of={product} />
             </li>
           ))}
         </ul>

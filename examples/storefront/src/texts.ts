@@ -1,6 +1,5 @@
 /** All texts, each in English and in Russian. A text that one language lacks does not compile. */
-import { createContext, use } from "react";
-import { getLanguage, type Language } from "./store";
+import { getLanguage, type Language, useLanguage } from "./store";
 
 const rules = { en: new Intl.PluralRules("en"), ru: new Intl.PluralRules("ru") };
 
@@ -13,11 +12,10 @@ const pairs = {
   skip: ["Skip to content", "К содержанию"],
   menu: ["Catalogue", "Каталог"],
   close: ["Close", "Закрыть"],
+  allProducts: ["All products", "Все товары"],
   search: ["Search", "Найти"],
   searchHint: ["Search for products", "Поиск товаров"],
-  suggestions: ["Suggestions", "Подсказки"],
   allResults: [(text: string) => `All results for “${text}”`, (text: string) => `Все результаты: «${text}»`],
-  language: ["Language", "Язык"],
   home: ["Home", "Главная"],
   breadcrumbs: ["You are here", "Вы здесь"],
   basket: ["Basket", "Корзина"],
@@ -26,11 +24,7 @@ const pairs = {
   logIn: ["Log in", "Войти"],
   logOut: ["Log out", "Выйти"],
   tagline: ["Good things for every day", "Хорошие вещи на каждый день"],
-  taglineMore: [
-    "Choose from our whole catalogue. We deliver to your door.",
-    "Выбирайте из всего каталога, а мы привезём покупки к вашей двери.",
-  ],
-  toCatalogue: ["See what is new", "Посмотреть новинки"],
+  taglineMore: ["The whole catalogue, delivered to your door.", "Весь каталог с доставкой до двери."],
   recommended: ["Recommended for you", "Вам может понравиться"],
   onSale: ["On sale now", "Сейчас со скидкой"],
   categories: ["Categories", "Категории"],
@@ -39,56 +33,35 @@ const pairs = {
     (count: number) => plural("ru", count, { one: "товар", few: "товара", many: "товаров", other: "товара" }),
   ],
   sortBy: ["Sort by", "Сортировка"],
-  sorts: [
-    {
-      POPULAR: "Popular",
-      PRICE_ASC: "Price, low to high",
-      PRICE_DESC: "Price, high to low",
-      NEWEST: "Newest",
-      DISCOUNT: "Largest discount",
-      RELEVANCE: "Best match",
-    },
-    {
-      POPULAR: "Популярные",
-      PRICE_ASC: "Сначала дешёвые",
-      PRICE_DESC: "Сначала дорогие",
-      NEWEST: "Новинки",
-      DISCOUNT: "По размеру скидки",
-      RELEVANCE: "По соответствию",
-    },
-  ],
+  POPULAR: ["Popular", "Популярные"],
+  PRICE_ASC: ["Price, low to high", "Сначала дешёвые"],
+  PRICE_DESC: ["Price, high to low", "Сначала дорогие"],
+  NEWEST: ["Newest", "Новинки"],
+  DISCOUNT: ["Largest discount", "По размеру скидки"],
+  RELEVANCE: ["Best match", "По соответствию"],
   filters: ["Filters", "Фильтры"],
+  allValues: [(count: number) => `Show all ${count}`, (count: number) => `Показать все ${count}`],
   clearFilters: ["Clear all filters", "Сбросить фильтры"],
   price: ["Price", "Цена"],
   from: ["from", "от"],
   to: ["to", "до"],
   apply: ["Apply", "Применить"],
-  inStockOnly: ["In stock", "В наличии"],
+  inStock: ["In stock", "В наличии"],
   onSaleOnly: ["On sale", "Со скидкой"],
   brand: ["Brand", "Бренд"],
-  nothingFound: [
-    "Nothing found. Try other words or fewer filters.",
-    "Ничего не нашлось. Попробуйте другие слова или уберите часть фильтров.",
-  ],
+  nothingFound: ["Nothing found. Try other words or fewer filters.", "Ничего не нашлось. Попробуйте иначе."],
   showMore: ["Show more", "Показать ещё"],
   loading: ["Loading…", "Загружаем…"],
   isNew: ["New", "Новинка"],
   sale: [(percent: number) => `−${percent}%`, (percent: number) => `−${percent}%`],
   was: ["Former price", "Прежняя цена"],
   soldOut: ["Sold out", "Нет в наличии"],
-  inStock: [
-    (count: number) => (count < 50 ? `${count} in stock` : "In stock"),
-    (count: number) => (count < 50 ? `В наличии ${count} шт.` : "В наличии"),
-  ],
   addToBasket: ["Add to basket", "В корзину"],
   added: [(name: string) => `Added to the basket: ${name}`, (name: string) => `Добавлено в корзину: ${name}`],
-  toFavourites: [(name: string) => `Add to favourites: ${name}`, (name: string) => `Добавить в избранное: ${name}`],
-  fromFavourites: [
-    (name: string) => `Remove from favourites: ${name}`,
-    (name: string) => `Убрать из избранного: ${name}`,
-  ],
-  notify: ["Mail me when it is back", "Сообщить о поступлении"],
-  notified: ["We will mail you when it is back in stock.", "Мы напишем вам, когда товар появится."],
+  toFavourites: ["Add to favourites", "Добавить в избранное"],
+  fromFavourites: ["Remove from favourites", "Убрать из избранного"],
+  notify: ["Notify me", "Сообщить мне"],
+  notified: ["We will mail you", "Мы напишем вам"],
   characteristics: ["Characteristics", "Характеристики"],
   description: ["Description", "Описание"],
   sku: ["SKU", "Артикул"],
@@ -109,10 +82,7 @@ const pairs = {
   checkout: ["Go to checkout", "Оформить заказ"],
   suggestedForCart: ["Goes well with your basket", "Подойдёт к вашей корзине"],
   checkoutTitle: ["Checkout", "Оформление заказа"],
-  haveAccount: [
-    "Have an account? Log in to use your saved addresses.",
-    "Есть кабинет? Войдите, чтобы выбрать сохранённый адрес.",
-  ],
+  haveAccount: ["Log in to use your saved addresses.", "Войдите, чтобы выбрать сохранённый адрес."],
   contact: ["Contact", "Получатель"],
   email: ["E-mail address", "Электронная почта"],
   password: ["Password", "Пароль"],
@@ -131,13 +101,9 @@ const pairs = {
   ],
   comment: ["Comment for the courier", "Комментарий для курьера"],
   optional: ["optional", "необязательно"],
-  otherAddress: ["Another address", "Другой адрес"],
   placeOrder: [(total: string) => `Place the order for ${total}`, (total: string) => `Заказать за ${total}`],
   orderTitle: [(number: string) => `Order ${number}`, (number: string) => `Заказ ${number}`],
-  orderThanks: [
-    "Thank you! We have mailed you the confirmation.",
-    "Спасибо! Мы отправили подтверждение на вашу почту.",
-  ],
+  orderThanks: ["Thank you! The confirmation is in your mail.", "Спасибо! Подтверждение — в вашей почте."],
   statuses: [
     { PLACED: "Placed", PAID: "Paid", SHIPPED: "Shipped", DELIVERED: "Delivered", CANCELLED: "Cancelled" },
     { PLACED: "Оформлен", PAID: "Оплачен", SHIPPED: "Отправлен", DELIVERED: "Доставлен", CANCELLED: "Отменён" },
@@ -151,17 +117,18 @@ const pairs = {
   orders: ["Orders", "Заказы"],
   noOrders: ["You have not ordered anything yet.", "Вы ещё ничего не заказывали."],
   addresses: ["Addresses", "Адреса"],
-  noAddresses: ["You have no saved addresses.", "Сохранённых адресов нет."],
-  addAddress: ["Save the address", "Сохранить адрес"],
   label: ["Name of the address, such as Home", "Название адреса, например «Дом»"],
   isDefault: ["Default", "Основной"],
   makeDefault: ["Make default", "Сделать основным"],
-  delete: ["Delete", "Удалить"],
+  deleteQuestion: ["Delete this address?", "Удалить этот адрес?"],
+  edit: ["Edit", "Изменить"],
+  cancel: ["Cancel", "Отмена"],
+  newAddress: ["New address", "Новый адрес"],
+  editAddress: ["Edit the address", "Изменение адреса"],
   loginTitle: ["Log in", "Вход"],
   noAccount: ["New here? Create an account.", "Ещё нет кабинета? Зарегистрируйтесь."],
   forgotPassword: ["Forgot your password?", "Забыли пароль?"],
   registerTitle: ["Create an account", "Регистрация"],
-  register: ["Create account", "Зарегистрироваться"],
   codeTitle: ["Confirm your address", "Подтвердите адрес"],
   codeHint: [
     (email: string) => `If ${email} has no account yet, we have mailed a six-digit code to it.`,
@@ -178,10 +145,7 @@ const pairs = {
   hello: [(name: string) => `Hello, ${name}`, (name: string) => `Здравствуйте, ${name}`],
   save: ["Save", "Сохранить"],
   saved: ["Saved.", "Сохранено."],
-  noFavourites: [
-    "You have no favourites yet. Press the heart of a product.",
-    "В избранном пока пусто. Нажмите на сердечко у товара.",
-  ],
+  noFavourites: ["Press the heart of a product to keep it here.", "Нажмите на сердечко у товара — он будет здесь."],
   notFound: ["Page not found", "Страница не найдена"],
   notFoundMore: ["The address is wrong, or the page has moved.", "Адрес неверен, или страница переехала."],
   orderNotFound: ["No order has this number and this link.", "Заказа с таким номером и такой ссылкой нет."],
@@ -198,11 +162,9 @@ function choose(index: 0 | 1): Texts {
 }
 
 const dictionaries = { en: choose(0), ru: choose(1) };
-export const LanguageContext = createContext<Language>("en");
-
 /** The texts of the current language. */
 export function useTexts(): Texts {
-  return dictionaries[use(LanguageContext)];
+  return dictionaries[useLanguage()];
 }
 
 /** Format an amount, such as "2990.00", in a currency. */

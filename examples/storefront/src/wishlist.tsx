@@ -1,48 +1,71 @@
 /** The wishlist of the viewer, and the heart that adds a product to it. */
+import { useState } from "react";
 import { useQuery } from "urql";
-import { graphql, WishlistFragment, WishlistQuery } from "./graphql";
-import { type Tile, useAction, useAnnounce } from "./parts";
+import { useAction, useAnnounce } from "./actions";
+import { graphql, TileFragment } from "./graphql";
+import { Icon } from "./icon";
 import { useTexts } from "./texts";
 
+const WishlistFragment = graphql(
+  `
+    fragment Wishlist on Wishlist {
+      id token totalCount
+      items(first: 100, after: $after) { nodes { notify product { ...Tile } } pageInfo { hasNextPage endCursor } }
+    }
+  `,
+  [TileFragment],
+);
+const WishlistQuery = graphql(`query Wishlist($after: String) { wishlist { ...Wishlist } }`, [WishlistFragment]);
+const PayloadFragment = graphql(
+  `fragment WishlistPayload on WishlistPayload { wishlist { ...Wishlist } errors { code message field } }`,
+  [WishlistFragment],
+);
 const AddMutation = graphql(
   `
-    mutation WishlistAdd($productId: ID!, $notify: Boolean) {
-      wishlistAdd(productId: $productId, notify: $notify) { wishlist { ...Wishlist } errors { code message field } }
+    mutation WishlistAdd($productId: ID!, $notify: Boolean, $after: String) {
+      wishlistAdd(productId: $productId, notify: $notify) { ...WishlistPayload }
     }
   `,
-  [WishlistFragment],
+  [PayloadFragment],
 );
 const RemoveMutation = graphql(
-  `
-    mutation WishlistRemove($productId: ID!) {
-      wishlistRemove(productId: $productId) { wishlist { ...Wishlist } errors { code message field } }
-    }
-  `,
-  [WishlistFragment],
+  `mutation WishlistRemove($id: ID!, $after: String) { wishlistRemove(productId: $id) { ...WishlistPayload } }`,
+  [PayloadFragment],
 );
 
+type Product = { id: string; name: string };
+
+/** Return what has been read of the wishlist, all pages together, and the functions that change it. */
 export function useWishlist() {
   const texts = useTexts();
   const announce = useAnnounce();
-  const [{ data, error, fetching }, refetch] = useQuery({ query: WishlistQuery });
+  const [{ data, error }, refetch] = useQuery({ query: WishlistQuery });
   const adding = useAction(AddMutation);
   const removing = useAction(RemoveMutation);
-  const items = data?.wishlist.items.nodes ?? [];
-  const find = (product: { id: string }) => items.find((item) => item.product.id === product.id);
+  const items = data?.wishlist.items.nodes;
+  const find = (product: Product) => items?.find((item) => item.product.id === product.id);
 
-  async function add(product: { id: string }, notify?: boolean) {
+  async function add(product: Product, notify?: boolean) {
     const { errors } = await adding.run({ productId: product.id, notify });
     if (errors[0] || notify) announce(errors[0]?.message ?? texts.notified);
   }
-  async function remove(product: { id: string }) {
-    const { errors } = await removing.run({ productId: product.id });
+  async function remove(product: Product) {
+    const { errors } = await removing.run({ id: product.id });
     if (errors[0]) announce(errors[0].message);
   }
 
-  return { items, total: data?.wishlist.totalCount, error, fetching, refetch, find, add, remove };
+  return { items, total: data?.wishlist.totalCount, error, refetch, find, add, remove };
 }
 
-export function WishButton({ product }: { product: Tile }) {
+/** Read the wishlist page by page, since each heart has to know all of it. The cache joins the pages. */
+export function useAllWishes(): void {
+  const [after, setAfter] = useState<string | null>(null);
+  const [{ data }] = useQuery({ query: WishlistQuery, variables: { after } });
+  const { hasNextPage, endCursor } = data?.wishlist.items.pageInfo ?? {};
+  if (hasNextPage && endCursor && endCursor !== after) setAfter(endCursor);
+}
+
+export function WishButton({ product }: { product: Product }) {
   const texts = useTexts();
   const { find, add, remove } = useWishlist();
   const isWished = !!find(product);
@@ -50,11 +73,9 @@ export function WishButton({ product }: { product: Tile }) {
     <button
       type="button"
       className={isWished ? "heart heart-full" : "heart"}
-      aria-label={isWished ? texts.fromFavourites(product.name) : texts.toFavourites(product.name)}
+      aria-label={`${isWished ? texts.fromFavourites : texts.toFavourites}: ${product.name}`}
       onClick={() => (isWished ? remove(product) : add(product))}>
-      <svg viewBox="0 0 24 24" aria-hidden="true">
-        <path d="M12 20.5 4.6 13a5 5 0 0 1 7.1-7l.3.3.3-.3a5 5 0 0 1 7.1 7z" />
-      </svg>
+      <Icon name="heart" />
     </button>
   );
 }

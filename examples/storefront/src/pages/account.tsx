@@ -1,10 +1,12 @@
 /** Login, registration with the mailed code, and the reset of a password. */
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { useClient } from "urql";
+import { useAction, useAnnounce } from "../actions";
 import { saveSession } from "../client";
-import { CartQuery, graphql, type UserError } from "../graphql";
-import { Field, Form, PageHeading, useAction, useAnnounce } from "../parts";
+import { Field, Form } from "../form";
+import { CartQuery, graphql } from "../graphql";
+import { PageHeading, Quiet } from "../parts";
 import { cartToken, getLanguage } from "../store";
 import { useTexts } from "../texts";
 
@@ -37,77 +39,70 @@ function useLogin() {
   const login = useAction(LoginMutation);
   async function run(email: string, password: string) {
     const { payload } = await login.run({ input: { email, password } });
-    if (!payload?.accessToken || !payload.refreshToken || !payload.expiresIn) return;
-    const { accessToken, refreshToken, expiresIn } = payload;
-    const next = parameters.get("next") ?? "/me";
-    saveSession({ accessToken, refreshToken, expiresIn });
+    if (!saveSession(payload)) return;
     if (cartToken.get()) {
       // The first request with both tokens merges the guest's cart. Afterwards its token is of no use.
       const merged = await client.query(CartQuery, {}, { requestPolicy: "network-only" }).toPromise();
       if (!merged.error) cartToken.set(null);
     }
     // Only pages of the shop: a link must not lead elsewhere.
+    const next = parameters.get("next") ?? "/me";
     navigate(/^\/(?![/\\])/.test(next) ? next : "/me", { replace: true });
   }
   return { ...login, run };
 }
 
-function EmailField({ errors }: { errors: readonly UserError[] }) {
-  return <Field label={useTexts().email} path="email" errors={errors} type="email" autoComplete="username" />;
-}
+const CODE = { path: "code", inputMode: "numeric", autoComplete: "one-time-code", maxLength: 6 } as const;
+const EMAIL = { path: "email", type: "email", autoComplete: "username" } as const;
 
-function CodeField({ errors }: { errors: readonly UserError[] }) {
-  const input = { inputMode: "numeric", autoComplete: "one-time-code", maxLength: 6 } as const;
-  return <Field label={useTexts().code} path="code" errors={errors} {...input} />;
+/** The frame of these pages. */
+function Narrow({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <div className="narrow">
+      <PageHeading key={title}>{title}</PageHeading>
+      {children}
+    </div>
+  );
 }
 
 export function LoginPage() {
   const texts = useTexts();
-  const { errors, run, isRunning } = useLogin();
+  const login = useLogin();
   const [parameters] = useSearchParams();
   return (
-    <div className="narrow">
-      <PageHeading>{texts.loginTitle}</PageHeading>
+    <Narrow title={texts.loginTitle}>
       <Form
-        errors={errors}
+        action={login}
         fields={["email", "password"]}
-        onSend={({ email = "", password = "" }) => run(email, password)}>
-        <EmailField errors={errors} />
-        <Field label={texts.password} path="password" errors={errors} type="password" autoComplete="current-password" />
-        <button type="submit" className="button" disabled={isRunning}>
-          {texts.logIn}
-        </button>
+        submit={texts.logIn}
+        onSend={({ email = "", password = "" }) => login.run(email, password)}>
+        <Field {...EMAIL} />
+        <Field path="password" type="password" autoComplete="current-password" />
       </Form>
-      <p>
+      <p className="links">
         <Link to={`/register?${parameters}`}>{texts.noAccount}</Link>
+        <Link to={`/reset?${parameters}`}>{texts.forgotPassword}</Link>
       </p>
-      <p>
-        <Link to="/reset">{texts.forgotPassword}</Link>
-      </p>
-    </div>
+    </Narrow>
   );
 }
 
 export function RegisterPage() {
   const texts = useTexts();
-  const { errors, run, isRunning } = useAction(RegisterMutation);
+  const registration = useAction(RegisterMutation);
   const [account, setAccount] = useState<{ email: string; password: string } | null>(null);
   async function send({ email = "", password = "" }: Record<string, string>) {
-    const { payload } = await run({ input: { email, password, language: getLanguage() } });
+    const { payload } = await registration.run({ input: { email, password, language: getLanguage() } });
     if (payload) setAccount({ email, password });
   }
   if (account) return <Confirmation {...account} />;
   return (
-    <div className="narrow">
-      <PageHeading key="register">{texts.registerTitle}</PageHeading>
-      <Form errors={errors} fields={["email", "password"]} onSend={send}>
-        <EmailField errors={errors} />
-        <Field label={texts.password} path="password" errors={errors} type="password" autoComplete="new-password" />
-        <button type="submit" className="button" disabled={isRunning}>
-          {texts.register}
-        </button>
+    <Narrow title={texts.registerTitle}>
+      <Form action={registration} fields={["email", "password"]} submit={texts.registerTitle} onSend={send}>
+        <Field {...EMAIL} />
+        <Field path="password" type="password" autoComplete="new-password" />
       </Form>
-    </div>
+    </Narrow>
   );
 }
 
@@ -118,29 +113,25 @@ function Confirmation({ email, password }: { email: string; password: string }) 
   const login = useLogin();
   const confirmation = useAction(ConfirmMutation);
   const resending = useAction(ResendMutation);
-  const errors = confirmation.errors.length ? confirmation.errors : login.errors;
   async function send({ code = "" }: Record<string, string>) {
     const { payload } = await confirmation.run({ input: { email, code: code.trim() } });
     if (payload) await login.run(email, password);
   }
   async function sendAgain() {
-    const { errors: refusals } = await resending.run({ input: { email } });
-    announce(refusals[0]?.message ?? texts.resent);
+    const { errors } = await resending.run({ input: { email } });
+    announce(errors[0]?.message ?? texts.resent);
   }
+  const action = login.isRunning || login.errors.length ? login : confirmation;
   return (
-    <div className="narrow">
-      <PageHeading key="confirm">{texts.codeTitle}</PageHeading>
+    <Narrow title={texts.codeTitle}>
       <p>{texts.codeHint(email)}</p>
-      <Form errors={errors} fields={["code"]} onSend={send}>
-        <CodeField errors={errors} />
-        <button type="submit" className="button" disabled={confirmation.isRunning || login.isRunning}>
-          {texts.confirm}
-        </button>
+      <Form action={action} fields={["code"]} submit={texts.confirm} onSend={send}>
+        <Field {...CODE} />
       </Form>
-      <button type="button" className="quiet" disabled={resending.isRunning} onClick={sendAgain}>
+      <Quiet disabled={resending.isRunning} onClick={sendAgain}>
         {texts.resend}
-      </button>
-    </div>
+      </Quiet>
+    </Narrow>
   );
 }
 
@@ -148,41 +139,33 @@ export function ResetPage() {
   const texts = useTexts();
   const navigate = useNavigate();
   const announce = useAnnounce();
+  const [parameters] = useSearchParams();
   const request = useAction(ResetRequestMutation);
   const reset = useAction(ResetMutation);
   const [email, setEmail] = useState("");
-  const { errors } = email ? reset : request;
-  async function send(values: Record<string, string>) {
-    if (!email) {
-      const { payload } = await request.run({ input: { email: values.email ?? "" } });
-      if (payload) setEmail(values.email ?? "");
-      return;
-    }
-    const { code = "", newPassword = "" } = values;
+  async function ask({ email: address = "" }: Record<string, string>) {
+    const { payload } = await request.run({ input: { email: address } });
+    if (payload) setEmail(address);
+  }
+  async function set({ code = "", newPassword = "" }: Record<string, string>) {
     const { payload } = await reset.run({ input: { email, code: code.trim(), newPassword } });
     if (!payload) return;
     announce(texts.passwordSet);
-    navigate("/login");
+    navigate(`/login?${parameters}`);
   }
   return (
-    <div className="narrow">
-      <PageHeading>{texts.resetTitle}</PageHeading>
-      <Form key={email} errors={errors} fields={["email", "code", "newPassword"]} onSend={send}>
-        {!email && <EmailField errors={errors} />}
-        {email && <CodeField errors={errors} />}
-        {email && (
-          <Field
-            label={texts.newPassword}
-            path="newPassword"
-            errors={errors}
-            type="password"
-            autoComplete="new-password"
-          />
-        )}
-        <button type="submit" className="button" disabled={request.isRunning || reset.isRunning}>
-          {email ? texts.setPassword : texts.sendCode}
-        </button>
-      </Form>
-    </div>
+    <Narrow title={texts.resetTitle}>
+      {email ? (
+        <Form key="code" action={reset} fields={["code", "newPassword"]} submit={texts.setPassword} onSend={set}>
+          <p>{texts.codeHint(email)}</p>
+          <Field {...CODE} />
+          <Field path="newPassword" type="password" autoComplete="new-password" />
+        </Form>
+      ) : (
+        <Form key="email" action={request} fields={["email"]} submit={texts.sendCode} onSend={ask}>
+          <Field {...EMAIL} />
+        </Form>
+      )}
+    </Narrow>
   );
 }

@@ -1,22 +1,19 @@
 import { Link } from "react-router";
 import { useQuery } from "urql";
+import { useAction } from "../actions";
 import { useCart } from "../cart";
-import { CartFragment, graphql, type ResultOf, TileFragment } from "../graphql";
-import { Failure, Field, Form, Loading, PageHeading, Picture, ProductRow, useAction } from "../parts";
-import { formatMoney, useTexts } from "../texts";
+import { Field, Form } from "../form";
+import { type CartFragment, CartPayloadFragment, graphql, type ResultOf, TileFragment } from "../graphql";
+import { Empty, Money, Notice, PageHeading, Picture, ProductRow, Quiet, Totals, Waiting } from "../parts";
+import { useTexts } from "../texts";
 
 const ApplyMutation = graphql(
-  `
-    mutation PromoCodeApply($code: String!) {
-      cartPromoCodeApply(code: $code) { cart { ...Cart } errors { code message field } }
-    }
-  `,
-  [CartFragment],
+  `mutation PromoCodeApply($code: String!) { cartPromoCodeApply(code: $code) { ...CartPayload } }`,
+  [CartPayloadFragment],
 );
-const ForgetMutation = graphql(
-  `mutation PromoCodeRemove { cartPromoCodeRemove { cart { ...Cart } errors { code message field } } }`,
-  [CartFragment],
-);
+const ForgetMutation = graphql(`mutation PromoCodeRemove { cartPromoCodeRemove { ...CartPayload } }`, [
+  CartPayloadFragment,
+]);
 const SuggestionsQuery = graphql(`query CartSuggestions { cart { id suggestions(first: 4) { ...Tile } } }`, [
   TileFragment,
 ]);
@@ -26,100 +23,59 @@ const MAX_QUANTITY = 999;
 
 export function BasketPage() {
   const texts = useTexts();
-  const { cart, error, fetching, refetch } = useCart();
+  const { cart, error, refetch } = useCart();
   const isEmpty = !cart?.lines.length;
-  const [suggestions] = useQuery({ query: SuggestionsQuery, pause: isEmpty });
+  const [{ data }] = useQuery({ query: SuggestionsQuery, pause: isEmpty });
+  if (!cart) return <Waiting error={error} refetch={refetch} />;
+  if (isEmpty) return <Empty title={texts.basket}>{texts.basketEmpty}</Empty>;
   return (
     <>
       <PageHeading>{texts.basket}</PageHeading>
-      {error && <Failure error={error} retry={() => refetch({ requestPolicy: "network-only" })} />}
-      {fetching && !cart && <Loading />}
-      {cart && isEmpty && (
-        <p>
-          {texts.basketEmpty} <Link to="/">{texts.goShopping}</Link>
-        </p>
-      )}
-      {cart && !isEmpty && (
-        <div className="columns">
-          <Lines cart={cart} />
-          <aside className="summary" aria-label={texts.total}>
-            <Totals cart={cart} />
-            <PromoCode cart={cart} />
-            <Link to="/checkout" className="button">
-              {texts.checkout}
-            </Link>
-          </aside>
-        </div>
-      )}
-      {!isEmpty && (
-        <ProductRow
-          title={texts.suggestedForCart}
-          list="CART_SUGGESTIONS"
-          products={suggestions.data?.cart.suggestions}
-        />
-      )}
+      <div className="columns">
+        <Lines cart={cart} />
+        <aside className="card summary" aria-label={texts.total}>
+          <Totals of={cart} />
+          <PromoCode cart={cart} />
+          <Link to="/checkout" className="button">
+            {texts.checkout}
+          </Link>
+        </aside>
+      </div>
+      <ProductRow title={texts.suggestedForCart} list="CART_SUGGESTIONS" products={data?.cart.suggestions} />
     </>
   );
 }
 
 function Lines({ cart }: { cart: Cart }) {
   const texts = useTexts();
-  const { update, remove, isBusy } = useCart();
+  const { update, isBusy } = useCart();
   return (
     <div>
-      {cart.warnings.length > 0 && (
-        <div role="alert" className="notice">
-          {cart.warnings.map(({ message }) => (
-            <p key={message}>{message}</p>
-          ))}
-        </div>
-      )}
-      <ul className="lines">
-        {cart.lines.map(({ id, product, quantity, lineTotal, isAvailable }) => (
+      <Notice messages={cart.warnings} />
+      <ul className="lines card">
+        {cart.lines.map(({ id, product, quantity, unitPrice, lineTotal, isAvailable }) => (
           <li key={id} className={isAvailable ? "line" : "line line-unavailable"}>
             <Picture image={product.image} sizes="96px" />
             <div className="line-main">
               {product.slug ? <Link to={`/p/${product.slug}`}>{product.name}</Link> : <span>{product.name}</span>}
-              <div className="quantity">
-                <button
-                  type="button"
-                  aria-label={`${texts.less}: ${product.name}`}
-                  disabled={isBusy || quantity === 1}
-                  onClick={() => update(product, quantity - 1)}>
-                  −
-                </button>
-                <input
-                  key={quantity}
-                  type="text"
-                  inputMode="numeric"
-                  aria-label={texts.quantity(product.name)}
-                  defaultValue={quantity}
-                  onBlur={(event) => {
-                    const wanted = Number(event.target.value);
-                    if (Number.isInteger(wanted) && wanted >= 1 && wanted <= MAX_QUANTITY) {
-                      if (wanted !== quantity) update(product, wanted);
-                    } else event.target.value = String(quantity);
-                  }}
-                  onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-                />
-                <button
-                  type="button"
-                  aria-label={`${texts.more}: ${product.name}`}
-                  disabled={isBusy || quantity === MAX_QUANTITY}
-                  onClick={() => update(product, quantity + 1)}>
-                  +
-                </button>
-              </div>
+              {quantity > 1 && (
+                <small>
+                  {quantity} × <Money amount={unitPrice} of={cart} />
+                </small>
+              )}
             </div>
-            <p className="line-total">{formatMoney(lineTotal, cart.currency)}</p>
-            <button
-              type="button"
-              className="quiet"
-              aria-label={`${texts.remove}: ${product.name}`}
-              disabled={isBusy}
-              onClick={() => remove(product)}>
-              {texts.remove}
-            </button>
+            <strong className="line-total">
+              <Money amount={lineTotal} of={cart} />
+            </strong>
+            <div className="line-actions">
+              <Quantity name={product.name} quantity={quantity} onChange={(n) => update(product, n)} />
+              <Quiet
+                aria-label={`${texts.remove}: ${product.name}`}
+                disabled={isBusy}
+                onClick={() => update(product, 0)}>
+                {texts.remove}
+              </Quiet>
+            </div>
           </li>
         ))}
       </ul>
@@ -127,48 +83,59 @@ function Lines({ cart }: { cart: Cart }) {
   );
 }
 
-export function Totals({ cart }: { cart: Pick<Cart, "subtotal" | "discount" | "total" | "currency"> }) {
+function Quantity(props: { name: string; quantity: number; onChange: (quantity: number) => void }) {
+  const { name, quantity, onChange } = props;
   const texts = useTexts();
+  const step = (label: string, sign: string, next: number) => (
+    <button
+      type="button"
+      aria-label={`${label}: ${name}`}
+      disabled={next < 1 || next > MAX_QUANTITY}
+      onClick={() => onChange(next)}>
+      {sign}
+    </button>
+  );
   return (
-    <dl className="totals" aria-live="polite">
-      {Number(cart.discount) > 0 && (
-        <>
-          <div>
-            <dt>{texts.subtotal}</dt>
-            <dd>{formatMoney(cart.subtotal, cart.currency)}</dd>
-          </div>
-          <div>
-            <dt>{texts.discount}</dt>
-            <dd>−{formatMoney(cart.discount, cart.currency)}</dd>
-          </div>
-        </>
-      )}
-      <div className="totals-sum">
-        <dt>{texts.total}</dt>
-        <dd>{formatMoney(cart.total, cart.currency)}</dd>
-      </div>
-    </dl>
+    <div className="quantity">
+      {step(texts.less, "−", quantity - 1)}
+      <input
+        key={quantity}
+        type="text"
+        inputMode="numeric"
+        aria-label={texts.quantity(name)}
+        defaultValue={quantity}
+        onBlur={({ target }) => {
+          const wanted = Number(target.value);
+          if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_QUANTITY) target.value = String(quantity);
+          else if (wanted !== quantity) onChange(wanted);
+        }}
+        onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+      />
+      {step(texts.more, "+", quantity + 1)}
+    </div>
   );
 }
 
 function PromoCode({ cart }: { cart: Cart }) {
   const texts = useTexts();
-  const { errors, run, isRunning } = useAction(ApplyMutation);
+  const applying = useAction(ApplyMutation);
   const removal = useAction(ForgetMutation);
   if (cart.promoCode) {
     return (
-      <p className="promo-code">
+      <p>
         {texts.promoCode}: <strong>{cart.promoCode}</strong>{" "}
-        <button type="button" className="quiet" onClick={() => removal.run({})}>
-          {texts.remove}
-        </button>
+        <Quiet onClick={() => removal.run({})}>{texts.remove}</Quiet>
       </p>
     );
   }
   return (
-    <Form className="form form-row" fields={["code"]} errors={errors} onSend={({ code }) => run({ code: code! })}>
-      <Field label={texts.promoCode} path="code" errors={errors} autoComplete="off" maxLength={64} />
-      <button type="submit" disabled={isRunning}>
+    <Form
+      action={applying}
+      className="form form-row"
+      fields={["code"]}
+      onSend={({ code = "" }) => applying.run({ code })}>
+      <Field path="code" label={texts.promoCode} autoComplete="off" maxLength={64} />
+      <button type="submit" disabled={applying.isRunning}>
         {texts.apply}
       </button>
     </Form>

@@ -1,7 +1,7 @@
 import { Link } from "react-router";
 import { useQuery } from "urql";
 import { graphql, TileFragment } from "../graphql";
-import { Failure, Loading, PageHeading, Picture, ProductRow } from "../parts";
+import { PageHeading, Picture, ProductRow, Waiting } from "../parts";
 import { useTexts } from "../texts";
 
 const HomeQuery = graphql(
@@ -18,37 +18,47 @@ const RecommendedQuery = graphql(`query Recommended { recommendations(first: 8) 
 
 export function HomePage() {
   const texts = useTexts();
-  const [{ data, error, fetching }, retry] = useQuery({ query: HomeQuery });
+  const [{ data, error }, refetch] = useQuery({ query: HomeQuery });
   const [recommended] = useQuery({ query: RecommendedQuery });
+  const products = recommended.data?.recommendations;
   return (
     <>
       <div className="hero">
-        <PageHeading>{texts.tagline}</PageHeading>
-        <p>{texts.taglineMore}</p>
-        <Link to="/search?sort=NEWEST" className="button">
-          {texts.toCatalogue}
-        </Link>
+        <div>
+          <PageHeading description={texts.taglineMore}>{texts.tagline}</PageHeading>
+          <p>{texts.taglineMore}</p>
+          <Link to="/search?sort=NEWEST" className="button">
+            {texts.goShopping}
+          </Link>
+        </div>
+        <div className="hero-pictures" aria-hidden="true">
+          {products?.slice(0, 3).map(({ id, image }) => (
+            <Picture key={id} image={image && { ...image, alt: "" }} sizes="220px" />
+          ))}
+        </div>
       </div>
-      {error && <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />}
-      {fetching && <Loading />}
+      {!data && <Waiting error={error} refetch={refetch} />}
       {data && (
-        <section aria-labelledby="categories">
-          <h2 id="categories">{texts.categories}</h2>
-          <ul className="cards">
-            {data.categories.map(({ id, name, slug, productCount, image }) => (
-              <li key={id}>
-                <Link to={`/c/${slug}`}>
-                  {image && <Picture image={image} sizes="(max-width: 700px) 46vw, 280px" />}
-                  <strong>{name}</strong>
-                  <small>{texts.products(productCount)}</small>
-                </Link>
-              </li>
-            ))}
-          </ul>
-        </section>
+        <>
+          <section aria-labelledby="categories">
+            <h2 id="categories">{texts.categories}</h2>
+            <ul className="cards">
+              {data.categories.map(({ id, name, slug, productCount, image }) => (
+                <li key={id}>
+                  <Link to={`/c/${slug}`}>
+                    {image && <Picture image={image} sizes="(max-width: 700px) 46vw, 280px" />}
+                    <strong>{name}</strong>
+                    <small>{texts.products(productCount)}</small>
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </section>
+          <ProductRow title={texts.recommended} list="PERSONAL" products={products} />
+
+          <ProductRow title={texts.onSale} products={data.onSale.nodes} />
+        </>
       )}
-      <ProductRow title={texts.recommended} list="PERSONAL" products={recommended.data?.recommendations} />
-      <ProductRow title={texts.onSale} products={data?.onSale.nodes} />
     </>
   );
 }

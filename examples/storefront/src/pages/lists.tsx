@@ -1,35 +1,36 @@
 /** The pages with a list of products: of a category, of a brand, and of a search. */
 import { Link, useParams, useSearchParams } from "react-router";
-import { useQuery } from "urql";
 import { graphql } from "../graphql";
-import { Breadcrumbs, Failure, Loading, PageHeading } from "../parts";
+import { Breadcrumbs, NotFoundPage, PageHeading, usePage } from "../parts";
 import { ProductList } from "../product-list";
 import { useTexts } from "../texts";
-import { NotFoundPage } from "./not-found";
 
 const CategoryQuery = graphql(`
   query Category($slug: String!) {
     category(slug: $slug) {
-      id name slug
+      id name slug seoTitle seoDescription
       ancestors { id name slug }
       children { id name slug productCount }
     }
   }
 `);
-const BrandQuery = graphql(`query Brand($slug: String!) { brand(slug: $slug) { id databaseId name description } }`);
+const BrandQuery = graphql(`
+  query Brand($slug: String!) { brand(slug: $slug) { id databaseId name description seoTitle seoDescription } }
+`);
 
 export function CategoryPage() {
   const texts = useTexts();
   const { slug = "" } = useParams();
-  const [{ data, error, fetching }, retry] = useQuery({ query: CategoryQuery, variables: { slug } });
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data) return <Loading />;
+  const { data, waiting } = usePage({ query: CategoryQuery, variables: { slug } });
+  if (!data) return waiting;
   const { category } = data;
   if (!category) return <NotFoundPage />;
   return (
     <>
       <Breadcrumbs path={category.ancestors} />
-      <PageHeading key={category.id}>{category.name}</PageHeading>
+      <PageHeading key={category.id} title={category.seoTitle} description={category.seoDescription}>
+        {category.name}
+      </PageHeading>
       {category.children.length > 0 && (
         <nav aria-label={texts.categories}>
           <ul className="chips">
@@ -50,16 +51,17 @@ export function CategoryPage() {
 
 export function BrandPage() {
   const { slug = "" } = useParams();
-  const [{ data, error, fetching }, retry] = useQuery({ query: BrandQuery, variables: { slug } });
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data) return <Loading />;
+  const { data, waiting } = usePage({ query: BrandQuery, variables: { slug } });
+  if (!data) return waiting;
   const { brand } = data;
   if (!brand) return <NotFoundPage />;
   return (
     <>
       <Breadcrumbs path={[]} />
-      <PageHeading key={brand.id}>{brand.name}</PageHeading>
-      {brand.description && <p className="lead">{brand.description}</p>}
+      <PageHeading key={brand.id} title={brand.seoTitle} description={brand.seoDescription || brand.description}>
+        {brand.name}
+      </PageHeading>
+      {brand.description && <p className="prose">{brand.description}</p>}
       <ProductList key={slug} brand={brand.databaseId} />
     </>
   );

@@ -1,13 +1,21 @@
-/** The pages of the account: profile, orders and addresses. */
+/** The pages of the account: its frame, profile, orders and addresses. */
 import { useState } from "react";
-import { Link, Navigate, NavLink, Outlet, useLocation } from "react-router";
+import { Link, Navigate, NavLink, Outlet } from "react-router";
 import { useQuery } from "urql";
-import { DELIVERY_FIELDS, DeliveryFields, readDelivery } from "../delivery";
-import { AddressFragment, graphql, MeQuery } from "../graphql";
-import { Failure, Field, Form, Loading, PageHeading, useAction, useAnnounce } from "../parts";
+import { useAction, useAnnounce } from "../actions";
+import {
+  AddressesQuery,
+  DELIVERY_FIELDS,
+  DeliveryFields,
+  describeDelivery,
+  readDelivery,
+  type SavedAddress,
+} from "../delivery";
+import { Field, Form } from "../form";
+import { AddressPayloadFragment, graphql, MeQuery } from "../graphql";
+import { Empty, Money, PageHeading, Quiet, useLoginPath, usePage, Waiting } from "../parts";
 import { session, useIsLoggedIn } from "../store";
-import { formatDate, formatMoney, useTexts } from "../texts";
-import { AddressesQuery } from "./checkout";
+import { formatDate, useTexts } from "../texts";
 
 const RevokeMutation = graphql(`mutation Logout { tokenRevoke { errors { code message field } } }`);
 const UpdateMutation = graphql(`
@@ -26,32 +34,29 @@ const OrdersQuery = graphql(`
     }
   }
 `);
+
 const CreateMutation = graphql(
-  `
-    mutation AddressCreate($input: SavedAddressInput!) {
-      addressCreate(input: $input) { address { ...SavedAddress } errors { code message field } }
-    }
-  `,
-  [AddressFragment],
+  `mutation AddressCreate($input: SavedAddressInput!) { addressCreate(input: $input) { ...AddressPayload } }`,
+  [AddressPayloadFragment],
 );
-const DeleteMutation = graphql(`
-  mutation AddressDelete($id: ID!) { addressDelete(id: $id) { errors { code message field } } }
-`);
+const AddressUpdateMutation = graphql(
+  `mutation AddressUpdate($input: SavedAddressUpdateInput!) { addressUpdate(input: $input) { ...AddressPayload } }`,
+  [AddressPayloadFragment],
+);
+const DeleteMutation = graphql(`mutation AddressDelete($id: ID!) { addressDelete(id: $id) { ...AddressPayload } }`, [
+  AddressPayloadFragment,
+]);
 const DefaultMutation = graphql(
-  `
-    mutation AddressSetDefault($id: ID!) {
-      addressSetDefault(id: $id) { address { ...SavedAddress } errors { code message field } }
-    }
-  `,
-  [AddressFragment],
+  `mutation AddressSetDefault($id: ID!) { addressSetDefault(id: $id) { ...AddressPayload } }`,
+  [AddressPayloadFragment],
 );
 
 /** The frame of these pages, for those who are logged in. */
 export function AccountLayout() {
   const texts = useTexts();
   const isLoggedIn = useIsLoggedIn();
-  const { pathname } = useLocation();
-  if (!isLoggedIn) return <Navigate to={`/login?next=${pathname}`} replace />;
+  const loginPath = useLoginPath();
+  if (!isLoggedIn) return <Navigate to={loginPath} replace />;
   return (
     <>
       <nav aria-label={texts.account} className="tabs">
@@ -69,13 +74,13 @@ export function AccountLayout() {
 export function ProfilePage() {
   const texts = useTexts();
   const announce = useAnnounce();
-  const [{ data, error, fetching }, retry] = useQuery({ query: MeQuery });
-  const { errors, run, isRunning } = useAction(UpdateMutation);
+  const { data, waiting } = usePage({ query: MeQuery });
+  const update = useAction(UpdateMutation);
   const revocation = useAction(RevokeMutation);
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data?.me) return <Loading />;
-  async function save({ name = "" }: Record<string, string>) {
-    const { payload } = await run({ input: { name } });
+  if (!data?.me) return waiting;
+  const { name, email } = data.me;
+  async function save(values: Record<string, string>) {
+    const { payload } = await update.run({ input: { name: values.name ?? "" } });
     if (payload) announce(texts.saved);
   }
   async function logOut() {
@@ -85,115 +90,102 @@ export function ProfilePage() {
   }
   return (
     <div className="narrow">
-      <PageHeading>{texts.account}</PageHeading>
-      <p>{texts.hello(data.me.name || data.me.email)}</p>
-      <Form errors={errors} fields={["name"]} onSend={save}>
-        <Field label={texts.name} path="name" errors={errors} defaultValue={data.me.name} autoComplete="name" />
-        <button type="submit" disabled={isRunning}>
-          {texts.save}
-        </button>
+      <PageHeading>{texts.hello(name || email)}</PageHeading>
+      <Form action={update} fields={["name"]} submit={texts.save} onSend={save}>
+        <Field path="email" defaultValue={email} readOnly />
+        <Field path="name" defaultValue={name} autoComplete="name" />
       </Form>
-      <button type="button" className="quiet" onClick={logOut}>
-        {texts.logOut}
-      </button>
+      <Quiet onClick={logOut}>{texts.logOut}</Quiet>
     </div>
   );
 }
 
 export function OrdersPage() {
   const texts = useTexts();
-  const [cursors, setCursors] = useState<(string | null)[]>([null]);
+  const [after, setAfter] = useState<string | null>(null);
+  const query = { query: OrdersQuery, variables: { after }, requestPolicy: "cache-and-network" } as const;
+  const [{ data, error, fetching }, refetch] = useQuery(query);
+  // The cache joins the pages.
+  const { nodes, pageInfo } = data?.me?.orders ?? {};
+  if (nodes?.length === 0) return <Empty title={texts.orders}>{texts.noOrders}</Empty>;
   return (
-    <>
+    <div className="narrow">
       <PageHeading>{texts.orders}</PageHeading>
-      {cursors.map((after, index) => (
-        <OrdersPart
-          key={after}
-          after={after}
-          onMore={index === cursors.length - 1 ? (cursor) => setCursors([...cursors, cursor]) : undefined}
-        />
-      ))}
-    </>
-  );
-}
-
-function OrdersPart({ after, onMore }: { after: string | null; onMore?: (cursor: string) => void }) {
-  const texts = useTexts();
-  const [{ data, error, fetching }, retry] = useQuery({
-    query: OrdersQuery,
-    variables: { after },
-    requestPolicy: "cache-and-network",
-  });
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data?.me) return <Loading />;
-  const { nodes, pageInfo } = data.me.orders;
-  if (!nodes.length && after === null) return <p>{texts.noOrders}</p>;
-  const { hasNextPage, endCursor } = pageInfo;
-  return (
-    <>
       <ul className="orders">
-        {nodes.map(({ id, number, status, total, currency, placedAt }) => (
-          <li key={id}>
-            <Link to={`/order/${number}`}>{texts.orderTitle(number)}</Link>
-            <span className={`status status-${status.toLowerCase()}`}>{texts.statuses[status]}</span>
-            <time dateTime={placedAt}>{formatDate(placedAt)}</time>
-            <strong>{formatMoney(total, currency)}</strong>
+        {nodes?.map((order) => (
+          <li key={order.id} className="card">
+            <Link to={`/order/${order.number}`}>{texts.orderTitle(order.number)}</Link>
+            <span className={`status status-${order.status.toLowerCase()}`}>{texts.statuses[order.status]}</span>
+            <time dateTime={order.placedAt}>{formatDate(order.placedAt)}</time>
+            <strong>
+              <Money amount={order.total} of={order} />
+            </strong>
           </li>
         ))}
       </ul>
-      {onMore && hasNextPage && endCursor && (
-        <button type="button" className="more" onClick={() => onMore(endCursor)}>
+      {(error || !nodes) && <Waiting error={error} refetch={refetch} />}
+      {pageInfo?.hasNextPage && (
+        <button type="button" className="more" disabled={fetching} onClick={() => setAfter(pageInfo.endCursor)}>
           {texts.showMore}
         </button>
       )}
-    </>
+    </div>
   );
 }
 
 export function AddressesPage() {
   const texts = useTexts();
   const announce = useAnnounce();
-  const [{ data, error, fetching }, retry] = useQuery({ query: AddressesQuery });
-  const { errors, run, isRunning } = useAction(CreateMutation);
+  const { data, waiting } = usePage({ query: AddressesQuery });
+  const creation = useAction(CreateMutation);
+  const update = useAction(AddressUpdateMutation);
   const deletion = useAction(DeleteMutation);
   const choice = useAction(DefaultMutation);
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data?.me) return <Loading />;
+  const [edited, setEdited] = useState<SavedAddress | null>(null);
+  if (!data?.me) return waiting;
   const { addresses } = data.me;
-  async function save(values: Record<string, string>) {
-    const { payload } = await run({ input: { ...readDelivery(values), label: values.label ?? "" } });
-    if (payload) announce(texts.saved);
+
+  async function save({ label = "", ...values }: Record<string, string>) {
+    const input = { ...readDelivery(values), label };
+    const { payload } = await (edited ? update.run({ input: { ...input, id: edited.id } }) : creation.run({ input }));
+    if (!payload) return;
+    setEdited(null);
+    announce(texts.saved);
   }
+  async function change({ run }: typeof deletion | typeof choice, { id }: SavedAddress) {
+    const { errors } = await run({ id });
+    announce(errors[0]?.message ?? texts.saved);
+    if (id === edited?.id) setEdited(null);
+  }
+
   return (
     <div className="narrow">
       <PageHeading>{texts.addresses}</PageHeading>
-      {addresses.length === 0 && <p>{texts.noAddresses}</p>}
-      <ul className="plain">
-        {addresses.map(({ id, label, contact, deliveryAddress, isDefault }) => (
-          <li key={id}>
-            <span>
-              {[label, contact.name, deliveryAddress.line1, deliveryAddress.city].filter(Boolean).join(", ")}{" "}
-              {isDefault && <span className="badge">{texts.isDefault}</span>}
-            </span>
-            <span>
-              {!isDefault && (
-                <button type="button" className="quiet" onClick={() => choice.run({ id })}>
-                  {texts.makeDefault}
-                </button>
-              )}
-              <button type="button" className="quiet" onClick={() => deletion.run({ id })}>
-                {texts.delete}
-              </button>
-            </span>
+      <ul className="addresses">
+        {addresses.map((address) => (
+          <li key={address.id} className="card">
+            <p>
+              {address.label && <strong>{address.label} </strong>}
+              {address.isDefault && <span className="badge">{texts.isDefault}</span>}
+            </p>
+            <p>{describeDelivery(address)}</p>
+            {!address.isDefault && <Quiet onClick={() => change(choice, address)}>{texts.makeDefault}</Quiet>}
+            <Quiet onClick={() => setEdited(address)}>{texts.edit}</Quiet>
+            <Quiet onClick={() => confirm(texts.deleteQuestion) && change(deletion, address)}>{texts.remove}</Quiet>
           </li>
         ))}
       </ul>
-      <Form key={addresses.length} errors={errors} fields={["label", ...DELIVERY_FIELDS]} onSend={save}>
-        <DeliveryFields errors={errors} />
-        <Field label={texts.label} path="label" errors={errors} isOptional />
-        <button type="submit" disabled={isRunning}>
-          {texts.addAddress}
-        </button>
+      <h2>{edited ? texts.editAddress : texts.newAddress}</h2>
+      <Form
+        key={edited?.id ?? addresses.length}
+        action={edited ? update : creation}
+        fields={["label", ...DELIVERY_FIELDS]}
+        takesFocus={!!edited}
+        submit={texts.save}
+        onSend={save}>
+        <Field path="label" defaultValue={edited?.label} />
+        <DeliveryFields saved={edited} />
+        {edited && <Quiet onClick={() => setEdited(null)}>{texts.cancel}</Quiet>}
       </Form>
     </div>
   );

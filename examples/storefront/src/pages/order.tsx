@@ -1,9 +1,8 @@
 import { Link, useLocation, useParams } from "react-router";
-import { useQuery } from "urql";
+import { useAction, useAnnounce } from "../actions";
 import { graphql, OrderFragment, type ResultOf } from "../graphql";
-import { Failure, Loading, PageHeading, useAction, useAnnounce } from "../parts";
-import { formatDate, formatMoney, useTexts } from "../texts";
-import { Totals } from "./basket";
+import { Empty, Money, PageHeading, Quiet, Totals, usePage } from "../parts";
+import { formatDate, useTexts } from "../texts";
 
 const OrderQuery = graphql(
   `
@@ -33,22 +32,16 @@ export function OrderPage() {
   const { number = "" } = useParams();
   const { hash, state } = useLocation();
   const token = new URLSearchParams(hash.slice(1)).get("token");
-  const [{ data, error, fetching }, retry] = useQuery({
-    query: OrderQuery,
-    variables: { number, token: token ?? "", isGuest: token !== null },
-    context: BY_POST,
-  });
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data) return <Loading />;
+  const variables = { number, token: token ?? "", isGuest: token !== null };
+  const { data, waiting } = usePage({ query: OrderQuery, variables, context: BY_POST });
+  if (!data) return waiting;
   const order = data.order ?? data.me?.order;
+  if (!order) return <Empty title={texts.orderTitle(number)}>{texts.orderNotFound}</Empty>;
   return (
     <div className="narrow">
       <PageHeading>{texts.orderTitle(number)}</PageHeading>
-      {!order && <p>{texts.orderNotFound}</p>}
-      {order && (state as { isNew?: boolean } | null)?.isNew && (
-        <p className="notice notice-good">{texts.orderThanks}</p>
-      )}
-      {order && <Details order={order} token={token} />}
+      {(state as { isNew?: boolean } | null)?.isNew && <p className="notice notice-good">{texts.orderThanks}</p>}
+      <Details order={order} token={token} />
     </div>
   );
 }
@@ -78,41 +71,44 @@ function Details({ order, token }: { order: ResultOf<typeof OrderFragment>; toke
           </a>
         </p>
       )}
-      <h2>{texts.items}</h2>
-      <ul className="plain">
-        {order.lines.map((line) => (
-          <li key={line.id}>
-            <span>
-              {line.product ? <Link to={`/p/${line.product.slug}`}>{line.name}</Link> : line.name} × {line.quantity}
-              {line.cancelledQuantity > 0 && <small> ({texts.cancelledUnits(line.cancelledQuantity)})</small>}
-            </span>
-            <span>{formatMoney(line.lineTotal, order.currency)}</span>
-          </li>
-        ))}
-      </ul>
-      <Totals cart={order} />
+      <section aria-labelledby="items" className="card">
+        <h2 id="items">{texts.items}</h2>
+        <ul className="plain">
+          {order.lines.map((line) => (
+            <li key={line.id}>
+              <span>
+                {line.product ? <Link to={`/p/${line.product.slug}`}>{line.name}</Link> : line.name}{" "}
+                <span className="money">× {line.quantity}</span>
+                {line.cancelledQuantity > 0 && <small> ({texts.cancelledUnits(line.cancelledQuantity)})</small>}
+              </span>
+              <Money amount={line.lineTotal} of={order} />
+            </li>
+          ))}
+        </ul>
+        <Totals of={order} />
+      </section>
       {(contact || place) && (
-        <>
-          <h2>{texts.delivery}</h2>
-          <p>
-            {[contact?.name, contact?.phone].filter(Boolean).join(", ")}
-            <br />
-            {[place?.postalCode, place?.city, place?.line1, place?.line2].filter(Boolean).join(", ")}
-          </p>
-        </>
+        <section aria-labelledby="delivery" className="card">
+          <h2 id="delivery">{texts.delivery}</h2>
+          <p>{[contact?.name, contact?.phone].filter(Boolean).join(", ")}</p>
+          <p>{[place?.postalCode, place?.city, place?.line1, place?.line2].filter(Boolean).join(", ")}</p>
+          {order.comment && <p>{order.comment}</p>}
+        </section>
       )}
-      <h2>{texts.history}</h2>
-      <ol className="plain">
-        {order.history.map(({ status, changedAt }) => (
-          <li key={changedAt}>
-            {texts.statuses[status]} <time dateTime={changedAt}>{formatDate(changedAt)}</time>
-          </li>
-        ))}
-      </ol>
+      <section aria-labelledby="history" className="card">
+        <h2 id="history">{texts.history}</h2>
+        <ol className="plain">
+          {order.history.map(({ status, changedAt }) => (
+            <li key={changedAt}>
+              {texts.statuses[status]} <time dateTime={changedAt}>{formatDate(changedAt)}</time>
+            </li>
+          ))}
+        </ol>
+      </section>
       {order.isCancellable && (
-        <button type="button" className="quiet" disabled={isRunning} onClick={confirmAndCancel}>
+        <Quiet disabled={isRunning} onClick={confirmAndCancel}>
           {texts.cancelOrder}
-        </button>
+        </Quiet>
       )}
     </>
   );

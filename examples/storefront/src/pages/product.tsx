@@ -1,22 +1,27 @@
 import { useState } from "react";
 import { Link, useLocation, useParams } from "react-router";
-import { useQuery } from "urql";
-import { useCart } from "../cart";
 import { graphql, type List, type ResultOf, TileFragment } from "../graphql";
-import { Breadcrumbs, Failure, Loading, PageHeading, Picture, Price, ProductRow } from "../parts";
-import { useIsLoggedIn } from "../store";
+import {
+  Badges,
+  Breadcrumbs,
+  BuyButton,
+  NotFoundPage,
+  PageHeading,
+  Picture,
+  Price,
+  ProductRow,
+  usePage,
+} from "../parts";
 import { useTexts } from "../texts";
-import { useWishlist, WishButton } from "../wishlist";
-import { NotFoundPage } from "./not-found";
+import { WishButton } from "../wishlist";
 
 const ProductQuery = graphql(
   `
     query Product($slug: String!) {
       product(slug: $slug) {
         ...Tile
-        sku
-        description
-        availableQuantity
+        sku description availableQuantity
+        seoTitle seoDescription
         brand { id name slug }
         category { id name slug ancestors { id name slug } }
         images { url alt width height srcset }
@@ -33,26 +38,31 @@ type Product = NonNullable<ResultOf<typeof ProductQuery>["product"]>;
 export function ProductPage() {
   const texts = useTexts();
   const { slug = "" } = useParams();
-  const [{ data, error, fetching }, retry] = useQuery({ query: ProductQuery, variables: { slug } });
-  if (error) return <Failure error={error} retry={() => retry({ requestPolicy: "network-only" })} />;
-  if (fetching || !data) return <Loading />;
+  const { state } = useLocation();
+  const { data, waiting } = usePage({ query: ProductQuery, variables: { slug } });
+  if (!data) return waiting;
   const { product } = data;
   if (!product) return <NotFoundPage />;
-  const { category } = product;
+  const { category, brand, availableQuantity } = product;
+  // The shop does not tell larger numbers.
+  const stock = availableQuantity < 50 ? `${texts.inStock}: ${availableQuantity}` : texts.inStock;
   return (
     <>
       <Breadcrumbs path={category ? [...category.ancestors, category] : []} />
       <article className="product">
         <Gallery key={`pictures ${product.id}`} product={product} />
         <div className="product-main">
-          <PageHeading key={product.id}>{product.name}</PageHeading>
-          {product.brand && (
-            <p>
-              <Link to={`/b/${product.brand.slug}`}>{product.brand.name}</Link>
-            </p>
-          )}
+          <Badges product={product} />
+          <PageHeading key={product.id} title={product.seoTitle} description={product.seoDescription}>
+            {product.name}
+          </PageHeading>
+          {brand && <Link to={`/b/${brand.slug}`}>{brand.name}</Link>}
           <Price product={product} />
-          <Purchase key={`purchase ${product.id}`} product={product} />
+          <p className={product.inStock ? "stock" : "stock stock-out"}>{product.inStock ? stock : texts.soldOut}</p>
+          <div className="purchase">
+            <BuyButton product={product} list={(state as { list?: List } | null)?.list} className="button" />
+            <WishButton product={product} />
+          </div>
           {product.description && (
             <section aria-labelledby="description">
               <h2 id="description">{texts.description}</h2>
@@ -62,18 +72,16 @@ export function ProductPage() {
           <section aria-labelledby="characteristics">
             <h2 id="characteristics">{texts.characteristics}</h2>
             <dl className="characteristics">
-              {product.characteristics.map(({ name, value, unit }) => (
-                <div key={`${name} ${unit}`}>
-                  <dt>{name}</dt>
-                  <dd>
-                    {value} {unit}
-                  </dd>
-                </div>
-              ))}
-              <div>
-                <dt>{texts.sku}</dt>
-                <dd>{product.sku}</dd>
-              </div>
+              {[...product.characteristics, { name: texts.sku, value: product.sku, unit: "" }].map(
+                ({ name, value, unit }) => (
+                  <div key={`${name} ${unit}`}>
+                    <dt>{name}</dt>
+                    <dd>
+                      {value} {unit}
+                    </dd>
+                  </div>
+                ),
+              )}
             </dl>
           </section>
         </div>
@@ -108,34 +116,5 @@ function Gallery({ product: { images } }: { product: Product }) {
         </ul>
       )}
     </div>
-  );
-}
-
-function Purchase({ product }: { product: Product }) {
-  const texts = useTexts();
-  const isLoggedIn = useIsLoggedIn();
-  const { add, isBusy } = useCart();
-  const list = (useLocation().state as { list?: List } | null)?.list;
-  const wishlist = useWishlist();
-  const isNotified = wishlist.find(product)?.notify;
-  return (
-    <>
-      <p className={product.inStock ? "stock" : "stock stock-out"}>
-        {product.inStock ? texts.inStock(product.availableQuantity) : texts.soldOut}
-      </p>
-      <div className="purchase">
-        {product.inStock && (
-          <button type="button" className="button" disabled={isBusy} onClick={() => add(product, list)}>
-            {texts.addToBasket}
-          </button>
-        )}
-        {!product.inStock && isLoggedIn && (
-          <button type="button" disabled={isNotified} onClick={() => wishlist.add(product, true)}>
-            {isNotified ? texts.notified : texts.notify}
-          </button>
-        )}
-        <WishButton product={product} />
-      </div>
-    </>
   );
 }
