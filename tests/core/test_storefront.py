@@ -1,6 +1,8 @@
-"""The page of the storefront: its paths, caching and content policy."""
+"""The page of the storefront: its paths, caching, content policy and size."""
 
+import gzip
 import re
+from pathlib import Path
 
 from django.conf import settings
 from django.test import Client, SimpleTestCase
@@ -9,6 +11,7 @@ from backend.api.rest import api
 from backend.core.storefront import INDEX_FILE
 from backend.core.storefront import PATHS as STOREFRONT_PATHS
 
+PROJECT_DIR = Path(__file__).resolve().parents[2]
 PATHS = (
     *("/", "/search", "/basket", "/checkout", "/login", "/register", "/reset", "/favourites"),
     *(
@@ -73,6 +76,25 @@ class StorefrontTest(SimpleTestCase):
         response = self.client.post("/basket")
         assert response.status_code == 405
         assert response["Allow"] == "GET, HEAD"
+
+    def test_scripts_are_small(self) -> None:
+        sizes = {
+            path.name: len(gzip.compress(path.read_bytes(), mtime=0))
+            for path in (INDEX_FILE.parent / "assets").glob("*.js")
+        }
+        first = re.findall(r'/assets/([^"]+\.js)"', INDEX_FILE.read_text())
+        assert len(first) < len(sizes)
+        assert sum(sizes[name] for name in first) < 125_000
+        assert sum(sizes.values()) < 150_000
+
+    def test_source_is_small(self) -> None:
+        files = [
+            file
+            for file in (PROJECT_DIR / "examples/storefront/src").rglob("*.*")
+            if file.name != "schema.d.ts"
+        ]
+        assert len(files) > 20
+        assert sum(len(file.read_text().splitlines()) for file in files) < 3000
 
     def test_files_are_immutable(self) -> None:
         files = re.findall(r'(?:src|href)="(/static/[^"]+)"', INDEX_FILE.read_text())
