@@ -192,7 +192,7 @@ def test_guest_orders_a_product_found_by_search(
 
 def register(shop: Journey, page: Page, address: str) -> None:
     fill(page, {"E-mail address": address, "Password": PASSWORD})
-    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("button", name="Create an account").click()
     code = page.get_by_label("Code from the mail")
     code.fill("000000")
     page.get_by_role("button", name="Confirm").click()

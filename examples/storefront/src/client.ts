@@ -70,7 +70,7 @@ function refetchMine(_result: unknown, _args: unknown, cache: Cache): void {
   for (const field of ["cart", "me"]) cache.invalidate("Query", field);
 }
 
-/** Read the pages of the wishlist after the first again: a change moves products from one to another. */
+/** Forget the pages of the wishlist after the first: a change moves products from one to another. */
 function refetchWishes(_result: unknown, _args: unknown, cache: Cache): void {
   const wishlist = cache.resolve("Query", "wishlist") as string | null;
   for (const { fieldName, arguments: page } of wishlist ? cache.inspectFields(wishlist) : []) {

@@ -9,7 +9,7 @@ import { Loading, useLoginPath, usePage } from "./parts";
 import { SearchBox } from "./search-box";
 import { getLanguage, language, useIsLoggedIn } from "./store";
 import { useTexts } from "./texts";
-import { useAllWishes, useWishlist } from "./wishlist";
+import { AllWishes, useWishlist } from "./wishlist";
 
 const LanguageMutation = graphql(`
   mutation Language($code: String!) { accountUpdate(input: { language: $code }) { user { id language } } }
@@ -28,11 +28,13 @@ type Category = { id: string; name: string; slug: string; children: { id: string
 function useScrollPosition(): void {
   const { key, pathname, search } = useLocation();
   const action = useNavigationType();
-  const shownPath = useRef(pathname);
+  const shownPath = useRef<string | null>(null);
   // The first entry of each visit has the key "default", whatever its page is.
   const name = `lavka.scroll.${key === "default" ? pathname + search : key}`;
   useLayoutEffect(() => {
-    if (action === "POP") scrollTo(0, Number(sessionStorage.getItem(name)));
+    const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+    const isNewVisit = shownPath.current === null && load?.type === "navigate";
+    if (action === "POP") scrollTo(0, isNewVisit ? 0 : Number(sessionStorage.getItem(name)));
     // A replaced URL of the same page has other filters.
     else if (action === "PUSH" || pathname !== shownPath.current) scrollTo(0, 0);
     shownPath.current = pathname;
@@ -47,7 +49,7 @@ function useScrollPosition(): void {
 
 export function Layout() {
   const texts = useTexts();
-  useAllWishes();
+  const { total } = useWishlist();
   useScrollPosition();
   return (
     <>
@@ -55,6 +57,8 @@ export function Layout() {
         {texts.skip}
       </a>
       <Header />
+      {/* A change moves products from one page to another, so the pages are read again. */}
+      <AllWishes key={total} />
       <main id="content" tabIndex={-1}>
         <Suspense fallback={<Loading />}>
           <Outlet />

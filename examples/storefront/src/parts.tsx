@@ -34,7 +34,7 @@ export function PageHeading(props: { children: string; title?: string; descripti
 /** Return the address of the login, which leads back to this page. */
 export function useLoginPath(): string {
   const { pathname, search } = useLocation();
-  const isLogin = search.startsWith("?next=");
+  const isLogin = /^\/(login|register|reset)$/.test(pathname);
   return isLogin ? `/login${search}` : `/login?next=${encodeURIComponent(pathname + search)}`;
 }
 

@@ -55,7 +55,7 @@ const pairs = {
   isNew: ["New", "Новинка"],
   sale: [(percent: number) => `−${percent}%`, (percent: number) => `−${percent}%`],
   was: ["Former price", "Прежняя цена"],
-  soldOut: ["Sold out", "Нет в наличии"],
+  soldOut: ["Sold out", "Продано"],
   addToBasket: ["Add to basket", "В корзину"],
   added: [(name: string) => `Added to the basket: ${name}`, (name: string) => `Добавлено в корзину: ${name}`],
   toFavourites: ["Add to favourites", "Добавить в избранное"],

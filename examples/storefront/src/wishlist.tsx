@@ -58,11 +58,12 @@ export function useWishlist() {
 }
 
 /** Read the wishlist page by page, since each heart has to know all of it. The cache joins the pages. */
-export function useAllWishes(): void {
+export function AllWishes() {
   const [after, setAfter] = useState<string | null>(null);
   const [{ data }] = useQuery({ query: WishlistQuery, variables: { after } });
   const { hasNextPage, endCursor } = data?.wishlist.items.pageInfo ?? {};
   if (hasNextPage && endCursor && endCursor !== after) setAfter(endCursor);
+  return null;
 }
 
 export function WishButton({ product }: { product: Product }) {

@@ -43,7 +43,7 @@ export function ProductPage() {
   if (!data) return waiting;
   const { product } = data;
   if (!product) return <NotFoundPage />;
-  const { category, brand, availableQuantity } = product;
+  const { category, brand, availableQuantity, description, seoDescription } = product;
   // The shop does not tell larger numbers.
   const stock = availableQuantity < 50 ? `${texts.inStock}: ${availableQuantity}` : texts.inStock;
   return (
@@ -53,7 +53,7 @@ export function ProductPage() {
         <Gallery key={`pictures ${product.id}`} product={product} />
         <div className="product-main">
           <Badges product={product} />
-          <PageHeading key={product.id} title={product.seoTitle} description={product.seoDescription}>
+          <PageHeading key={product.id} title={product.seoTitle} description={seoDescription || description}>
             {product.name}
           </PageHeading>
           {brand && <Link to={`/b/${brand.slug}`}>{brand.name}</Link>}
@@ -63,10 +63,10 @@ export function ProductPage() {
             <BuyButton product={product} list={(state as { list?: List } | null)?.list} className="button" />
             <WishButton product={product} />
           </div>
-          {product.description && (
+          {description && (
             <section aria-labelledby="description">
               <h2 id="description">{texts.description}</h2>
-              <p className="prose">{product.description}</p>
+              <p className="prose">{description}</p>
             </section>
           )}
           <section aria-labelledby="characteristics">
