@@ -391,6 +391,18 @@ def test_keyboard_alone_leads_from_the_home_page_to_the_basket(origin: str) -> N
         expect(basket_link(page)).to_have_text("Basket2")
 
 
+def test_first_two_changes_of_a_guest_share_a_token(origin: str) -> None:
+    with browse(origin, "/p/minnowby-kids-headphones") as page:
+        expect(page.locator(".purchase .heart")).to_be_visible()
+        page.evaluate(
+            "for (const name of ['.button', '.heart']) document.querySelector(`.purchase ${name}`).click()"
+        )
+        expect(page.get_by_role("link", name="Favourites")).to_have_text("Favourites1")
+        page.reload()
+        expect(page.get_by_role("link", name="Favourites")).to_have_text("Favourites1")
+        expect(basket_link(page)).to_have_text("Basket1")
+
+
 def fail(route: Route) -> None:
     route.fulfill(status=200, json={"errors": [{"message": "Down."}]})
 

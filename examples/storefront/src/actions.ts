@@ -11,6 +11,8 @@ export const useAnnounce = () => use(AnnounceContext);
 /** What a form shows of a mutation. */
 export type Action = { errors: readonly UserError[]; isRunning: boolean };
 
+let last: Promise<unknown> = Promise.resolve();
+
 /** A mutation with one payload: its errors, also those that kept it from running, and a function that sends it. */
 export function useAction<Data extends object, Variables extends AnyVariables>(
   mutation: TypedDocumentNode<Data, Variables>,
@@ -19,7 +21,10 @@ export function useAction<Data extends object, Variables extends AnyVariables>(
   const [{ data, error, fetching }, send] = useMutation(mutation);
   const errors = useMemo(() => readPayload(data, error, offline).errors, [data, error, offline]);
   const run = async (variables: Variables) => {
-    const result = await send(variables);
+    // One after the other, since a guest's first change returns the token that the next one has to send.
+    const sent = last.then(() => send(variables));
+    last = sent;
+    const result = await sent;
     return readPayload(result.data, result.error, offline);
   };
   return { errors, run, isRunning: fetching };

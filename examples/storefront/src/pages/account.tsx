@@ -70,7 +70,7 @@ export function LoginPage() {
   const login = useLogin();
   const [parameters] = useSearchParams();
   return (
-    <Narrow title={texts.loginTitle}>
+    <Narrow title={texts.logIn}>
       <Form
         action={login}
         fields={["email", "password"]}
@@ -125,7 +125,7 @@ function Confirmation({ email, password }: { email: string; password: string }) 
   return (
     <Narrow title={texts.codeTitle}>
       <p>{texts.codeHint(email)}</p>
-      <Form action={action} fields={["code"]} submit={texts.confirm} onSend={send}>
+      <Form action={action} fields={["code"]} submit={texts.codeTitle} onSend={send}>
         <Field {...CODE} />
       </Form>
       <Quiet disabled={resending.isRunning} onClick={sendAgain}>
