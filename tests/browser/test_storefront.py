@@ -57,6 +57,13 @@ update_category(
 )
 """
 
+MAKE_DEEP_CATEGORIES = """
+from backend.catalog.services import create_category
+parent = None
+for depth in range(1, 8):
+    parent = create_category(name=f"Depth {depth}", parent_id=parent and parent.pk)
+"""
+
 TakeScreenshot = Callable[[Page, str], None]
 
 
@@ -484,6 +491,19 @@ def test_category_shows_its_title_and_description_to_search_engines(shop: Journe
         assert page.evaluate("document.documentElement.lang") == "en"
         page.goto("/basket")
         expect(page).to_have_title("Basket · Lavka")
+
+
+def test_catalogue_opens_at_any_depth(shop: Shop, origin: str) -> None:
+    run_python(shop, MAKE_DEEP_CATEGORIES)
+    with browse(origin, "/") as page:
+        page.get_by_role("button", name="Catalogue").click()
+        dialog = page.get_by_role("dialog", name="Catalogue")
+        for depth in range(1, 7):
+            dialog.get_by_text(f"Depth {depth}", exact=True).click()
+        dialog.get_by_role("link", name="Depth 7").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Depth 7")
+        expect(page.get_by_role("navigation", name="You are here")).to_contain_text("Depth 6")
+        expect(page.get_by_text("Nothing found.")).to_be_visible()
 
 
 FIGURES = """async () => {
