@@ -14,7 +14,7 @@ const ApplyMutation = graphql(
 const ForgetMutation = graphql(`mutation PromoCodeRemove { cartPromoCodeRemove { ...CartPayload } }`, [
   CartPayloadFragment,
 ]);
-const SuggestionsQuery = graphql(`query CartSuggestions { cart { id suggestions(first: 4) { ...Tile } } }`, [
+const SuggestionsQuery = graphql(`query CartSuggestions { cart { id suggestions(first: 5) { ...Tile } } }`, [
   TileFragment,
 ]);
 

@@ -8,13 +8,13 @@ const HomeQuery = graphql(
   `
     query Home {
       categories(depth: 1) { id name slug productCount image { url alt width height srcset } }
-      onSale: products(sortBy: DISCOUNT, filter: { inStock: true, onSale: true }, first: 8) { nodes { ...Tile } }
+      onSale: products(sortBy: DISCOUNT, filter: { inStock: true, onSale: true }, first: 10) { nodes { ...Tile } }
     }
   `,
   [TileFragment],
 );
 // Separate, because it depends on the viewer, and so is not cached by the shop.
-const RecommendedQuery = graphql(`query Recommended { recommendations(first: 8) { ...Tile } }`, [TileFragment]);
+const RecommendedQuery = graphql(`query Recommended { recommendations(first: 10) { ...Tile } }`, [TileFragment]);
 
 export function HomePage() {
   const texts = useTexts();

@@ -26,8 +26,8 @@ const ProductQuery = graphql(
         category { id name slug ancestors { id name slug } }
         images { url alt width height srcset }
         characteristics { name value unit }
-        similar(first: 8) { ...Tile }
-        boughtTogether(first: 8) { ...Tile }
+        similar(first: 10) { ...Tile }
+        boughtTogether(first: 10) { ...Tile }
       }
     }
   `,
