@@ -85,7 +85,7 @@ function Header() {
         </Link>
         <Catalogue />
         <SearchBox key={`${pathname} ${searched}`} initial={searched} />
-        <nav className="personal" aria-label={texts.account}>
+        <nav className="personal" aria-label={`${texts.account}, ${texts.basket}`}>
           <Personal to="/favourites" icon="heart" label={texts.favourites} count={total} />
           <Personal
             to={isLoggedIn ? "/me" : loginPath}
