@@ -493,7 +493,7 @@ def test_category_shows_its_title_and_description_to_search_engines(shop: Journe
         expect(page).to_have_title("Basket · Lavka")
 
 
-def test_catalogue_opens_at_any_depth(shop: Shop, origin: str) -> None:
+def test_catalogue_opens_at_any_depth(shop: Journey, origin: str) -> None:
     run_python(shop, MAKE_DEEP_CATEGORIES)
     with browse(origin, "/") as page:
         page.get_by_role("button", name="Catalogue").click()
