@@ -681,6 +681,8 @@ class ShopMachine(RuleBasedStateMachine):
             return PromoCodeNotFound
         if promo_code.max_uses is not None and len(orders) >= promo_code.max_uses:
             return PromoCodeUsedUp
+        if promo_code.max_uses_per_customer is not None and viewer.user_id is None:
+            return PromoCodeNotApplicable
         if promo_code.max_uses_per_customer is not None and len(own) >= promo_code.max_uses_per_customer:
             return PromoCodeUsedUp
         if not published:
