@@ -10,7 +10,9 @@ const load = () =>
     script.src = new URL("mermaid.tiny.js", src).href;
     // The script replaces the global.
     script.onload = () => {
-      window.mermaid.initialize(options);
+      // In their own size, which scrolls, since a wide diagram cannot be read at the width of a phone.
+      const size = { useMaxWidth: false };
+      window.mermaid.initialize({ ...options, er: size, flowchart: size });
       resolve(window.mermaid);
     };
     script.onerror = reject;
