@@ -10,7 +10,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from mmap import mmap
 from tempfile import SpooledTemporaryFile
@@ -26,7 +26,8 @@ from gunicorn.workers.ggevent import GeventWorker
 from backend.config.refused_requests import REFUSED_REQUESTS, make_refusal
 from backend.config.request_threads import Threads
 
-# A client that sends or reads no byte for this long is disconnected.
+# A client that sends or reads no byte of a request's body or its response for this long is disconnected. The
+# wait for a header is limited by gunicorn's `keepalive`.
 SILENCE_SECONDS = 30
 # After SIGTERM, idle connections stay open for this long, for requests that are already in transit.
 IDLE_GRACE_SECONDS = 0.5
@@ -291,7 +292,8 @@ class WebWorker(GeventWorker):
                 return
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        client.settimeout(SILENCE_SECONDS)
+        # `timeout_ctx` limits the wait for requests, and `handle_request` the silence within them.
+        client.settimeout(None)
         AsyncWorker.handle(self, listener, client, addr)
 
     @contextmanager
@@ -305,6 +307,9 @@ class WebWorker(GeventWorker):
             self._idle[connection] = (timeout, time.monotonic())
             try:
                 yield
+            except OSError as error:
+                # gunicorn logs some of the reasons for which a peer vanishes as errors of the server.
+                self.log.debug("An idle connection has ended: %s", error)
             finally:
                 self._idle.pop(connection, None)
 
@@ -316,9 +321,10 @@ class WebWorker(GeventWorker):
         req.body.request = req
         if req.req_number % REQUESTS_PER_CONNECTION == 0:
             req.force_close()
+        sock.settimeout(SILENCE_SECONDS)
         try:
             super().handle_request(listener_name, req, sock, addr)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             raise StopIteration from None
         except StopIteration:
             if req.body.failed:
@@ -327,9 +333,11 @@ class WebWorker(GeventWorker):
         finally:
             # A request and a body that refer to each other are freed by the garbage collector only.
             del req.body.request
+            sock.settimeout(None)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Send a problem document to a client whose request exceeds a limit or cannot be parsed."""
+        client.settimeout(SILENCE_SECONDS)
         # A subclass of these errors can be about a response.
         status = REFUSED_REQUESTS.get(type(exc))
         if status is None:
@@ -349,7 +357,8 @@ class WebWorker(GeventWorker):
 
 def _discard(client: Any) -> None:
     size = 0
-    with gevent.Timeout(DISCARD_SECONDS, False):
+    # The client may be silent or disconnect, which changes nothing.
+    with gevent.Timeout(DISCARD_SECONDS, False), suppress(OSError):
         while size < DISCARD_BYTES and (block := client.recv(BLOCK_BYTES)):
             size += len(block)
             # Let the event loop run the timeout.

@@ -1,6 +1,7 @@
 """Threads and request bodies of the gunicorn worker."""
 
 import socket
+import struct
 import threading
 import time
 import unittest
@@ -20,6 +21,7 @@ GRAPHQL = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicati
 LOGIN_FORM = (
     b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 )
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUERY = b'{"query": "{ __typename }"}'
 
 
@@ -142,3 +144,62 @@ class RequestBodiesTest(LiveServerTestCase):
                 response.read()
                 assert response.status == expected
                 assert response.will_close == (expected == 413)
+
+
+class SilentConnectionsTest(LiveServerTestCase):
+    def setUp(self) -> None:
+        self.database = settings.DATABASES["default"]["NAME"]
+
+    def start(self, *options: str) -> Web:
+        """Start a worker that disconnects clients that are silent within a request after a second."""
+        options = ("--worker-class", "tests.support.impatient_worker.WebWorker", *options)
+        web = Web(*options, DB_NAME=self.database)
+        self.addCleanup(web.stop)
+        web.start()
+        return web
+
+    def connect(self, web: Web, sent: bytes) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", web.port), timeout=20)
+        self.addCleanup(client.close)
+        client.sendall(sent)
+        if sent == LIVE:
+            self.read_response(client)
+        return client
+
+    def read_response(self, client: socket.socket) -> None:
+        response = HTTPResponse(client)
+        response.begin()
+        assert response.status == 200
+        response.read()
+
+    def assert_no_error(self, web: Web) -> None:
+        web.stop()
+        assert "[ERROR]" not in web.output()
+        assert "Traceback" not in web.output()
+
+    def test_idle_connection_is_kept_longer_than_a_silent_request(self) -> None:
+        web = self.start()
+        idle = [self.connect(web, b""), self.connect(web, LIVE)]
+        silent = self.connect(web, GRAPHQL + b"Content-Length: 100\r\n\r\n{")
+        assert silent.recv(1000) == b""
+        time.sleep(1)
+        for client in idle:
+            client.sendall(LIVE)
+            self.read_response(client)
+        self.assert_no_error(web)
+
+    def test_idle_connection_is_closed_without_an_error(self) -> None:
+        web = self.start("--keep-alive", "1")
+        for client in [self.connect(web, sent) for sent in (b"", LIVE, LIVE[:20])]:
+            assert client.recv(1000) == b""
+        self.assert_no_error(web)
+
+    def test_client_that_ends_or_resets_the_connection_causes_no_error(self) -> None:
+        web = self.start()
+        reset = struct.pack("ii", 1, 0)
+        for sent in (b"", LIVE, LIVE[:20], GRAPHQL + b"Content-Length: 100\r\n\r\n{"):
+            self.connect(web, sent).close()
+            client = self.connect(web, sent)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            client.close()
+        self.assert_no_error(web)
