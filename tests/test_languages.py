@@ -364,7 +364,7 @@ class MessageTest(TestCase):
             "email": "Чтобы оформить заказ без учётной записи, укажите электронную почту или войдите.",
             "contact.name": "Заполните поле «имя».",
             "contact.phone": "Заполните поле «телефон».",
-            "delivery_address.line1": "Заполните поле «адрес».",
+            "delivery_address.line1": "Заполните поле «улица и дом».",
             "delivery_address.country": "Заполните поле «страна».",
         }
 

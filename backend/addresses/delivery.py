@@ -76,11 +76,11 @@ Part = TypeVar("Part", Contact, Address)
 
 # The context of the names of countries in the catalogue of translations.
 COUNTRY = "country"
-# The required parts in sentences, named as the fields of the admin.
+# The required parts in sentences.
 _PART_NAMES = {
     "name": pgettext_lazy("person", "name"),
     "phone": _("phone"),
-    "line1": _("address"),
+    "line1": _("street and house number"),
     "country": _("country"),
 }
 
@@ -189,7 +189,7 @@ def _validate_place(address: dict[str, str], errors: list[ShopError]) -> str | N
 def _normalize_postal_code(code: str, country: str) -> str:
     """Return a postal code as the country writes it."""
     rules = get_postal_rules(country)
-    params = {"country": country, "example": rules.examples[0] if rules.examples else ""}
+    params = {"country": get_country_name(country), "example": rules.examples[0] if rules.examples else ""}
     if not code:
         if rules.requires_code:
             raise Invalid(
@@ -230,7 +230,7 @@ def _read_phone(text: str, country: str) -> str:
                 "+ and a country calling code, as in +44 20 7946 0958."
             ),
             field="contact.phone",
-            params={"region": region},
+            params={"region": get_country_name(region)},
         )
     return number
 

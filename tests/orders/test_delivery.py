@@ -131,15 +131,15 @@ def test_unknown_territory_has_lenient_rules() -> None:
 
 def test_errors_name_the_country_and_an_example() -> None:
     for code, country, text in (
-        ("", "RU", "RU requires one, such as 247112"),
-        ("1", "RU", "format of RU, such as 247112"),
-        ("1", "AE", "AE has no postal codes"),
+        ("", "RU", "Russian Federation requires one, such as 247112"),
+        ("1", "RU", "format of Russian Federation, such as 247112"),
+        ("1", "AE", "United Arab Emirates has no postal codes"),
     ):
         with pytest.raises(Invalid, match=text):
             validate_delivery(
                 Delivery(address=Address(line1="x", city="x", postal_code=code, country=country))
             )
-    with pytest.raises(Invalid, match="valid number of RU, or begin with"):
+    with pytest.raises(Invalid, match="valid number of Russian Federation, or begin with"):
         read_phone("12345")
 
 
