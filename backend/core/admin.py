@@ -98,6 +98,14 @@ class ServiceErrorAdmin(ModelAdmin):
         view = super().delete_view
         return self._handle_errors(request, lambda: view(request, object_id, extra_context))
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        # Browsers do not fill in the files of a form that is displayed again.
+        if request.FILES and context.get("errors"):
+            names = ", ".join(file.name or "" for file in request.FILES.values())
+            text = _("Nothing was saved because of the errors below. Add these files again: %(names)s.")
+            self.message_user(request, text % {"names": names}, messages.WARNING)
+        return super().render_change_form(request, context, *args, **options)
+
     def _handle_errors(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         if request.method != "POST":
             return view()

@@ -23,6 +23,7 @@ from tests.catalog.pictures.image_files import photo
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 IMPORT = "/admin/catalog/product/feed/import/"
 COLORS = ("red", "green", "blue")
+REFUSED = "Not readable as JPEG, PNG, WebP or GIF, and not added"
 DEVICES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 # Drop files onto the page, as the file manager of a desktop does.
 DROP = """([files, selector]) => {
@@ -105,10 +106,10 @@ def test_dropped_pictures_are_uploaded_in_their_order(
         open_product(page, size)
         rows = list_rows(page, "images")
         expect(rows).to_have_count(0)
-        drop(page, [*files[:2], ("notes.txt", "text/plain", b"text")])
-        expect(page.locator(".drop-zone [role=status]")).to_have_text(
-            "Pictures added: 2. Not a JPEG, PNG, WebP or GIF: notes.txt."
-        )
+        fakes = [("notes.txt", "text/plain", b"text"), ("fake.png", "image/png", b"text")]
+        drop(page, [*files[:2], *fakes])
+        status = page.locator(".drop-zone [role=status]")
+        expect(status).to_have_text(f"Pictures added: 2. {REFUSED}: notes.txt, fake.png.")
         page.locator(".drop-zone input").set_input_files(
             [{"name": files[2][0], "mimeType": files[2][1], "buffer": files[2][2]}]
         )
@@ -141,6 +142,32 @@ def test_dropped_pictures_are_uploaded_in_their_order(
     assert [image.height for image in images] == [100, 150, 200]
     assert [image.position for image in images] == [0, 1, 2]
     assert all(image.sha256 and image.renditions_due_at for image in images)
+
+
+def test_pictures_can_be_added_again_after_an_error(open_page: OpenPage) -> None:
+    files = [(f"{color}.jpg", "image/jpeg", photo("JPEG", size=(200, 100))) for color in COLORS]
+    with open_page("/admin/") as page:
+        open_product(page, DESKTOP)
+        rows = list_rows(page, "images")
+        page.get_by_text("Add another Picture").click()
+        page.locator("#id_images-0-file").set_input_files(
+            [{"name": "fake.png", "mimeType": "image/png", "buffer": b"text"}]
+        )
+        expect(page.locator(".drop-zone [role=status]")).to_have_text(f"{REFUSED}: fake.png.")
+        expect(page.locator("#id_images-0-file")).to_have_value("")
+        drop(page, files)
+        expect(rows).to_have_count(4)
+        page.get_by_label("Price:", exact=True).fill("2000")
+        page.get_by_role("button", name="Save and continue editing").click()
+        expect(page.locator(".messagelist")).to_contain_text(
+            "Add these files again: red.jpg, green.jpg, blue.jpg."
+        )
+        expect(rows).to_have_count(0)
+        page.get_by_label("Price:", exact=True).fill("900")
+        drop(page, files[:2])
+        expect(rows).to_have_count(2)
+        save(page)
+    assert [image.position for image in ProductImage.objects.order_by("position")] == [0, 1]
 
 
 @DEVICES

@@ -86,6 +86,10 @@ class ProductImageForm(forms.ModelForm):
         model = ProductImage
         fields = ["file", "alt", "position"]
 
+    def has_changed(self) -> bool:
+        # The page numbers the positions of all rows, also of those that have lost their file to an error.
+        return super().has_changed() and (bool(self.instance.pk) or self.changed_data != ["position"])
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         # Assigning or validating the existing file would read it from the storage to find its size.

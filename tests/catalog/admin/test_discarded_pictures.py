@@ -57,6 +57,20 @@ class ProductPicturesTest(StorageCase):
         assert self.first.file.name.startswith("products/new-")
         assert self.files() == {self.first.file.name, self.second.file.name}
 
+    def test_rows_that_lost_their_file_to_an_error_are_not_required(self) -> None:
+        rows = {"images-TOTAL_FORMS": "4", "images-2-position": "2", "images-3-position": "3"}
+        page = self.form(f"{self.path}change/", "product_form") | rows
+        files = {"images-2-file": picture("a.png"), "images-3-file": picture("b.png")}
+        response = self.post(f"{self.path}change/", page | files | {"price": "-1"})
+        assert "price" in self.errors(response)
+        (message,) = self.messages(response)
+        assert message.endswith("Add these files again: a.png, b.png.")
+        self.assert_saved(self.post(f"{self.path}change/", page))
+        assert self.product.images.count() == 2
+        # A description without a picture is still refused.
+        response = self.post(f"{self.path}change/", page | {"images-2-alt": "Tea"})
+        assert self.errors(response) == {"file": ["This field is required."]}
+
     def test_file_of_an_unchanged_picture_is_kept(self) -> None:
         self.edit(name="Another", **{"images-0-alt": "A cup"})
         assert self.files() == {self.first.file.name, self.second.file.name}

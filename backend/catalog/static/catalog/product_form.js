@@ -123,15 +123,46 @@ const addPicture = (file) => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
 };
 
-const addPictures = (files, zone) => {
-    const report = zone.querySelector("[role=status]");
-    const refused = [...files].filter((file) => !PICTURE.test(file.type));
-    for (const file of files) if (PICTURE.test(file.type)) addPicture(file);
-    const { added, refused: text } = report.dataset;
-    report.textContent = fill(refused.length ? `${added} ${text}` : added, {
-        count: files.length - refused.length,
-        names: refused.map((file) => file.name).join(", "),
-    });
+// The type of a file is only that of its name.
+const isPicture = async (file) => {
+    if (!PICTURE.test(file.type)) return false;
+    try {
+        (await createImageBitmap(file)).close();
+        return true;
+    } catch {
+        return false;
+    }
+};
+
+const addPictures = async (files) => {
+    const accepted = await Promise.all(files.map(isPicture));
+    files.filter((_, index) => accepted[index]).forEach(addPicture);
+    reportPictures(
+        accepted.filter(Boolean).length,
+        files.filter((_, index) => !accepted[index]),
+    );
+};
+
+const reportPictures = (count, refused) => {
+    const report = pictures.querySelector(".drop-zone [role=status]");
+    const names = refused.map((file) => file.name).join(", ");
+    report.textContent = [
+        count && fill(report.dataset.added, { count }),
+        refused.length && fill(report.dataset.refused, { names }),
+    ]
+        .filter(Boolean)
+        .join(" ");
+};
+
+const checkChosenPicture = async (row, input) => {
+    const [file] = input.files;
+    if (!file) return;
+    if (await isPicture(file)) {
+        showPicture(row, file);
+    } else if (input.files[0] === file) {
+        input.value = "";
+        reportPictures(0, [file]);
+    }
 };
 
 const addDropZone = () => {
@@ -139,7 +170,7 @@ const addDropZone = () => {
     const input = zone.querySelector("input");
     pictures.querySelector("table").before(zone);
     input.addEventListener("change", () => {
-        addPictures([...input.files], zone);
+        addPictures([...input.files]);
         input.value = "";
     });
     const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -157,7 +188,7 @@ const addDropZone = () => {
         if (!hasFiles(event)) return;
         event.preventDefault();
         highlight(false);
-        addPictures([...event.dataTransfer.files], zone);
+        addPictures([...event.dataTransfer.files]);
         zone.scrollIntoView({ block: "center" });
     });
 };
@@ -205,8 +236,7 @@ if (form) {
     form.addEventListener("input", updateCard);
     form.addEventListener("change", (event) => {
         const row = event.target.closest("#images-group tr");
-        const file = event.target.type === "file" && event.target.files[0];
-        if (row && file) showPicture(row, file);
+        if (row && event.target.type === "file") checkChosenPicture(row, event.target);
         updateCard();
     });
     document.addEventListener("formset:added", ({ target }) => {
@@ -214,5 +244,11 @@ if (form) {
         target.closest(".inline-group").dataset.moved = "true";
     });
     document.addEventListener("formset:removed", updateCard);
+    // A page with errors has rows whose files the browser does not keep.
+    window.addEventListener("load", () => {
+        for (const row of pictures ? listRows(pictures) : []) {
+            if (isBlank(row)) row.querySelector(".inline-deletelink")?.click();
+        }
+    });
     updateCard();
 }
