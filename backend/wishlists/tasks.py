@@ -28,14 +28,16 @@ def send_back_in_stock(*, email_id: int) -> None:
 def _render_email(email: OutgoingEmail) -> EmailContent | None:
     """Render a mail, or return None if the product is no longer on the wishlist of an account."""
     items = WishlistItem.objects.filter(pk=email.context["item_id"])
-    user_id = items.values_list("user_id", flat=True).first()
-    if user_id is None:
+    item = items.values_list("user_id", "product__slug").first()
+    if item is None:
         return None
+    user_id, slug = item
     url = make_unsubscribe_url(Subscriber(user_id, email.language))
     context = {
         "name": email.context["name"],
         "price": email.context["price"],
         "currency": settings.SHOP_CURRENCY,
+        "product_url": f"{settings.STOREFRONT_URL}/p/{slug}" if settings.STOREFRONT_URL else "",
         "unsubscribe_url": url,
     }
     # https://www.rfc-editor.org/rfc/rfc8058

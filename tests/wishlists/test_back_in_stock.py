@@ -27,7 +27,7 @@ from backend.wishlists.services import (
     remove_item,
     stop_notifications,
 )
-from backend.wishlists.tasks import enqueue_back_in_stock, send_back_in_stock
+from backend.wishlists.tasks import _render_email, enqueue_back_in_stock, send_back_in_stock
 from backend.wishlists.unsubscription import Subscriber, make_unsubscribe_url
 from tests.accounts.cases import WorkerCase
 from tests.catalog.factories import make_product
@@ -206,6 +206,29 @@ class SkipTest(TestCase):
         with mock.patch("backend.wishlists.tasks._render_email", unsubscribe_and_fail):
             send_back_in_stock(email_id=email.pk)
         assert self.count_waiting(self.user) == 0
+
+
+class LinkTest(TestCase):
+    def render(self, language: str) -> tuple[str, str]:
+        """Render the mail about a product, and return its text and HTML."""
+        wait_for(make_user(language=language), make_product("Чай", slug=f"chay-{language}"))
+        enqueue_back_in_stock_mails()
+        content = _render_email(OutgoingEmail.objects.latest("pk"))
+        assert content is not None
+        return content.text, content.html
+
+    @override_settings(STOREFRONT_URL="https://shop.example")
+    def test_mail_links_to_the_product_in_the_storefront(self) -> None:
+        for language in ("en", "ru"):
+            text, html = self.render(language)
+            url = f"https://shop.example/p/chay-{language}"
+            assert f" RUB\n{url}\n" in text
+            assert f'href="{url}"' in html
+
+    @override_settings(STOREFRONT_URL="")
+    def test_mail_has_no_link_without_the_address_of_the_storefront(self) -> None:
+        for language in ("en", "ru"):
+            assert "/p/" not in self.render(language)[0]
 
 
 class MailTest(WorkerCase):
