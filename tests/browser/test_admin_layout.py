@@ -1,6 +1,7 @@
 """Every page of the admin fits a desktop and a phone, and logs no error."""
 
 import os
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import cycle
@@ -37,7 +38,8 @@ WORD = "Ultraviolettdesinfektionsgerätehalterungsschraube"
 SENTENCE = "Enamel mug for expeditions with a folding handle, a lid and a gift box " * 3
 LONG_EMAIL = f"{'customer-with-a-long-address.' * 4}x@mail.example.com"
 
-# Elements that stick out of a page that scrolls sideways, and parts of a page that are too narrow to read.
+# Elements that stick out of a page that scrolls sideways, parts of a page that are too narrow to read, and
+# cells that are narrower than their words, unless these are longer than 20 letters.
 FIND_PROBLEMS = """() => {
     const width = window.innerWidth;
     const isClipped = element => {
@@ -59,7 +61,24 @@ FIND_PROBLEMS = """() => {
             problems.push(`${selector} has ${element.offsetWidth} pixels`);
         }
     }
+    const range = document.createRange();
+    for (const cell of document.querySelectorAll("#content :is(td, th)")) {
+        const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+            for (const { 0: word, index } of text.data.matchAll(/(?<!\\S)\\p{L}{2,20}(?!\\S)/gu)) {
+                range.setStart(text, index);
+                range.setEnd(text, index + word.length);
+                const lines = new Set([...range.getClientRects()].map(line => Math.round(line.top)));
+                if (lines.size > 1) problems.push(`“${word}” is broken at ${cell.offsetWidth} pixels`);
+            }
+        }
+    }
     return problems;
+}"""
+NARROW_LABELS = """() => {
+    for (const { style } of document.querySelectorAll("td.label")) {
+        Object.assign(style, { display: "block", width: "20px", overflowWrap: "anywhere" });
+    }
 }"""
 FEED = "id\ttitle\tprice\tavailability\nNEW-1\t{title}\t10.00 RUB\tin stock\n{sku}\tMug\tten\tin stock\n"
 
@@ -188,3 +207,7 @@ def test_wide_page_and_narrow_form_are_found(open_page: OpenPage, pages: list[st
         page.evaluate("document.querySelector('h1').style.minWidth = ''")
         page.evaluate("document.querySelector('#content form').style.maxWidth = '100px'")
         assert page.evaluate(FIND_PROBLEMS) == ["#content form has 100 pixels"]
+        page.goto("/admin/")
+        assert page.evaluate(FIND_PROBLEMS) == []
+        page.evaluate(NARROW_LABELS)
+        assert re.fullmatch(r"“Similar” is broken at \d+ pixels", page.evaluate(FIND_PROBLEMS)[0])
