@@ -244,8 +244,8 @@ if (form) {
         target.closest(".inline-group").dataset.moved = "true";
     });
     document.addEventListener("formset:removed", updateCard);
-    // A page with errors has rows whose files the browser does not keep.
-    window.addEventListener("load", () => {
+    // A page with errors has rows whose files the browser does not keep. Django adds the links with jQuery.
+    django.jQuery(() => {
         for (const row of pictures ? listRows(pictures) : []) {
             if (isBlank(row)) row.querySelector(".inline-deletelink")?.click();
         }
