@@ -185,6 +185,12 @@ class Order(models.Model):
         return self.user.email if self.user else self.email
 
     @property
+    def is_of_guest(self) -> bool:
+        """True if a guest has placed the order, also after the personal data was erased."""
+        # Orders of accounts have neither, and an erased order keeps its language.
+        return self.user_id is None and bool(self.email or self.language)
+
+    @property
     def customer_language(self) -> str:
         """The language of the mails; empty if the account has none."""
         return self.user.language if self.user else self.language

@@ -80,4 +80,4 @@ def _describe_author(order: Order, change: OrderStatusChange) -> str:
         for payment in order.payments.all():
             if payment.status == Payment.Status.ACCEPTED and payment.provider != MANUAL_PROVIDER:
                 return payment.provider
-    return str(DELETED_ACCOUNT if order.user else _("(guest or deleted account)"))
+    return str(_("(guest)") if order.is_of_guest else DELETED_ACCOUNT)

@@ -198,8 +198,7 @@ class OrderPageAdmin(admin.ModelAdmin):
     def customer(self, order: Order) -> str:
         if order.customer_email:
             return order.customer_email
-        # Only guests' orders have a language.
-        return str(_("(guest, erased)") if order.language and order.user is None else DELETED_ACCOUNT)
+        return str(_("(guest, erased)") if order.is_of_guest else DELETED_ACCOUNT)
 
     @admin.display(description=_("Customer"))
     def linked_customer(self, order: Order) -> SafeString | str:
