@@ -6,21 +6,26 @@ from functools import wraps
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.email_addresses import normalize_email
 from backend.accounts.models import User
+from backend.accounts.services.profile import change_language
 from backend.accounts.services.rate_limits import hit_login_limits, reset_login_limits
 from backend.core.client_address import get_client_address
 from backend.core.errors import Invalid, RateLimited, TooLong, Unavailable
+from backend.core.problems import refuse_shop_error
 from backend.core.request_language import get_request_language
 from backend.core.request_record import record_account_language
 
@@ -103,6 +108,28 @@ class ShopAdminSite(AdminSite):
                 return _render(page(request, *args, **options))
 
         return show_translated
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the languages of the switch in the header to the variables of all pages."""
+        others = [code for code, _name in settings.LANGUAGES if code != get_language()]
+        return super().each_context(request) | {"other_languages": others}
+
+    def get_urls(self) -> list[Any]:
+        """Add the route of the language switch."""
+        switch = path("language/", self.admin_view(self.set_language), name="language")
+        return [switch, *super().get_urls()]
+
+    def set_language(self, request: HttpRequest) -> HttpResponse:
+        """Store the language of the user's account, and return to the page of the switch."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            change_language(user_id=cast(int, request.user.pk), language=request.POST.get("language", ""))
+        except Invalid as error:
+            return refuse_shop_error(request, error)
+        target = request.POST.get("next", "")
+        is_own = url_has_allowed_host_and_scheme(target, {request.get_host()})
+        return HttpResponseRedirect(target if is_own else reverse("admin:index", current_app=self.name))
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Allow active staff. An account that is archived loses access at once, even when logged in."""

@@ -133,6 +133,28 @@ class UserAdminTest(AccountCase):
         waiting = User.objects.get(pk=waiting.pk)
         assert (waiting.name, waiting.language, waiting.is_confirmed) == ("Wait", "ru", False)
 
+    def test_language_switch_stores_the_language_of_the_account(self) -> None:
+        page = self.client.get("/admin/accounts/user/?q=x").content.decode()
+        assert '<button name="language" value="ru" lang="ru">Русский</button>' in page
+        assert 'name="next" value="/admin/accounts/user/?q=x"' in page
+        response = self.client.post("/admin/language/", {"language": "ru", "next": "/admin/accounts/user/"})
+        assert (response.status_code, response["Location"]) == (302, "/admin/accounts/user/")
+        assert User.objects.get(email="boss@example.com").language == "ru"
+        page = self.client.get("/admin/accounts/user/").content.decode()
+        assert '<html lang="ru"' in page
+        assert '<button name="language" value="en" lang="en">English</button>' in page
+
+    def test_language_switch_refuses_other_languages_methods_and_hosts(self) -> None:
+        for data in ({"language": "de"}, {}):
+            assert self.client.post("/admin/language/", data).status_code == 422
+        assert self.client.get("/admin/language/").status_code == 405
+        for target in ("https://evil.example/", "//evil.example", ""):
+            response = self.client.post("/admin/language/", {"language": "en", "next": target})
+            assert (response.status_code, response["Location"]) == (302, "/admin/")
+        client = Client()
+        assert client.post("/admin/language/", {"language": "ru"}).status_code == 302
+        assert User.objects.get(email="boss@example.com").language == "en"
+
     def test_gqlauth_models_are_not_in_the_admin(self) -> None:
         assert "gqlauth" not in self.client.get("/admin/").content.decode()
         for model in ("refreshtoken", "userstatus"):

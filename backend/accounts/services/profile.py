@@ -64,6 +64,19 @@ def update_account(
     return require_account(user_id)
 
 
+def change_language(*, user_id: int, language: str) -> None:
+    """Change the language of an account.
+
+    Args:
+        language: of messages, mails and the admin, "ru" or "en".
+
+    Raises:
+        Invalid: the language is not supported.
+    """
+    validate_language(language)
+    User.objects.filter(pk=user_id).update(language=language)
+
+
 def _validate_name(name: str) -> str:
     """Return a name in its stored form.
 
