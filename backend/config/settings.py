@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.core.middleware.send_content_policy",
+    "backend.core.error_pages.show_error_pages",
     "backend.core.middleware.forbid_caching",
     "backend.core.middleware.complete_errors",
     "corsheaders.middleware.CorsMiddleware",
@@ -442,6 +443,7 @@ if BEHIND_PROXY:
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
+CSRF_FAILURE_VIEW = "backend.core.error_pages.refuse_form"
 
 # Operations
 METRICS_TOKEN = ENV.metrics_token

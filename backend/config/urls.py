@@ -11,6 +11,7 @@ from backend.accounts.selectors import authenticate
 from backend.api.graphql import CACHED_FIELDS, schema
 from backend.api.rest import api
 from backend.core.broker import count_queued_tasks
+from backend.core.error_pages import permission_denied
 from backend.core.graphql import GraphQLView
 from backend.core.health import Health, report_liveness
 from backend.core.media.views import serve_media
@@ -23,6 +24,7 @@ from backend.orders.payments.views import receive_payment
 from backend.wishlists.views import unsubscribe
 
 handler400 = bad_request
+handler403 = permission_denied
 handler404 = page_not_found
 handler500 = server_error
 
