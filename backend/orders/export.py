@@ -5,6 +5,7 @@ Orders are read in batches, so that memory does not grow with their number.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -59,6 +60,8 @@ COLUMNS = (*_ORDER_COLUMNS, *_LINE_COLUMNS)
 _NEWEST_FIRST = SortOrder("PLACED_AT", "placed_at", "id", True, parse_timestamp)
 # Spreadsheets run the text of a cell that begins with one of these as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# As a formula, a phone number in E.164 format is only the number itself.
+_PHONE_NUMBER = re.compile(r"\+[0-9]{7,15}")
 _DATE_FORMAT = "yyyy-mm-dd hh:mm:ss"
 
 
@@ -148,7 +151,7 @@ def _format_cell(value: Value) -> str | int | Decimal:
     match value:
         case datetime():
             return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
-        case str() if value.startswith(_FORMULA_STARTS):
+        case str() if value.startswith(_FORMULA_STARTS) and not _PHONE_NUMBER.fullmatch(value):
             return f"'{value}"
         case _:
             return value

@@ -90,7 +90,7 @@ class CsvTest(ExportCase):
             "status": "shipped",
             "customer": "vera@example.com",
             "contact_name": "Vera Inber",
-            "phone": "'+79215550102",
+            "phone": "+79215550102",
             "address": "Nevsky 1",
             "address_2": "flat <2>",
             "postal_code": "191186",
@@ -127,10 +127,24 @@ class CsvTest(ExportCase):
 
     def test_texts_that_spreadsheets_would_run_are_neutralized(self) -> None:
         texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", " =1", "a=1", ""]
+        texts += ["+79215550102", "+79215550102+1", "+7 921", "-79215550102", "+79215550102\n"]
         rows: list[list[Value]] = [[text] for text in texts]
         written = b"".join(export.write_csv(rows)).decode("utf-8-sig")
         cells = [row[0] if row else "" for row in csv.reader(io.StringIO(written, newline=""))][1:]
-        assert cells == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", "'=1", " =1", "a=1", ""]
+        phones = ["+79215550102", "'+79215550102+1", "'+7 921", "'-79215550102", "'+79215550102\n"]
+        assert cells == [
+            "'=1+1",
+            "'+1",
+            "'-1",
+            "'@SUM(A1)",
+            "'\t=1",
+            "'\r=1",
+            "'=1",
+            " =1",
+            "a=1",
+            "",
+            *phones,
+        ]
 
     def test_negative_numbers_stay_numbers(self) -> None:
         assert b"".join(export.write_csv([[Decimal("-1.50"), -2]])).endswith(b"-1.50,-2\r\n")
