@@ -106,6 +106,6 @@ def test_category_filter_limits_the_list(open_page: OpenPage) -> None:
         log_in(page)
         page.goto("/admin/catalog/product/")
         page.get_by_label("category", exact=True).select_option(label="Кофе")
-        expect(page.locator(".paginator")).to_contain_text("0 products")
+        expect(page.locator(".paginator")).to_contain_text("Products: 0")
         page.get_by_label("category", exact=True).select_option(label="Чай")
-        expect(page.locator(".paginator")).to_contain_text("3 products")
+        expect(page.locator(".paginator")).to_contain_text("Products: 3")
