@@ -45,6 +45,8 @@ ORDERS_PER_ADDRESS = parse_many("60/hour; 600/day")
 # Tokens cannot be guessed. The limit keeps scripts from trying.
 TOKENS_PER_ADDRESS = parse_many("60/minute; 1000/hour")
 
+UNKNOWN_ORDER = _("No order has this number and this token.")
+
 
 @dataclass(frozen=True, slots=True)
 class GuestDetails:

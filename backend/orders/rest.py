@@ -302,7 +302,8 @@ def show_order(
     else:
         order = guests.get_guest_order(number=number, token=order_token, address=get_client_address(request))
     if order is None:
-        raise NotFound(_("You have no order with this number."), field="number")
+        message = guests.UNKNOWN_ORDER if order_token else _("You have no order with this number.")
+        raise NotFound(message, field="number")
     return order
 
 

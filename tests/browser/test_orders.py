@@ -92,7 +92,7 @@ def test_actions_change_several_orders(
             ("Mark as paid", ["2 of the selected orders changed to paid."]),
             (
                 "Mark as paid",
-                [f"{order.number}: An order that is paid cannot become paid." for order in orders],
+                [f"{order.number}: The order is already paid." for order in orders],
             ),
         ):
             page.locator("#action-toggle").check()

@@ -63,6 +63,21 @@ class StrictValuesTest(TestCase):
             assert self.rest.post("/products", {"in_stock": accepted}).status_code == 200
             assert self.list_in_graphql(inStock=accepted) is None
 
+    def test_number_with_an_exponent_is_accepted(self) -> None:
+        for value in ("1e1", "1E+1", "10", "10.00"):
+            with self.subTest(value):
+                for response in (
+                    self.rest.get("/products", {"price_min": value, "price_max": value}),
+                    self.rest.post("/products", {"price_min": value, "price_max": value}),
+                ):
+                    assert [item["name"] for item in response.json()["items"]] == ["dress"]
+                assert self.list_in_graphql(price={"min": value, "max": value}) is None
+
+    def test_refusal_of_a_number_names_its_subject(self) -> None:
+        problem = self.rest.get("/products", {"price_min": "NaN"}).json()
+        expected = "Input should be a finite number such as \"28.99\", not 'NaN'"
+        assert (problem["field"], problem["detail"]) == ("price_min", expected)
+
     def test_boolean_of_a_query_is_true_or_false(self) -> None:
         for name in ("in_stock", "on_sale", "is_new", "include_subcategories"):
             for value in NO_QUERY_BOOLEANS:

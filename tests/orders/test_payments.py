@@ -167,7 +167,7 @@ class ManualPaymentTest(PaymentCase):
     def test_order_that_a_provider_has_paid_cannot_be_marked_as_paid(self) -> None:
         self.pay()
         before = self.state()
-        assert self.messages(self.change_status("paid")) == ["An order that is paid cannot become paid."]
+        assert self.messages(self.change_status("paid")) == ["The order is already paid."]
         assert self.state() == before
 
 

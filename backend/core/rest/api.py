@@ -70,6 +70,7 @@ _MESSAGES = {
     "model_attributes_type": _("Input should be a valid dictionary or object to extract fields from"),
     "model_type": _("Input should be a valid dictionary"),
     "object_id": _("An id must be an integer or a string."),
+    "strict_decimal": _('Input should be a finite number such as "28.99", not %(value)s'),
     "string_type": _("Input should be a valid string"),
     "string_unicode": _("Input should be a valid string, unable to parse raw data as a unicode string"),
     "unexpected_keyword_argument": _("Extra inputs are not permitted"),

@@ -59,6 +59,16 @@ def _parse_id(value: Any) -> int:
     return parse_id(value)
 
 
+def _parse_decimal(value: Any) -> Decimal:
+    try:
+        return parse_decimal(value)
+    except ValueError:
+        quoted = repr(str(value)[:50])
+        raise PydanticCustomError(
+            "strict_decimal", "Input should be a finite number, not {value}", {"value": quoted}
+        ) from None
+
+
 # The id of an object in a body or a parameter.
 ObjectId = Annotated[
     int,
@@ -81,7 +91,7 @@ QueryInteger = Annotated[StrictInt, BeforeValidator(parse_query_text)]
 _PAGE_SIZE = WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
 PageSize = Annotated[StrictInteger, _PAGE_SIZE]
 QueryPageSize = Annotated[QueryInteger, _PAGE_SIZE]
-StrictDecimal = Annotated[Decimal, BeforeValidator(parse_decimal)]
+StrictDecimal = Annotated[Decimal, BeforeValidator(_parse_decimal)]
 Cursor = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"})]
 
 

@@ -14,7 +14,7 @@ from backend.core.digests import digest_secret
 from backend.core.errors import ErrorCode, Invalid, NotFound, ShopError, TooLong, Unauthenticated
 from backend.core.text import clean_line
 from backend.core.viewer import Viewer
-from backend.orders.guests import hit_token_limit
+from backend.orders.guests import UNKNOWN_ORDER, hit_token_limit
 from backend.orders.models import (
     MAX_TRACKING_NUMBER_LENGTH,
     MAX_TRACKING_URL_LENGTH,
@@ -173,6 +173,10 @@ def change_locked_status(
     Raises:
         WrongOrderStatus: the current status does not allow this one.
     """
+    if status == order.status:
+        raise WrongOrderStatus(
+            _("The order is already %(status)s."), field="number", params={"status": STATUS_WORDS[status]}
+        )
     if status not in NEXT_STATUSES[Order.Status(order.status)]:
         raise WrongOrderStatus(
             _("An order that is %(status)s cannot become %(new_status)s."),
@@ -198,7 +202,7 @@ def _cancel_guest_order(number: str, token: str) -> Order:
     # By the token alone, as in `find_guest_order`. The lock excludes a transfer to an account.
     order = Order.objects.select_for_update().filter(token_digest=digest_secret(token)).first()
     if order is None or order.number != number:
-        raise NotFound(_("No order has this number and this token."), field="number")
+        raise NotFound(UNKNOWN_ORDER, field="number")
     change_locked_status(order, Order.Status.CANCELLED, changed_by=None)
     return read_order(order.pk)
 
