@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.text import format_lazy
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.admin.products import ProductAdmin
@@ -126,7 +126,7 @@ class FeedForm(forms.Form):
                         raise forms.ValidationError(_TOO_LARGE)
                     return None
         except FeedUnreadable as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(capfirst(str(error))) from error
         data: bytes = file.read(MAX_UPLOAD + 1)
         if data.startswith(GZIP_MAGIC):
             try:
@@ -136,7 +136,7 @@ class FeedForm(forms.Form):
                     _("The gzip file is damaged: %(error)s"), params={"error": error}
                 ) from error
             if data.startswith(GZIP_MAGIC):
-                raise forms.ValidationError(DOUBLE_GZIP)
+                raise forms.ValidationError(capfirst(DOUBLE_GZIP))
         if len(data) > MAX_UPLOAD:
             raise forms.ValidationError(_TOO_LARGE)
         return data
@@ -222,7 +222,7 @@ class ProductFeedAdmin(ProductAdmin):
                 file.seek(0)
                 storage.store(upload.archive, file)
         except FeedUnreadable as error:
-            form.add_error("feed", str(error))
+            form.add_error("feed", capfirst(str(error)))
             return {}
         except StorageUnavailable as error:
             form.add_error("feed", error.message)

@@ -7,6 +7,8 @@ Libraries such as price-parser guess.
 import re
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.models import MAX_PRICE
 from backend.core.text import clean_line
 
@@ -103,12 +105,15 @@ def parse_number(text: str) -> Decimal:
     ambiguous = _AMBIGUOUS.fullmatch(text)
     if ambiguous:
         units, fraction = ambiguous.groups()
-        raise AmbiguousNumber(f"can mean {units}{fraction} or {units}.{fraction}")
+        raise AmbiguousNumber(
+            _("can mean %(whole)s or %(decimal)s")
+            % {"whole": units + fraction, "decimal": f"{units}.{fraction}"}
+        )
     match = _PLAIN.fullmatch(text) or _GROUPED.fullmatch(text) or _INDIAN.fullmatch(text)
     digits = re.sub("[^0-9]", "", match["units"]) if match else ""
     fraction = ((match["fraction"] if match else "") or "").strip("-–—")
     if not digits and not fraction:
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(_("%(text)r is not a number") % {"text": text})
     return Decimal(f"{digits or '0'}.{fraction or '0'}")
 
 
@@ -124,7 +129,10 @@ def parse_price(text: str, *, currency: str, accept_currency: str = "") -> Decim
             is a predicate about the column.
     """
     shown = repr(text[:40])
-    unreadable = f'{shown} is not a price such as "28.99 {currency}"'
+    unreadable = _('%(text)s is not a price such as "28.99 %(currency)s"') % {
+        "text": shown,
+        "currency": currency,
+    }
     folded = clean_line(text)
     match = _AMOUNT.fullmatch(folded) if len(folded) <= _MAX_LENGTH else None
     if not match:
@@ -137,19 +145,25 @@ def parse_price(text: str, *, currency: str, accept_currency: str = "") -> Decim
             raise ValueError(unreadable)
         if currency not in codes and accept_currency.upper() not in codes:
             raise ValueError(
-                f"is in {codes[0]} but the shop's currency is {currency}; "
-                f"--accept-currency {codes[0]} takes the numbers unconverted"
+                _(
+                    "is in %(code)s but the shop's currency is %(currency)s; --accept-currency %(code)s "
+                    "takes the numbers unconverted"
+                )
+                % {"code": codes[0], "currency": currency}
             )
     try:
         price = parse_number(match["number"])
     except AmbiguousNumber as error:
-        raise ValueError(f"{shown} {error}; write thousands as 1000.00, or two decimal places") from error
+        raise ValueError(
+            _("%(text)s %(reason)s; write thousands as 1000.00, or two decimal places")
+            % {"text": shown, "reason": error}
+        ) from error
     except ValueError as error:
         raise ValueError(unreadable) from error
     if (match["sign"] and price) or price > MAX_PRICE:
-        raise ValueError(f"must be between 0 and {MAX_PRICE:,}")
+        raise ValueError(_("must be between 0 and %(maximum)s") % {"maximum": f"{MAX_PRICE:,}"})
     if price != round(price, 2):
-        raise ValueError(f"{shown} has more than two decimal places")
+        raise ValueError(_("%(text)s has more than two decimal places") % {"text": shown})
     return round(price, 2)
 
 
@@ -168,7 +182,10 @@ def parse_quantity(text: str) -> int:
             column.
     """
     shown = repr(text[:40])
-    unreadable = f"{shown} is not a whole number from 0 to {MAX_QUANTITY:,}"
+    unreadable = _("%(text)s is not a whole number from 0 to %(maximum)s") % {
+        "text": shown,
+        "maximum": f"{MAX_QUANTITY:,}",
+    }
     folded = clean_line(text)
     match = _QUANTITY.fullmatch(_PIECES.sub("", folded)) if len(folded) <= _MAX_LENGTH else None
     if not match:
@@ -176,7 +193,9 @@ def parse_quantity(text: str) -> int:
     try:
         number = parse_number(match["number"].strip())
     except AmbiguousNumber as error:
-        raise ValueError(f"{shown} {error}; write it without a separator") from error
+        raise ValueError(
+            _("%(text)s %(reason)s; write it without a separator") % {"text": shown, "reason": error}
+        ) from error
     except ValueError as error:
         raise ValueError(unreadable) from error
     if number != int(number) or number > MAX_QUANTITY:

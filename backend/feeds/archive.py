@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, check_size
 from backend.core.text import clean_line
 from backend.feeds.raw_rows import FeedUnreadable
@@ -59,12 +61,18 @@ class Archive:
             self._zip = zipfile.ZipFile(file)
         entries = self._zip.infolist()
         if len(entries) > MAX_ENTRIES:
-            raise FeedUnreadable(f"the archive has {len(entries):,} entries; the limit is {MAX_ENTRIES:,}")
+            raise FeedUnreadable(
+                _("the archive has %(count)s entries; the limit is %(maximum)s")
+                % {"count": f"{len(entries):,}", "maximum": f"{MAX_ENTRIES:,}"}
+            )
         unpacked = sum(entry.file_size for entry in entries)
         if unpacked > MAX_UNPACKED:
             raise FeedUnreadable(
-                f"the archive unpacks to {unpacked / 2**20:,.1f} MB; the limit is {MAX_UNPACKED // 2**20} "
-                "MB. Unpack it and import the feed from its folder with: manage.py import_products FEED"
+                _(
+                    "the archive unpacks to %(size)s MB; the limit is %(maximum)s MB. Unpack it and import "
+                    "the feed from its folder with: manage.py import_products FEED"
+                )
+                % {"size": f"{unpacked / 2**20:,.1f}", "maximum": MAX_UNPACKED // 2**20}
             )
         files: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
@@ -72,7 +80,7 @@ class Archive:
             if entry.is_dir() or _SYSTEM_FILE.search(path):
                 continue
             if path in files:
-                raise FeedUnreadable(f"the archive contains {path!r} twice")
+                raise FeedUnreadable(_("the archive contains %(path)r twice") % {"path": path})
             files[path] = entry
         self.feed_path = _find_feed(files)
         self.feed_size = files[self.feed_path].file_size
@@ -99,16 +107,16 @@ class Archive:
         """
         path = _join(self._folder, link)
         if path is None:
-            raise PictureRefused("is outside the archive")
+            raise PictureRefused(_("is outside the archive"))
         entry = self._files.get(path)
         if entry is None:
-            raise PictureRefused("the file is not in the archive")
+            raise PictureRefused(_("the file is not in the archive"))
         check_size(entry.file_size)
         try:
             with self._zip.open(entry) as file:
                 return file.read(MAX_BYTES)
         except _ZIP_ERRORS as error:
-            raise PictureRefused(f"is damaged in the archive: {error}") from error
+            raise PictureRefused(_("is damaged in the archive: %(error)s") % {"error": error}) from error
 
 
 @contextmanager
@@ -142,15 +150,23 @@ def _check_directory_size(file: BinaryIO) -> None:
     file.seek(0)
     position = tail.rfind(_END_MAGIC)
     if position < 0 or len(tail) - position < _END_RECORD.size:
-        raise FeedUnreadable("the ZIP archive is damaged or incomplete: it has no directory")
+        raise FeedUnreadable(_("the ZIP archive is damaged or incomplete: it has no directory"))
     start = max(0, position - _ZIP64_LOCATOR_BYTES)
     if tail[start : start + len(_ZIP64_MAGIC)] == _ZIP64_MAGIC:
-        raise FeedUnreadable("the archive is in the format ZIP64; create an ordinary ZIP archive")
-    _, _, _, _, count, directory_size, _, _ = _END_RECORD.unpack_from(tail, position)
+        raise FeedUnreadable(_("the archive is in the format ZIP64; create an ordinary ZIP archive"))
+    count, directory_size = _END_RECORD.unpack_from(tail, position)[4:6]
     if directory_size > _MAX_DIRECTORY:
         raise FeedUnreadable(
-            f"the directory of the archive has {directory_size:,} bytes for {count:,} entries; the limits "
-            f"are {_MAX_DIRECTORY:,} bytes and {MAX_ENTRIES:,} entries"
+            _(
+                "the directory of the archive has %(size)s bytes for %(count)s entries; the limits are "
+                "%(maximum_size)s bytes and %(maximum)s entries"
+            )
+            % {
+                "size": f"{directory_size:,}",
+                "count": f"{count:,}",
+                "maximum_size": f"{_MAX_DIRECTORY:,}",
+                "maximum": f"{MAX_ENTRIES:,}",
+            }
         )
 
 
@@ -162,17 +178,30 @@ def _check_entry(entry: zipfile.ZipInfo) -> str:
     """
     name = _decode_name(entry)
     path = _join(PurePosixPath(), name)
-    label = f"{name[:200]!r} in the archive"
+    entry_name = {"name": name[:200]}
     if path is None or _DRIVE.match(name):
-        raise FeedUnreadable(f"{label} is outside the archive; paths must be relative and without ..")
+        raise FeedUnreadable(
+            _("%(name)r in the archive is outside the archive; paths must be relative and without ..")
+            % entry_name
+        )
     if entry.flag_bits & _ENCRYPTED:
-        raise FeedUnreadable(f"{label} is encrypted; create the archive without a password")
+        raise FeedUnreadable(
+            _("%(name)r in the archive is encrypted; create the archive without a password") % entry_name
+        )
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise FeedUnreadable(f"{label} is a link or a special file; only files and folders are accepted")
+        raise FeedUnreadable(
+            _("%(name)r in the archive is a link or a special file; only files and folders are accepted")
+            % entry_name
+        )
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FeedUnreadable(f"{label} is compressed with an unsupported method; use deflate")
+        raise FeedUnreadable(
+            _("%(name)r in the archive is compressed with an unsupported method; use deflate") % entry_name
+        )
     if entry.file_size > RATIO_FROM and entry.file_size > MAX_RATIO * entry.compress_size:
-        raise FeedUnreadable(f"{label} unpacks to more than {MAX_RATIO} times its size")
+        raise FeedUnreadable(
+            _("%(name)r in the archive unpacks to more than %(ratio)s times its size")
+            % {**entry_name, "ratio": MAX_RATIO}
+        )
     return path
 
 
@@ -212,11 +241,15 @@ def _find_feed(files: dict[str, zipfile.ZipInfo]) -> str:
     feeds = [path for path in files if path.lower().endswith(FEED_SUFFIXES)]
     if not feeds:
         raise FeedUnreadable(
-            f"the archive contains no feed: a file whose name ends with {', '.join(FEED_SUFFIXES)}"
+            _("the archive contains no feed: a file whose name ends with %(suffixes)s")
+            % {"suffixes": ", ".join(FEED_SUFFIXES)}
         )
     if len(feeds) > 1:
         names = ", ".join(repr(path[:100]) for path in feeds[:5])
-        raise FeedUnreadable(f"the archive must contain one feed, not {len(feeds)}: {names}")
+        raise FeedUnreadable(
+            _("the archive must contain one feed, not %(count)s: %(names)s")
+            % {"count": len(feeds), "names": names}
+        )
     return feeds[0]
 
 
@@ -225,4 +258,4 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _ZIP_ERRORS as error:
-        raise FeedUnreadable(f"the ZIP archive is damaged: {error}") from error
+        raise FeedUnreadable(_("the ZIP archive is damaged: %(error)s") % {"error": error}) from error

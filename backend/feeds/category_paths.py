@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from django.db import IntegrityError
+from django.utils.translation import gettext as _
 
 from backend.catalog.models import Category
 from backend.catalog.services import create_category
@@ -21,7 +22,8 @@ def refuse_deleted_category(path: CategoryPath) -> RowRefused:
     """Return the refusal of a row whose category was deleted as often as the import created it."""
     return RowRefused(
         "product_type",
-        f"the category {join_path(list(path))!r} was deleted during the import; import the feed again",
+        _("the category %(path)r was deleted during the import; import the feed again")
+        % {"path": join_path(list(path))},
     )
 
 
@@ -62,7 +64,9 @@ class CategoryPaths:
             # Nothing refused the category or its ancestors.
             raise refuse_deleted_category(path)
         raise RowRefused(
-            "product_type", f"the category {join_path(list(path))!r} could not be created: {reason}"
+            "product_type",
+            _("the category %(path)r could not be created: %(reason)s")
+            % {"path": join_path(list(path)), "reason": reason},
         )
 
     def find_missing(self, paths: Iterable[CategoryPath]) -> list[CategoryPath]:

@@ -5,6 +5,8 @@ Every `format_…` function writes what the matching `parse_…` function reads.
 
 import re
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.labels import format_label, parse_label
 from backend.core.text import clean_line
 
@@ -115,7 +117,7 @@ def parse_details(cell: str) -> list[Detail]:
         elif items:
             items[-1][1].append(":".join(parts))
         else:
-            raise ValueError(f"{':'.join(parts)[:60]!r} is not Section:Name:Value")
+            raise ValueError(_("%(text)r is not Section:Name:Value") % {"text": ":".join(parts)[:60]})
         parts = []
     return [(*parse_label(clean_line(label)), clean_line(",".join(pieces))) for label, pieces in items]
 

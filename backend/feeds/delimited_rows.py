@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO
 
+from django.utils.translation import gettext as _
+
 from backend.core.bounded_lines import BoundedLines
 from backend.core.text import clean_line
 from backend.feeds.cells import COLUMNS, is_utf_8
@@ -17,7 +19,6 @@ from backend.feeds.raw_rows import MAX_COLUMN_NAME, MAX_COLUMNS, MAX_ROW, FeedUn
 REPEATABLE_COLUMNS = {"additional_image_link", "product_detail", "product_type"}
 # Lines in which the header is searched. Templates and exports have comments above it.
 MAX_HEADER_LINE = 10
-_NOT_UTF_8 = "the header (line {}) is not UTF-8; save the feed as UTF-8"
 _DELIMITERS = "\t,;|"
 # Excel's hint, which is not a row.
 _SEPARATOR_HINT = re.compile(r'"?sep=([\t,;|])"?', re.IGNORECASE)
@@ -48,10 +49,13 @@ class _Lines(BoundedLines):
             line = next(self, "")
         except csv.Error as error:
             raise FeedUnreadable(
-                f"the header (line {self.number}) is longer than {MAX_ROW:,} bytes"
+                _("the header (line %(line)s) is longer than %(maximum)s bytes")
+                % {"line": self.number, "maximum": f"{MAX_ROW:,}"}
             ) from error
         if not is_utf_8(line):
-            raise FeedUnreadable(_NOT_UTF_8.format(self.number))
+            raise FeedUnreadable(
+                _("the header (line %(line)s) is not UTF-8; save the feed as UTF-8") % {"line": self.number}
+            )
         return line
 
     def put_back_all_but_first(self) -> bytes:
@@ -67,8 +71,11 @@ class _Lines(BoundedLines):
         self._bytes_put_back += sum(map(len, others))
         if self._bytes_put_back > MAX_REREAD_BYTES + MAX_REREAD_RATIO * self.bytes_read:
             raise FeedUnreadable(
-                f"line {self.number}: too many quotation marks are not closed; "
-                "double the quotation marks inside quoted cells"
+                _(
+                    "line %(line)s: too many quotation marks are not closed; double the quotation marks "
+                    "inside quoted cells"
+                )
+                % {"line": self.number}
             )
         return first
 
@@ -85,17 +92,26 @@ def read_table(file: BinaryIO) -> tuple[list[str], Iterator[RawRow]]:
     """
     lines = _Lines(file)
     columns, delimiter = _find_header(lines)
-    location = f"the header (line {lines.number})"
+    header_line = lines.number
     while not columns[-1]:
         columns.pop()
     if len(columns) > MAX_COLUMNS:
-        raise FeedUnreadable(f"{location} has {len(columns):,} columns; the limit is {MAX_COLUMNS:,}")
+        raise FeedUnreadable(
+            _("the header (line %(line)s) has %(count)s columns; the limit is %(maximum)s")
+            % {"line": header_line, "count": f"{len(columns):,}", "maximum": f"{MAX_COLUMNS:,}"}
+        )
     if any(len(name) > MAX_COLUMN_NAME for name in columns):
-        raise FeedUnreadable(f"{location} has a column name of more than {MAX_COLUMN_NAME:,} characters")
+        raise FeedUnreadable(
+            _("the header (line %(line)s) has a column name of more than %(maximum)s characters")
+            % {"line": header_line, "maximum": f"{MAX_COLUMN_NAME:,}"}
+        )
     counts = Counter(name for name in columns if name in COLUMNS and name not in REPEATABLE_COLUMNS)
     repeated = sorted(name for name in counts if counts[name] > 1)
     if repeated:
-        raise FeedUnreadable(f"{location} has columns more than once: {', '.join(repeated)}")
+        raise FeedUnreadable(
+            _("the header (line %(line)s) has columns more than once: %(names)s")
+            % {"line": header_line, "names": ", ".join(repeated)}
+        )
     return columns, _read_rows(lines, columns, delimiter)
 
 
@@ -114,19 +130,28 @@ def _find_header(lines: _Lines) -> tuple[list[str], str]:
                 names = next(csv.reader(chain([line], lines), delimiter=delimiter, strict=True), [])
             except csv.Error as error:
                 lines.put_back_all_but_first()
-                reason = reason or f"the header (line {lines.number}) cannot be read: {error}"
+                reason = reason or _("the header (line %(line)s) cannot be read: %(error)s") % {
+                    "line": lines.number,
+                    "error": error,
+                }
                 continue
             if not all(map(is_utf_8, names)):
-                raise FeedUnreadable(_NOT_UTF_8.format(lines.number))
+                raise FeedUnreadable(
+                    _("the header (line %(line)s) is not UTF-8; save the feed as UTF-8")
+                    % {"line": lines.number}
+                )
             columns = [_normalize_column(name) for name in names]
             if "id" in columns:
                 return columns, delimiter
             if any(columns):
                 reason = reason or (
-                    f"this is not a product feed: line {lines.number} is neither XML nor a header with an "
-                    f'"id" column (its columns: {", ".join(columns)[:200]})'
+                    _(
+                        "this is not a product feed: line %(line)s is neither XML nor a header with an "
+                        '"id" column (its columns: %(columns)s)'
+                    )
+                    % {"line": lines.number, "columns": ", ".join(columns)[:200]}
                 )
-    raise FeedUnreadable(reason or 'this is not a product feed: no line is a header with an "id" column')
+    raise FeedUnreadable(reason or _('this is not a product feed: no line is a header with an "id" column'))
 
 
 def _find_most_frequent(line: str) -> str:
@@ -172,10 +197,13 @@ def _fit_or_recover(
         missing = len(columns) - len(values)
         if missing == 0 or (missing > 0 and not _contains_rows(values, columns, delimiter)):
             return values + [""] * missing, ""
-        reason = f"has {len(values)} columns where the header has {len(columns)}"
+        reason = _("has %(count)s columns where the header has %(expected)s") % {
+            "count": len(values),
+            "expected": len(columns),
+        }
     line = lines.put_back_all_but_first()
     if lines.is_too_long(line):
-        return None, f"is longer than {MAX_ROW:,} bytes"
+        return None, _("is longer than %(maximum)s bytes") % {"maximum": f"{MAX_ROW:,}"}
     if delimiter == "\t":
         text = line.decode("utf-8", "surrogateescape")
         unquoted = _drop_empty_cells(text.rstrip("\r\n").split(delimiter), len(columns))
@@ -183,7 +211,7 @@ def _fit_or_recover(
         if missing == 0 or (missing > 0 and not any(map(_is_unclosed, unquoted))):
             return unquoted + [""] * missing, ""
     if values is None:
-        reason = f"cannot be read: {reason}"
+        reason = _("cannot be read: %(reason)s") % {"reason": reason}
     return None, reason
 
 

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection
 from django.utils import timezone
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
 
 from backend.catalog.bulk import lock_products_for_import, upsert_products
 from backend.catalog.pictures.deletion import discard_files
@@ -85,13 +87,12 @@ def import_feed(
                 if on_progress:
                     on_progress(feed.position, feed.size)
         except (DatabaseError, Conflict) as error:
-            importer.report.stopped = (
-                f"The database failed at the batch that begins in line {importer.batch_line}: "
-                f"{str(error).strip()}\n"
+            importer.report.stopped = _(
+                "The database failed at the batch that begins in line %(line)s: %(error)s\n"
                 "Earlier rows are imported. Import the feed again to complete it."
-            )
+            ) % {"line": importer.batch_line, "error": str(error).strip()}
         except _StorageFailed as error:
-            importer.report.stopped = f"{error}\nImport the feed again to complete it."
+            importer.report.stopped = _("%(error)s\nImport the feed again to complete it.") % {"error": error}
         if on_progress and not importer.report.stopped:
             on_progress(feed.size, feed.size)
     importer.report.ignored_columns = sorted(importer.columns - {*COLUMNS, ""})
@@ -154,19 +155,22 @@ class _Importer:
                     )
                     if row.sku in lines:
                         raise RowRefused(
-                            "id", f"occurs in line {lines[row.sku]} already; the first row counts"
+                            "id",
+                            _("occurs in line %(line)s already; the first row counts")
+                            % {"line": lines[row.sku]},
                         )
                 except RowRefused as error:
                     self._report_refusal(raw.line, raw.cells.get("id", "").strip(), error)
                 else:
                     if len(lines) == MAX_PRODUCTS:
                         raise FeedUnreadable(
-                            f"line {raw.line}: a feed can have at most {MAX_PRODUCTS:,} products; split it"
+                            _("line %(line)s: a feed can have at most %(maximum)s products; split it")
+                            % {"line": raw.line, "maximum": f"{MAX_PRODUCTS:,}"}
                         )
                     lines[row.sku] = row.line
                     yield row
         except FeedUnreadable as error:
-            self.report.stopped = f"The rest of the feed cannot be read: {error}"
+            self.report.stopped = _("The rest of the feed cannot be read: %(error)s") % {"error": error}
 
     def import_batch(self, rows: list[ParsedRow]) -> None:
         """Import rows with different SKUs.
@@ -198,10 +202,17 @@ class _Importer:
                     self._write([plan.row for plan in changed], prepared)
             if failed:
                 first = failed[0]
-                location = f"line {first.line} [{replace_surrogates(first.sku)}]"
                 raise _StorageFailed(
-                    f"{location} {prepared[first.sku].storage_error}\n"
-                    f"{len(failed)} rows with pictures were skipped from this line on."
+                    _(
+                        "line %(line)s [%(sku)s] %(error)s\n"
+                        "Rows with pictures that were skipped from this line on: %(count)s."
+                    )
+                    % {
+                        "line": first.line,
+                        "sku": replace_surrogates(first.sku),
+                        "error": prepared[first.sku].storage_error,
+                        "count": len(failed),
+                    }
                 )
         finally:
             self._discard_unused_pictures(prepared)
@@ -211,13 +222,16 @@ class _Importer:
     ) -> None:
         """Prepare the pictures of all rows in parallel, and stop at the first failure of the storage."""
         errors: list[str] = []
+        # Threads have a language of their own.
+        language = get_language()
 
         def prepare_row(row: ParsedRow) -> RowPictures:
             if errors:
                 return RowPictures(storage_error=errors[0])
             product = state.products.get(row.sku)
             existing = state.get_images(product) if product else []
-            result = prepare_pictures(row, existing, self._folder, store=not self._dry_run)
+            with override(language):
+                result = prepare_pictures(row, existing, self._folder, store=not self._dry_run)
             if result.storage_error:
                 errors.append(result.storage_error)
             return result
@@ -229,7 +243,7 @@ class _Importer:
     def _create_categories(self, rows: Sequence[ParsedRow]) -> None:
         """Create missing categories, and retry if staff move categories at the same time."""
         wanted = {row.category for row in rows if row.category}
-        for _ in range(_CATEGORY_ATTEMPTS):
+        for _attempt in range(_CATEGORY_ATTEMPTS):
             missing = self._categories.find_missing(wanted)
             if not missing:
                 return
@@ -277,7 +291,7 @@ class _Importer:
                 refusal = refuse_deleted_category(rows[0].category or ())
                 self._report_refusal(rows[0].line, rows[0].sku, refusal)
             else:
-                reason = f"the database refuses it: {str(cause).strip()}"
+                reason = _("the database refuses it: %(error)s") % {"error": str(cause).strip()}
                 self._report_refusal(rows[0].line, rows[0].sku, RowRefused("", reason))
         else:
             self._report_plans(plans, refusals)

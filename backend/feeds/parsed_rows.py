@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from backend.catalog.models import Category, Characteristic, CharacteristicValue, Product, ProductImage
 from backend.core.text import clean_line, clean_text
@@ -146,7 +147,7 @@ class _RowParser:
     def parse(self) -> ParsedRow:
         sku = self._parse_required("id", _MAX_SKU)
         if sku is None:
-            raise RowRefused("id", "is missing")
+            raise RowRefused("id", _("is missing"))
         name = self._parse_required("title", _MAX_NAME)
         price, is_on_sale, sale_price = self._parse_prices()
         return ParsedRow(
@@ -174,7 +175,7 @@ class _RowParser:
             return None
         value = clean_line(self._cells[name])
         if not value:
-            raise RowRefused(name, "is missing")
+            raise RowRefused(name, _("is missing"))
         _check_length(name, value, limit)
         return value
 
@@ -201,7 +202,7 @@ class _RowParser:
         price = None
         if "price" in self._cells:
             if self._is_empty("price"):
-                raise RowRefused("price", "is missing")
+                raise RowRefused("price", _("is missing"))
             try:
                 price = self._parse_price(self._cells["price"])
             except ValueError as error:
@@ -218,7 +219,7 @@ class _RowParser:
         if old_price > price:
             return old_price, True, price
         if old_price < price:
-            self._problems.append(("oldprice", f"must be above the price, {price}"))
+            self._problems.append(("oldprice", _("must be above the price, %(price)s") % {"price": price}))
         return price, False, None
 
     def _parse_sale(self, price: Decimal | None) -> tuple[bool | None, Decimal | None]:
@@ -234,8 +235,12 @@ class _RowParser:
         if not in_effect or sale_price == price:
             return False, None
         if sale_price == 0 or (price is not None and sale_price > price):
-            limit = "the price" if price is None else f"the price, {price}"
-            self._problems.append(("sale_price", f"must be above 0 and below {limit}"))
+            reason = (
+                _("must be above 0 and below the price")
+                if price is None
+                else _("must be above 0 and below the price, %(price)s") % {"price": price}
+            )
+            self._problems.append(("sale_price", reason))
             return False, None
         return True, sale_price
 
@@ -245,7 +250,9 @@ class _RowParser:
     def _parse_quantity(self) -> int | None:
         quantity = None if self._is_empty("quantity") else self._parse_optional("quantity", parse_quantity)
         if quantity is not None and quantity < 0:
-            self._problems.append(("quantity", f"{quantity} is below 0; the stock is set to 0"))
+            self._problems.append(
+                ("quantity", _("%(quantity)s is below 0; the stock is set to 0") % {"quantity": quantity})
+            )
             return 0
         return quantity
 
@@ -269,10 +276,16 @@ class _RowParser:
             detail = first.setdefault((name, unit), (name, unit, value))
             if detail[2] != value:
                 self._problems.append(
-                    ("product_detail", f"{name!r} occurs more than once; the first value counts")
+                    (
+                        "product_detail",
+                        _("%(name)r occurs more than once; the first value counts") % {"name": name},
+                    )
                 )
         if len(first) > MAX_DETAILS:
-            raise ValueError(f"has {len(first):,} names; the limit is {MAX_DETAILS:,}")
+            raise ValueError(
+                _("has %(count)s names; the limit is %(maximum)s")
+                % {"count": f"{len(first):,}", "maximum": f"{MAX_DETAILS:,}"}
+            )
         return tuple(first.values())
 
     def _parse_pictures(self) -> tuple[str, ...] | None:
@@ -283,7 +296,11 @@ class _RowParser:
         unique = tuple(dict.fromkeys(link for link in links if link))
         if len(unique) > MAX_PICTURES:
             self._problems.append(
-                ("additional_image_link", f"has {len(unique)} pictures; the first {MAX_PICTURES} count")
+                (
+                    "additional_image_link",
+                    _("has %(count)s pictures; the first %(maximum)s count")
+                    % {"count": len(unique), "maximum": MAX_PICTURES},
+                )
             )
         return unique[:MAX_PICTURES]
 
@@ -291,22 +308,24 @@ class _RowParser:
 def _check_text(text: str) -> str:
     """Return why a text cannot be read, or ""."""
     if "\0" in text:
-        return "contains a NUL character, which is not accepted"
+        return _("contains a NUL character, which is not accepted")
     if not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text):
-        return "is not valid UTF-8"
+        return _("is not valid UTF-8")
     return ""
 
 
 def _check_length(name: str, text: str, limit: int, subject: str = "") -> None:
     if len(text) > limit:
-        raise RowRefused(name, f"{subject}is {len(text):,} characters long; the limit is {limit:,}")
+        reason = _("is %(length)s characters long; the limit is %(maximum)s")
+        lengths = {"length": f"{len(text):,}", "maximum": f"{limit:,}"}
+        raise RowRefused(name, f"{subject} {reason % lengths}".lstrip())
 
 
 def _check_detail(name: str, value: str) -> None:
     if not name:
-        raise RowRefused("product_detail", f"the value {value[:40]!r} has no name")
-    _check_length("product_detail", name, _MAX_CHARACTERISTIC, "a name ")
-    _check_length("product_detail", value, _MAX_VALUE, f"the value of {name!r} ")
+        raise RowRefused("product_detail", _("the value %(value)r has no name") % {"value": value[:40]})
+    _check_length("product_detail", name, _MAX_CHARACTERISTIC, _("a name"))
+    _check_length("product_detail", value, _MAX_VALUE, _("the value of %(name)r") % {"name": name})
 
 
 def _parse_description(cell: str) -> str:
@@ -327,7 +346,10 @@ def _parse_availability(cell: str) -> bool | None:
         return None
     in_stock = _AVAILABILITY.get(re.sub("[ _-]", "", _SCHEMA_ORG.sub("", value)).lower())
     if in_stock is None:
-        raise ValueError(f"{value[:40]!r} must be one of in_stock, out_of_stock, preorder, backorder")
+        raise ValueError(
+            _("%(value)r must be one of %(accepted)s")
+            % {"value": value[:40], "accepted": "in_stock, out_of_stock, preorder, backorder"}
+        )
     return in_stock
 
 
@@ -336,21 +358,26 @@ def _parse_status(cell: str) -> bool | None:
     if not value:
         return None
     if value not in _STATUS:
-        raise ValueError(f"{value[:40]!r} must be one of {', '.join(_STATUS)}")
+        raise ValueError(
+            _("%(value)r must be one of %(accepted)s") % {"value": value[:40], "accepted": ", ".join(_STATUS)}
+        )
     return _STATUS[value]
 
 
 def _parse_category(cell: str) -> tuple[str, ...]:
     path = parse_path(cell)
     if len(path) > MAX_CATEGORY_DEPTH:
-        raise ValueError(f"is {len(path)} levels deep; the limit is {MAX_CATEGORY_DEPTH}")
+        raise ValueError(
+            _("is %(depth)s levels deep; the limit is %(maximum)s")
+            % {"depth": len(path), "maximum": MAX_CATEGORY_DEPTH}
+        )
     for name in path:
-        _check_length("product_type", name, _MAX_CATEGORY, "a category name ")
+        _check_length("product_type", name, _MAX_CATEGORY, _("a category name"))
     return path
 
 
 def _parse_alts(cell: str) -> tuple[str, ...]:
     alts = tuple(clean_line(alt) for alt in parse_list(cell))
     for alt in alts:
-        _check_length("image_alt", alt, _MAX_ALT, "a text ")
+        _check_length("image_alt", alt, _MAX_ALT, _("a text"))
     return alts

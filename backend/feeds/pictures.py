@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.bulk import store_product_picture
 from backend.catalog.models import ProductImage
 from backend.catalog.pictures.validation import MAX_BYTES, PictureRefused, accept_picture, check_size
@@ -130,22 +132,22 @@ def read_picture_file(link: str, folder: Path | Archive | None) -> bytes:
         PictureRefused: the link is a URL or leads out of the folder, or the file is missing or too large.
     """
     if _URL.match(link) or link.startswith("//"):
-        raise PictureRefused("URLs are not fetched; link a file in the folder of the feed")
+        raise PictureRefused(_("URLs are not fetched; link a file in the folder of the feed"))
     if folder is None:
-        raise PictureRefused("the feed was uploaded without pictures")
+        raise PictureRefused(_("the feed was uploaded without pictures"))
     if isinstance(folder, Archive):
         return folder.read_picture(link)
     try:
         root = folder.resolve()
         path = _find_file(root, link)
         if not path.is_relative_to(root):
-            raise PictureRefused("is outside the folder of the feed")
+            raise PictureRefused(_("is outside the folder of the feed"))
         if not path.is_file():
-            raise PictureRefused("the file does not exist")
+            raise PictureRefused(_("the file does not exist"))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise PictureRefused(f"cannot be read: {error.strerror or error}") from error
+        raise PictureRefused(_("cannot be read: %(reason)s") % {"reason": error.strerror or error}) from error
     check_size(len(data))
     return data
 

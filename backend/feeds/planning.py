@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.bulk import ProductUpsert
 from backend.catalog.models import Product, ProductImage
 from backend.catalog.services import find_free_product_slug, suggest_product_slugs
@@ -142,7 +144,7 @@ def plan_row(
         product = Product(sku=row.sku)
         for column, value in (("title", row.name), ("price", row.price)):
             if value is None:
-                raise RowRefused(column, "is missing; a new product needs it")
+                raise RowRefused(column, _("is missing; a new product needs it"))
     problems = list(row.problems) + (prepared.problems if prepared else [])
     fields = _plan_texts(row, product)
     if _plan_slug(row, product, state, problems):
@@ -192,7 +194,13 @@ def _plan_slug(row: ParsedRow, product: Product, state: BatchState, problems: li
             state.slug_owners[row.slug] = row.sku
             return True
         if owner != row.sku:
-            problems.append(("link", f"{row.slug[:80]!r} is already the slug of product {owner!r}"))
+            problems.append(
+                (
+                    "link",
+                    _("%(slug)r is already the slug of product %(owner)r")
+                    % {"slug": row.slug[:80], "owner": owner},
+                )
+            )
     if product.slug:
         return False
     product.slug = find_free_product_slug(

@@ -5,6 +5,8 @@ A few megabytes of gzip can unpack to gigabytes. Readers hold one row at a time,
 
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 # Bytes of one row: a line of a table with all lines that its quoted cells span; an XML tag or comment.
 # Also the characters of an XML item.
 MAX_ROW = 500_000
@@ -61,7 +63,8 @@ class RawRow:
     def from_cells(cls, line: int, cells: dict[str, str]) -> "RawRow":
         """Return a row with these cells. A cell longer than `MAX_CELL` is unreadable."""
         unreadable = {
-            name: f"is {len(text):,} characters long; the limit is {MAX_CELL:,}"
+            name: _("is %(length)s characters long; the limit is %(maximum)s")
+            % {"length": f"{len(text):,}", "maximum": f"{MAX_CELL:,}"}
             for name, text in cells.items()
             if len(text) > MAX_CELL
         }

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from backend.feeds.delimited_rows import read_table
 from backend.feeds.raw_rows import FeedUnreadable, RawRow
 from backend.feeds.recoding import detect_utf_16, ends_lines_with_carriage_returns, recode
 from backend.feeds.xml_items import read_items
 
 GZIP_MAGIC = b"\x1f\x8b"
-DOUBLE_GZIP = "the feed is compressed twice; decompress it once"
+DOUBLE_GZIP = gettext_lazy("the feed is compressed twice; decompress it once")
 
 _HEAD_BYTES = 64 * 1024
 
@@ -61,7 +64,9 @@ def open_feed(source: Path | BinaryIO) -> Iterator[OpenFeed]:
     try:
         file = source.open("rb")
     except OSError as error:
-        raise FeedUnreadable(f"{source} cannot be read: {error.strerror or error}") from error
+        raise FeedUnreadable(
+            _("%(name)s cannot be read: %(error)s") % {"name": source, "error": error.strerror or error}
+        ) from error
     with file, _close_rows(_open(file)) as feed:
         yield feed
 
@@ -90,9 +95,9 @@ def _open(raw: BinaryIO) -> OpenFeed:
         raise FeedUnreadable(DOUBLE_GZIP)
     if not head.strip():
         raise FeedUnreadable(
-            "the feed is empty"
+            _("the feed is empty")
             if len(head) < _HEAD_BYTES
-            else f"the feed begins with {_HEAD_BYTES:,} bytes of white space"
+            else _("the feed begins with %(size)s bytes of white space") % {"size": f"{_HEAD_BYTES:,}"}
         )
     if head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\0\xff\xfe \t\r\n").startswith(b"<"):
         # The XML parser decodes UTF-16 itself.
@@ -118,6 +123,10 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FeedUnreadable(f"the gzip file is damaged or truncated: {error}") from error
+        raise FeedUnreadable(
+            _("the gzip file is damaged or truncated: %(error)s") % {"error": error}
+        ) from error
     except OSError as error:
-        raise FeedUnreadable(f"the file cannot be read: {error.strerror or error}") from error
+        raise FeedUnreadable(
+            _("the file cannot be read: %(error)s") % {"error": error.strerror or error}
+        ) from error

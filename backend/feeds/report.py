@@ -153,10 +153,12 @@ class ImportReport:
             "unchanged": self.unchanged,
             "refused": self.refused,
         }
+        created, added, removed = self.categories_created, self.pictures_added, self.pictures_removed
+        others = self.problem_count - self.refused
         extra = [
-            (self.categories_created, gettext("%(count)s categories created")),
-            (self.pictures_added, gettext("%(count)s pictures added")),
-            (self.pictures_removed, gettext("%(count)s pictures removed")),
-            (self.problem_count - self.refused, gettext("%(count)s other problems")),
+            (created, ngettext("%(count)s category created", "%(count)s categories created", created)),
+            (added, ngettext("%(count)s picture added", "%(count)s pictures added", added)),
+            (removed, ngettext("%(count)s picture removed", "%(count)s pictures removed", removed)),
+            (others, ngettext("%(count)s other problem", "%(count)s other problems", others)),
         ]
         return "; ".join([counts, *(text % {"count": count} for count, text in extra if count)])

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, time
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -22,10 +23,11 @@ def is_in_effect(period: str, now: datetime) -> bool:
         start, end = _parse_time(start_text, time.min), _parse_time(end_text, time.max)
     except ValueError as error:
         raise ValueError(
-            f"{period[:60]!r} is not a period such as 2026-05-01T00:00+0300/2026-05-31T23:59+0300"
+            _("%(text)r is not a period such as 2026-05-01T00:00+0300/2026-05-31T23:59+0300")
+            % {"text": period[:60]}
         ) from error
     if start > end:
-        raise ValueError(f"{period[:60]!r} ends before it begins")
+        raise ValueError(_("%(text)r ends before it begins") % {"text": period[:60]})
     return start <= now <= end
 
 

@@ -6,6 +6,7 @@ from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException, DTDForbidden
 from defusedxml.ElementTree import DefusedXMLParser
+from django.utils.translation import gettext as _
 
 from backend.feeds.google_items import GoogleItems
 from backend.feeds.markup import BLOCKS
@@ -78,7 +79,9 @@ class _ItemCollector:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._refuse_feed(f"elements are nested more than {MAX_DEPTH:,} levels deep")
+            self._refuse_feed(
+                _("elements are nested more than %(maximum)s levels deep") % {"maximum": f"{MAX_DEPTH:,}"}
+            )
         for name in (tag, *attributes):
             self._check_name(name)
         name = get_local_name(tag)
@@ -117,7 +120,9 @@ class _ItemCollector:
             self._finished.append(
                 self.format.to_row(self._item)
                 if self._size <= MAX_ROW
-                else RawRow.refuse(self._item.line, f"is longer than {MAX_ROW:,} characters")
+                else RawRow.refuse(
+                    self._item.line, _("is longer than %(maximum)s characters") % {"maximum": f"{MAX_ROW:,}"}
+                )
             )
             self._item = XmlItem(0)
         elif self._item_depth and self._size <= MAX_ROW:
@@ -138,7 +143,10 @@ class _ItemCollector:
         self._preamble_depth = 0
         self.preamble_start = self.expat.CurrentByteIndex
         if self._size > MAX_ROW:
-            self._refuse_feed(f"<{self._field.name}> is longer than {MAX_ROW:,} characters")
+            self._refuse_feed(
+                _("<%(name)s> is longer than %(maximum)s characters")
+                % {"name": self._field.name, "maximum": f"{MAX_ROW:,}"}
+            )
         self._field.text = "".join(self._text)
         self.format.add_preamble_element(self._field)
 
@@ -152,16 +160,24 @@ class _ItemCollector:
         """Do nothing. The parser requires the method."""
 
     def _refuse_feed(self, reason: str) -> None:
-        raise FeedUnreadable(f"line {self.expat.CurrentLineNumber}: {reason}")
+        raise FeedUnreadable(
+            _("line %(line)s: %(reason)s") % {"line": self.expat.CurrentLineNumber, "reason": reason}
+        )
 
     def _check_name(self, name: str) -> None:
         if name in self._names:
             return
         self._names.add(name)
         if len(self._names) > MAX_COLUMNS:
-            self._refuse_feed(f"elements and attributes have more than {MAX_COLUMNS:,} different names")
+            self._refuse_feed(
+                _("elements and attributes have more than %(maximum)s different names")
+                % {"maximum": f"{MAX_COLUMNS:,}"}
+            )
         if len(name) > MAX_COLUMN_NAME:
-            self._refuse_feed(f"a name with its namespace has more than {MAX_COLUMN_NAME:,} characters")
+            self._refuse_feed(
+                _("a name with its namespace has more than %(maximum)s characters")
+                % {"maximum": f"{MAX_COLUMN_NAME:,}"}
+            )
 
     def _append(self, text: str) -> None:
         self._size += len(text)
@@ -192,7 +208,9 @@ def read_items(file: BinaryIO) -> Iterator[RawRow]:
     if error:
         raise error
     if not collector.has_items and collector.root not in collector.format.roots:
-        raise FeedUnreadable(f"this is not a product feed: the root element is <{collector.root}>")
+        raise FeedUnreadable(
+            _("this is not a product feed: the root element is <%(name)s>") % {"name": collector.root}
+        )
 
 
 def _parse(collector: _ItemCollector, chunk: bytes | None) -> FeedUnreadable | None:
@@ -205,9 +223,11 @@ def _parse(collector: _ItemCollector, chunk: bytes | None) -> FeedUnreadable | N
     except FeedUnreadable as error:
         return error
     except DefusedXmlException as error:
-        return FeedUnreadable(f"the XML has a DTD or entities, which are not accepted: {error}")
+        return FeedUnreadable(
+            _("the XML has a DTD or entities, which are not accepted: %(error)s") % {"error": error}
+        )
     except ParseError as error:
-        return FeedUnreadable(f"the XML is not well-formed: {error}")
+        return FeedUnreadable(_("the XML is not well-formed: %(error)s") % {"error": error})
     return None
 
 
@@ -221,10 +241,13 @@ def _check_position(collector: _ItemCollector, size: int) -> FeedUnreadable | No
     """
     if size - collector.expat.CurrentByteIndex > MAX_ROW:
         return FeedUnreadable(
-            f"line {collector.expat.CurrentLineNumber}: "
-            f"a tag, comment or declaration is longer than {MAX_ROW:,} bytes"
+            _("line %(line)s: a tag, comment or declaration is longer than %(maximum)s bytes")
+            % {"line": collector.expat.CurrentLineNumber, "maximum": f"{MAX_ROW:,}"}
         )
     if not collector.has_items and size - collector.preamble_start > MAX_PREAMBLE:
-        names = " or ".join(f"<{name}>" for name in sorted(collector.format.items, reverse=True))
-        return FeedUnreadable(f"no {names} begins in the first {MAX_PREAMBLE:,} bytes")
+        names = ", ".join(f"<{name}>" for name in sorted(collector.format.items, reverse=True))
+        return FeedUnreadable(
+            _("none of these elements begins in the first %(maximum)s bytes: %(names)s")
+            % {"maximum": f"{MAX_PREAMBLE:,}", "names": names}
+        )
     return None

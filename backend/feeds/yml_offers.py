@@ -3,6 +3,8 @@
 https://yandex.ru/support/marketplace/assortment/fields/index.html
 """
 
+from django.utils.translation import gettext as _
+
 from backend.catalog.labels import parse_label
 from backend.core.text import clean_line
 from backend.feeds.cells import COLUMNS, format_details, format_list, join_path
@@ -70,10 +72,13 @@ class YmlOffers:
         self._categories[category] = (name, parent)
         self._category_characters += len(category) + len(parent) + len(name)
         if len(self._categories) > MAX_CATEGORIES:
-            raise FeedUnreadable(f"the feed has more than {MAX_CATEGORIES:,} categories")
+            raise FeedUnreadable(
+                _("the feed has more than %(maximum)s categories") % {"maximum": f"{MAX_CATEGORIES:,}"}
+            )
         if self._category_characters > MAX_CATEGORY_CHARACTERS:
             raise FeedUnreadable(
-                f"the categories have more than {MAX_CATEGORY_CHARACTERS:,} characters altogether"
+                _("the categories have more than %(maximum)s characters altogether")
+                % {"maximum": f"{MAX_CATEGORY_CHARACTERS:,}"}
             )
 
     def to_row(self, item: XmlItem) -> RawRow:
@@ -111,13 +116,13 @@ class YmlOffers:
             details = [_read_detail(element) for element in item.fields if element.name == "param"]
             cells["product_detail"] = format_details([detail for detail in details if detail[0]])
             if not all(name for name, _, _ in details):
-                unreadable["product_detail"] = "a <param> without a name is ignored"
+                unreadable["product_detail"] = _("a <param> without a name is ignored")
         if "categoryId" in first:
             path = self._find_path(first["categoryId"])
             if path is None:
-                unreadable["product_type"] = (
-                    f"{first['categoryId'][:40]!r} is not the id of a <category> above the offers"
-                )
+                unreadable["product_type"] = _("%(value)r is not the id of a <category> above the offers") % {
+                    "value": first["categoryId"][:40]
+                }
             else:
                 cells["product_type"] = join_path(path)
         row = RawRow.from_cells(item.line, cells)

@@ -186,7 +186,7 @@ class ImportTest(ArchiveCase):
         output = io.StringIO()
         call_command("import_products", path, stdout=output)
         assert "1 created" in output.getvalue()
-        assert "1 pictures added" in output.getvalue()
+        assert "1 picture added" in output.getvalue()
         path.write_bytes(pack(("a.jpg", RED)))
         with self.assertRaisesMessage(CommandError, "the archive contains no feed"):
             call_command("import_products", path, stdout=output)
@@ -377,7 +377,7 @@ class AdminTest(ArchiveCase):
 
     def test_archive_is_imported_after_the_preview_is_confirmed(self) -> None:
         page = self.upload(self.data)
-        assert "1 created, 0 updated, 0 unchanged, 0 refused; 1 pictures added" in page
+        assert "1 created, 0 updated, 0 unchanged, 0 refused; 1 picture added" in page
         assert not Product.objects.exists()
         assert len(self.list_waiting()) == 1
         confirmed = self.confirm(page)

@@ -77,7 +77,7 @@ class FeedAdminTest(FeedTestCase):
 
     def test_invalid_files_are_refused_on_the_form(self) -> None:
         for data, message in [
-            (b"hello\n", "this is not a product feed"),
+            (b"hello\n", "This is not a product feed"),
             (b"\x1f\x8bbroken", "The gzip file is damaged"),
             (b"x" * (feed_admin.MAX_UPLOAD + 1), "The feed is larger than 5 MB"),
             (gzip.compress(b"x" * (feed_admin.MAX_UPLOAD + 1)), "The feed is larger than 5 MB"),
@@ -85,6 +85,21 @@ class FeedAdminTest(FeedTestCase):
         ]:
             with self.subTest(message=message):
                 assert message in self.upload(data).content.decode()
+
+    def test_problems_are_described_in_the_language_of_the_account(self) -> None:
+        self.user.language = "ru"
+        self.user.save()
+        page = self.upload(b"PK\x03\x04broken").content.decode()
+        assert "ZIP-архив повреждён или неполон: в нём нет оглавления" in page
+        # Pictures are read by other threads.
+        rows = [
+            product_row("A-1", image_link="") | {"price": "ten"},
+            product_row("A-2", image_link="a.jpg") | {"title": ""},
+            product_row("A-3", image_link="https://example.com/a.jpg"),
+        ]
+        page = self.upload(table(*rows)).content.decode()
+        for text in ("&#x27;ten&#x27; — не цена вида", "Не заполнено", "файлы по URL не загружаются"):
+            assert text in page
 
     def test_values_in_the_preview_are_escaped(self) -> None:
         page = self.upload(table(product_row(title="<script>x</script>"))).content.decode()
