@@ -48,7 +48,7 @@ _variables: dict[str, str] = {}
 
 
 def set_variable(name: str, value: str) -> None:
-    """Print the assignment of a shell variable, which the headers of the next commands use for this value."""
+    """Print the assignment of a shell variable, which the next commands use for this value."""
     _variables[value] = name
     print(f"\n{name}={quote(value, MAX_COLUMNS - len(name) - 2)}")
 
@@ -75,13 +75,22 @@ def quote_header(name: str, value: str) -> str:
     return f'"{name}: {prefix + " " if prefix else ""}${_variables[secret]}"'
 
 
+def quote_body(data: str) -> str:
+    """Quote a body for a shell, with the variables whose values it contains."""
+    for value, name in _variables.items():
+        before, found, after = data.partition(value)
+        if found:
+            return f'{quote(before)}"${name}"{quote(after)}'
+    return quote(data)
+
+
 def format_command(method: str, url: str, headers: dict[str, str], data: str | None) -> str:
     """Return the curl command of a request, in lines of at most `MAX_COLUMNS`."""
     is_default = method == ("GET" if data is None else "POST")
     words = [f"curl -s{'' if is_default else f' -X {method}'} {quote(url)}"]
     words += [f"-H {quote_header(name, value)}" for name, value in headers.items()]
     if data is not None:
-        words.append(f"-d {quote(data)}")
+        words.append(f"-d {quote_body(data)}")
     return " \\\n    ".join(words)
 
 
@@ -104,7 +113,11 @@ def send(
     print(f"\n{format_command(method, SHOP + path, sent, data)}")
     try:
         with urlopen(request, timeout=10) as response:
-            content = json.loads(response.read() or b"null")
+            received = response.read()
+            if not received:
+                print(f"HTTP {response.status} {response.reason}")
+                return None
+            content = json.loads(received)
     except HTTPError as error:
         print(f"HTTP {error.code} {error.reason}")
         content = json.load(error)
@@ -176,6 +189,7 @@ def show_accounts(product_id: int) -> None:
     )["tokenCreate"]
     expect(not login["errors"], "the confirmed account could not log in")
     set_variable("TOKEN", login["accessToken"])
+    set_variable("REFRESH_TOKEN", login["refreshToken"])
     me = query("{ me { email language dateJoined } }", token=login["accessToken"])["me"]
     expect(me["email"] == address, "the token belongs to another account")
 
@@ -184,6 +198,7 @@ def show_accounts(product_id: int) -> None:
     print_heading("Refresh the tokens and log out; both tokens are then invalid")
     tokens = send("POST", "/auth/refresh", {"refresh_token": login["refreshToken"]})
     set_variable("TOKEN", tokens["access_token"])
+    set_variable("REFRESH_TOKEN", tokens["refresh_token"])
     send("POST", "/auth/logout", {}, token=tokens["access_token"])
     refused = send("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
     expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")

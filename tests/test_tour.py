@@ -1,8 +1,9 @@
 """The commands that the tour prints."""
 
 import subprocess
+from unittest import mock
 
-from scripts.tour import MAX_COLUMNS, format_command, set_variable
+from scripts.tour import MAX_COLUMNS, format_command, send, set_variable
 
 URL = "http://localhost:8000/graphql"
 # Prints its arguments, each with a zero byte.
@@ -40,6 +41,25 @@ def test_tokens_are_variables() -> None:
         *("-H", f"Authorization: Bearer {token}"),
         *("-H", "Accept: text/html"),
     ]
+
+
+def test_token_in_a_body_is_a_variable() -> None:
+    token = "r" * 43
+    set_variable("REFRESH_TOKEN", token)
+    data = '{"refresh_token": "' + token + '", "note": "it\'s"}'
+    command = format_command("POST", URL, {}, data)
+
+    assert token not in command
+    assert run_in_shell(f"REFRESH_TOKEN={token}\n{command}") == ["-s", URL, "-d", data]
+
+
+@mock.patch("scripts.tour.urlopen")
+def test_response_without_a_body_is_printed_as_its_status(urlopen: mock.Mock, capsys) -> None:
+    response = urlopen.return_value.__enter__.return_value
+    response.read.return_value, response.status, response.reason = b"", 204, "No Content"
+
+    assert send("POST", "/auth/logout", {}) is None
+    assert capsys.readouterr().out.splitlines()[-1] == "HTTP 204 No Content"
 
 
 def test_printed_assignment_has_the_value(capsys) -> None:
