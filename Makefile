@@ -126,8 +126,8 @@ nginx:
 
 .venv/runtime: requirements/base.txt requirements/embedded.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required: make PYTHON=python3.12")'
+	@echo "Installing the requirements into .venv (a minute or two)"
 	@$(PYTHON) -m venv .venv
-	@echo "Installing the requirements into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(foreach file,$^,-r $(file))
 	@touch $@
 
