@@ -46,7 +46,7 @@ test: .venv/dev $(NODE_MODULES) chromium nginx
 	exit $$((checks || conformance || standard || tests))
 
 # Build the documents as a site in var/site. Broken links are errors.
-docs: .venv/dev $(NODE_MODULES)
+docs: .venv/dev frontend/docs/node_modules/.package-lock.json
 	@rm -rf var/site && NO_COLOR=1 $(BIN)/zensical build --strict --clean && \
 	cp frontend/docs/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js var/site/javascripts/
 
@@ -54,7 +54,7 @@ docs: .venv/dev $(NODE_MODULES)
 docs-serve: docs
 	@$(BIN)/python -m http.server --directory var/site --bind 127.0.0.1 8100
 
-conformance: $(NODE_MODULES)
+conformance: tests/conformance/node_modules/.package-lock.json
 	@$(CHECK_ENV) DATA_DIR=var/conformance $(BIN)/python -m tests.conformance
 
 lint: .venv/dev
@@ -142,10 +142,10 @@ $(NODE_MODULES): %/node_modules/.package-lock.json: .venv/dev %/package-lock.jso
 	@touch $@
 
 # Build the storefront that the shop serves.
-storefront: $(NODE_MODULES)
+storefront: examples/storefront/node_modules/.package-lock.json
 	@cd examples/storefront && $(NPM) run --silent types && $(NPM) run --silent build
 
-storefront-check: $(NODE_MODULES)
+storefront-check: examples/storefront/node_modules/.package-lock.json
 	@copy=$$(mktemp -d) && trap 'rm -r "$$copy"' EXIT && cd examples/storefront && $(NPM) run --silent check && \
 	$(NPM) run --silent build -- --logLevel error --emptyOutDir --outDir "$$copy/built" && \
 	diff -r ../../backend/core/static/storefront "$$copy/built" || \

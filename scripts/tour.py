@@ -159,7 +159,7 @@ def read_mailed_code(address: str) -> str:
 
 
 def show_accounts(product_id: int) -> None:
-    """Register, confirm with the mailed code, log in, order the guest's cart, and log out."""
+    """Register, confirm with the mailed code, log in, order the guest's cart, log out and in again."""
     print_heading("Add to a guest cart; its token is returned once")
     guest = send("POST", "/cart", {"product_id": product_id, "quantity": 2})
     set_variable("CART_TOKEN", guest["token"])
@@ -167,7 +167,7 @@ def show_accounts(product_id: int) -> None:
 
     address, password = f"visitor-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12)
     print_heading("Register; the response is the same for new and existing addresses")
-    send("POST", "/auth/register", {"email": address, "password": password, "language": "ru"})
+    send("POST", "/auth/register", {"email": address, "password": password, "language": "en"})
     problem = send("POST", "/auth/login", {"email": address, "password": password})
     expect(problem["code"] == "WRONG_CREDENTIALS", "an unconfirmed account could log in")
 
@@ -202,6 +202,10 @@ def show_accounts(product_id: int) -> None:
     send("POST", "/auth/logout", {}, token=tokens["access_token"])
     refused = send("POST", "/auth/refresh", {"refresh_token": tokens["refresh_token"]})
     expect(refused["code"] == "TOKEN_INVALID", "a refresh token was valid after its session")
+
+    print_heading("Log in again: with this token, the commands above can be pasted")
+    session = send("POST", "/auth/login", {"email": address, "password": password})
+    set_variable("TOKEN", session["access_token"])
 
 
 def show_checkout(product_id: int, token: str, guest_headers: dict[str, str]) -> None:
