@@ -101,7 +101,7 @@ class ServiceErrorAdmin(ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         # Browsers do not fill in the files of a form that is displayed again.
         if request.FILES and context.get("errors"):
-            names = ", ".join(file.name or "" for file in request.FILES.values())
+            names = ", ".join(str(file) for file in request.FILES.values())
             text = _("Nothing was saved because of the errors below. Add these files again: %(names)s.")
             self.message_user(request, text % {"names": names}, messages.WARNING)
         return super().render_change_form(request, context, *args, **options)

@@ -221,7 +221,7 @@ class PicturesTest(FeedTestCase):
         with mock.patch.object(FileSystemStorage, "_save", side_effect=OSError("no space")):
             report = self.run_import(*rows)
         assert report.stopped.startswith("line 3 [B] image_link: a.jpg: Pictures cannot be stored: no space.")
-        assert "2 rows with pictures were skipped" in report.stopped
+        assert "Rows with pictures that were skipped from this line on: 2." in report.stopped
         assert counts(report) == (1, 0, 0, 0)
         assert list(Product.objects.values_list("sku", flat=True)) == ["A"]
         report = self.run_import(*rows)

@@ -464,7 +464,8 @@ class XmlLimitsTest(SimpleTestCase):
         preamble = b"<rss>" + comment * 99
         assert len(read(preamble + b"<item><id>1</id></item></rss>")) == 1
         assert (
-            read_error(preamble + comment * 10) == "no <item> or <entry> begins in the first 1,000,000 bytes"
+            read_error(preamble + comment * 10)
+            == "none of these elements begins in the first 1,000,000 bytes: <item>, <entry>"
         )
 
     def test_comments_between_items_are_not_limited(self) -> None:

@@ -206,7 +206,7 @@ class LimitsTest(SimpleTestCase):
         assert len(read(feed(SIMPLE, categories=categories))) == 1
         comments = "<!-- x -->" * (xml_items.MAX_PREAMBLE // 10 + 20_000)
         assert read_error(feed(SIMPLE, categories=CATEGORIES + comments)) == (
-            "no <offer> begins in the first 1,000,000 bytes"
+            "none of these elements begins in the first 1,000,000 bytes: <offer>"
         )
 
 
