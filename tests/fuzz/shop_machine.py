@@ -808,13 +808,13 @@ class ShopMachine(RuleBasedStateMachine):
     @invariant()
     def every_order_has_one_confirmation(self) -> None:
         numbers = dict(Order.objects.values_list("pk", "number"))
-        mails = OutgoingEmail.objects.filter(
-            task="orders.send_confirmation", recipient__in=[self.emails[account] for account in self.accounts]
-        )
+        mails = OutgoingEmail.objects.filter(task="orders.send_confirmation")
         sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
-        assert sent == Counter(
+        # The mails of deleted accounts may be gone or not.
+        owned = [
             number for number, order in self.orders.items() if order.account is not None and not order.token
-        )
+        ]
+        assert [sent[number] for number in owned] == [1] * len(owned)
         mails = OutgoingEmail.objects.filter(task="orders.send_guest_confirmation")
         sent = Counter(numbers[context["order_id"]] for context in mails.values_list("context", flat=True))
         assert sent == Counter(number for number, order in self.orders.items() if order.token)
