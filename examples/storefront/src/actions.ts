@@ -2,6 +2,7 @@
 import { createContext, use, useMemo } from "react";
 import { type AnyVariables, type CombinedError, type TypedDocumentNode, useMutation } from "urql";
 import type { UserError } from "./graphql";
+import { lastChange } from "./store";
 import { useTexts } from "./texts";
 
 /** Announce a change to screen readers, and show it for a few seconds. */
@@ -10,7 +11,6 @@ export const useAnnounce = () => use(AnnounceContext);
 
 /** What a form shows of a mutation. */
 export type Action = { errors: readonly UserError[]; isRunning: boolean };
-
 let last: Promise<unknown> = Promise.resolve();
 
 /** A mutation with one payload: its errors, also those that kept it from running, and a function that sends it. */
@@ -18,6 +18,7 @@ export function useAction<Data extends object, Variables extends AnyVariables>(
   mutation: TypedDocumentNode<Data, Variables>,
 ) {
   const { offline } = useTexts();
+  const announce = useAnnounce();
   const [{ data, error, fetching }, send] = useMutation(mutation);
   const errors = useMemo(() => readPayload(data, error, offline).errors, [data, error, offline]);
   const run = async (variables: Variables) => {
@@ -25,7 +26,11 @@ export function useAction<Data extends object, Variables extends AnyVariables>(
     const sent = last.then(() => send(variables));
     last = sent;
     const result = await sent;
-    return readPayload(result.data, result.error, offline);
+    const outcome = readPayload(result.data, result.error, offline);
+    // An error is not shown beside the announcement of an earlier success.
+    if (outcome.errors.length) announce("");
+    else lastChange.set(Date.now());
+    return outcome;
   };
   return { errors, run, isRunning: fetching };
 }

@@ -11,7 +11,6 @@ const RefreshMutation = graphql(`
     tokenRefresh(input: $input) { accessToken refreshToken expiresIn errors { code } }
   }
 `);
-
 // Types without an id, which are part of the object that has them.
 const embedded = (
   "Address BrandFacet CartWarning CategoryFacet Characteristic CharacteristicFacet Contact FacetValue Facets " +
@@ -52,7 +51,8 @@ async function refresh({ mutate }: AuthUtilities): Promise<void> {
   throw error ?? new Error("The session could not be refreshed.");
 }
 
-function hasCode(error: CombinedError | undefined, ...codes: string[]): boolean {
+/** Whether the shop has returned an error with one of the codes. */
+export function hasCode(error: CombinedError | undefined, ...codes: string[]): boolean {
   return !!error?.graphQLErrors.some(({ extensions }) => codes.includes(String(extensions.code)));
 }
 
@@ -129,7 +129,9 @@ export function createClient(isLoggedIn: boolean): Client {
       })),
       // Below the cache, which repeats queries before the result of a mutation reaches the page.
       mapExchange({
-        onResult({ data }) {
+        onResult({ data, error }) {
+          // The shop says so about a token that it cannot have returned.
+          if (error?.graphQLErrors.some(({ message }) => message.includes("X-Cart-Token"))) cartToken.set(null);
           storeCartToken(data as Record<string, unknown> | undefined);
         },
       }),

@@ -7,22 +7,36 @@ import { graphql } from "./graphql";
 import { Icon, type IconName } from "./icon";
 import { Loading, useLoginPath, usePage } from "./parts";
 import { SearchBox } from "./search-box";
-import { getLanguage, language, useIsLoggedIn } from "./store";
+import { getLanguage, language, listenToOtherTabs, useIsLoggedIn } from "./store";
 import { useTexts } from "./texts";
 import { AllWishes, useWishlist } from "./wishlist";
 
 const LanguageMutation = graphql(`
   mutation Language($code: String!) { accountUpdate(input: { language: $code }) { user { id language } } }
 `);
-
 const BranchQuery = graphql(`
   query Branch($slug: String!, $isRoot: Boolean!) {
     categories(depth: 2) @include(if: $isRoot) { id name slug children { id } }
     category(slug: $slug) @skip(if: $isRoot) { id children { id name slug children { id } } }
   }
 `);
-
 type Category = { id: string; name: string; slug: string; children: { id: string }[] };
+
+/** Scroll to a position as soon as the page is high enough, unless the shopper acts before. Return its cancellation. */
+function scrollWhenReady(top: number): () => void {
+  const tries = new AbortController();
+  const observer = new ResizeObserver(() => {
+    scrollTo(0, top);
+    if (scrollY >= top - 1) tries.abort();
+  });
+  tries.signal.addEventListener("abort", () => observer.disconnect());
+  for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+    addEventListener(name, () => tries.abort(), { passive: true, signal: tries.signal });
+  }
+  scrollTo(0, top);
+  observer.observe(document.body);
+  return () => tries.abort();
+}
 
 /** Scroll to the top of a new page, and to where a page was left when the history returns to it. */
 function useScrollPosition(): void {
@@ -34,10 +48,12 @@ function useScrollPosition(): void {
   useLayoutEffect(() => {
     const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
     const isNewVisit = shownPath.current === null && load?.type === "navigate";
-    if (action === "POP") scrollTo(0, isNewVisit ? 0 : Number(sessionStorage.getItem(name)));
-    // A replaced URL of the same page has other filters.
-    else if (action === "PUSH" || pathname !== shownPath.current) scrollTo(0, 0);
+    const isSamePage = action === "REPLACE" && pathname === shownPath.current;
     shownPath.current = pathname;
+    // A replaced URL of the same page has other filters.
+    if (isSamePage) return;
+    const top = action === "POP" && !isNewVisit ? Number(sessionStorage.getItem(name)) : 0;
+    return scrollWhenReady(top);
   }, [action, name, pathname]);
   useEffect(() => {
     history.scrollRestoration = "manual";
@@ -73,9 +89,11 @@ function Header() {
   const texts = useTexts();
   const isLoggedIn = useIsLoggedIn();
   const loginPath = useLoginPath();
-  const { cart } = useCart();
-  const { total } = useWishlist();
+  const { cart, refetch } = useCart();
+  const { total, refetch: refetchWishes } = useWishlist();
   const { pathname, search } = useLocation();
+  const readAgain = () => [refetch, refetchWishes].forEach((read) => read({ requestPolicy: "network-only" }));
+  useEffect(() => listenToOtherTabs(readAgain));
   const searched = pathname === "/search" ? (new URLSearchParams(search).get("q") ?? "") : "";
   return (
     <header>

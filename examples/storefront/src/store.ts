@@ -10,10 +10,18 @@ function subscribe(listener: () => void): () => void {
   return () => removeEventListener("storage", listener);
 }
 
-function stored<Value>(name: string) {
+/** A value under a name. What people, extensions and older versions have left there in another form is ignored. */
+function stored<Value>(name: string, isValid: (value: Value) => boolean) {
   const key = `lavka.${name}`;
   return {
-    get: () => JSON.parse(localStorage.getItem(key) ?? "null") as Value | null,
+    get(): Value | null {
+      try {
+        const value = JSON.parse(localStorage.getItem(key) ?? "null") as Value | null;
+        return value !== null && isValid(value) ? value : null;
+      } catch {
+        return null;
+      }
+    },
     set(value: Value | null): void {
       if (value === null) localStorage.removeItem(key);
       else localStorage.setItem(key, JSON.stringify(value));
@@ -23,9 +31,18 @@ function stored<Value>(name: string) {
   };
 }
 
-export const session = stored<Session>("session");
-export const cartToken = stored<string>("cart-token");
-export const language = stored<Language>("language");
+export const session = stored<Session>("session", ({ accessToken, refreshToken }) => !!accessToken && !!refreshToken);
+export const cartToken = stored<string>("cart-token", (token) => /^[\w-]{43}$/.test(token));
+export const language = stored<Language>("language", (code) => code === "en" || code === "ru");
+// Of the cart, the wishlist or the account.
+export const lastChange = stored<number>("last-change", Number.isFinite);
+
+/** Call a listener after each change that another tab has sent to the shop. Return a function that ends this. */
+export function listenToOtherTabs(listener: () => void): () => void {
+  const handle = ({ key }: StorageEvent) => key === "lavka.last-change" && listener();
+  addEventListener("storage", handle);
+  return () => removeEventListener("storage", handle);
+}
 
 /** Whether somebody is logged in. */
 export const useIsLoggedIn = () => useSyncExternalStore(subscribe, () => session.get() !== null);
