@@ -184,7 +184,10 @@ def test_guest_orders_a_product_found_by_search(
         for address in (link.partition("#")[0], f"{link[:-1]}{'a' if link[-1] != 'a' else 'b'}"):
             page.goto("/")
             page.goto(address)
-            expect(page.locator("main")).to_contain_text("No order has this number")
+            expect(page.locator("main")).to_contain_text("incomplete or wrong")
+            login = page.get_by_role("main").get_by_role("link", name="Log in")
+            number = link.partition("#")[0].rpartition("/")[2]
+            expect(login).to_have_attribute("href", f"/login?next=%2Forder%2F{number}")
         mail = read_mail(shop, "guest@example.com", "/order/")
         match = re.search(r"http://\S+/order/\S+", mail)
         assert match
@@ -272,6 +275,12 @@ def test_customer_registers_and_orders_with_a_promo_code(
         page.get_by_role("link", name=re.compile("^Order ")).click()
         expect(page.locator(".status")).to_have_text("Placed")
         page.goto("/me")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        page.get_by_label("Name", exact=True).fill("a" * 1000)
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_label("Name", exact=True)).to_have_attribute("aria-invalid", "true")
+        expect(page.get_by_text("Saved.")).to_have_count(0)
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url(re.compile("/login"))
         expect(basket_link(page)).to_have_text("Basket")
@@ -299,18 +308,19 @@ def test_list_on_a_phone_survives_the_back_button(origin: str, screenshot: TakeS
         expect(page.get_by_role("heading", level=1)).to_have_text("Headphones")
         expect(page.get_by_role("navigation", name="Вы здесь")).to_contain_text("Audio")
         page.get_by_text("Фильтры").first.click()
-        page.get_by_label("до", exact=True).fill("5 000")
-        page.get_by_role("button", name="Применить").click()
-        page.wait_for_url("**/c/headphones?to=5000")
+        page.locator(".filters summary", has_text="Connection").click()
         page.get_by_label(re.compile("^Bluetooth")).check()
         page.wait_for_url("**Bluetooth**")
+        page.get_by_label("до", exact=True).fill("5 000")
+        page.get_by_role("button", name="Применить").click()
+        page.wait_for_url("**Bluetooth&to=5000")
         page.get_by_label("Сортировка").select_option("PRICE_DESC")
         tiles = page.locator(".tile")
         expect(tiles.first).to_contain_text("3 990 ₽")
         screenshot(page, "storefront-phone-list")
         assert_fits(page)
         page.get_by_role("button", name="Удалить: до 5000").click()
-        page.wait_for_url("**/c/headphones?c.*")
+        page.wait_for_url(re.compile(r"Bluetooth&sort=PRICE_DESC$"))
         expect(page.get_by_role("button", name=re.compile("^Удалить: .*Bluetooth"))).to_be_visible()
         page.get_by_role("button", name="Сбросить фильтры").click()
         page.wait_for_url("**/c/headphones?sort=PRICE_DESC")
@@ -408,6 +418,140 @@ def test_first_two_changes_of_a_guest_share_a_token(origin: str) -> None:
         page.reload()
         expect(page.get_by_role("link", name="Favourites")).to_have_text("Favourites1")
         expect(basket_link(page)).to_have_text("Basket1")
+
+
+def slow_down(page: Page, latency_ms: int) -> None:
+    network = {"offline": False, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", network)
+
+
+CLICK_THREE = """
+const buttons = document.querySelectorAll(".tile > button:not(.heart)");
+[0, 50, 300].forEach((delay, index) => setTimeout(() => buttons[index].click(), delay));
+"""
+
+
+def test_quick_clicks_of_a_guest_are_all_kept_on_a_slow_network(origin: str) -> None:
+    with browse(origin, "/search?stock=1") as page:
+        expect(page.locator(".tile")).to_have_count(24)
+        slow_down(page, 100)
+        page.evaluate(CLICK_THREE)
+        expect(basket_link(page)).to_have_text("Basket3")
+        page.goto("/basket")
+        expect(page.locator(".line")).to_have_count(3)
+
+
+def test_filters_leave_room_for_the_products(origin: str) -> None:
+    with browse(origin, "/search", width=1280) as page:
+        tiles, filters = page.locator(".tile"), page.locator(".filters")
+        expect(tiles).to_have_count(24)
+        expect(filters.locator("details")).to_have_count(8)
+        expect(filters.locator("details[open]")).to_have_count(3)
+        box = filters.bounding_box()
+        assert box
+        assert box["height"] < 900
+        # The brand has a facet of its own.
+        expect(filters.locator("summary", has_text=re.compile("^(Brand|Бренд)"))).to_have_count(1)
+        brands = filters.locator("details", has_text="Brand").first
+        expect(brands.get_by_role("checkbox")).to_have_count(8)
+        page.get_by_role("button", name="Skip to products").press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("Sort by")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(tiles.first.locator(".tile-link")).to_be_focused()
+        brands.get_by_role("button", name=re.compile("^Show all")).click()
+        last = brands.get_by_role("checkbox").last
+        name = last.evaluate("input => input.parentElement.innerText")
+        last.check()
+        expect(last).to_be_focused()
+        expect(filters).not_to_have_attribute("aria-busy", "true")
+        page.reload()
+        # A chosen value is shown beside the first ones.
+        expect(brands.get_by_role("checkbox")).to_have_count(9)
+        expect(brands.get_by_role("checkbox").last).to_be_checked()
+        assert name.split()[0] in brands.get_by_role("checkbox").last.evaluate(
+            "input => input.parentElement.innerText"
+        )
+        page.get_by_role("button", name="Clear all filters").click()
+        expect(tiles).to_have_count(24)
+        page.keyboard.press("End")
+        expect(tiles).to_have_count(48)
+        page.wait_for_load_state("networkidle")
+        page.evaluate("scrollTo(0, 1800)")
+        page.wait_for_timeout(300)
+        page.reload()
+        expect(tiles).to_have_count(48)
+        page.wait_for_function("Math.abs(scrollY - 1800) < 5")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("from=abc&c.~=bar&utm_source=x", True),
+        (f"brand={'9' * 20}", True),
+        ("q=%F0%9F%98%80", False),
+        (f"q={'a' * 1100}", False),
+        ("brand=999999", False),
+        ("c.Foo~=bar", False),
+    ],
+)
+def test_invalid_values_in_the_address_are_no_errors(origin: str, query: str, found: bool) -> None:
+    with browse(origin, f"/search?{query}") as page:
+        if found:
+            expect(page.locator(".tile")).to_have_count(24)
+            expect(page.locator("main .chips")).to_have_count(0)
+        else:
+            expect(page.get_by_text("Nothing found.")).to_have_count(1)
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+@pytest.mark.parametrize("value", ["bad", '"bad"', "{}"])
+def test_malformed_stored_values_are_ignored(origin: str, value: str) -> None:
+    with browse(origin, "/login") as page:
+        page.evaluate(
+            "value => ['cart-token', 'session', 'language'].forEach((name) => "
+            "localStorage.setItem(`lavka.${name}`, value))",
+            value,
+        )
+        add_to_basket(page, "/p/minnowby-kids-headphones")
+        expect(basket_link(page)).to_have_text("Basket1")
+
+
+def test_basket_accepts_whole_quantities_and_is_shown_in_all_tabs(origin: str) -> None:
+    with browse(origin, "/") as page:
+        add_to_basket(page, "/p/minnowby-kids-headphones")
+        page.goto("/basket")
+        quantity = page.get_by_role("textbox", name=re.compile("^Quantity"))
+        message = page.get_by_text("The quantity must be between 1 and 999.")
+        for text in ("-3", "0", "abc", "1000", "2.5", "", "1e2"):
+            quantity.fill(text)
+            quantity.press("Enter")
+            expect(message).to_be_visible()
+            expect(quantity).to_have_value("1")
+        quantity.fill("2")
+        quantity.press("Enter")
+        expect(basket_link(page)).to_have_text("Basket2")
+        expect(message).to_have_count(0)
+        with page.expect_popup() as popup:
+            page.evaluate("() => { open('/login'); }")
+        other = popup.value
+        add_to_basket(other, "/p/minnowby-kids-headphones")
+        expect(basket_link(page)).to_have_text("Basket3")
+        expect(quantity).to_have_value("3")
+
+
+def test_filters_are_dimmed_while_they_load(origin: str) -> None:
+    with browse(origin, "/c/headphones", width=1280) as page:
+        expect(page.locator(".tile").first).to_be_visible()
+        slow_down(page, 1000)
+        page.get_by_label("On sale").check()
+        products, count = page.locator(".list"), page.locator(".list-head output")
+        expect(products).to_have_attribute("aria-busy", "true")
+        expect(count).to_have_text("Loading…")
+        expect(products).to_have_attribute("aria-busy", "false")
+        expect(count).to_contain_text("product")
 
 
 def fail(route: Route) -> None:
@@ -532,7 +676,6 @@ def test_cold_load_is_small(origin: str, path: str) -> None:
         expect(page.locator(".tile").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         figures = page.evaluate(FIGURES)
-        print(path, figures)
         assert figures["requests"] <= 40
         # Without compression, which `make up` does not apply.
         assert figures["bytes"] < 1_000_000

@@ -12,7 +12,6 @@ const UpdateMutation = graphql(
   `mutation CartUpdate($lines: [CartLineUpdateInput!]!) { cartLinesUpdate(lines: $lines) { ...CartPayload } }`,
   [CartPayloadFragment],
 );
-
 type Product = { id: string; name: string };
 
 /** Return the cart and the functions that change it. Their refusals are announced. */
@@ -30,8 +29,7 @@ export function useCart() {
   /** Set a quantity. 0 removes the product. */
   async function update(product: Product, quantity: number) {
     const { errors } = await updating.run({ lines: [{ productId: product.id, quantity }] });
-    const message = errors[0]?.message ?? (quantity === 0 && texts.removed(product.name));
-    if (message) announce(message);
+    announce(errors[0]?.message ?? (quantity === 0 ? texts.removed(product.name) : ""));
   }
 
   return { cart: data?.cart, error, refetch, add, update, isBusy: adding.isRunning || updating.isRunning };

@@ -5,18 +5,17 @@ import { AddressFragment, graphql, type ResultOf } from "./graphql";
 import { useTexts } from "./texts";
 
 export const AddressesQuery = graphql(`query Addresses { me { id addresses { ...SavedAddress } } }`, [AddressFragment]);
-export type SavedAddress = ResultOf<typeof AddressFragment>;
-
+export type Address = ResultOf<typeof AddressFragment>;
 // The names by which browsers know the fields.
 const CONTACT = { name: "name", phone: "tel" } as const;
 const PLACE = { line1: "address-line1", line2: "address-line2", city: "address-level2", postalCode: "postal-code" };
 const keys = <Name extends string>(names: Record<Name, string>) => Object.keys(names) as Name[];
 const contactPaths = keys(CONTACT).map((name) => `contact.${name}`);
 const placePaths = [...keys(PLACE), "country"].map((name) => `deliveryAddress.${name}`);
-export const DELIVERY_FIELDS = [...contactPaths, ...placePaths];
+export const FIELD_PATHS = [...contactPaths, ...placePaths];
 
 /** The fields, filled with a saved address if there is one. */
-export function DeliveryFields({ saved }: { saved?: SavedAddress | null }) {
+export function DeliveryFields({ saved }: { saved?: Address | null }) {
   const texts = useTexts();
   const country = useId();
   const contact = saved && { name: saved.contact.name, phone: saved.contact.phoneAsTyped };
@@ -60,7 +59,7 @@ export function readDelivery(values: Record<string, string>) {
 }
 
 /** Join the parts of a contact and an address that are not empty. */
-export function describeDelivery({ contact, deliveryAddress }: Pick<SavedAddress, "contact" | "deliveryAddress">) {
+export function formatDelivery({ contact, deliveryAddress }: Pick<Address, "contact" | "deliveryAddress">) {
   const { postalCode, city, line1, line2 } = deliveryAddress;
   return [contact.name, contact.phone, line1, line2, city, postalCode].filter(Boolean).join(", ");
 }

@@ -9,11 +9,10 @@ import { formatMoney, useTexts } from "./texts";
 import { useWishlist, WishButton } from "./wishlist";
 
 export type Tile = ResultOf<typeof TileFragment>;
-
 let isFirstPage = true;
 
 /** The heading of a page, which gets the focus after a navigation, and what search engines show of the page. */
-export function PageHeading(props: { children: string; title?: string; description?: string }) {
+export function Heading(props: { children: string; title?: string; description?: string }) {
   const { children, title, description } = props;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -169,11 +168,9 @@ export function Breadcrumbs({ path }: { path: { slug: string; name: string }[] }
   );
 }
 
-export function Totals({
-  of,
-}: {
-  of: Pick<ResultOf<typeof CartFragment>, "subtotal" | "discount" | "total" | "currency">;
-}) {
+type Amounts = Pick<ResultOf<typeof CartFragment>, "subtotal" | "discount" | "total" | "currency">;
+
+export function Totals({ of }: { of: Amounts }) {
   const texts = useTexts();
   const row = (label: string, amount: string, sign = "") => (
     <div>
@@ -203,15 +200,17 @@ export function Notice({ messages, className = "notice" }: { messages: { message
 }
 
 /** A page that has nothing to show, and what to do about it. */
-export function Empty({ title, children }: { title: string; children: string }) {
+export function Empty({ title, children, action }: { title: string; children: string; action?: ReactNode }) {
   const texts = useTexts();
   return (
     <div className="empty">
-      <PageHeading>{title}</PageHeading>
+      <Heading>{title}</Heading>
       <p>{children}</p>
-      <Link to="/" className="button">
-        {texts.goShopping}
-      </Link>
+      {action ?? (
+        <Link to="/" className="button">
+          {texts.goShopping}
+        </Link>
+      )}
     </div>
   );
 }

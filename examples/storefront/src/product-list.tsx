@@ -2,6 +2,7 @@
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "react-router";
 import { useQuery } from "urql";
+import { hasCode } from "./client";
 import { graphql, type ResultOf, TileFragment, type VariablesOf } from "./graphql";
 import { Icon } from "./icon";
 import { Bones, Choice, Failure, ProductTile, Quiet } from "./parts";
@@ -11,8 +12,7 @@ const PageQuery = graphql(
   `
     query ProductPage($categorySlug: String, $filter: ProductFilter, $sortBy: ProductSort, $after: String) {
       products(categorySlug: $categorySlug, filter: $filter, sortBy: $sortBy, first: 24, after: $after) {
-        nodes { ...Tile }
-        pageInfo { hasNextPage endCursor }
+        nodes { ...Tile } pageInfo { hasNextPage endCursor }
       }
     }
   `,
@@ -21,38 +21,48 @@ const PageQuery = graphql(
 // Separate, so that the products do not wait for the counts, and are shown without them if they fail.
 const FacetsQuery = graphql(`
   query Facets($categorySlug: String, $filter: ProductFilter) {
-    products(categorySlug: $categorySlug, filter: $filter, first: 1) {
-      totalCount
-      facets {
-        priceMin priceMax onSaleCount
-        brands { count brand { id databaseId name } }
-        characteristics { name unit values { value count } }
-      }
-    }
+    products(categorySlug: $categorySlug, filter: $filter, first: 1) { totalCount facets {
+      priceMin priceMax onSaleCount brands { count brand { id databaseId name } }
+      characteristics { name unit values { value count } }
+    } }
   }
 `);
-
 type Facets = ResultOf<typeof FacetsQuery>["products"]["facets"];
+/** The name, value, label and count of a checkbox. */
+type Choosable = [name: string, value: string, label: string, count?: number];
 type PanelProps = { facets?: Facets; hasBrand: boolean };
-
-const MAX_SHOWN_VALUES = 8;
+// The facets that are shown, and the values of each of them. The others are shown on demand.
+const MAX_SHOWN = 8;
+const MAX_OPEN = 3;
+// The limits of the API: the values of a facet, also brands, and characteristics.
+const MAX_VALUES = 50;
+const MAX_CHARACTERISTICS = 20;
 const PRICES = ["from", "to"] as const;
 const AMOUNT = /^\d{1,10}(\.\d{1,2})?$/;
 // The parameters of characteristics are c.NAME~UNIT=VALUE.
 const CHARACTERISTIC = /^c\.(.*)~([^~]*)$/;
-const nameParameter = (name: string, unit: string) => `c.${name}~${unit}`;
-
+// The brand has a facet of its own.
+const BRAND_NAME = /^(brand|бренд)$/i;
 type Props = { categorySlug?: string; brand?: number; search?: string };
+
+/** Whether the API accepts a parameter of the URL. */
+function isAccepted([name, value]: [string, string]): boolean {
+  if (name === "from" || name === "to") return AMOUNT.test(value);
+  if (name === "brand") return /^\d{1,18}$/.test(value);
+  const [, label, unit = ""] = CHARACTERISTIC.exec(name) ?? [];
+  if (label) return label.length <= 100 && unit.length <= 20 && value.length <= 200;
+  return ["q", "sort", "stock", "sale"].includes(name);
+}
 
 /** Return the filter of the API for the parameters of the URL. */
 function readFilter(parameters: URLSearchParams, { brand, search }: Props) {
   const characteristics = [...new Set(parameters.keys())].flatMap((key) => {
     const [, name, unit] = CHARACTERISTIC.exec(key) ?? [];
-    return name ? [{ name, unit: unit ?? "", values: parameters.getAll(key) }] : [];
+    return name ? [{ name, unit: unit ?? "", values: parameters.getAll(key).slice(0, MAX_VALUES) }] : [];
   });
   const brands = brand ? [String(brand)] : parameters.getAll("brand");
-  // People edit URLs, and exchange the prices.
-  const amounts = PRICES.map((name) => parameters.get(name) ?? "").map((text) => (AMOUNT.test(text) ? text : null));
+  // People exchange the prices.
+  const amounts = PRICES.map((name) => parameters.get(name));
   if (amounts[0] && amounts[1] && Number(amounts[0]) > Number(amounts[1])) amounts.reverse();
   const [min = null, max = null] = amounts;
   return {
@@ -60,18 +70,18 @@ function readFilter(parameters: URLSearchParams, { brand, search }: Props) {
     ...((min || max) && { price: { min, max } }),
     ...(parameters.has("stock") && { inStock: true }),
     ...(parameters.has("sale") && { onSale: true }),
-    ...(brands.length > 0 && { brands }),
-    ...(characteristics.length > 0 && { characteristics }),
+    ...(brands.length > 0 && { brands: brands.slice(0, MAX_VALUES) }),
+    ...(characteristics.length > 0 && { characteristics: characteristics.slice(0, MAX_CHARACTERISTICS) }),
   };
 }
 
 type List = Omit<VariablesOf<typeof PageQuery>, "after">;
-
 const SORTS = ["POPULAR", "PRICE_ASC", "PRICE_DESC", "NEWEST", "DISCOUNT"] as const;
 
-/** Return the parameters of the URL, and a function that replaces them by an edited copy. */
+/** Return the parameters of the URL, which people edit, and a function that replaces them by an edited copy. */
 function useParameters() {
-  const [parameters, setParameters] = useSearchParams();
+  const [all, setParameters] = useSearchParams();
+  const parameters = new URLSearchParams([...all].filter(isAccepted));
   function change(edit: (next: URLSearchParams) => void) {
     const next = new URLSearchParams(parameters);
     edit(next);
@@ -90,15 +100,19 @@ export function ProductList(props: Props) {
   const [{ data, fetching, error }, countAgain] = useQuery({ query: FacetsQuery, variables: { categorySlug, filter } });
   const counts = fetching ? undefined : data;
   const panel = { facets: data?.products.facets, hasBrand: !brand };
+  const products = useRef<HTMLElement>(null);
   return (
-    <div className="list">
+    <div className="list" aria-busy={fetching}>
+      <button type="button" className="skip" onClick={() => products.current?.focus()}>
+        {texts.skipFilters}
+      </button>
       <details className="filters card" open={matchMedia("(min-width: 900px)").matches}>
         <summary>
           {texts.filters} <Icon name="expand" />
         </summary>
         <Filters {...panel} />
       </details>
-      <section aria-label={texts.items}>
+      <section ref={products} tabIndex={-1} aria-label={texts.items}>
         <div className="list-head">
           <output>{counts ? texts.products(counts.products.totalCount) : error ? "" : texts.loading}</output>
           <label>
@@ -173,8 +187,10 @@ function Page({ takesFocus, onMore, onRetry, ...page }: PageProps & List & { aft
     if (takesFocus && nodes) tiles.current?.querySelector("a")?.focus({ preventScroll: true });
   }, [takesFocus, nodes]);
 
+  // Filters that the shop does not know, such as a deleted brand, match no product.
+  if (nodes?.length === 0 || hasCode(error, "NOT_FOUND", "INVALID"))
+    return <p className="empty">{texts.nothingFound}</p>;
   if (error) return <Failure error={error} refetch={(options) => (refetch(options), onRetry())} />;
-  if (nodes?.length === 0) return <p className="empty">{texts.nothingFound}</p>;
   return (
     <>
       <ul className="grid" ref={tiles}>
@@ -241,7 +257,7 @@ function Filters({ facets, hasBrand }: PanelProps) {
       }
     });
   }
-  const choice = (name: string, value: string, label: string, count?: number) => (
+  const choice = ([name, value, label, count]: Choosable) => (
     <Choice
       key={`${name} ${value}`}
       type="checkbox"
@@ -252,6 +268,23 @@ function Filters({ facets, hasBrand }: PanelProps) {
       {label} <small>{count}</small>
     </Choice>
   );
+  const isChosen = ([name, value]: Choosable) => parameters.has(name, value);
+  const { brands = [], characteristics = [] } = facets ?? {};
+  const brandValues = brands.map(({ brand: { databaseId: id, name }, count }): Choosable => [
+    "brand",
+    `${id}`,
+    name,
+    count,
+  ]);
+  const others = characteristics.map(({ name, unit, values }) => ({
+    title: unit ? `${name}, ${unit}` : name,
+    values: values.map(({ value, count }): Choosable => [`c.${name}~${unit}`, value, value, count]),
+  }));
+  const groups = [
+    ...(hasBrand ? [{ title: texts.brand, values: brandValues }] : []),
+    ...others.filter(({ title }) => !brands.length || !BRAND_NAME.test(title)),
+    // One value is no choice.
+  ].filter(({ values }) => values.length > 1 || values.some(isChosen));
   return (
     <>
       <form key={`${parameters.get("from")}-${parameters.get("to")}`} onSubmit={setPrices}>
@@ -275,37 +308,52 @@ function Filters({ facets, hasBrand }: PanelProps) {
       </form>
       <fieldset>
         <legend className="visually-hidden">{texts.filters}</legend>
-        {choice("stock", "1", texts.inStock)}
+        {choice(["stock", "1", texts.inStock])}
         {(!!facets?.onSaleCount || parameters.has("sale")) &&
-          choice("sale", "1", texts.onSaleOnly, facets?.onSaleCount)}
+          choice(["sale", "1", texts.onSaleOnly, facets?.onSaleCount])}
       </fieldset>
-      {hasBrand && !!facets?.brands.length && (
-        <Group title={texts.brand}>
-          {facets.brands.map(({ brand, count }) => choice("brand", String(brand.databaseId), brand.name, count))}
-        </Group>
-      )}
-      {facets?.characteristics.map(({ name, unit, values }) => (
-        <Group key={`${name}~${unit}`} title={unit ? `${name}, ${unit}` : name}>
-          {values.map(({ value, count }) => choice(nameParameter(name, unit), value, value, count))}
-        </Group>
-      ))}
+      <First
+        items={groups}
+        isChosen={({ values }) => values.some(isChosen)}
+        render={({ title, values }, index) => (
+          <Group key={title} title={title} isOpen={index < MAX_OPEN || values.some(isChosen)}>
+            <First items={values} isChosen={isChosen} render={choice} />
+          </Group>
+        )}
+      />
     </>
   );
 }
 
-/** The values of a facet, with the less frequent ones on demand. */
-function Group({ title, children }: { title: string; children: ReactNode[] }) {
-  const texts = useTexts();
+/** The values of a facet. Only the shopper closes them again. */
+function Group({ title, isOpen, children }: { title: string; isOpen: boolean; children: ReactNode }) {
+  const [isFirstOpen] = useState(isOpen);
   return (
-    <fieldset>
-      <legend>{title}</legend>
-      {children.slice(0, MAX_SHOWN_VALUES)}
-      {children.length > MAX_SHOWN_VALUES && (
-        <details>
-          <summary>{texts.allValues(children.length)}</summary>
-          {children.slice(MAX_SHOWN_VALUES)}
-        </details>
+    <details open={isFirstOpen}>
+      <summary>
+        {title} <Icon name="expand" />
+      </summary>
+      {children}
+    </details>
+  );
+}
+
+type Render<Item> = (item: Item, index: number) => ReactNode;
+type FirstProps<Item> = { items: Item[]; isChosen: (item: Item) => boolean; render: Render<Item> };
+
+/** The first items and the chosen ones, with a button that shows the others. */
+function First<Item>({ items, isChosen, render }: FirstProps<Item>) {
+  const texts = useTexts();
+  const [isAll, setIsAll] = useState(false);
+  const shown = items.filter((item, index) => isAll || index < MAX_SHOWN || isChosen(item));
+  return (
+    <>
+      {shown.map(render)}
+      {items.length > MAX_SHOWN && (
+        <Quiet aria-expanded={isAll} onClick={() => setIsAll(!isAll)}>
+          {isAll ? texts.showFewer : texts.showAll(items.length)}
+        </Quiet>
       )}
-    </fieldset>
+    </>
   );
 }

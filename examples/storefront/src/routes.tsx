@@ -15,7 +15,6 @@ function page<Name extends string>(name: Name, load: () => Promise<Record<Name, 
 
 const account = () => import("./pages/account");
 const me = () => import("./pages/me");
-
 export const routes: RouteObject[] = [
   {
     element: <Layout />,

@@ -11,10 +11,13 @@ const SuggestionsQuery = graphql(
   `query Suggestions($text: String!) { products(filter: { search: $text }, first: 6) { nodes { ...Tile } } }`,
   [TileFragment],
 );
-
 // Typing is not interrupted by a request for every letter.
 const DELAY_MS = 200;
 const MIN_LENGTH = 2;
+export const MAX_SEARCH_LENGTH = 100;
+
+/** Whether a text has a letter or a digit. The shop refuses others. */
+export const isSearchable = (text: string) => /[\p{L}\p{N}]/u.test(text);
 
 export function SearchBox({ initial }: { initial: string }) {
   const texts = useTexts();
@@ -24,7 +27,7 @@ export function SearchBox({ initial }: { initial: string }) {
   const [asked, setAsked] = useState("");
   // The option that Enter opens: -1 is the text itself. Null is a closed list.
   const [active, setActive] = useState<number | null>(null);
-  const isShort = asked.length < MIN_LENGTH;
+  const isShort = asked.length < MIN_LENGTH || !isSearchable(asked);
   const [{ data }] = useQuery({ query: SuggestionsQuery, variables: { text: asked }, pause: isShort });
   const products = isShort ? [] : (data?.products.nodes ?? []);
   const isShown = active !== null && products.length > 0;
@@ -69,7 +72,7 @@ export function SearchBox({ initial }: { initial: string }) {
           aria-activedescendant={isShown && active >= 0 ? `${list}-${active}` : undefined}
           autoComplete="off"
           enterKeyHint="search"
-          maxLength={100}
+          maxLength={MAX_SEARCH_LENGTH}
           value={text}
           onChange={(event) => {
             setText(event.target.value);

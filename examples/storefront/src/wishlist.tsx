@@ -32,7 +32,6 @@ const RemoveMutation = graphql(
   `mutation WishlistRemove($id: ID!, $after: String) { wishlistRemove(productId: $id) { ...WishlistPayload } }`,
   [PayloadFragment],
 );
-
 type Product = { id: string; name: string };
 
 /** Return what has been read of the wishlist, all pages together, and the functions that change it. */

@@ -6,7 +6,7 @@ import { useAction, useAnnounce } from "../actions";
 import { saveSession } from "../client";
 import { Field, Form } from "../form";
 import { CartQuery, graphql } from "../graphql";
-import { PageHeading, Quiet } from "../parts";
+import { Heading, Quiet } from "../parts";
 import { cartToken, getLanguage } from "../store";
 import { useTexts } from "../texts";
 
@@ -59,7 +59,7 @@ const EMAIL = { path: "email", type: "email", autoComplete: "username" } as cons
 function Narrow({ title, children }: { title: string; children: ReactNode }) {
   return (
     <div className="narrow">
-      <PageHeading key={title}>{title}</PageHeading>
+      <Heading key={title}>{title}</Heading>
       {children}
     </div>
   );

@@ -1,10 +1,10 @@
 import { Link } from "react-router";
 import { useQuery } from "urql";
-import { useAction } from "../actions";
+import { useAction, useAnnounce } from "../actions";
 import { useCart } from "../cart";
 import { Field, Form } from "../form";
 import { type CartFragment, CartPayloadFragment, graphql, type ResultOf, TileFragment } from "../graphql";
-import { Empty, Money, Notice, PageHeading, Picture, ProductRow, Quiet, Totals, Waiting } from "../parts";
+import { Empty, Money, Notice, Heading, Picture, ProductRow, Quiet, Totals, Waiting } from "../parts";
 import { useTexts } from "../texts";
 
 const ApplyMutation = graphql(
@@ -17,9 +17,9 @@ const ForgetMutation = graphql(`mutation PromoCodeRemove { cartPromoCodeRemove {
 const SuggestionsQuery = graphql(`query CartSuggestions { cart { id suggestions(first: 5) { ...Tile } } }`, [
   TileFragment,
 ]);
-
 type Cart = ResultOf<typeof CartFragment>;
 const MAX_QUANTITY = 999;
+const QUANTITY = /^0*[1-9]\d{0,2}$/;
 
 export function BasketPage() {
   const texts = useTexts();
@@ -30,7 +30,7 @@ export function BasketPage() {
   if (isEmpty) return <Empty title={texts.basket}>{texts.basketEmpty}</Empty>;
   return (
     <>
-      <PageHeading>{texts.basket}</PageHeading>
+      <Heading>{texts.basket}</Heading>
       <div className="columns">
         <Lines cart={cart} />
         <aside className="card summary" aria-label={texts.total}>
@@ -86,6 +86,7 @@ function Lines({ cart }: { cart: Cart }) {
 function Quantity(props: { name: string; quantity: number; onChange: (quantity: number) => void }) {
   const { name, quantity, onChange } = props;
   const texts = useTexts();
+  const announce = useAnnounce();
   const step = (label: string, sign: string, next: number) => (
     <button
       type="button"
@@ -105,9 +106,11 @@ function Quantity(props: { name: string; quantity: number; onChange: (quantity: 
         aria-label={texts.quantity(name)}
         defaultValue={quantity}
         onBlur={({ target }) => {
-          const wanted = Number(target.value);
-          if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_QUANTITY) target.value = String(quantity);
-          else if (wanted !== quantity) onChange(wanted);
+          const wanted = target.value.trim();
+          if (!QUANTITY.test(wanted)) {
+            target.value = String(quantity);
+            announce(texts.quantityLimits);
+          } else if (Number(wanted) !== quantity) onChange(Number(wanted));
         }}
         onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
       />

@@ -3,10 +3,10 @@ import { useNavigate } from "react-router";
 import { useQuery } from "urql";
 import { useAction } from "../actions";
 import { useCart } from "../cart";
-import { AddressesQuery, DELIVERY_FIELDS, DeliveryFields, describeDelivery, readDelivery } from "../delivery";
+import { AddressesQuery, FIELD_PATHS, DeliveryFields, formatDelivery, readDelivery } from "../delivery";
 import { Field, Form } from "../form";
 import { graphql, OrderFragment } from "../graphql";
-import { Choice, Empty, Loading, LoginLink, Money, PageHeading, Totals, Waiting } from "../parts";
+import { Choice, Empty, Loading, LoginLink, Money, Heading, Totals, Waiting } from "../parts";
 import { useIsLoggedIn } from "../store";
 import { formatMoney, useTexts } from "../texts";
 
@@ -18,7 +18,6 @@ const CreateMutation = graphql(
   `,
   [OrderFragment],
 );
-
 const KEY = "lavka.idempotency-key";
 
 /** Return the key of the order that is being placed. It survives a reload, so that no order is placed twice. */
@@ -66,11 +65,11 @@ export function CheckoutPage() {
   if (!cart.lines.length) return <Empty title={texts.checkoutTitle}>{texts.basketEmpty}</Empty>;
   return (
     <>
-      <PageHeading>{texts.checkoutTitle}</PageHeading>
+      <Heading>{texts.checkoutTitle}</Heading>
       <Form
         action={creation}
         className="columns"
-        fields={["email", "comment", ...(addressId ? [] : DELIVERY_FIELDS)]}
+        fields={["email", "comment", ...(addressId ? [] : FIELD_PATHS)]}
         onSend={place}>
         <div className="form card">
           {!isLoggedIn && (
@@ -89,7 +88,7 @@ export function CheckoutPage() {
                   checked={addressId === address.id}
                   onChange={() => setChosen(address.id)}>
                   {address.label && <strong>{address.label}: </strong>}
-                  {describeDelivery(address)}
+                  {formatDelivery(address)}
                 </Choice>
               ))}
               <Choice type="radio" checked={!addressId} onChange={() => setChosen("")}>

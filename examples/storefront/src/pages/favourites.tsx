@@ -1,4 +1,4 @@
-import { Empty, PageHeading, ProductTile, Waiting } from "../parts";
+import { Empty, Heading, ProductTile, Waiting } from "../parts";
 import { useTexts } from "../texts";
 import { useWishlist } from "../wishlist";
 
@@ -9,7 +9,7 @@ export function FavouritesPage() {
   if (!items.length) return <Empty title={texts.favourites}>{texts.noFavourites}</Empty>;
   return (
     <>
-      <PageHeading>{texts.favourites}</PageHeading>
+      <Heading>{texts.favourites}</Heading>
       <ul className="grid">
         {items.map(({ product }) => (
           <ProductTile key={product.id} product={product} />

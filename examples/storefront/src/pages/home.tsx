@@ -1,7 +1,7 @@
 import { Link } from "react-router";
 import { useQuery } from "urql";
 import { graphql, TileFragment } from "../graphql";
-import { PageHeading, Picture, ProductRow, Waiting } from "../parts";
+import { Heading, Picture, ProductRow, Waiting } from "../parts";
 import { useTexts } from "../texts";
 
 const HomeQuery = graphql(
@@ -25,7 +25,7 @@ export function HomePage() {
     <>
       <div className="hero">
         <div>
-          <PageHeading description={texts.taglineMore}>{texts.tagline}</PageHeading>
+          <Heading description={texts.taglineMore}>{texts.tagline}</Heading>
           <p>{texts.taglineMore}</p>
           <Link to="/search?sort=NEWEST" className="button">
             {texts.goShopping}
@@ -55,7 +55,6 @@ export function HomePage() {
             </ul>
           </section>
           <ProductRow title={texts.recommended} list="PERSONAL" products={products} />
-
           <ProductRow title={texts.onSale} products={data.onSale.nodes} />
         </>
       )}

@@ -1,16 +1,15 @@
 /** The pages with a list of products: of a category, of a brand, and of a search. */
 import { Link, useParams, useSearchParams } from "react-router";
 import { graphql } from "../graphql";
-import { Breadcrumbs, NotFoundPage, PageHeading, usePage } from "../parts";
+import { Breadcrumbs, NotFoundPage, Heading, usePage } from "../parts";
 import { ProductList } from "../product-list";
+import { isSearchable, MAX_SEARCH_LENGTH } from "../search-box";
 import { useTexts } from "../texts";
 
 const CategoryQuery = graphql(`
   query Category($slug: String!) {
     category(slug: $slug) {
-      id name slug seoTitle seoDescription
-      ancestors { id name slug }
-      children { id name slug productCount }
+      id name slug seoTitle seoDescription ancestors { id name slug } children { id name slug productCount }
     }
   }
 `);
@@ -28,9 +27,9 @@ export function CategoryPage() {
   return (
     <>
       <Breadcrumbs path={category.ancestors} />
-      <PageHeading key={category.id} title={category.seoTitle} description={category.seoDescription}>
+      <Heading key={category.id} title={category.seoTitle} description={category.seoDescription}>
         {category.name}
-      </PageHeading>
+      </Heading>
       {category.children.length > 0 && (
         <nav aria-label={texts.categories}>
           <ul className="chips">
@@ -58,9 +57,9 @@ export function BrandPage() {
   return (
     <>
       <Breadcrumbs path={[]} />
-      <PageHeading key={brand.id} title={brand.seoTitle} description={brand.seoDescription || brand.description}>
+      <Heading key={brand.id} title={brand.seoTitle} description={brand.seoDescription || brand.description}>
         {brand.name}
-      </PageHeading>
+      </Heading>
       {brand.description && <p className="prose">{brand.description}</p>}
       <ProductList key={slug} brand={brand.databaseId} />
     </>
@@ -70,11 +69,16 @@ export function BrandPage() {
 export function SearchPage() {
   const texts = useTexts();
   const [parameters] = useSearchParams();
-  const text = parameters.get("q") ?? "";
+  // Not in the middle of a character of two code units.
+  const text = [...(parameters.get("q") ?? "")].slice(0, MAX_SEARCH_LENGTH).join("").trim();
   return (
     <>
-      <PageHeading key={text}>{text ? texts.allResults(text) : texts.menu}</PageHeading>
-      <ProductList key={`products ${text}`} search={text || undefined} />
+      <Heading key={text}>{text ? texts.allResults(text) : texts.menu}</Heading>
+      {text && !isSearchable(text) ? (
+        <p className="empty">{texts.nothingFound}</p>
+      ) : (
+        <ProductList key={`products ${text}`} search={text || undefined} />
+      )}
     </>
   );
 }

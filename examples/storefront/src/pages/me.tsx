@@ -3,17 +3,10 @@ import { useState } from "react";
 import { Link, Navigate, NavLink, Outlet } from "react-router";
 import { useQuery } from "urql";
 import { useAction, useAnnounce } from "../actions";
-import {
-  AddressesQuery,
-  DELIVERY_FIELDS,
-  DeliveryFields,
-  describeDelivery,
-  readDelivery,
-  type SavedAddress,
-} from "../delivery";
+import { type Address, AddressesQuery, DeliveryFields, FIELD_PATHS, formatDelivery, readDelivery } from "../delivery";
 import { Field, Form } from "../form";
 import { AddressPayloadFragment, graphql, MeQuery } from "../graphql";
-import { Empty, Money, PageHeading, Quiet, useLoginPath, usePage, Waiting } from "../parts";
+import { Empty, Money, Heading, Quiet, useLoginPath, usePage, Waiting } from "../parts";
 import { session, useIsLoggedIn } from "../store";
 import { formatDate, useTexts } from "../texts";
 
@@ -25,16 +18,11 @@ const UpdateMutation = graphql(`
 `);
 const OrdersQuery = graphql(`
   query Orders($after: String) {
-    me {
-      id
-      orders(first: 20, after: $after) {
-        nodes { id number status total currency placedAt }
-        pageInfo { hasNextPage endCursor }
-      }
-    }
+    me { id orders(first: 20, after: $after) {
+      nodes { id number status total currency placedAt } pageInfo { hasNextPage endCursor }
+    } }
   }
 `);
-
 const CreateMutation = graphql(
   `mutation AddressCreate($input: SavedAddressInput!) { addressCreate(input: $input) { ...AddressPayload } }`,
   [AddressPayloadFragment],
@@ -90,7 +78,7 @@ export function ProfilePage() {
   }
   return (
     <div className="narrow">
-      <PageHeading>{texts.hello(name || email)}</PageHeading>
+      <Heading>{texts.hello(name || email)}</Heading>
       <Form action={update} fields={["name"]} submit={texts.save} onSend={save}>
         <Field path="email" defaultValue={email} readOnly />
         <Field path="name" defaultValue={name} autoComplete="name" />
@@ -110,7 +98,7 @@ export function OrdersPage() {
   if (nodes?.length === 0) return <Empty title={texts.orders}>{texts.noOrders}</Empty>;
   return (
     <div className="narrow">
-      <PageHeading>{texts.orders}</PageHeading>
+      <Heading>{texts.orders}</Heading>
       <ul className="orders">
         {nodes?.map((order) => (
           <li key={order.id} className="card">
@@ -141,7 +129,7 @@ export function AddressesPage() {
   const update = useAction(AddressUpdateMutation);
   const deletion = useAction(DeleteMutation);
   const choice = useAction(DefaultMutation);
-  const [edited, setEdited] = useState<SavedAddress | null>(null);
+  const [edited, setEdited] = useState<Address | null>(null);
   if (!data?.me) return waiting;
   const { addresses } = data.me;
 
@@ -152,7 +140,7 @@ export function AddressesPage() {
     setEdited(null);
     announce(texts.saved);
   }
-  async function change({ run }: typeof deletion | typeof choice, { id }: SavedAddress) {
+  async function change({ run }: typeof deletion | typeof choice, { id }: Address) {
     const { errors } = await run({ id });
     announce(errors[0]?.message ?? texts.saved);
     if (id === edited?.id) setEdited(null);
@@ -160,7 +148,7 @@ export function AddressesPage() {
 
   return (
     <div className="narrow">
-      <PageHeading>{texts.addresses}</PageHeading>
+      <Heading>{texts.addresses}</Heading>
       <ul className="addresses">
         {addresses.map((address) => (
           <li key={address.id} className="card">
@@ -168,7 +156,7 @@ export function AddressesPage() {
               {address.label && <strong>{address.label} </strong>}
               {address.isDefault && <span className="badge">{texts.isDefault}</span>}
             </p>
-            <p>{describeDelivery(address)}</p>
+            <p>{formatDelivery(address)}</p>
             {!address.isDefault && <Quiet onClick={() => change(choice, address)}>{texts.makeDefault}</Quiet>}
             <Quiet onClick={() => setEdited(address)}>{texts.edit}</Quiet>
             <Quiet onClick={() => confirm(texts.deleteQuestion) && change(deletion, address)}>{texts.remove}</Quiet>
@@ -179,7 +167,7 @@ export function AddressesPage() {
       <Form
         key={edited?.id ?? addresses.length}
         action={edited ? update : creation}
-        fields={["label", ...DELIVERY_FIELDS]}
+        fields={["label", ...FIELD_PATHS]}
         takesFocus={!!edited}
         submit={texts.save}
         onSend={save}>

@@ -1,7 +1,8 @@
 import { Link, useLocation, useParams } from "react-router";
 import { useAction, useAnnounce } from "../actions";
 import { graphql, OrderFragment, type ResultOf } from "../graphql";
-import { Empty, Money, PageHeading, Quiet, Totals, usePage } from "../parts";
+import { Empty, LoginLink, Money, Heading, Quiet, Totals, usePage } from "../parts";
+import { useIsLoggedIn } from "../store";
 import { formatDate, useTexts } from "../texts";
 
 const OrderQuery = graphql(
@@ -22,13 +23,13 @@ const CancelMutation = graphql(
   `,
   [OrderFragment],
 );
-
 // URLs are logged, so the shop refuses tokens in them.
 const BY_POST = { preferGetMethod: false } as const;
 
 /** An order: a customer's own, or a guest's with the token that the link in the mail has after #. */
 export function OrderPage() {
   const texts = useTexts();
+  const isLoggedIn = useIsLoggedIn();
   const { number = "" } = useParams();
   const { hash, state } = useLocation();
   const token = new URLSearchParams(hash.slice(1)).get("token");
@@ -36,10 +37,14 @@ export function OrderPage() {
   const { data, waiting } = usePage({ query: OrderQuery, variables, context: BY_POST });
   if (!data) return waiting;
   const order = data.order ?? data.me?.order;
-  if (!order) return <Empty title={texts.orderTitle(number)}>{texts.orderNotFound}</Empty>;
+  if (!order) {
+    // It may be an order of an account.
+    const login = isLoggedIn ? undefined : <LoginLink className="button">{texts.logIn}</LoginLink>;
+    return <Empty {...{ title: texts.orderTitle(number), action: login }}>{texts.orderNotFound}</Empty>;
+  }
   return (
     <div className="narrow">
-      <PageHeading>{texts.orderTitle(number)}</PageHeading>
+      <Heading>{texts.orderTitle(number)}</Heading>
       {(state as { isNew?: boolean } | null)?.isNew && <p className="notice notice-good">{texts.orderThanks}</p>}
       <Details order={order} token={token} />
     </div>

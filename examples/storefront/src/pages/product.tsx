@@ -1,17 +1,7 @@
 import { useState } from "react";
 import { Link, useLocation, useParams } from "react-router";
 import { graphql, type List, type ResultOf, TileFragment } from "../graphql";
-import {
-  Badges,
-  Breadcrumbs,
-  BuyButton,
-  NotFoundPage,
-  PageHeading,
-  Picture,
-  Price,
-  ProductRow,
-  usePage,
-} from "../parts";
+import { Badges, Breadcrumbs, BuyButton, NotFoundPage, Heading, Picture, Price, ProductRow, usePage } from "../parts";
 import { useTexts } from "../texts";
 import { WishButton } from "../wishlist";
 
@@ -19,15 +9,9 @@ const ProductQuery = graphql(
   `
     query Product($slug: String!) {
       product(slug: $slug) {
-        ...Tile
-        sku description availableQuantity
-        seoTitle seoDescription
-        brand { id name slug }
-        category { id name slug ancestors { id name slug } }
-        images { url alt width height srcset }
-        characteristics { name value unit }
-        similar(first: 10) { ...Tile }
-        boughtTogether(first: 10) { ...Tile }
+        ...Tile sku description availableQuantity seoTitle seoDescription brand { id name slug }
+        category { id name slug ancestors { id name slug } } images { url alt width height srcset }
+        characteristics { name value unit } similar(first: 10) { ...Tile } boughtTogether(first: 10) { ...Tile }
       }
     }
   `,
@@ -53,9 +37,9 @@ export function ProductPage() {
         <Gallery key={`pictures ${product.id}`} product={product} />
         <div className="product-main">
           <Badges product={product} />
-          <PageHeading key={product.id} title={product.seoTitle} description={seoDescription || description}>
+          <Heading key={product.id} title={product.seoTitle} description={seoDescription || description}>
             {product.name}
-          </PageHeading>
+          </Heading>
           {brand && <Link to={`/b/${brand.slug}`}>{brand.name}</Link>}
           <Price product={product} />
           <p className={product.inStock ? "stock" : "stock stock-out"}>{product.inStock ? stock : texts.soldOut}</p>
