@@ -618,6 +618,8 @@ def test_failed_refresh_sends_no_request_as_a_guest(shop: Journey, origin: str) 
         page.goto("/basket")
         alert = page.get_by_role("alert")
         expect(alert).to_contain_text("does not respond")
+        # Each query that has waited for a refresh is answered.
+        page.wait_for_load_state("networkidle")
         assert not guests
         page.unroute("**/graphql")
         alert.get_by_role("button", name="Try again").click()
