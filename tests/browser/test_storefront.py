@@ -481,7 +481,7 @@ def test_filters_leave_room_for_the_products(origin: str) -> None:
         page.wait_for_timeout(300)
         page.reload()
         expect(tiles).to_have_count(48)
-        page.wait_for_function("Math.abs(scrollY - 1800) < 5")
+        wait_until(lambda: abs(page.evaluate("scrollY") - 1800) < 5, "the scroll position")
 
 
 @pytest.mark.parametrize(
