@@ -67,7 +67,7 @@ class OutageTest(CommittingCacheCase):
         with mock.patch("backend.core.redis.get_redis_client", side_effect=RedisConnectionError):
             mark_catalogue_changed()
             time.sleep(READ_SECONDS)
-        assert self.read_version() == before
+            assert self.read_version() == before
         wait_until(lambda: self.read_version() > before, "the increase", max_seconds=3 * READ_SECONDS)
         wait_until(self.recovered, "the recovery")
         after = self.read_version()
