@@ -5,13 +5,15 @@ import socket
 from datetime import timedelta
 from typing import Any
 
-from celery.schedules import crontab
 from gqlauth.settings_type import GqlAuthSettings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from backend.config.cors_headers import ALLOWED_HEADERS, EXPOSED_HEADERS
 from backend.config.environment import PROJECT_DIR, read_environment
+from backend.config.logging_settings import make_logging_settings
+from backend.config.periodic_tasks import PERIODIC_TASKS
 from backend.core.db_watch import (
     REPLICA_STATEMENT_SECONDS,
     WatchedConnection,
@@ -228,59 +230,7 @@ if is_sentinel_url(REDIS_URL):
         "sentinel_kwargs": SENTINEL_OPTIONS,
     }
 
-CELERY_BEAT_SCHEDULE = {
-    "notifications.publish_due_emails": {
-        "task": "notifications.publish_due_emails",
-        "schedule": 5.0,
-        # A worker that was down must not run it once for every missed run.
-        "options": {"expires": 60},
-    },
-    "carts.delete_expired_carts": {
-        "task": "carts.delete_expired_carts",
-        "schedule": crontab(hour=2, minute=40),
-    },
-    "orders.count_popularity": {"task": "orders.count_popularity", "schedule": 3600.0},
-    "notifications.delete_finished_emails": {
-        "task": "notifications.delete_finished_emails",
-        "schedule": crontab(hour=2, minute=10),
-    },
-    "accounts.delete_ended_sessions": {
-        "task": "accounts.delete_ended_sessions",
-        "schedule": crontab(hour=2, minute=20),
-    },
-    "accounts.delete_unconfirmed_accounts": {
-        "task": "accounts.delete_unconfirmed_accounts",
-        "schedule": crontab(hour=2, minute=30),
-    },
-    "catalog.enqueue_due_renditions": {"task": "catalog.enqueue_due_renditions", "schedule": 60.0},
-    "catalog.remove_orphaned_media": {
-        "task": "catalog.remove_orphaned_media",
-        "schedule": crontab(minute=0, hour=4, day_of_week="sunday"),
-    },
-    "wishlists.enqueue_back_in_stock": {
-        "task": "wishlists.enqueue_back_in_stock",
-        "schedule": 60.0,
-        # A worker that was down must not run it once for every missed run.
-        "options": {"expires": 60},
-    },
-    "recommendations.build": {
-        "task": "recommendations.build",
-        "schedule": crontab(hour=3, minute=10),
-        # A worker that was down must not build the recommendations once for every missed run.
-        "options": {"expires": 6 * 3600},
-    },
-    "recommendations.update": {
-        "task": "recommendations.update",
-        "schedule": 300.0,
-        "options": {"expires": 300},
-    },
-    "recommendations.save_clicks": {
-        "task": "recommendations.save_clicks",
-        "schedule": 60.0,
-        # A worker that was down must not run it once for every missed run.
-        "options": {"expires": 60},
-    },
-}
+CELERY_BEAT_SCHEDULE = PERIODIC_TASKS
 
 # Mail
 EMAIL_HOST = ENV.smtp_server_addr
@@ -355,37 +305,8 @@ GUEST_ORDERS = ENV.guest_orders
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
 # In development, a React application may run on any port of this machine.
 CORS_ALLOWED_ORIGIN_REGEXES = [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"] if DEVELOPMENT else []
-CORS_ALLOW_HEADERS = [
-    "accept",
-    "authorization",
-    "cache-control",
-    "content-type",
-    "idempotency-key",
-    "if-none-match",
-    "x-cart-token",
-    "x-order-token",
-    "x-request-id",
-    "x-requested-with",
-    # GraphQL clients: Apollo, and GraphQL Hive's plugins for Relay and urql.
-    "apollo-require-preflight",
-    "apollographql-client-name",
-    "apollographql-client-version",
-    "graphql-client-name",
-    "graphql-client-version",
-    "graphql-preflight",
-    "x-apollo-operation-id",
-    "x-apollo-operation-name",
-    "x-apollo-operation-type",
-    "x-graphql-client-name",
-    "x-graphql-client-version",
-    # Tracing: W3C Trace Context and Baggage (OpenTelemetry), and Sentry.
-    "baggage",
-    "sentry-trace",
-    "traceparent",
-    "tracestate",
-    *ENV.cors_allowed_headers,
-]
-CORS_EXPOSE_HEADERS = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+CORS_ALLOW_HEADERS = [*ALLOWED_HEADERS, *ENV.cors_allowed_headers]
+CORS_EXPOSE_HEADERS = EXPOSED_HEADERS
 CORS_URLS_REGEX = r"^/(?!admin/).*$"
 SWAGGER_PERMISSION = ENV.swagger_permission
 GRAPHIQL = ENV.graphiql
@@ -456,40 +377,7 @@ LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-_TASKS_LEVEL = "DEBUG" if ENV.log_level == "DEBUG" else "WARNING"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "text": {
-            "()": "backend.core.logs.TextFormatter",
-            "format": "%(levelname)s %(name)s %(message)s",
-        },
-        "json": {"()": "backend.core.logs.JsonFormatter"},
-    },
-    "filters": {
-        "bugs": {"()": "backend.core.problems.BugFilter"},
-        "one_line": {"()": "backend.core.logs.OneLineFilter"},
-        "outages": {"()": "backend.core.logs.OutageFilter"},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV.log_format}},
-    "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {
-        # Log bugs. Rejected requests (4xx) are not logged, and what returns a 503 logs its cause in one line.
-        "django.request": {"level": "ERROR", "filters": ["bugs"]},
-        # `core.problems.bad_request` logs a refused host in one line, without a stack trace.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # `core.health` logs failed checks in one line, without stack traces.
-        "health_check": {"level": "ERROR", "filters": ["one_line"]},
-        # An import runs thousands of tasks: do not log the start and the end of each.
-        "celery.worker.strategy": {"level": _TASKS_LEVEL},
-        "celery.worker.consumer.consumer": {"filters": ["one_line"]},
-        "celery.worker.request": {"filters": ["outages"]},
-        "celery.app.trace": {"level": _TASKS_LEVEL, "filters": ["outages"]},
-        # The logger of Celery's process pool, which does not propagate its records.
-        "multiprocessing": {"handlers": ["console"], "level": "ERROR", "propagate": False},
-    },
-}
+LOGGING = make_logging_settings(ENV.log_level, ENV.log_format)
 
 if ENV.sentry_dsn:
     # This package and those of tracing take memory and time to import.
