@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import override
+from django.utils.translation import gettext, override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -34,6 +34,7 @@ def unsubscribe(request: HttpRequest) -> HttpResponse:
 
 
 def _render_page(request: HttpRequest, language: str, state: str, status: int = 200) -> HttpResponse:
-    context = {"language": language, "state": state}
     with override(language):
+        title = gettext("Back-in-stock notifications")
+        context = {"language": language, "title": title, "state": state}
         return render(request, "wishlists/unsubscribe.html", context, status=status)
