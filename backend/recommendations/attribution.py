@@ -5,6 +5,7 @@ database. A task adds the counts to the database. Orders are attributed by their
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -53,19 +54,17 @@ def count_click(recommended_by: RecommendationList) -> None:
 def save_clicks() -> int:
     """Move the counted clicks from Redis to the database and return their number.
 
+    If the database does not save them, or the process is told to end, they return to Redis.
+
     Raises:
         Unavailable: Redis does not respond.
     """
     with redis_required() as redis:
         taken = _take_clicks(redis)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(_return_clicks, redis, taken)
             _add_clicks(taken)
-        except Exception:
-            with redis.pipeline() as pipeline:
-                for name, clicks in taken.items():
-                    pipeline.hincrby(CLICKS_KEY, name, clicks)
-                pipeline.execute()
-            raise
+            on_failure.pop_all()
     return sum(taken.values())
 
 
@@ -126,6 +125,13 @@ def _take_clicks(redis: Redis) -> dict[str, int]:
         pipeline.delete(CLICKS_KEY)
         counts, _ = pipeline.execute()
     return {name.decode(): int(clicks) for name, clicks in counts.items()}
+
+
+def _return_clicks(redis: Redis, counts: dict[str, int]) -> None:
+    with redis.pipeline() as pipeline:
+        for name, clicks in counts.items():
+            pipeline.hincrby(CLICKS_KEY, name, clicks)
+        pipeline.execute()
 
 
 def _add_clicks(counts: dict[str, int]) -> None:

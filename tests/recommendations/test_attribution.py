@@ -218,15 +218,17 @@ class ClicksTest(ClicksCase):
                 send_click(api, SIMILAR)
         assert save_clicks() == 0
 
-    def test_clicks_stay_in_redis_if_the_database_fails(self) -> None:
+    def test_clicks_stay_in_redis_if_the_database_fails_or_the_process_ends(self) -> None:
+        for error in (DatabaseError, SystemExit):
+            count_click(SIMILAR)
+            with (
+                self.subTest(error),
+                mock.patch("backend.recommendations.attribution._add_clicks", side_effect=error),
+                pytest.raises(error),
+            ):
+                save_clicks()
         count_click(SIMILAR)
-        with (
-            mock.patch("backend.recommendations.attribution._add_clicks", side_effect=DatabaseError),
-            pytest.raises(DatabaseError),
-        ):
-            save_clicks()
-        count_click(SIMILAR)
-        assert save_clicks() == 2
+        assert save_clicks() == 3
 
     def test_clicks_are_limited_like_other_requests(self) -> None:
         with self.settings(RATE_LIMIT_PER_ADDRESS=2):
