@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from django.core.files.storage import Storage
 from django.db import connection
-from django.db.models import Func, TextField
 from django.utils.translation import gettext_lazy as _
 
 from backend.catalog.locks import lock_imports, lock_products
@@ -19,6 +18,7 @@ from backend.catalog.models import (
     CharacteristicValue,
     Product,
     ProductImage,
+    make_folded_text,
 )
 from backend.catalog.pictures.deletion import discard_files_on_commit
 from backend.catalog.pictures.rendition_queue import queue_renditions
@@ -149,9 +149,8 @@ def get_or_create_brands(names: Collection[str]) -> dict[str, int]:
     wanted: dict[str, str] = {}
     for name, key in keys.items():
         wanted.setdefault(key, name)
-    folded = Func("name", function="catalog_fold_text", output_field=TextField())
     for attempt in range(_BRAND_ROUNDS + 1):
-        rows = Brand.objects.annotate(folded=folded).filter(folded__in=wanted).order_by()
+        rows = Brand.objects.annotate(folded=make_folded_text("name")).filter(folded__in=wanted).order_by()
         ids = dict(rows.values_list("folded", "id"))
         missing = [name for key, name in wanted.items() if key not in ids]
         if not missing:

@@ -171,6 +171,11 @@ class Category(MPTTModel, RenditionState, SearchEngineTexts):  # type: ignore[dj
         )
 
 
+def make_folded_text(name: str) -> Func:
+    """Return an expression for a column as `fold_text` folds it."""
+    return Func(name, function="catalog_fold_text", output_field=models.TextField())
+
+
 def make_similarity_name(name: str) -> Func:
     """Return an expression for a product name in the form that trigrams compare. It replaces ё by е."""
     return Func(
@@ -205,7 +210,7 @@ class Brand(SearchEngineTexts):
         ordering = ["name", "id"]
         constraints = [
             models.UniqueConstraint(
-                Func("name", function="catalog_fold_text", output_field=models.TextField()),
+                make_folded_text("name"),
                 name="brand_name_unique",
                 violation_error_message=_("Another brand has this name."),
             )

@@ -246,7 +246,7 @@ class QueryCountsTest(TestCase):
         self.assert_same_cost(2, category="clothes")
 
     def test_query_count_of_a_search(self) -> None:
-        self.assert_same_cost(2, search="dress")
+        self.assert_same_cost(3, search="dress")
 
     def test_query_count_of_a_misspelt_search(self) -> None:
-        self.assert_same_cost(2, search="dreess")
+        self.assert_same_cost(3, search="dreess")

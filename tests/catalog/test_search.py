@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
-from backend.catalog.models import Product
+from backend.catalog.models import Brand, Product
 from backend.catalog.selectors import ProductSort, list_products
 from backend.catalog.selectors.search import parse_words
 from backend.core.errors import Invalid, TooLong
@@ -193,6 +193,23 @@ class SearchTest(TestCase):
         for search in ("SKU-777", "sku777", "sku 777", "Sku_777"):
             products = list_products(search=search).read_page(None, Window.from_arguments()).items
             assert products[0].name == "Lamp"
+
+    def test_name_of_a_brand_finds_its_products(self) -> None:
+        make_product("Straw hat", brand=Brand.objects.create(name="Bergmann & Söhne", slug="b"))
+        make_product("Hat", brand=Brand.objects.create(name="Bergmann", slug="c"))
+        make_product("Belt", brand=Brand.objects.create(name="Hidden", slug="d"), is_published=False)
+
+        self.assert_found("Straw hat Bergmann & Söhne", "Straw hat")
+        self.assert_found("bergmann sohne", "Straw hat")
+        self.assert_found("HAT by Bergmann", "Hat")
+        self.assert_found("Bergmann shoes")
+        self.assert_found("hidden belt")
+        # With a misspelt word, and beside a product whose text has the name.
+        self.assert_found("bergmann sohne starw", "Straw hat")
+        make_product("Catalogue of Bergmann & Söhne", self.books)
+        self.assert_found("bergmann & sohne", "Catalogue of Bergmann & Söhne", "Straw hat")
+        self.assert_found("bergmann sohne", "Catalogue of Bergmann & Söhne", category=self.books.pk)
+        assert list_products(search="bergmann sohne").count_total() == 2
 
     def test_search_within_a_category(self) -> None:
         self.assert_found("summer", "Summer in the city", category="books")

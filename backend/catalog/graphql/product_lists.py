@@ -108,7 +108,7 @@ class ProductFilter:
 
     search: str | None = strawberry.field(
         default=None,
-        description="Words to search for in names, SKUs, characteristics and descriptions, at most "
+        description="Words to search for in names, SKUs, brands, characteristics and descriptions, at most "
         f"{selectors.MAX_SEARCH_LENGTH} characters. The first {selectors.MAX_SEARCH_WORDS} words count. If "
         "no product contains all of them, misspelt words match similar words in names.",
     )
