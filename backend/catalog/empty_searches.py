@@ -1,6 +1,8 @@
 """Count searches without results by day, so that staff see what customers miss.
 
-Redis keeps one sorted set for each day. A search that the response cache answers is not counted again.
+Redis keeps one sorted set for each day. A text is counted at most once in `REPEATED_SECONDS`, because one
+search of a customer sends it several times: for suggestions, results and filters. A search that the response
+cache answers is not counted again either.
 """
 
 from collections.abc import Mapping
@@ -16,10 +18,12 @@ from backend.core.redis import PREFIX, try_redis
 MAX_SEARCHES_PER_DAY = 500
 MAX_LENGTH = 60
 REPORTED_DAYS = 7
+REPEATED_SECONDS = 30
 # Phone, card and passport numbers are longer.
 MAX_DIGITS = 6
 
 _KEY = f"{PREFIX}empty-searches:"
+_RECENT = f"{PREFIX}recent-empty-searches:"
 
 
 def may_be_personal(text: str) -> bool:
@@ -28,9 +32,10 @@ def may_be_personal(text: str) -> bool:
 
 
 def count_empty_search(text: str) -> None:
-    """Count a search without results. Do nothing if it is longer than `MAX_LENGTH` or Redis does not respond.
+    """Count a search without results, at most once in `REPEATED_SECONDS`.
 
-    A day has at most `MAX_SEARCHES_PER_DAY` texts. The least frequent ones are removed first.
+    Does nothing if it is longer than `MAX_LENGTH` or Redis does not respond. A day has at most
+    `MAX_SEARCHES_PER_DAY` texts. The least frequent ones are removed first.
 
     Args:
         text: the normalized words of the search.
@@ -40,6 +45,8 @@ def count_empty_search(text: str) -> None:
     key = _get_key(0)
 
     def write(redis: Redis) -> None:
+        if not redis.set(f"{_RECENT}{text}", 1, nx=True, ex=REPEATED_SECONDS):
+            return
         pipeline = redis.pipeline(transaction=False)
         pipeline.zincrby(key, 1, text)
         pipeline.zremrangebyrank(key, 0, -MAX_SEARCHES_PER_DAY - 1)

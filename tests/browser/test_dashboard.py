@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 
 from backend.accounts.models import User
 from backend.carts.models import RecommendationList
-from backend.catalog.empty_searches import count_empty_search
 from backend.notifications.models import OutgoingEmail
 from backend.orders.models import Order, OrderLine, OrderStatusChange
 from backend.recommendations.models import ClickCount
@@ -19,7 +18,7 @@ from tests.accounts.cases import clear_redis
 from tests.browser.conftest import OpenPage
 from tests.browser.test_admin import PASSWORD, log_in
 from tests.browser.test_admin_layout import DESKTOP, PHONE
-from tests.catalog.factories import make_product
+from tests.catalog.factories import make_empty_searches, make_product
 from tests.orders.factories import FULL_DELIVERY, make_order
 from tests.support.people import make_user
 
@@ -89,8 +88,7 @@ def shop(transactional_db: None) -> Order:
     OrderStatusChange.objects.create(order=newest, status=Order.Status.PAID, changed_by=boss)
     OutgoingEmail.objects.create(task="some", recipient="a@example.com", language="en", status="failed")
     for text, count in (("matcha set", 14), ("puer 2008", 9), ("teapot glass", 4), ("yixing", 2)):
-        for _ in range(count):
-            count_empty_search(text)
+        make_empty_searches(text, count)
     return newest
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from django.core.files.base import ContentFile
 from PIL import Image
 
+from backend.catalog.empty_searches import count_empty_search
 from backend.catalog.models import Brand, Category, Characteristic, CharacteristicValue, Product, ProductImage
 from backend.catalog.services import create_category, find_free_brand_slugs
+from backend.core.redis import PREFIX, get_redis_client
 
 _numbers = count(1)
 
@@ -57,3 +59,12 @@ def make_image(product: Product, alt: str = "", position: int = 0) -> ProductIma
     return ProductImage.objects.create(
         product=product, file=ContentFile(content.getvalue(), "tiny.png"), alt=alt, position=position
     )
+
+
+def make_empty_searches(text: str, times: int = 1) -> None:
+    """Count a search without results as often as if it were sent again and again after a while."""
+    redis = get_redis_client()
+    for _ in range(times):
+        for key in redis.scan_iter(f"{PREFIX}recent-empty-searches:*"):
+            redis.delete(key)
+        count_empty_search(text)

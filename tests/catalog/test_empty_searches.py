@@ -15,7 +15,7 @@ from backend.catalog.selectors import ProductSort, list_products
 from backend.core.pagination import Window
 from backend.core.redis import PREFIX, get_redis_client
 from tests.accounts.cases import clear_redis
-from tests.catalog.factories import make_category, make_product
+from tests.catalog.factories import make_category, make_empty_searches, make_product
 from tests.faults.test_services_down import dead_address, send_request, shop
 from tests.support.clients import GraphQLClient
 
@@ -32,9 +32,22 @@ class CountTest(TestCase):
 
     def test_searches_of_both_apis_are_counted_by_normalized_words(self) -> None:
         GraphQLClient().post('{ products(filter: {search: "Ёлка,  BIG"}) { nodes { name } } }')
-        Client().get("/products?search=елка+big")
         Client().get("/products?search=unicorn")
-        assert list_empty_searches(10) == [("елка big", 2), ("unicorn", 1)]
+        assert list_empty_searches(10) == [("unicorn", 1), ("елка big", 1)]
+
+    def test_search_that_is_soon_repeated_is_counted_once(self) -> None:
+        query = (
+            'query Q($first: Int) { products(filter: {search: "Ёлка"}, first: $first) { nodes { name } } }'
+        )
+        for first in (24, 1, 6):
+            GraphQLClient().post(query, {"first": first})
+        Client().get("/products?search=елка")
+        assert list_empty_searches(10) == [("елка", 1)]
+        (key,) = get_redis_client().scan_iter(f"{PREFIX}recent-empty-searches:*")
+        assert 0 < get_redis_client().ttl(key) <= 30
+        get_redis_client().delete(key)
+        assert search("елка") == []
+        assert list_empty_searches(10) == [("елка", 2)]
 
     def test_search_with_results_is_not_counted(self) -> None:
         assert search("green tea") == ["Green tea"]
@@ -57,7 +70,7 @@ class CountTest(TestCase):
             ):
                 search(text)
             counts.append((len(queries), try_redis.call_count))
-        assert counts == [(2, 0), (2, 1)]
+        assert counts == [(3, 0), (3, 1)]
 
     def test_personal_data_is_not_counted(self) -> None:
         for text in ("vera@example.com", "+7 921 555", "1234567"):
@@ -78,8 +91,8 @@ class CountTest(TestCase):
 
     def test_texts_of_a_day_are_limited_and_the_most_frequent_are_kept(self) -> None:
         with mock.patch.object(empty_searches, "MAX_SEARCHES_PER_DAY", 2):
-            for text in ("tea set", "tea set", "mug", "mug", "spoon"):
-                count_empty_search(text)
+            for text, count in (("tea set", 2), ("mug", 2), ("spoon", 1)):
+                make_empty_searches(text, count)
         assert list_empty_searches(10) == [("mug", 2), ("tea set", 2)]
         (key,) = get_redis_client().scan_iter(f"{PREFIX}empty-searches:*")
         assert 0 < get_redis_client().ttl(key) <= 8 * 24 * 3600
@@ -90,23 +103,22 @@ class ListTest(TestCase):
         clear_redis()
 
     def test_most_frequent_are_listed_first_up_to_the_limit(self) -> None:
-        for text in ("b", "a", "c", "b"):
-            count_empty_search(text)
+        for text, count in (("b", 2), ("a", 1), ("c", 1)):
+            make_empty_searches(text, count)
         assert list_empty_searches(2) == [("b", 2), ("a", 1)]
 
     def test_seven_days_are_added_up(self) -> None:
         now = timezone.now()
         for days in (0, 6, 7):
             with mock.patch.object(timezone, "now", return_value=now - timedelta(days=days)):
-                count_empty_search("mug")
+                make_empty_searches("mug")
         assert list_empty_searches(10) == [("mug", 2)]
 
     def test_beginnings_of_a_search_that_was_typed_are_left_out(self) -> None:
-        for text in ("uni", "unic", "unico", "unicorn", "unicorn"):
-            count_empty_search(text)
+        for text, count in (("uni", 1), ("unic", 1), ("unico", 1), ("unicorn", 2)):
+            make_empty_searches(text, count)
         assert list_empty_searches(10) == [("unicorn", 2)]
-        for _ in range(4):
-            count_empty_search("uni")
+        make_empty_searches("uni", 4)
         assert list_empty_searches(10) == [("uni", 5), ("unicorn", 2)]
 
 
