@@ -2,6 +2,7 @@
 """Django's command line for the shop."""
 
 import os
+import signal
 import sys
 
 
@@ -11,10 +12,18 @@ def main() -> None:
     from django.db import OperationalError, connection
 
     try:
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            print(end="", flush=True)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # The program that reads the output, such as `head`, has ended. Python would write the rest at exit,
+        # and report another error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OperationalError as error:
         if connection.connection is not None:
             raise

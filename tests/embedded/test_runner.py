@@ -364,6 +364,16 @@ def test_manage_py_with_an_unreachable_database_prints_one_message(shop: Shop, t
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+def test_manage_py_exits_with_141_if_the_reader_of_its_output_has_ended(
+    shop: Shop, options: list[str]
+) -> None:
+    command = [sys.executable, *options, "manage.py", "diffsettings"]
+    result = shop.run("sh", "-c", '("$@"; echo "status $?" >&2) | true', "sh", *command)
+
+    assert result.stderr == "status 141\n"
+
+
 def test_two_copies_run_at_the_same_time_in_long_paths_and_as_an_unprivileged_user(tmp_path: Path) -> None:
     long_path = tmp_path.joinpath(*["a directory with a long name"] * 4)
     long_path.mkdir(parents=True)
