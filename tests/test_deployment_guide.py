@@ -12,10 +12,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from helm_python import chart as helm
 
 from backend.config.environment import PUBLISHED_SECRET_PREFIX, Environment
 from tests.embedded.shop import MAX_SECONDS
+from tests.support.chart import read_manifests, render_chart
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 GUIDE = (PROJECT_DIR / "docs/deployment.md").read_text()
@@ -146,15 +146,8 @@ def test_nightly_backup_replaces_old_ones_and_keeps_none_that_failed(programs: P
 
 def test_printed_values_install_the_chart() -> None:
     values = yaml.safe_load(find_block("yaml", "repository:"))
-    with helm.Chart.load(PROJECT_DIR / "examples/kubernetes") as chart:
-        files = chart.render(values, name="lavka", namespace="lavka")
-    manifests = [
-        manifest
-        for path, text in files.items()
-        if path.endswith(".yaml")
-        for manifest in yaml.safe_load_all(text)
-        if manifest
-    ]
+    files = render_chart(values, "lavka")
+    manifests = read_manifests(files)
     for manifest in manifests:
         kubernetes_validate.validate(manifest, "1.37", strict=True)
     deployments = {each["metadata"]["name"] for each in manifests if each["kind"] == "Deployment"}

@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
 from backend.embedded.processes import PROJECT_DIR
-from tests.embedded.shop import Shop
+from tests.embedded.shop import Shop, run_shop
 from tests.support.printed_examples import Example, Reader, matches, matches_value, read_blocks, read_examples
 
 DOCS = PROJECT_DIR / "docs"
@@ -25,14 +25,8 @@ GUIDES = [
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     # A short path, since Unix sockets are in it.
-    shop = Shop(tmp_path_factory.mktemp("guides") / "shop")
-    try:
-        shop.start()
-        shop.wait_for("The shop is ready")
+    with run_shop(tmp_path_factory.mktemp("guides") / "shop") as shop:
         yield shop
-    finally:
-        shop.run_embedded("down")
-        shop.stop()
 
 
 @pytest.fixture(scope="module")

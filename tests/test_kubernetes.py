@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -12,9 +11,9 @@ from helm_python import chart as helm
 from helm_python.errors import HelmError
 
 from backend.config.environment import Environment
+from tests.support.chart import CHART, read_manifests, render_chart
 from tests.support.deployed import read_deployed_command
 
-CHART = Path(__file__).resolve().parents[1] / "examples/kubernetes"
 VARIABLES = {name.upper() for name in Environment.model_fields}
 # In the Secret.
 SECRETS = {
@@ -41,18 +40,10 @@ VERSIONS = ("1.29", "1.37")
 
 def render(values: dict[str, Any] = VALUES) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the manifests of a release that is named shop, by kind and name."""
-    with helm.Chart.load(CHART) as chart:
-        files = chart.render(values, name="shop", namespace="shop")
-    documents = [
-        document
-        for path, text in files.items()
-        if path.endswith(".yaml")
-        for document in yaml.safe_load_all(text)
-        if document
-    ]
-    manifests = {(document["kind"], document["metadata"]["name"]): document for document in documents}
-    assert len(manifests) == len(documents)
-    return manifests
+    manifests = read_manifests(render_chart(values, "shop"))
+    by_name = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
+    assert len(by_name) == len(manifests)
+    return by_name
 
 
 def list_pods(manifests: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import browse
-from tests.embedded.shop import Shop
+from tests.embedded.shop import Shop, run_shop
 from tests.support.ports import find_free_port
 from tests.support.printed_examples import read_blocks
 from tests.support.worker import wait_until
@@ -96,14 +96,9 @@ def port() -> int:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Shop]:
     # The application passes requests for pictures on.
-    shop = Shop(tmp_path_factory.mktemp("shop") / "data", PUBLIC_URL=f"http://localhost:{port}")
-    try:
-        shop.start()
-        shop.wait_for("The shop is ready")
+    data_dir = tmp_path_factory.mktemp("shop") / "data"
+    with run_shop(data_dir, PUBLIC_URL=f"http://localhost:{port}") as shop:
         yield shop
-    finally:
-        shop.run_embedded("down")
-        shop.stop()
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -198,3 +199,20 @@ class Shop:
         return redis.Redis(
             unix_socket_path=str(addresses.get_valkey_socket(self.data_dir)), decode_responses=True
         )
+
+
+@contextmanager
+def run_shop(data_dir: Path, **variables: str) -> Iterator[Shop]:
+    """Run a shop in a new data directory, ready for requests, until the end of the block.
+
+    Args:
+        variables: see `Shop`.
+    """
+    shop = Shop(data_dir, **variables)
+    try:
+        shop.start()
+        shop.wait_for("The shop is ready")
+        yield shop
+        shop.run_embedded("down")
+    finally:
+        shop.stop()
