@@ -371,10 +371,9 @@ class Crowd:
     def rename_characteristic(self, rng: random.Random) -> None:
         names = list(Characteristic.objects.values_list("pk", flat=True))
         if names:
-            position = rng.randrange(10)
-            Characteristic.objects.filter(pk=rng.choice(names)).update(
-                name=f"Name {rng.getrandbits(64)}", position=position
-            )
+            renamed = Characteristic.objects.filter(pk=rng.choice(names))
+            values = {"name": f"Name {rng.getrandbits(64)}", "position": rng.randrange(10)}
+            run_atomic(lambda: renamed.update(**values), name="rename_characteristic")
 
     def arrange_categories(self, rng: random.Random) -> None:
         categories = list(Category.objects.values_list("pk", flat=True))
