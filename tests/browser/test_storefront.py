@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import browse
-from tests.embedded.shop import MAX_SECONDS, Shop
+from tests.embedded.shop import MAX_SECONDS, run_shop
 from tests.support.worker import wait_until
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -91,11 +91,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     if url := os.environ.get("SHOP_URL"):
         yield Journey(url, Path(os.environ["SHOP_MAIL"]), run_beside_shop)
         return
-    shop = Shop(tmp_path_factory.mktemp("shop") / "data")
-    shop.start()
-    shop.wait_for("The shop is ready")
-    yield Journey(f"http://localhost:{shop.port}", shop.data_dir / "mail", partial(shop.run, sys.executable))
-    shop.stop()
+    with run_shop(tmp_path_factory.mktemp("shop") / "data") as shop:
+        mail = shop.data_dir / "mail"
+        yield Journey(f"http://localhost:{shop.port}", mail, partial(shop.run, sys.executable))
 
 
 @pytest.fixture
@@ -478,10 +476,11 @@ def test_filters_leave_room_for_the_products(origin: str) -> None:
         expect(tiles).to_have_count(48)
         page.wait_for_load_state("networkidle")
         page.evaluate("scrollTo(0, 1800)")
-        page.wait_for_timeout(300)
+        page.wait_for_function("Object.values(sessionStorage).includes('1800')")
         page.reload()
         expect(tiles).to_have_count(48)
-        wait_until(lambda: abs(page.evaluate("scrollY") - 1800) < 5, "the scroll position")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("scrollY") == 1800
 
 
 @pytest.mark.parametrize(
@@ -558,6 +557,11 @@ def fail(route: Route) -> None:
     route.fulfill(status=200, json={"errors": [{"message": "Down."}]})
 
 
+def send_broken_script(route: Route) -> None:
+    # Chromium logs failed requests as errors.
+    route.fulfill(content_type="text/javascript", body="throw new Error('missing')")
+
+
 def test_outage_is_reported_with_a_button_that_tries_again(shop: Journey, origin: str) -> None:
     with browse(origin, "/") as page:
         expect(page.locator(".tile").first).to_be_visible()
@@ -582,6 +586,34 @@ def test_outage_is_reported_with_a_button_that_tries_again(shop: Journey, origin
         alert.get_by_role("button", name="Try again").click()
         expect(page.locator(".tile").first).to_be_visible()
         expect(page.get_by_role("status").first).to_contain_text("product")
+
+
+def test_shop_that_does_not_answer_is_reported(origin: str) -> None:
+    with browse(origin, "/") as page:
+        expect(page.locator(".tile").first).to_be_visible()
+        page.route("**/graphql**", lambda _: None)
+        page.goto("/c/headphones")
+        alert = page.get_by_role("alert").first
+        expect(alert).to_contain_text("does not respond", timeout=25_000)
+        page.unroute("**/graphql**")
+        alert.get_by_role("button", name="Try again").click()
+        expect(page.locator(".tile").first).to_be_visible()
+
+
+def test_page_whose_script_is_missing_is_reported(origin: str) -> None:
+    with browse(origin, "/") as page:
+        page.route("**/basket-*.js", send_broken_script)
+        visits: list[str] = []
+        page.on("framenavigated", lambda frame: visits.append(frame.url))
+        page.get_by_role("link", name="Basket").click()
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("does not respond")
+        page.wait_for_timeout(500)
+        # That of the router.
+        assert visits == [f"{origin}/basket"]
+        page.unroute("**/basket-*.js")
+        alert.get_by_role("button", name="Try again").click()
+        expect(page.get_by_text("Your basket is empty.")).to_be_visible()
 
 
 def test_failed_refresh_sends_no_request_as_a_guest(shop: Journey, origin: str) -> None:

@@ -19,6 +19,8 @@ const embedded = (
 
 // Refresh this long before the access token expires, since clocks and networks are slow.
 const MARGIN_MS = 10_000;
+// Longer than the shop may take, also on a slow network.
+const TIMEOUT_MS = 15_000;
 
 /** Whether the access token can still be sent. */
 function isFresh(): boolean {
@@ -87,6 +89,8 @@ export function createClient(isLoggedIn: boolean): Client {
   return new Client({
     url: "/graphql",
     preferGetMethod: "within-url-limit",
+    fetch: (url, { signal, ...init } = {}) =>
+      fetch(url, { ...init, signal: AbortSignal.any([signal!, AbortSignal.timeout(TIMEOUT_MS)]) }),
     fetchOptions: () => ({
       headers: { Accept: "application/graphql-response+json, application/json", "Accept-Language": getLanguage() },
     }),

@@ -27,9 +27,11 @@ function scrollWhenReady(top: number): () => void {
   const tries = new AbortController();
   const observer = new ResizeObserver(() => {
     scrollTo(0, top);
-    if (scrollY >= top - 1) tries.abort();
+    if (scrollY >= top - 1) observer.disconnect();
   });
-  tries.signal.addEventListener("abort", () => observer.disconnect());
+  // The browser must not move the page when products above are loaded.
+  if (top) document.body.style.overflowAnchor = "none";
+  tries.signal.addEventListener("abort", () => (observer.disconnect(), (document.body.style.overflowAnchor = "")));
   for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) {
     addEventListener(name, () => tries.abort(), { passive: true, signal: tries.signal });
   }

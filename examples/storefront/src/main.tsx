@@ -12,9 +12,7 @@ import "./styles.css";
 // Long enough to read a sentence.
 const ANNOUNCEMENT_MS = 5000;
 
-function Pages() {
-  return useRoutes(routes);
-}
+const Pages = () => useRoutes(routes);
 
 function App() {
   const isLoggedIn = useIsLoggedIn();
@@ -43,9 +41,6 @@ function App() {
     </AnnounceContext>
   );
 }
-
-// After an update of the shop, the scripts of the pages have other names.
-addEventListener("vite:preloadError", () => location.reload());
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -46,9 +46,7 @@ export function Choice({ children, ...input }: ComponentProps<"input">) {
   );
 }
 
-export function LoginLink(props: { className?: string; children: string }) {
-  return <Link to={useLoginPath()} {...props} />;
-}
+export const LoginLink = (props: { className?: string; children: string }) => <Link to={useLoginPath()} {...props} />;
 
 /** A button of less weight than others. */
 export function Quiet(props: ComponentProps<"button">) {

@@ -176,8 +176,8 @@ function Page({ takesFocus, onMore, onRetry, ...page }: PageProps & List & { aft
 
   useEffect(() => {
     if (!button.current || !next || !onMore) return;
-    const load = ([entry]: IntersectionObserverEntry[]) =>
-      entry?.isIntersecting && onMore(next, document.activeElement === button.current);
+    const load = (entries: IntersectionObserverEntry[]) =>
+      entries.at(-1)?.isIntersecting && onMore(next, document.activeElement === button.current);
     const observer = new IntersectionObserver(load, { rootMargin: "400px" });
     observer.observe(button.current);
     return () => observer.disconnect();
@@ -197,7 +197,7 @@ function Page({ takesFocus, onMore, onRetry, ...page }: PageProps & List & { aft
         {nodes?.map((product, index) => (
           <ProductTile key={product.id} product={product} eager={!page.after && index < 4} />
         ))}
-        {!nodes && <Bones count={4} />}
+        {!nodes && <Bones count={24} />}
       </ul>
       {onMore && next && (
         <button ref={button} type="button" className="more" onClick={() => onMore(next, true)}>

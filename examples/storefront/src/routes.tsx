@@ -5,11 +5,14 @@ import { Layout } from "./layout";
 import { HomePage } from "./pages/home";
 import { BrandPage, CategoryPage, SearchPage } from "./pages/lists";
 import { ProductPage } from "./pages/product";
-import { NotFoundPage } from "./parts";
+import { Failure, NotFoundPage } from "./parts";
+
+/** In the place of a page whose script is missing: the shop cannot be reached, or an update has renamed the script. */
+const Unloaded = () => <Failure refetch={() => navigator.onLine && location.reload()} />;
 
 /** A page that is loaded when it is first opened. Those that visits begin with come with the first script. */
 function page<Name extends string>(name: Name, load: () => Promise<Record<Name, ComponentType>>) {
-  const Page = lazy<ComponentType>(async () => ({ default: (await load())[name] }));
+  const Page = lazy(async () => ({ default: (await load().catch(() => null))?.[name] ?? Unloaded }));
   return <Page />;
 }
 
