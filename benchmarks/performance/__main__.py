@@ -6,6 +6,7 @@ Run it with `make bench`, or with `make bench-settings` for the settings of the 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,20 +96,29 @@ def measure_operations(services: RunningServices, options: Options, *, with_tree
                 baseline = operation.baseline
                 if baseline is not None and baseline.name not in loads:
                     loads[baseline.name] = loader.measure(baseline)
+                if operation.max_ms is not None:
+                    loads[_static_name(operation)] = loader.measure(operations.STATIC)
             rounds.append(loads)
-    return [_result(operation, queries[operation.name], rounds) for operation in measured]
+    return [make_result(operation, queries[operation.name], rounds) for operation in measured]
 
 
-def _result(operation: Operation, queries: int, rounds: list[dict[str, Load]]) -> Result:
+def _static_name(operation: Operation) -> str:
+    return f"static view after {operation.name}"
+
+
+def make_result(operation: Operation, queries: int, rounds: Sequence[dict[str, Load]]) -> Result:
+    """Return the figures of an operation from the loads of each round by name."""
     own = [loads[operation.name] for loads in rounds]
-    baseline, ratio, rate_ratio = None, None, None
+    baseline, ratio, rate_ratio, scaled_ms = None, None, None, None
+    if operation.max_ms is not None:
+        statics = [loads[_static_name(operation)] for loads in rounds]
+        scaled_ms = operations.STATIC_MS * _median_ratio(own, statics, "cpu_ms")
     if operation.baseline is not None:
         others = [loads[operation.baseline.name] for loads in rounds]
         baseline = medians(others)
-        pairs = list(zip(own, others, strict=True))
-        ratio = median(one.cpu_ms / other.cpu_ms for one, other in pairs)
+        ratio = _median_ratio(own, others, "cpu_ms")
         if operation.min_rate is not None:
-            rate_ratio = median(one.rate / other.rate for one, other in pairs)
+            rate_ratio = _median_ratio(own, others, "rate")
     return Result(
         operation.name,
         medians(own),
@@ -116,9 +126,17 @@ def _result(operation: Operation, queries: int, rounds: list[dict[str, Load]]) -
         baseline,
         ratio,
         rate_ratio,
+        scaled_ms,
         operation.max_ratio,
         operation.max_ms,
         operation.min_rate,
+        operation.compared_with,
+    )
+
+
+def _median_ratio(loads: list[Load], others: list[Load], figure: str) -> float:
+    return median(
+        getattr(load, figure) / getattr(other, figure) for load, other in zip(loads, others, strict=True)
     )
 
 

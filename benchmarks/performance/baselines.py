@@ -12,6 +12,7 @@ from django.urls import path
 
 # Numbers of products, which the shop counts once per CATALOG_CACHE_SECONDS, and the cursor.
 NOT_COMPARED = frozenset({"total", "next_cursor", "product_count"})
+CONSTANT = b'{"status":"ok"}'
 
 
 def _global_id(type_name: str, key: str) -> str:
@@ -183,7 +184,7 @@ def run_query(request: HttpRequest, name: str) -> HttpResponse:
 
 def send_constant(request: HttpRequest) -> HttpResponse:
     """Respond without any work: what the server, Django and the middleware cost."""
-    return HttpResponse(b'{"status":"ok"}', content_type="application/json")
+    return HttpResponse(CONSTANT, content_type="application/json")
 
 
 patterns: list[Any] = [path("baseline/static", send_constant), path("baseline/<name>", run_query)]

@@ -53,8 +53,10 @@ class Result:
     Attributes:
         queries: SQL queries of a request.
         baseline: of the baseline, measured in turns with the operation.
+        compared_with: what the baseline is, in words.
         ratio: CPU time relative to the baseline, the median over the rounds.
         rate_ratio: requests per second relative to the baseline.
+        scaled_ms: CPU time relative to the static view, the median over the rounds, times `STATIC_MS`.
         max_ratio, max_ms, min_rate: the goals; see `Operation`.
     """
 
@@ -64,9 +66,11 @@ class Result:
     baseline: Load | None = None
     ratio: float | None = None
     rate_ratio: float | None = None
+    scaled_ms: float | None = None
     max_ratio: float | None = None
     max_ms: float | None = None
     min_rate: float | None = None
+    compared_with: str = "raw SQL"
 
 
 @dataclass(frozen=True)
