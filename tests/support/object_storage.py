@@ -121,6 +121,13 @@ class Server:
         assert self._process
         os.kill(self._process.pid, signal.SIGCONT)
 
+    def restore(self) -> None:
+        """Start a stopped server, or resume a frozen one."""
+        if self._process:
+            self.resume()
+        else:
+            self.start()
+
     def remove(self) -> None:
         """Stop the server and delete its files."""
         if self._process:
