@@ -1,6 +1,7 @@
 """WSGI application: the shop with the baseline views, and a count of queries on request."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 from django.db import connection
@@ -22,7 +23,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == BARE_PATH:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(CONSTANT)))]
         start_response("200 OK", headers)
-        return [CONSTANT]
+        # The worker closes the response.
+        return BytesIO(CONSTANT)
     if "HTTP_X_QUERIES" not in environ:
         return shop(environ, start_response)
     count = 0
