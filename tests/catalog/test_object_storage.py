@@ -208,8 +208,7 @@ class OutageTest(StorageCase):
     def in_time(self) -> Any:
         start = time.monotonic()
         yield
-        # Without time limits in the shop, a request to the frozen server would not end.
-        assert time.monotonic() - start < 4 * MAX_SECONDS
+        assert time.monotonic() - start < MAX_SECONDS
 
     def test_upload_during_an_outage_is_refused_and_succeeds_later(self) -> None:
         for _ in self.ways():

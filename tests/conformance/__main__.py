@@ -41,7 +41,7 @@ ENVIRONMENT = os.environ | {
 NOT_FOR_REST = "positive_data_acceptance,graphql_errors_are_expected"
 NOT_FOR_GRAPHQL = "positive_data_acceptance,not_a_server_error,rest_refusal_is_expected"
 # Seconds until a tool fails.
-MAX_SECONDS = 1200
+MAX_SECONDS = 600
 
 
 @dataclass(frozen=True)

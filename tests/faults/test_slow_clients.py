@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from statistics import median
 
 from django.conf import settings
 from django.test import LiveServerTestCase
@@ -13,6 +12,7 @@ from django.test import LiveServerTestCase
 from tests.support.web import Web
 
 PROBES = 3
+ATTEMPTS = 3
 # Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.
 MAX_SECONDS = 2.0
 HALF_HEADER = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\n"
@@ -36,18 +36,15 @@ def connections(web: Web, number: int, sent: bytes) -> Iterator[None]:
         yield
 
 
-def median_response(web: Web) -> float:
-    """Return the median response time of a few requests by other clients, in seconds.
-
-    A busy machine delays single requests, and a blocked web server all of them.
-    """
+def longest_response(web: Web) -> float:
+    """Return the longest response time of a few requests by other clients, in seconds."""
     seconds = []
     for _ in range(PROBES):
         started = time.monotonic()
         with suppress(TimeoutError):
             assert web.send_request("GET", "/products?limit=1", timeout=2 * MAX_SECONDS)[0] == 200
         seconds.append(time.monotonic() - started)
-    return median(seconds)
+    return max(seconds)
 
 
 class SlowClientsTest(LiveServerTestCase):
@@ -58,26 +55,26 @@ class SlowClientsTest(LiveServerTestCase):
 
     def test_idle_connections_do_not_block_others(self) -> None:
         with connections(self.web, 60, b""):
-            assert median_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_incomplete_headers_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_HEADER):
-            assert median_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_incomplete_bodies_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_BODY):
-            assert median_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_unread_responses_do_not_block_others(self) -> None:
         # The workers generate the document once, which takes a while.
         for _ in range(10):
             assert self.web.send_request("GET", "/openapi.json")[0] == 200
         with connections(self.web, 12, request_for("/openapi.json") * 3):
-            assert median_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_unread_files_do_not_block_others(self) -> None:
         with large_file() as path, connections(self.web, 12, request_for(path)):
-            assert median_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_bodies_that_go_on_after_the_refusal_do_not_block_others(self) -> None:
         for head in (b"Content-Length: 100000000000", b"Transfer-Encoding: chunked"):
@@ -85,12 +82,16 @@ class SlowClientsTest(LiveServerTestCase):
             if b"chunked" in head:
                 part = b"40000\r\n" + part + b"\r\n"
             with self.subTest(head), flood(self.web, POST + head + b"\r\n\r\n", part):
-                assert median_response(self.web) < MAX_SECONDS
+                assert longest_response(self.web) < MAX_SECONDS
 
     def test_bodies_of_one_byte_chunks_do_not_block_others(self) -> None:
         head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-        with flood(self.web, head, b"1\r\n \r\n" * 40_000):
-            assert median_response(self.web) < MAX_SECONDS
+        seconds = []
+        # Other tests on a slow machine delay one attempt, and a blocked event loop delays all.
+        for _ in range(ATTEMPTS):
+            with flood(self.web, head, b"1\r\n \r\n" * 40_000):
+                seconds.append(longest_response(self.web))
+        assert min(seconds) < MAX_SECONDS
 
 
 class ConnectionLimitTest(LiveServerTestCase):
@@ -99,7 +100,7 @@ class ConnectionLimitTest(LiveServerTestCase):
         self.addCleanup(web.stop)
         web.start()
         with connections(web, 200, HALF_HEADER):
-            assert median_response(web) < MAX_SECONDS
+            assert longest_response(web) < MAX_SECONDS
 
 
 class SyncWorkersTest(LiveServerTestCase):
@@ -112,15 +113,15 @@ class SyncWorkersTest(LiveServerTestCase):
 
     def test_idle_connections_block_the_shop(self) -> None:
         with connections(self.web, 2, b""):
-            assert median_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
     def test_incomplete_bodies_block_the_shop(self) -> None:
         with connections(self.web, 2, HALF_BODY):
-            assert median_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
     def test_unread_files_block_the_shop(self) -> None:
         with large_file() as path, connections(self.web, 2, request_for(path)):
-            assert median_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
 
 @contextmanager
