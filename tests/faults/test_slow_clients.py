@@ -12,7 +12,6 @@ from django.test import LiveServerTestCase
 from tests.support.web import Web
 
 PROBES = 3
-ATTEMPTS = 3
 # Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.
 MAX_SECONDS = 2.0
 HALF_HEADER = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\n"
@@ -86,12 +85,8 @@ class SlowClientsTest(LiveServerTestCase):
 
     def test_bodies_of_one_byte_chunks_do_not_block_others(self) -> None:
         head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-        seconds = []
-        # Other tests on a slow machine delay one attempt, and a blocked event loop delays all.
-        for _ in range(ATTEMPTS):
-            with flood(self.web, head, b"1\r\n \r\n" * 40_000):
-                seconds.append(longest_response(self.web))
-        assert min(seconds) < MAX_SECONDS
+        with flood(self.web, head, b"1\r\n \r\n" * 40_000):
+            assert longest_response(self.web) < MAX_SECONDS
 
 
 class ConnectionLimitTest(LiveServerTestCase):
