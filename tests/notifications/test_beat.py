@@ -1,6 +1,7 @@
 """Beat and a worker, started as they are deployed."""
 
 import signal
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,25 @@ from tests.support.worker import MAX_SECONDS, wait_until
 
 EMAIL = "vera@example.com"
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
+
+
+# Beat receives a signal while it opens its schedule, which some dbm modules then lock.
+STOP_DURING_START = """
+import os, shelve, signal, sys
+
+def open_schedule(*arguments, **options):
+    if openings:
+        raise OSError("The schedule is locked")
+    openings.append(arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return open_shelf(*arguments, **options)
+
+openings = []
+open_shelf, shelve.open = shelve.open, open_schedule
+from celery.__main__ import main
+sys.argv = ["celery", *sys.argv[1:]]
+sys.exit(main())
+"""
 
 
 class BeatTest(WorkerCase):
@@ -44,6 +64,20 @@ class BeatTest(WorkerCase):
             # The log line has the task id between the name and the result.
             done = rf"Task {entry['task']}\[\S+ succeeded"
             wait_until(lambda done=done: self.worker.log_matches(done), f"{entry['task']}")
+
+    def test_signal_during_the_start_ends_beat_without_an_error(self) -> None:
+        with TemporaryDirectory() as directory:
+            _, *arguments = read_deployed_command("beat", data_dir=directory)
+            beat = subprocess.run(
+                [sys.executable, "-c", STOP_DURING_START, *arguments],
+                env=processes.make_environment(settings.ENV.data_dir),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=MAX_SECONDS,
+                check=True,
+            )
+        assert b"beat: Starting..." in beat.stdout
+        assert b"Traceback" not in beat.stdout
 
     def start_beat(self) -> None:
         """Start beat after a long downtime, so that all tasks are due."""
