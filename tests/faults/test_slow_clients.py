@@ -5,14 +5,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from statistics import median
 
 from django.conf import settings
 from django.test import LiveServerTestCase
 
 from tests.support.web import Web
 
-PROBES = 3
-# Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.
+PROBES = 5
+# Maximum median response time for other clients in seconds. On an idle machine it is a few milliseconds.
 MAX_SECONDS = 2.0
 HALF_HEADER = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\n"
 POST = HALF_HEADER + b"Content-Type: application/json\r\n"
@@ -35,15 +36,18 @@ def connections(web: Web, number: int, sent: bytes) -> Iterator[None]:
         yield
 
 
-def longest_response(web: Web) -> float:
-    """Return the longest response time of a few requests by other clients, in seconds."""
+def measure_response(web: Web) -> float:
+    """Return the median response time of requests by other clients in seconds.
+
+    Other processes of a busy machine delay some of them, and a blocked server delays all.
+    """
     seconds = []
     for _ in range(PROBES):
         started = time.monotonic()
         with suppress(TimeoutError):
-            assert web.send_request("GET", "/products?limit=1", timeout=2 * MAX_SECONDS)[0] == 200
+            assert web.send_request("GET", "/products?limit=1", timeout=MAX_SECONDS + 0.5)[0] == 200
         seconds.append(time.monotonic() - started)
-    return max(seconds)
+    return median(seconds)
 
 
 class SlowClientsTest(LiveServerTestCase):
@@ -54,26 +58,26 @@ class SlowClientsTest(LiveServerTestCase):
 
     def test_idle_connections_do_not_block_others(self) -> None:
         with connections(self.web, 60, b""):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
     def test_incomplete_headers_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_HEADER):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
     def test_incomplete_bodies_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_BODY):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
     def test_unread_responses_do_not_block_others(self) -> None:
         # The workers generate the document once, which takes a while.
         for _ in range(10):
             assert self.web.send_request("GET", "/openapi.json")[0] == 200
         with connections(self.web, 12, request_for("/openapi.json") * 3):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
     def test_unread_files_do_not_block_others(self) -> None:
         with large_file() as path, connections(self.web, 12, request_for(path)):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
     def test_bodies_that_go_on_after_the_refusal_do_not_block_others(self) -> None:
         for head in (b"Content-Length: 100000000000", b"Transfer-Encoding: chunked"):
@@ -81,12 +85,12 @@ class SlowClientsTest(LiveServerTestCase):
             if b"chunked" in head:
                 part = b"40000\r\n" + part + b"\r\n"
             with self.subTest(head), flood(self.web, POST + head + b"\r\n\r\n", part):
-                assert longest_response(self.web) < MAX_SECONDS
+                assert measure_response(self.web) < MAX_SECONDS
 
     def test_bodies_of_one_byte_chunks_do_not_block_others(self) -> None:
         head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
         with flood(self.web, head, b"1\r\n \r\n" * 40_000):
-            assert longest_response(self.web) < MAX_SECONDS
+            assert measure_response(self.web) < MAX_SECONDS
 
 
 class ConnectionLimitTest(LiveServerTestCase):
@@ -95,7 +99,7 @@ class ConnectionLimitTest(LiveServerTestCase):
         self.addCleanup(web.stop)
         web.start()
         with connections(web, 200, HALF_HEADER):
-            assert longest_response(web) < MAX_SECONDS
+            assert measure_response(web) < MAX_SECONDS
 
 
 class SyncWorkersTest(LiveServerTestCase):
@@ -108,15 +112,15 @@ class SyncWorkersTest(LiveServerTestCase):
 
     def test_idle_connections_block_the_shop(self) -> None:
         with connections(self.web, 2, b""):
-            assert longest_response(self.web) > MAX_SECONDS
+            assert measure_response(self.web) > MAX_SECONDS
 
     def test_incomplete_bodies_block_the_shop(self) -> None:
         with connections(self.web, 2, HALF_BODY):
-            assert longest_response(self.web) > MAX_SECONDS
+            assert measure_response(self.web) > MAX_SECONDS
 
     def test_unread_files_block_the_shop(self) -> None:
         with large_file() as path, connections(self.web, 2, request_for(path)):
-            assert longest_response(self.web) > MAX_SECONDS
+            assert measure_response(self.web) > MAX_SECONDS
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,8 +63,13 @@ class Web:
     def workers(self) -> Sequence[int]:
         """Return the process ids of the running workers."""
         assert self._master
-        children = psutil.Process(self._master.pid).children()
-        return [child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        running = []
+        for child in psutil.Process(self._master.pid).children():
+            # A worker may end meanwhile.
+            with suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    running.append(child.pid)
+        return running
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the master."""
