@@ -19,6 +19,8 @@ from typing import Any
 import gevent
 from gevent import socket
 from gevent.pool import Pool
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
@@ -45,6 +47,8 @@ REQUESTS_PER_CONNECTION = 100
 BLOCK_BYTES = 64 * 1024
 # A chunk can be one byte, and gunicorn takes several microseconds for each.
 CHUNKED_BLOCK_BYTES = 1024
+# gunicorn checks each byte of the line before a chunk.
+CHUNK_LINE_BYTES = 256
 # Larger bodies are read only up to the limit of the client, which the shop looks up.
 SMALL_BODY_BYTES = 1024 * 1024
 
@@ -55,6 +59,21 @@ SUCCESSOR_SECONDS = 20
 LIVENESS_PATH = "/health/live"
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+
+
+class BoundedChunkedReader(ChunkedReader):
+    """Reader of a chunked body whose lines before chunks have at most `CHUNK_LINE_BYTES` bytes."""
+
+    def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> Any:
+        data = data or b""
+        # gunicorn has a limit only for lines that it reads in parts.
+        while b"\r\n" not in data[:CHUNK_LINE_BYTES]:
+            if len(data) >= CHUNK_LINE_BYTES:
+                raise InvalidChunkSize(b"")
+            if not (block := unreader.read()):
+                raise NoMoreData
+            data += block
+        return super().parse_chunk_size(unreader, data)
 
 
 class BufferedApplication:
@@ -336,6 +355,8 @@ class WebWorker(GeventWorker):
         gevent.kill(connection, timeout)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        if isinstance(req.body.reader, ChunkedReader):
+            req.body.reader = BoundedChunkedReader(req, req.unreader)
         req.body.request = req
         if req.req_number % REQUESTS_PER_CONNECTION == 0:
             req.force_close()

@@ -7,18 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import gevent
-from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.body import Body
 from gunicorn.http.unreader import IterUnreader
 
 from backend.config.request_threads import Threads
-from backend.config.web_worker import BufferedApplication
+from backend.config.web_worker import BoundedChunkedReader, BufferedApplication
 
 
 def make_request(chunk: bytes, number: int) -> dict[str, Any]:
     """Return the environment of a request with a body of equal chunks, which the client has sent already."""
     encoded = b"%x\r\n%b\r\n" % (len(chunk), chunk)
     blocks = [encoded * 100] * (number // 100)
-    reader = ChunkedReader(SimpleNamespace(), IterUnreader([*blocks, b"0\r\n\r\n"]))
+    reader = BoundedChunkedReader(SimpleNamespace(), IterUnreader([*blocks, b"0\r\n\r\n"]))
     return {"PATH_INFO": "/graphql", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Body(reader)}
 
 

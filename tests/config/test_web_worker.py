@@ -13,6 +13,7 @@ from django.conf import settings
 from django.test import Client, LiveServerTestCase
 
 from backend.config.request_threads import MAX_THREADS, SLOW_SECONDS, Threads
+from backend.config.web_worker import CHUNK_LINE_BYTES
 from tests.support.people import make_user
 from tests.support.web import Web
 from tests.support.worker import wait_until
@@ -96,6 +97,17 @@ class RequestBodiesTest(LiveServerTestCase):
             chunks = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (QUERY, padding) if chunk]
             status, response = self.send(head, *chunks, b"0\r\n\r\n")
             assert status == expected, response
+
+    def test_line_before_a_chunk_is_accepted_up_to_its_limit_and_malformed_ones_are_refused(self) -> None:
+        head = GRAPHQL + b"Transfer-Encoding: chunked\r\n\r\n"
+        # The line break is included.
+        size = (b"%x" % len(QUERY)).zfill(CHUNK_LINE_BYTES - 2)
+        end = b"\r\n" + QUERY + b"\r\n0\r\n\r\n"
+        assert self.send(head, size + end)[0] == 200
+        for malformed in (b"0" + size + end, b"0" * 20_000, b"g" + end, b"1;=" + end, b"1\r\n{}}}\r\n"):
+            with self.subTest(malformed[:20]):
+                status, response = self.send(head, malformed)
+                assert (status, orjson.loads(response)["code"]) == (400, "MALFORMED")
 
     def test_large_form_of_a_guest_is_refused_before_it_is_read(self) -> None:
         # Only the header is sent: there would be no response if the server waited for the body.
