@@ -5,6 +5,7 @@ import time
 import unittest
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import gevent
 from gunicorn.http.body import Body
@@ -48,7 +49,8 @@ class ChunkedBodyTest(unittest.TestCase):
         assert used < seconds / 2
 
     def test_large_chunks_are_read_without_a_pause(self) -> None:
-        tiny, _ = self.measure(b" ", 20_000)
-        self.sizes.clear()
-        large, _ = self.measure(b" " * 8192, 100)
-        assert large < tiny
+        with mock.patch("gevent.sleep", wraps=gevent.sleep) as sleep:
+            self.measure(b" " * 8192, 100)
+        pauses = [call.args[0] for call in sleep.call_args_list]
+        # The collector of garbage and a slow machine lengthen some blocks.
+        assert pauses.count(0) > len(pauses) / 2

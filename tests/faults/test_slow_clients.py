@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from statistics import median
 
 from django.conf import settings
 from django.test import LiveServerTestCase
 
+from backend.config.web_worker import CHUNK_LINE_BYTES
 from tests.support.web import Web
 
-PROBES = 5
-# Maximum median response time for other clients in seconds. On an idle machine it is a few milliseconds.
+PROBES = 3
+ATTEMPTS = 3
+# Maximum response time for other clients in seconds. On an idle machine it is a few milliseconds.
 MAX_SECONDS = 2.0
 HALF_HEADER = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\n"
 POST = HALF_HEADER + b"Content-Type: application/json\r\n"
@@ -36,18 +37,15 @@ def connections(web: Web, number: int, sent: bytes) -> Iterator[None]:
         yield
 
 
-def measure_response(web: Web) -> float:
-    """Return the median response time of requests by other clients in seconds.
-
-    Other processes of a busy machine delay some of them, and a blocked server delays all.
-    """
+def longest_response(web: Web) -> float:
+    """Return the longest response time of a few requests by other clients, in seconds."""
     seconds = []
     for _ in range(PROBES):
         started = time.monotonic()
         with suppress(TimeoutError):
-            assert web.send_request("GET", "/products?limit=1", timeout=MAX_SECONDS + 0.5)[0] == 200
+            assert web.send_request("GET", "/products?limit=1", timeout=2 * MAX_SECONDS)[0] == 200
         seconds.append(time.monotonic() - started)
-    return median(seconds)
+    return max(seconds)
 
 
 class SlowClientsTest(LiveServerTestCase):
@@ -58,26 +56,26 @@ class SlowClientsTest(LiveServerTestCase):
 
     def test_idle_connections_do_not_block_others(self) -> None:
         with connections(self.web, 60, b""):
-            assert measure_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_incomplete_headers_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_HEADER):
-            assert measure_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_incomplete_bodies_do_not_block_others(self) -> None:
         with connections(self.web, 60, HALF_BODY):
-            assert measure_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_unread_responses_do_not_block_others(self) -> None:
         # The workers generate the document once, which takes a while.
         for _ in range(10):
             assert self.web.send_request("GET", "/openapi.json")[0] == 200
         with connections(self.web, 12, request_for("/openapi.json") * 3):
-            assert measure_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_unread_files_do_not_block_others(self) -> None:
         with large_file() as path, connections(self.web, 12, request_for(path)):
-            assert measure_response(self.web) < MAX_SECONDS
+            assert longest_response(self.web) < MAX_SECONDS
 
     def test_bodies_that_go_on_after_the_refusal_do_not_block_others(self) -> None:
         for head in (b"Content-Length: 100000000000", b"Transfer-Encoding: chunked"):
@@ -85,14 +83,19 @@ class SlowClientsTest(LiveServerTestCase):
             if b"chunked" in head:
                 part = b"40000\r\n" + part + b"\r\n"
             with self.subTest(head), flood(self.web, POST + head + b"\r\n\r\n", part):
-                assert measure_response(self.web) < MAX_SECONDS
+                assert longest_response(self.web) < MAX_SECONDS
 
     def test_bodies_of_one_byte_chunks_do_not_block_others(self) -> None:
         head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-        # The longest line that is accepted, and one that is refused.
-        for size in (b"1", b"1".zfill(254), b"1".zfill(7000)):
-            with self.subTest(len(size)), flood(self.web, head, (size + b"\r\n \r\n") * 1000):
-                assert measure_response(self.web) < MAX_SECONDS
+        # The shortest line before a chunk, the longest one that is accepted, and one that is refused.
+        for size in (b"1", b"1".zfill(CHUNK_LINE_BYTES - 2), b"1".zfill(7000)):
+            seconds = []
+            # Other tests on a slow machine delay one attempt, and a blocked event loop delays all.
+            for _ in range(ATTEMPTS):
+                with flood(self.web, head, (size + b"\r\n \r\n") * 1000):
+                    seconds.append(longest_response(self.web))
+            with self.subTest(len(size)):
+                assert min(seconds) < MAX_SECONDS
 
 
 class ConnectionLimitTest(LiveServerTestCase):
@@ -101,7 +104,7 @@ class ConnectionLimitTest(LiveServerTestCase):
         self.addCleanup(web.stop)
         web.start()
         with connections(web, 200, HALF_HEADER):
-            assert measure_response(web) < MAX_SECONDS
+            assert longest_response(web) < MAX_SECONDS
 
 
 class SyncWorkersTest(LiveServerTestCase):
@@ -114,15 +117,15 @@ class SyncWorkersTest(LiveServerTestCase):
 
     def test_idle_connections_block_the_shop(self) -> None:
         with connections(self.web, 2, b""):
-            assert measure_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
     def test_incomplete_bodies_block_the_shop(self) -> None:
         with connections(self.web, 2, HALF_BODY):
-            assert measure_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
     def test_unread_files_block_the_shop(self) -> None:
         with large_file() as path, connections(self.web, 2, request_for(path)):
-            assert measure_response(self.web) > MAX_SECONDS
+            assert longest_response(self.web) > MAX_SECONDS
 
 
 @contextmanager
