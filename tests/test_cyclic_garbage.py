@@ -36,8 +36,11 @@ TREE = "{ categories { name children { name productCount children { name } } } }
 # The first requests fill the caches of the process.
 WARM_UP = 3
 REQUESTS = 5
-# As many as a card lists. Shorter lists are filled by a query that Django compiles for each request, which
-# leaves an array field that refers to itself.
+SEARCH = (
+    f"query($text: String) {{ products(filter: {{ search: $text }}) {{ totalCount nodes {{ {PRODUCT} }} }} }}"
+)
+RECOMMENDATIONS = f"{{ recommendations(first: 5) {{ {PRODUCT} }} }}"
+# As many as a card lists.
 RECOMMENDED = 10
 
 
@@ -70,6 +73,7 @@ class CyclicGarbageTest(TestCase):
             for n in range(RECOMMENDED + 1)
         ]
         self.product, *others = products
+        self.product_with_short_lists = others[0]
         for product in products:
             make_image(product)
         Recommendation.objects.bulk_create(
@@ -110,6 +114,9 @@ class CyclicGarbageTest(TestCase):
     def graphql(self, query: str, id: int) -> Callable[[], None]:
         return lambda: self.send("/graphql", {"query": query, "variables": {"id": str(id)}})
 
+    def search(self, text: str) -> None:
+        self.send("/graphql", {"query": SEARCH, "variables": {"text": text}})
+
     def reads(self) -> dict[str, Callable[[], None]]:
         """Return a request of each kind that reads the catalogue."""
         product, category = self.product.pk, self.category.pk
@@ -117,11 +124,19 @@ class CyclicGarbageTest(TestCase):
             "GraphQL list": self.graphql(LIST, category),
             "GraphQL list with facets": self.graphql(FACETS, category),
             "GraphQL card": self.graphql(CARD, product),
+            "GraphQL card with short lists": self.graphql(CARD, self.product_with_short_lists.pk),
+            "GraphQL recommendations": lambda: self.send("/graphql", {"query": RECOMMENDATIONS}),
+            "GraphQL search": lambda: self.search("sencha 1"),
+            "GraphQL search with a typo": lambda: self.search("senhca"),
             "GraphQL category": self.graphql(CATEGORY, category),
             "GraphQL tree": lambda: self.send("/graphql", {"query": TREE}),
             "REST list": lambda: self.send(f"/products?category={category}"),
             "REST list by POST": lambda: self.send("/products", {"category": category}),
+            "REST search": lambda: self.send("/products?search=sencha&price_min=1"),
             "REST card": lambda: self.send(f"/product?id={product}"),
+            "REST card with short lists": lambda: self.send(
+                f"/product?id={self.product_with_short_lists.pk}"
+            ),
             "REST tree": lambda: self.send("/categories"),
         }
 

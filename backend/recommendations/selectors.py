@@ -11,6 +11,7 @@ cached: the statement that reads the products finds them.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -38,7 +39,6 @@ from backend.catalog.selectors import (
     ProductRow,
     make_product,
     read_available_products,
-    read_products,
     select_products,
 )
 from backend.core.cache import cache_maximum, read_cached, write_cached
@@ -55,6 +55,8 @@ MAX_FIRST = 50
 MAX_HISTORY_LINES = 50
 # The maximum number of categories whose best sellers fill up short lists.
 MAX_CATEGORIES = 100
+# Statements that find best sellers and are kept, for different numbers of categories and products.
+MAX_POPULAR_STATEMENTS = 32
 # The number of additional products that are cached for each list. They replace products that have sold out.
 SPARE_PRODUCTS = 5
 CACHE_SECONDS = 600
@@ -133,7 +135,7 @@ def suggest_for_cart(lines: Sequence[CartLineRow], first: int) -> list[ProductRo
         )
         ids = [pk for pk, _ in found]
         _write_cached_ids({f"cart:{digest}:{first}": ids}, found[0][1] if found else version)
-    return _fill_with_popular(ids, first, exclude=Product.objects.filter(pk__in=present))
+    return _fill_with_popular(ids, first, exclude_ids=present)
 
 
 def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
@@ -145,14 +147,20 @@ def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
     _check_first(first)
     if viewer.user_id is None:
         return _fill_with_popular([], first)
-    lines = OrderLine.objects.filter(
-        order__user_id=viewer.user_id, product__isnull=False, cancelled_quantity__lt=F("quantity")
-    ).exclude(order__status=Order.Status.CANCELLED)
-    # A subquery of the two queries below instead of a query of its own. Its LIMIT makes PostgreSQL evaluate
-    # it only once in each of them.
-    bought = lines.order_by("-id").values("product_id")[:MAX_HISTORY_LINES]
+    bought = [pk for (pk,) in _BOUGHT.run(user_id=viewer.user_id)]
     ids = list(_query_complements(bought).values_list("pk", flat=True)[:first])
-    return _fill_with_popular(ids, first, exclude=bought)
+    return _fill_with_popular(ids, first, exclude_ids=bought)
+
+
+def _query_bought() -> "QuerySet[Any, Any]":
+    """Return the products of a viewer's latest order lines that are not cancelled."""
+    lines = OrderLine.objects.filter(
+        order__user_id=Param("user_id"), product__isnull=False, cancelled_quantity__lt=F("quantity")
+    ).exclude(order__status=Order.Status.CANCELLED)
+    return lines.order_by("-id").values_list("product_id")[:MAX_HISTORY_LINES]
+
+
+_BOUGHT = CompiledQuery(_query_bought)
 
 
 def _query_available() -> "QuerySet[Product]":
@@ -253,7 +261,7 @@ def _read_available(
     return available, {subject: [pk for *_, pk in sorted(found)] for subject, found in places.items()}
 
 
-def _query_complements(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
+def _query_complements(subjects: Sequence[int]) -> "QuerySet[Product]":
     """Return the complements of some products, then similar products, without these products."""
 
     def total(kind: Kind) -> Sum:
@@ -289,25 +297,45 @@ def _write_cached_ids(lists: Mapping[str, Sequence[int]], version: int | None) -
 
 
 def _read_popular(
-    category_ids: Iterable[int | None], count: int, exclude: "QuerySet[Any, Any] | None" = None
+    category_ids: Iterable[int | None], count: int, exclude_ids: Sequence[int] = ()
 ) -> list[ProductRow]:
     """Return the `count` best-selling or newest products of each category and of the whole shop."""
-    entries = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
-    if exclude is not None:
-        entries = entries.exclude(product_id__in=exclude)
     ancestors = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
-    first, *others = [entries.filter(ancestor_id=pk).values("product_id")[:count] for pk in ancestors]
-    product_ids = first.union(*others, all=True) if others else first
-    return read_products(_query_available().filter(pk__in=product_ids).order_by("-popularity", "-pk"))
+    query = _compile_popular(len(ancestors), count)
+    params = {_name_ancestor(number): pk for number, pk in enumerate(ancestors)}
+    return [make_product(row) for row in query.run(**params, excluded=list(exclude_ids))]
 
 
-def _fill_with_popular(
-    ids: Sequence[int], first: int, exclude: "QuerySet[Any, Any] | None" = None
-) -> list[ProductRow]:
-    """Return the available products among `ids`, filled up with best sellers that are not in `exclude`."""
+@lru_cache(MAX_POPULAR_STATEMENTS)
+def _compile_popular(ancestors: int, count: int) -> CompiledQuery[tuple[Any, ...]]:
+    """Return the query of `_read_popular` for a number of ancestors."""
+
+    def build() -> "QuerySet[Any, Any]":
+        entries = (
+            ListingEntry.objects.filter(in_stock=True)
+            .exclude(EqualsAny(F("product_id"), Param("excluded")))
+            .order_by("-popularity", "-product_id")
+        )
+        first, *others = (
+            entries.filter(ancestor_id=Param(_name_ancestor(number))).values("product_id")[:count]
+            for number in range(ancestors)
+        )
+        product_ids = first.union(*others, all=True) if others else first
+        return select_products(_query_available().filter(pk__in=product_ids).order_by("-popularity", "-pk"))
+
+    return CompiledQuery(build)
+
+
+def _name_ancestor(number: int) -> str:
+    return f"ancestor{number}"
+
+
+def _fill_with_popular(ids: Sequence[int], first: int, exclude_ids: Sequence[int] = ()) -> list[ProductRow]:
+    """Return the available products among `ids`, filled up with best sellers without `exclude_ids`."""
     filled = read_available_products(ids)
     if len(filled) < first:
-        filled = _take_distinct(chain(filled, _read_popular([], first + len(filled), exclude)), set(), first)
+        popular = _read_popular([], first + len(filled), exclude_ids)
+        filled = _take_distinct(chain(filled, popular), set(), first)
     return filled
 
 

@@ -39,7 +39,6 @@ from backend.catalog.selectors.rows import (
     ProductRow,
     make_product,
     read_available_products,
-    read_products,
     select_products,
 )
 from backend.catalog.selectors.sales import StockedProduct, list_best_sellers, list_low_stock
@@ -80,7 +79,6 @@ __all__ = [
     "read_category_paths",
     "read_category_tree",
     "read_facets",
-    "read_products",
     "read_search_engine_texts",
     "select_products",
 ]

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import F, JSONField, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 
 from backend.catalog.models import MAX_SHOWN_STOCK, Product, ProductImage, get_new_since
@@ -209,6 +210,11 @@ class ProductRow:
         return self.pictures[0] if self.pictures else None
 
 
+# One for all queries. By default each query gets its own, and since an array field of JSON refers to itself,
+# only the garbage collector would free it.
+_IMAGES_FIELD = ArrayField(JSONField())
+
+
 def select_products(queryset: "QuerySet[Any, Any]", *columns: str, path: str = "") -> "QuerySet[Any, Any]":
     """Select the columns of `make_product`, after some others.
 
@@ -225,7 +231,7 @@ def select_products(queryset: "QuerySet[Any, Any]", *columns: str, path: str = "
         *(f"{path}{name}" for name in _PRODUCT_COLUMNS),
         *(f"{path}brand__{name}" for name in BRAND_COLUMNS),
         *(f"{path}category__{name}" for name in CATEGORY_COLUMNS),
-        ArraySubquery(images),
+        ArraySubquery(images, output_field=_IMAGES_FIELD),
     )
 
 
@@ -243,11 +249,6 @@ def make_product(row: Sequence[Any]) -> ProductRow:
     for image in images:
         product.pictures.append(Picture(**image | {"alt": image["alt"] or product.name}))
     return product
-
-
-def read_products(queryset: "QuerySet[Product]") -> list[ProductRow]:
-    """Read products in one query."""
-    return [make_product(row) for row in select_products(queryset)]
 
 
 _AVAILABLE = CompiledQuery(
