@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.growth import Growth
-from benchmarks.performance.__main__ import make_result
+from benchmarks.performance.__main__ import make_result, measure_round
 from benchmarks.performance.figures import Figures, Load, MemoryGrowth, Result, Scaling, Setting, medians
 from benchmarks.performance.goals import Goal, list_goals
 from benchmarks.performance.load import find_difference
-from benchmarks.performance.operations import STATIC_MS, Operation
+from benchmarks.performance.operations import STATIC, STATIC_MS, Operation
 from benchmarks.performance.report import format_goals, format_report, format_settings, write_report
 
 LOAD = Load(200, 70.5, 90, 110, 150, web_ms=3, database_ms=1, client_ms=0.5, requests=400)
@@ -84,7 +85,7 @@ def test_ratios_are_medians_over_the_rounds() -> None:
             for name, spent in (
                 ("list", cpu_ms),
                 ("static view after list", static_ms),
-                ("static view", baseline_ms),
+                ("baseline after list", baseline_ms),
             )
         }
 
@@ -94,6 +95,33 @@ def test_ratios_are_medians_over_the_rounds() -> None:
     assert result.scaled_ms == pytest.approx(4 * STATIC_MS)
     assert result.ratio == 2
     assert result.load.cpu_ms == 9
+
+
+def test_operations_are_measured_next_to_what_they_are_compared_with() -> None:
+    raw_sql = Operation("raw SQL", [])
+    operations = [
+        Operation("list", [], baseline=raw_sql, max_ms=5),
+        Operation("hit", [], baseline=STATIC, min_rate=1),
+        Operation("cart", [], max_ms=15),
+    ]
+    measured: list[str] = []
+
+    def measure(operation: Operation) -> Load:
+        measured.append(operation.name)
+        return replace(LOAD, rate=len(measured))
+
+    loads = measure_round(Mock(measure=measure), operations)
+
+    assert measured == ["list", "static view", "raw SQL", "hit", "static view", "cart"]
+    assert {name: load.rate for name, load in loads.items()} == {
+        "list": 1,
+        "static view after list": 2,
+        "baseline after list": 3,
+        "hit": 4,
+        "baseline after hit": 5,
+        "cart": 6,
+        "static view after cart": 5,
+    }
 
 
 @pytest.mark.parametrize(

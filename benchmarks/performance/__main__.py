@@ -7,7 +7,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -88,18 +88,29 @@ def measure_operations(services: RunningServices, options: Options, *, with_tree
             queries[operation.name] = min(
                 server.count_queries(request) for request in (operation.requests * 4)[:4]
             )
-        rounds: list[dict[str, Load]] = []
-        for _ in range(options.rounds):
-            loads: dict[str, Load] = {}
-            for operation in measured:
-                loads[operation.name] = loader.measure(operation)
-                baseline = operation.baseline
-                if baseline is not None and baseline.name not in loads:
-                    loads[baseline.name] = loader.measure(baseline)
-                if operation.max_ms is not None:
-                    loads[_static_name(operation)] = loader.measure(operations.STATIC)
-            rounds.append(loads)
+        rounds = [measure_round(loader, measured) for _ in range(options.rounds)]
     return [make_result(operation, queries[operation.name], rounds) for operation in measured]
+
+
+def measure_round(loader: Loader, measured: list[Operation]) -> dict[str, Load]:
+    """Measure each operation, and what it is compared with right before or after it."""
+    loads: dict[str, Load] = {}
+    latest: tuple[Operation, Load] | None = None
+    for operation in measured:
+        nearest, latest = latest, (operation, loader.measure(operation))
+        loads[operation.name] = latest[1]
+        compared = {_static_name(operation): operations.STATIC} if operation.max_ms is not None else {}
+        if operation.baseline is not None:
+            compared[_baseline_name(operation)] = operation.baseline
+        for name, other in compared.items():
+            if nearest is None or nearest[0] is not other:
+                nearest = latest = other, loader.measure(other)
+            loads[name] = nearest[1]
+    return loads
+
+
+def _baseline_name(operation: Operation) -> str:
+    return f"baseline after {operation.name}"
 
 
 def _static_name(operation: Operation) -> str:
@@ -114,7 +125,7 @@ def make_result(operation: Operation, queries: int, rounds: Sequence[dict[str, L
         statics = [loads[_static_name(operation)] for loads in rounds]
         scaled_ms = operations.STATIC_MS * _median_ratio(own, statics, "cpu_ms")
     if operation.baseline is not None:
-        others = [loads[operation.baseline.name] for loads in rounds]
+        others = [loads[_baseline_name(operation)] for loads in rounds]
         baseline = medians(others)
         ratio = _median_ratio(own, others, "cpu_ms")
         if operation.min_rate is not None:
@@ -162,12 +173,12 @@ def measure_memory(services: RunningServices, products: int, requests: int) -> M
     operation = operations.mixed_requests(products, operations.create_shoppers(100))
     with serve(services) as server:
         loader = Loader(server, 10)
-        loader.warm_up(replace(operation, requests=operation.requests[:MEMORY_AFTER]))
+        for request in operation.requests[:MEMORY_AFTER]:
+            server.send(request)
         few = MEMORY_AFTER, server.memory().resident
         loader.warm_up(operation)
-        count = MEMORY_AFTER + len(operation.requests)
-        while count < requests:
-            count += loader.measure(operation).requests
+        while (count := server.wait_until_idle().requests) < requests:
+            loader.measure(operation)
         return MemoryGrowth(*few, count, server.memory().resident)
 
 
