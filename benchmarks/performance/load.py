@@ -62,11 +62,12 @@ class Loader:
         self._files: dict[str, Path] = {}
 
     def warm_up(self, operation: Operation) -> None:
-        """Send the requests once, and use the responses to check those of the measurements."""
+        """Send each different request once, and use the responses to check those of the measurements."""
         if operation.prepare:
             operation.prepare()
         bodies = []
-        for request in operation.requests if operation.count_written is None else operation.requests[:1]:
+        requests = {_lua_request(request): request for request in operation.requests}.values()
+        for request in requests if operation.count_written is None else operation.requests[:1]:
             response = self._server.send(request)
             if response.status != operation.status:
                 raise WrongResponse(f"{operation.name}: {response}")
