@@ -49,13 +49,15 @@ def count_up_to_limit(entries: "QuerySet[ListingEntry]") -> int:
     return select_up_to_limit(entries).count()
 
 
-def read_large_total(key: Any, entries: "QuerySet[ListingEntry]") -> int:
+def read_large_total(key: Any, count: Callable[[], int]) -> int:
     """Return the cached number of entries, or count and cache it.
 
     Args:
         key: describes the conditions of the entries; its `repr` identifies them.
+        count: counts the entries. Not called if their number is cached, since building its query takes longer
+            than reading the cache.
     """
-    total: int = _compute_cached("total", key, entries.count)
+    total: int = _compute_cached("total", key, count)
     return total
 
 

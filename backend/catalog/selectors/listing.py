@@ -156,7 +156,8 @@ class ProductList:
             count = len(_compile_count(self._filters()).run(**self._list_params()))
         if count <= EXACT_COUNT_LIMIT:
             return count
-        return read_large_total((self._filters(), self._list_params(), self.search), self.select_entries())
+        key = self._filters(), self._list_params(), self.search
+        return read_large_total(key, lambda: self.select_entries().count())
 
     def _count_empty_search(self, search: Search) -> None:
         """Count the search for staff, unless a filter may be the reason that it has no results."""
