@@ -39,7 +39,7 @@ def write_report(figures: Figures, directory: Path) -> None:
     (directory / "growth.svg").write_text(
         draw_bars(
             "CPU time by number of products",
-            "CPU milliseconds per request, web and database",
+            "CPU milliseconds per request, web and database. The catalogues were measured one after the other",
             {
                 name: {
                     f"{products:,} products": result.load.cpu_ms
@@ -62,7 +62,8 @@ def format_report(figures: Figures) -> str:
         f"medians of {figures.rounds} rounds of {figures.seconds} seconds. "
         "[README.md](README.md) says what is measured.",
         "## Goals\n\nOperations show their worst figure of all catalogues. Scaled CPU ms are those of a "
-        f"machine on which the static view, measured in the same round, takes {STATIC_MS} ms.\n\n"
+        f"machine on which the static view, measured in the same round, takes {STATIC_MS} ms. Each ratio is "
+        "the median of the ratios of the rounds, which is not the ratio of the medians in the tables below.\n\n"
         + _table(
             ("goal", "measured", "limit", ""),
             (
@@ -84,7 +85,7 @@ def format_report(figures: Figures) -> str:
     if figures.growth:
         sections.append(
             "## Catalogues of different sizes\n\nThe same requests in turns, without a web server. A ratio "
-            "is the median over the rounds, with the range of the middle half.\n\n"
+            "is the median of the ratios of the rounds, with the range of the middle half.\n\n"
             + _table(
                 ("request", "compared", "CPU ms before", "after", "ratio", "range"),
                 (
