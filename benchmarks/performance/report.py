@@ -39,7 +39,8 @@ def write_report(figures: Figures, directory: Path) -> None:
     (directory / "growth.svg").write_text(
         draw_bars(
             "CPU time by number of products",
-            "CPU milliseconds per request, web and database. The catalogues were measured one after the other",
+            "CPU milliseconds per request, web and database. "
+            "The catalogues were measured one after the other",
             {
                 name: {
                     f"{products:,} products": result.load.cpu_ms
@@ -62,8 +63,9 @@ def format_report(figures: Figures) -> str:
         f"medians of {figures.rounds} rounds of {figures.seconds} seconds. "
         "[README.md](README.md) says what is measured.",
         "## Goals\n\nOperations show their worst figure of all catalogues. Scaled CPU ms are those of a "
-        f"machine on which the static view, measured in the same round, takes {STATIC_MS} ms. Each ratio is "
-        "the median of the ratios of the rounds, which is not the ratio of the medians in the tables below.\n\n"
+        f"machine on which the static view, measured in the same round, takes {STATIC_MS} ms. "
+        "Each ratio is the median of the ratios of the rounds, which is not the ratio of the medians in the "
+        "tables below.\n\n"
         + _table(
             ("goal", "measured", "limit", ""),
             (
