@@ -10,7 +10,7 @@ cached: the statement that reads the products finds them.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -135,7 +135,11 @@ def suggest_for_cart(lines: Sequence[CartLineRow], first: int) -> list[ProductRo
         )
         ids = [pk for pk, _ in found]
         _write_cached_ids({f"cart:{digest}:{first}": ids}, found[0][1] if found else version)
-    return _fill_with_popular(ids, first, exclude_ids=present)
+    return _fill_with_popular(ids, first, exclude=_select_present, present=present)
+
+
+def _select_present() -> "QuerySet[Any, Any]":
+    return Product.objects.filter(EqualsAny(F("pk"), Param("present")))
 
 
 def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
@@ -147,20 +151,22 @@ def recommend(viewer: Viewer, first: int) -> list[ProductRow]:
     _check_first(first)
     if viewer.user_id is None:
         return _fill_with_popular([], first)
-    bought = [pk for (pk,) in _BOUGHT.run(user_id=viewer.user_id)]
-    ids = list(_query_complements(bought).values_list("pk", flat=True)[:first])
-    return _fill_with_popular(ids, first, exclude_ids=bought)
+    ids = list(_query_complements(_query_bought(viewer.user_id)).values_list("pk", flat=True)[:first])
+    return _fill_with_popular(ids, first, exclude=_select_bought, user_id=viewer.user_id)
 
 
-def _query_bought() -> "QuerySet[Any, Any]":
+def _query_bought(user_id: "int | Param") -> "QuerySet[Any, Any]":
     """Return the products of a viewer's latest order lines that are not cancelled."""
     lines = OrderLine.objects.filter(
-        order__user_id=Param("user_id"), product__isnull=False, cancelled_quantity__lt=F("quantity")
+        order__user_id=user_id, product__isnull=False, cancelled_quantity__lt=F("quantity")
     ).exclude(order__status=Order.Status.CANCELLED)
-    return lines.order_by("-id").values_list("product_id")[:MAX_HISTORY_LINES]
+    # A subquery of two other queries instead of a query of its own. Its LIMIT makes PostgreSQL evaluate it
+    # only once in each of them.
+    return lines.order_by("-id").values("product_id")[:MAX_HISTORY_LINES]
 
 
-_BOUGHT = CompiledQuery(_query_bought)
+def _select_bought() -> "QuerySet[Any, Any]":
+    return _query_bought(Param("user_id"))
 
 
 def _query_available() -> "QuerySet[Product]":
@@ -261,7 +267,7 @@ def _read_available(
     return available, {subject: [pk for *_, pk in sorted(found)] for subject, found in places.items()}
 
 
-def _query_complements(subjects: Sequence[int]) -> "QuerySet[Product]":
+def _query_complements(subjects: "Sequence[int] | QuerySet[Any, Any]") -> "QuerySet[Product]":
     """Return the complements of some products, then similar products, without these products."""
 
     def total(kind: Kind) -> Sum:
@@ -297,27 +303,35 @@ def _write_cached_ids(lists: Mapping[str, Sequence[int]], version: int | None) -
 
 
 def _read_popular(
-    category_ids: Iterable[int | None], count: int, exclude_ids: Sequence[int] = ()
+    category_ids: Iterable[int | None],
+    count: int,
+    exclude: "Callable[[], QuerySet[Any, Any]] | None" = None,
+    **params: Any,
 ) -> list[ProductRow]:
-    """Return the `count` best-selling or newest products of each category and of the whole shop."""
+    """Return the `count` best-selling or newest products of each category and of the whole shop.
+
+    Args:
+        exclude: a function of this module that returns the query of products to leave out. A statement is
+            compiled for each function.
+        params: the parameters of this query.
+    """
     ancestors = [WHOLE_SHOP, *sorted({pk for pk in category_ids if pk is not None})[:MAX_CATEGORIES]]
-    query = _compile_popular(len(ancestors), count)
-    params = {_name_ancestor(number): pk for number, pk in enumerate(ancestors)}
-    return [make_product(row) for row in query.run(**params, excluded=list(exclude_ids))]
+    params |= {f"ancestor{number}": pk for number, pk in enumerate(ancestors)}
+    return [make_product(row) for row in _compile_popular(len(ancestors), count, exclude).run(**params)]
 
 
 @lru_cache(MAX_POPULAR_STATEMENTS)
-def _compile_popular(ancestors: int, count: int) -> CompiledQuery[tuple[Any, ...]]:
+def _compile_popular(
+    ancestors: int, count: int, exclude: "Callable[[], QuerySet[Any, Any]] | None"
+) -> CompiledQuery[tuple[Any, ...]]:
     """Return the query of `_read_popular` for a number of ancestors."""
 
     def build() -> "QuerySet[Any, Any]":
-        entries = (
-            ListingEntry.objects.filter(in_stock=True)
-            .exclude(EqualsAny(F("product_id"), Param("excluded")))
-            .order_by("-popularity", "-product_id")
-        )
+        entries = ListingEntry.objects.filter(in_stock=True).order_by("-popularity", "-product_id")
+        if exclude is not None:
+            entries = entries.exclude(product_id__in=exclude())
         first, *others = (
-            entries.filter(ancestor_id=Param(_name_ancestor(number))).values("product_id")[:count]
+            entries.filter(ancestor_id=Param(f"ancestor{number}")).values("product_id")[:count]
             for number in range(ancestors)
         )
         product_ids = first.union(*others, all=True) if others else first
@@ -326,15 +340,16 @@ def _compile_popular(ancestors: int, count: int) -> CompiledQuery[tuple[Any, ...
     return CompiledQuery(build)
 
 
-def _name_ancestor(number: int) -> str:
-    return f"ancestor{number}"
-
-
-def _fill_with_popular(ids: Sequence[int], first: int, exclude_ids: Sequence[int] = ()) -> list[ProductRow]:
-    """Return the available products among `ids`, filled up with best sellers without `exclude_ids`."""
+def _fill_with_popular(
+    ids: Sequence[int],
+    first: int,
+    exclude: "Callable[[], QuerySet[Any, Any]] | None" = None,
+    **params: Any,
+) -> list[ProductRow]:
+    """Return the available products among `ids`, filled up with best sellers; see `_read_popular`."""
     filled = read_available_products(ids)
     if len(filled) < first:
-        popular = _read_popular([], first + len(filled), exclude_ids)
+        popular = _read_popular([], first + len(filled), exclude, **params)
         filled = _take_distinct(chain(filled, popular), set(), first)
     return filled
 
