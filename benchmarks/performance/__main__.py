@@ -174,7 +174,7 @@ def measure_memory(services: RunningServices, products: int, requests: int) -> M
     with serve(services) as server:
         loader = Loader(server, 10)
         for request in operation.requests[:MEMORY_AFTER]:
-            server.send(request)
+            loader.send(operation, request)
         few = MEMORY_AFTER, server.memory().resident
         loader.warm_up(operation)
         while (count := server.wait_until_idle().requests) < requests:

@@ -11,7 +11,7 @@ from benchmarks.database import DATA_DIR
 from benchmarks.performance.baselines import NOT_COMPARED
 from benchmarks.performance.figures import Load
 from benchmarks.performance.operations import Operation, Request
-from benchmarks.performance.server import ADDRESS, Server, read_json
+from benchmarks.performance.server import ADDRESS, Response, Server, read_json
 
 CONNECTIONS = 16
 _SCRIPT = Path(__file__).with_name("load.lua")
@@ -68,14 +68,23 @@ class Loader:
         bodies = []
         requests = {_lua_request(request): request for request in operation.requests}.values()
         for request in requests if operation.count_written is None else operation.requests[:1]:
-            response = self._server.send(request)
-            if response.status != operation.status:
-                raise WrongResponse(f"{operation.name}: {response}")
+            response = self.send(operation, request)
             if operation.count_written is None:
                 bodies.append(response.body)
             elif not all(part.encode() in response.body for part in operation.parts):
                 raise WrongResponse(f"{operation.name}: {response}")
         self._files[operation.name] = _write_requests(operation, bodies)
+
+    def send(self, operation: Operation, request: Request) -> Response:
+        """Send a single request of an operation.
+
+        Raises:
+            WrongResponse: the status of the response is wrong.
+        """
+        response = self._server.send(request)
+        if response.status != operation.status:
+            raise WrongResponse(f"{operation.name}: {response}")
+        return response
 
     def measure(self, operation: Operation, seconds: float | None = None) -> Load:
         """Load the server.
